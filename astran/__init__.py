@@ -1,0 +1,6 @@
+"""ASTRAN: Advanced System for Telescope Results and Analysis of the Night.
+
+One mail in, one analysis run exactly once, one truthful answer out.
+"""
+
+__version__ = "0.1.0"

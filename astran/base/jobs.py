@@ -1,0 +1,123 @@
+"""The scheduler port: what the service asks of Slurm, of a local pool, or of any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from astran.base.tasks import Resources
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A job array to submit: element i of the array runs `scripts[i]`, i from 0."""
+
+    token: str
+    """Unique job name, made and stored before the submission; the job is found again by it."""
+    label: str
+    """For people: analysis and stage."""
+    scripts: tuple[str, ...]
+    logs: tuple[str, ...]
+    """Log file of each element, in the order of `scripts`."""
+    tokens: tuple[str, ...]
+    """Attempt token of each element, exported to its script as ASTRAN_TOKEN."""
+    resources: Resources
+    folder: str
+    """Where the scheduler may keep its own files for this batch."""
+    throttle: int = 0
+    """At most so many elements at once; 0: no limit."""
+    exclude: tuple[str, ...] = ()
+    """Nodes not to be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    """A submitted batch to be observed or cancelled."""
+
+    token: str
+    job_id: str
+    submitted: datetime
+    size: int
+    """Number of array elements."""
+    folder: str
+
+
+class JobState(StrEnum):
+    """What a scheduler can say about an element, in ASTRAN's words."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    HELD = "held"
+    """Will not start by itself (held, suspended, dependency never satisfied)."""
+    COMPLETED = "completed"
+    FAILED = "failed"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out-of-memory"
+    NODE_FAIL = "node-fail"
+    PREEMPTED = "preempted"
+    CANCELLED = "cancelled"
+    STRANGE = "strange"
+    """A word that the state map does not know: neither success nor failure; alerts."""
+
+    @property
+    def ended(self) -> bool:
+        return self not in (self.PENDING, self.RUNNING, self.HELD, self.STRANGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The scheduler knows the element."""
+
+    state: JobState
+    word: str
+    """The scheduler's own word, for example OUT_OF_MEMORY."""
+    exit_code: int | None = None
+    signal: int | None = None
+    reason: str = ""
+    """Why it waits or failed, in the scheduler's words."""
+    node: str = ""
+    max_rss_mb: float | None = None
+    elapsed_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The scheduler answered, and does not know the element."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """The scheduler did not answer; nothing follows for the element."""
+
+    reason: str
+
+
+Sight = Seen | Missing | Unavailable
+
+
+class Scheduler(Protocol):
+    """What every scheduler can do; the same contract tests run on all of them."""
+
+    name: str
+
+    def submit(self, batch: Batch) -> str:
+        """Submit and return the job id. Raises SubmitRefused or SubmitUnknown.
+
+        Submitting the same token twice must be avoided by the caller through `find`.
+        """
+        ...
+
+    def find(self, token: str, since: datetime) -> str | Missing | Unavailable:
+        """The job id of a token submitted after `since`, if the scheduler knows it."""
+        ...
+
+    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+        """State of each element of each job, by (token, array index); one answer for each."""
+        ...
+
+    def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:
+        """Ask for the end of a job or of some elements; seen to be true by a later `observe`."""
+        ...

@@ -1,0 +1,144 @@
+"""The plan as data: what is to be run, what it reads, what it must leave behind.
+
+A task is frozen: it can be printed, stored, compared and submitted anywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Stage(StrEnum):
+    """Steps of production, in the order in which the data pass them."""
+
+    DL2 = "dl2"
+    IRF = "irf"
+    DL3 = "dl3"
+    INDEX = "index"
+    HIGHLEVEL = "highlevel"
+
+
+class Check(StrEnum):
+    """How a product proves that it is one; see astran.production.checks."""
+
+    DL2 = "dl2"
+    IRF = "irf"
+    DL3 = "dl3"
+    INDEX = "index"
+    RESULTS = "results"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a task asks of the scheduler."""
+
+    cpus: int = 1
+    memory_mb: int = 4000
+    time_min: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A file that the task must leave.
+
+    The tool writes `name` into the task's private work folder; after its check the runner moves it
+    to `path`, so that a half-written product never has a final name.
+    """
+
+    name: str
+    path: str
+    check: Check
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One command with all that belongs to it. Paths are absolute.
+
+    In `argv`, the word `{work}` stands for the private work folder of the attempt.
+    """
+
+    key: str
+    """Unique within its analysis, for example `dl2-15864`."""
+    stage: Stage
+    argv: tuple[str, ...]
+    outputs: tuple[Output, ...]
+    folder: str
+    """Folder of the analysis."""
+    script: str
+    """Job script, for example .../jobmanager/<version>/Script_dl2_15864.sh."""
+    log: str
+    """Where stdout and stderr of the task go."""
+    record: str
+    """Exit record, written by the runner with an atomic rename."""
+    run: int | None = None
+    environment: str = ""
+    """Name of the site's software environment; empty: ASTRAN's own."""
+    variables: tuple[tuple[str, str], ...] = ()
+    """Environment variables to set."""
+    inputs: tuple[str, ...] = ()
+    """Files that must exist before the task starts and are no product of this plan."""
+    needs: tuple[str, ...] = ()
+    """Keys of tasks that must all have succeeded."""
+    after: tuple[str, ...] = ()
+    """Keys of tasks that must all have ended, at least one of them with success."""
+    files: tuple[tuple[str, str], ...] = ()
+    """Small files (path, content) to be written before submission: tool configurations."""
+    resources: Resources = Resources()
+    fingerprint: str = ""
+    """Hash of tool, tool version, parameters and input contents; equal means the same work."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data; `from_json` gives the same task back."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Task:
+        """Rebuild a task from `to_json`, also after a trip through JSON text."""
+        plain = dict(data)
+        return cls(
+            **{
+                **plain,
+                "stage": Stage(plain["stage"]),
+                "argv": tuple(plain["argv"]),
+                "outputs": tuple(
+                    Output(o["name"], o["path"], Check(o["check"])) for o in plain["outputs"]
+                ),
+                "variables": tuple((k, v) for k, v in plain["variables"]),
+                "inputs": tuple(plain["inputs"]),
+                "needs": tuple(plain["needs"]),
+                "after": tuple(plain["after"]),
+                "files": tuple((p, c) for p, c in plain["files"]),
+                "resources": Resources(**plain["resources"]),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All tasks of an analysis, and what a person should know about how they came to be."""
+
+    tasks: tuple[Task, ...]
+    notes: tuple[str, ...] = ()
+    """Choices made while planning, in words: which DL1 version, which models, which IRFs."""
+    versions: tuple[tuple[str, str], ...] = ()
+    """Software used: (name, version)."""
+    left_out: tuple[tuple[int, str], ...] = ()
+    """Runs that were asked for but cannot be analysed, each with the reason."""
+
+    def task(self, key: str) -> Task:
+        """The task with that key (KeyError otherwise)."""
+        for task in self.tasks:
+            if task.key == key:
+                return task
+        raise KeyError(key)
+
+
+def fingerprint(**parts: Any) -> str:
+    """Hash of named parts (JSON-able); the same parts give the same text on every machine."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""What was observed and where the files are."""

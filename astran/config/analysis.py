@@ -1,0 +1,166 @@
+"""The analysis configuration: what one request asks for, with all defaults filled in.
+
+It is written to `<workdir>/<Target><date>/config_<Target><date>.yml` and is all that is needed to
+run the same analysis again by hand.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from astran.base.night import Night
+from astran.config.model import Settings
+
+
+class Start(StrEnum):
+    """Data level from which an analysis starts."""
+
+    DL1 = "dl1"
+    DL2 = "dl2"
+    DL3 = "dl3"
+
+
+class Cuts(StrEnum):
+    """Kind of the gammaness and theta cuts."""
+
+    GLOBAL = "global"
+    ENERGY_DEPENDENT = "energy-dependent"
+
+
+class Target(Settings):
+    """The source to be analysed, ICRS."""
+
+    name: str = Field(min_length=1, max_length=60, description="Name of the source.")
+    ra: float = Field(ge=0, lt=360, description="Right ascension, ICRS [deg].")
+    dec: float = Field(ge=-90, le=90, description="Declination, ICRS [deg].")
+
+
+class Dl2Settings(Settings):
+    """DL1 to DL2: energy, direction and gammaness by random forests."""
+
+    models: str = Field(
+        "",
+        description="Folder of random forests below the site's `data.models`; "
+        "empty: chosen by the site's rule.",
+    )
+
+
+class Dl3Settings(Settings):
+    """Event selection and instrument response."""
+
+    cuts: Cuts = Field(
+        Cuts.GLOBAL, description="Kind of gammaness and theta cuts: global or energy-dependent."
+    )
+    gammaness_cut: float = Field(
+        0.7, gt=0, lt=1, description="Global cut: least gammaness of an event, 0 to 1."
+    )
+    theta_cut: float = Field(
+        0.2,
+        gt=0.01,
+        le=1.0,
+        description="Global cut: radius of the ON region [deg].",
+    )
+    gh_efficiency: float = Field(
+        0.7, gt=0, lt=1, description="Energy-dependent cuts: fraction of gammas kept by gammaness."
+    )
+    theta_containment: float = Field(
+        0.7, gt=0, lt=1, description="Energy-dependent cuts: fraction of gammas within theta."
+    )
+    intensity_min: float = Field(
+        50.0, ge=0, le=100000, description="Least image intensity [p.e.]; also in the IRFs."
+    )
+    nearest_irf: bool = Field(
+        False, description="Use the nearest IRF node instead of interpolating over the pointing."
+    )
+
+
+class HighlevelSettings(Settings):
+    """theta2 plot, sky map and significance."""
+
+    off_regions: int | None = Field(
+        None,
+        ge=1,
+        le=12,
+        description="OFF positions on the wobble circle; none: as fit, at most 3.",
+    )
+    energy_min: float | None = Field(None, gt=0, description="Least reconstructed energy [TeV].")
+    energy_max: float | None = Field(None, gt=0, description="Largest reconstructed energy [TeV].")
+    map_width: float = Field(4.0, ge=1, le=10, description="Width of the sky map [deg].")
+    map_bin: float = Field(0.05, ge=0.01, le=0.2, description="Pixel size of the sky map [deg].")
+    map_radius: float = Field(
+        0.1, gt=0.02, le=1, description="Radius of the ON circle at each sky-map pixel [deg]."
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> HighlevelSettings:
+        if self.energy_min and self.energy_max and self.energy_min >= self.energy_max:
+            raise ValueError("energy_min must be below energy_max")
+        return self
+
+
+class AnalysisConfig(Settings):
+    """One analysis: target, night and every parameter."""
+
+    target: Target = Field(description="The source.")
+    date: str = Field(description="Night, by the date of its evening: YYYYMMDD.")
+    runs: tuple[int, ...] | None = Field(
+        None, description="Run numbers; none: all runs of the target in that night."
+    )
+    start: Start = Field(Start.DL1, description="Data level to start from: dl1, dl2 or dl3.")
+    folder: str = Field(
+        "",
+        description="For start dl2 or dl3: folder of the data, below one that the site allows.",
+    )
+    lstchain: str = Field("", description="Wanted lstchain version; empty: the site's default.")
+    dl2: Dl2Settings = Field(Dl2Settings(), description="DL1 to DL2.")
+    dl3: Dl3Settings = Field(Dl3Settings(), description="Cuts and IRFs.")
+    highlevel: HighlevelSettings = Field(HighlevelSettings(), description="Results.")
+
+    @field_validator("date", mode="before")
+    @classmethod
+    def _night(cls, value: Any) -> str:
+        try:
+            return str(Night.parse(str(value).replace("-", "").strip()))
+        except ValueError as error:
+            raise ValueError("a night is written YYYYMMDD, for example 20231207") from error
+
+    @field_validator("runs")
+    @classmethod
+    def _runs(cls, value: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if value is None:
+            return None
+        if not value or any(run < 1 for run in value):
+            raise ValueError("runs are positive whole numbers")
+        return tuple(sorted(set(value)))
+
+    @field_validator("folder")
+    @classmethod
+    def _folder(cls, value: str) -> str:
+        if ".." in PurePosixPath(value).parts:
+            raise ValueError("a folder may not contain '..'")
+        return value
+
+    @property
+    def night(self) -> Night:
+        return Night.parse(self.date)
+
+    @property
+    def label(self) -> str:
+        """`Crab20231207`: the name of the analysis in folders and files."""
+        return f"{slug(self.target.name)}{self.date}"
+
+    def to_yaml(self, header: str = "") -> str:
+        """The configuration as YAML, with `header` as leading comment lines."""
+        comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
+        data = self.model_dump(mode="json")
+        return comment + yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+
+
+def slug(name: str) -> str:
+    """A source name as part of a file name: letters, digits, + and - only, others dropped."""
+    return "".join(c for c in name if (c.isascii() and c.isalnum()) or c in "+-") or "Target"

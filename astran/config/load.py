@@ -1,0 +1,98 @@
+"""Reading YAML files: safely, with clear errors, the site's from a known place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from astran.base.errors import ConfigError
+from astran.config.analysis import AnalysisConfig, Target
+from astran.config.model import build
+from astran.config.site import SiteConfig
+
+SITE_VARIABLE = "ASTRAN_SITE"
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """Safe loader that refuses a key given twice, which YAML would silently overwrite."""
+
+
+def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[Any] = set()
+    for key_node, _ in node.value:
+        key = loader.construct_object(key_node)
+        if key in seen:
+            line = key_node.start_mark.line + 1
+            raise yaml.MarkedYAMLError(
+                problem=f"the key {key!r} stands twice (line {line})",
+                problem_mark=key_node.start_mark,
+            )
+        seen.add(key)
+    return loader.construct_mapping(node, deep=True)
+
+
+_UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping.
+
+    Raises
+    ------
+    ConfigError : not there, no YAML, no mapping, a key given twice
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"{path} cannot be read: {reason}.") from error
+    try:
+        data = yaml.load(text, _UniqueKeys)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        raise ConfigError(f"{path} is not valid YAML{place}: {problem}.") from error
+    if data is None:
+        data = {}
+    if not isinstance(data, dict) or not all(isinstance(key, str) for key in data):
+        raise ConfigError(f"{path} must hold `key: value` lines.")
+    return data
+
+
+def site_path(given: str | Path | None = None) -> Path:
+    """Where the site configuration is: as given, else $ASTRAN_SITE, else ./site.yml, else
+    ~/.config/astran/site.yml."""
+    if given:
+        return Path(given).expanduser()
+    if os.environ.get(SITE_VARIABLE):
+        return Path(os.environ[SITE_VARIABLE]).expanduser()
+    home = Path("~/.config/astran/site.yml").expanduser()
+    for candidate in (Path("site.yml"), home):
+        if candidate.is_file():
+            return candidate
+    raise ConfigError(
+        "No site configuration was found.",
+        cure="Make one with `astran init`, or name one with --site FILE or $ASTRAN_SITE.",
+    )
+
+
+def load_site(path: Path) -> SiteConfig:
+    """The site configuration (ConfigError with every problem otherwise)."""
+    return build(SiteConfig, read_yaml(path), f"The site configuration {path}")
+
+
+def load_analysis(path: Path, resolve: Callable[[str], Target]) -> AnalysisConfig:
+    """An analysis configuration, as ASTRAN or a person wrote it.
+
+    `target: Crab` alone is enough: `resolve` turns a name into name and coordinates
+    (CatalogueError for an unknown one). ConfigError with every problem otherwise.
+    """
+    data = read_yaml(path)
+    if isinstance(data.get("target"), str):
+        data["target"] = resolve(data["target"]).model_dump()
+    return build(AnalysisConfig, data, f"The analysis configuration {path}")

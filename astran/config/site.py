@@ -1,0 +1,292 @@
+"""The site configuration: everything that differs between one installation and the next."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
+
+from astran.base.tasks import Stage
+from astran.config.model import Settings
+from astran.config.secrets import Secret
+
+
+class Security(StrEnum):
+    """How a mail connection is protected."""
+
+    TLS = "tls"
+    STARTTLS = "starttls"
+    NONE = "none"
+
+
+class Server(Settings):
+    """A mail server and the log-in to it."""
+
+    host: str = Field(description="Host name of the server.")
+    port: int = Field(ge=1, le=65535, description="Port number.")
+    security: Security = Field(
+        Security.TLS, description="tls, starttls, or none (only on the same machine)."
+    )
+    user: str = Field("", description="Log-in name; empty: no log-in (SMTP only).")
+    password: Secret | None = Field(
+        None, description="Where the password is: env, file (mode 0600) or command; never in here."
+    )
+    ca_file: Path | None = Field(
+        None, description="Certificate file to trust, for servers with a private certificate."
+    )
+    timeout: float = Field(20.0, gt=0, description="Longest wait for any answer [s].")
+
+    @model_validator(mode="after")
+    def _plain_only_here(self) -> Server:
+        here = self.host in ("localhost", "::1") or self.host.startswith("127.")
+        if self.security is Security.NONE and not here:
+            raise ValueError(
+                "security: none is only accepted for a server on this machine; use tls or starttls"
+            )
+        return self
+
+
+class MailSettings(Settings):
+    """The mailbox that takes requests, and who may send them."""
+
+    address: str = Field(description="Address of the service's own mailbox.")
+    name: str = Field("ASTRAN", description="Name shown as sender.")
+    aliases: tuple[str, ...] = Field((), description="Further addresses of the same mailbox.")
+    imap: Server = Field(description="IMAP server of the mailbox.")
+    smtp: Server = Field(description="Submission server of the same provider.")
+    folder: str = Field("INBOX", description="Folder in which requests arrive.")
+    processed: str = Field("ASTRAN/Processed", description="Folder for mails that were taken.")
+    rejected: str = Field("ASTRAN/Rejected", description="Folder for refused mails.")
+    quarantine: str = Field(
+        "ASTRAN/Quarantine", description="Folder for mails whose sender could not be verified."
+    )
+    sent: str = Field("ASTRAN/Sent", description="Folder for copies of ASTRAN's own mails.")
+    allow: tuple[str, ...] = Field(
+        (), description="Who may launch: addresses, or whole domains written @institute.example."
+    )
+    operator: str = Field("", description="Address that is told about faults of the service.")
+    authserv_id: str = Field(
+        "",
+        description="Name by which the mail server signs its Authentication-Results header; "
+        "only mails with a DMARC pass from it are believed.",
+    )
+    trust_from: bool = Field(
+        False,
+        description="Believe the From line without authentication. Only for a mailbox that no "
+        "stranger can reach.",
+    )
+    keep_copy: bool = Field(
+        True,
+        description="Send a blind copy of each mail to the own mailbox: after a crash it proves "
+        "that a mail went out, so that none is sent twice.",
+    )
+    per_tick: int = Field(50, ge=1, description="At most so many new mails are taken per tick.")
+    max_bytes: int = Field(200_000, ge=1000, description="Largest request mail [bytes].")
+    max_report_bytes: int = Field(5_000_000, ge=100_000, description="Largest report mail [bytes].")
+
+    @field_validator("address", "operator")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and value.count("@") != 1:
+            raise ValueError("must be a mail address like astran@institute.example")
+        return value
+
+    @field_validator("allow")
+    @classmethod
+    def _allow(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            if entry.count("@") != 1:
+                raise ValueError(
+                    f"{entry!r} is neither an address nor a domain; write name@host or @host"
+                )
+        return tuple(entry.lower() for entry in value)
+
+
+class Environment(Settings):
+    """A software environment in which lstchain's tools are found."""
+
+    bin: Path | None = Field(
+        None, description="Folder with the tools (of a venv or conda environment); none: PATH."
+    )
+    setup: tuple[str, ...] = Field(
+        (), description="Shell lines that a job runs first, for example `module load lstchain`."
+    )
+    variables: dict[str, str] = Field({}, description="Environment variables for the tools.")
+
+
+class LstchainSettings(Settings):
+    """Which lstchain versions the site has, and where."""
+
+    default: str = Field("default", description="Environment used where a request names none.")
+    environments: dict[str, Environment] = Field(
+        {"default": Environment()}, description="Environments by the version that they hold."
+    )
+
+    @model_validator(mode="after")
+    def _default_exists(self) -> LstchainSettings:
+        if self.default not in self.environments:
+            raise ValueError(f"default {self.default!r} is not among the environments")
+        return self
+
+
+class DataSettings(Settings):
+    """Where data, models and Monte Carlo lie. Patterns may hold {date}, {run}, {version},
+    {tailcut} and shell wildcards."""
+
+    dl1: str = Field("", description="Pattern of run-wise DL1 files.")
+    run_catalog: str = Field(
+        "", description="Pattern of the night's RunCatalog ECSV (run_id, source_name)."
+    )
+    models: Path | None = Field(None, description="Folder of the random forests.")
+    lstchain_config: Path | None = Field(
+        None, description="lstchain JSON configuration to be given to dl1_to_dl2; none: its own."
+    )
+    mc_dl2: str = Field(
+        "", description="Pattern of the DL2 files of MC test gammas, one per pointing node."
+    )
+    irf: str = Field("", description="Pattern of ready IRF files; none: made from mc_dl2 and kept.")
+    roots: tuple[Path, ...] = Field(
+        (), description="Folders below which requests with `start: dl2` or `dl3` may read."
+    )
+    dl1_deadline_h: float = Field(
+        48.0, ge=0, description="How long to wait for DL1 of a night that is not there yet [h]."
+    )
+    settle_s: float = Field(
+        60.0, ge=0, description="A DL1 file counts as complete once unchanged for so long [s]."
+    )
+
+
+class SlurmSettings(Settings):
+    """What sbatch is told."""
+
+    partition: str = Field("", description="Partition; empty: the cluster's default.")
+    account: str = Field("", description="Account to be charged.")
+    qos: str = Field("", description="Quality of service.")
+    constraint: str = Field("", description="Node features to be asked for.")
+    throttle: int = Field(0, ge=0, description="At most so many tasks of an array at once; 0: all.")
+    options: tuple[str, ...] = Field((), description="Further options for sbatch, one per entry.")
+    timeout: float = Field(60.0, gt=0, description="Longest wait for a Slurm command [s].")
+    lost_after_min: float = Field(
+        15.0, gt=0, description="A job that Slurm no longer knows counts as lost after this [min]."
+    )
+
+    @field_validator("options")
+    @classmethod
+    def _no_tracking_options(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        ours = (
+            "--job-name",
+            "-J",
+            "--array",
+            "-a",
+            "--output",
+            "-o",
+            "--parsable",
+            "--export",
+            "--requeue",
+            "--error",
+            "-e",
+            "--wrap",
+            "--wait",
+            "-W",
+        )
+        for option in value:
+            if option.split("=")[0] in ours:
+                raise ValueError(f"{option!r} is set by ASTRAN itself and cannot be changed")
+        return value
+
+
+class LocalSettings(Settings):
+    """The pool of processes on this machine."""
+
+    cores: int | None = Field(None, ge=1, description="Cores to use; none: all of this machine.")
+    memory_mb: int | None = Field(
+        None, ge=100, description="Memory to use [MB]; none: 90 % of this machine's."
+    )
+
+
+class SchedulerKind(StrEnum):
+    """Which scheduler runs the tasks."""
+
+    AUTO = "auto"
+    SLURM = "slurm"
+    LOCAL = "local"
+
+
+class StageResources(Settings):
+    """Resources for the tasks of a stage."""
+
+    cpus: int = Field(1, ge=1, description="Cores per task.")
+    memory_mb: int = Field(4000, ge=100, description="Memory per task [MB].")
+    time_min: int = Field(120, ge=1, description="Time limit per task [min].")
+
+
+_RESOURCES = {
+    # figures for LST-1 runs of 20 min with standard forests
+    Stage.DL2: StageResources(cpus=2, memory_mb=16000, time_min=240),
+    Stage.IRF: StageResources(cpus=1, memory_mb=6000, time_min=60),
+    Stage.DL3: StageResources(cpus=1, memory_mb=8000, time_min=60),
+    Stage.INDEX: StageResources(cpus=1, memory_mb=2000, time_min=30),
+    Stage.HIGHLEVEL: StageResources(cpus=1, memory_mb=4000, time_min=60),
+}
+
+
+class SchedulerSettings(Settings):
+    """How tasks are run."""
+
+    kind: SchedulerKind = Field(
+        SchedulerKind.AUTO, description="slurm, local, or auto: slurm where sbatch is on PATH."
+    )
+    slurm: SlurmSettings = Field(SlurmSettings(), description="Slurm.")
+    local: LocalSettings = Field(LocalSettings(), description="This machine.")
+    resources: dict[Stage, StageResources] = Field(
+        _RESOURCES, description="Resources by stage; stages not named keep their default."
+    )
+    attempts: int = Field(
+        3, ge=1, le=10, description="Attempts per task, the first included, for causes that pass."
+    )
+
+    @field_validator("resources")
+    @classmethod
+    def _complete(cls, value: dict[Stage, StageResources]) -> dict[Stage, StageResources]:
+        return {**_RESOURCES, **value}
+
+
+class SiteConfig(Settings):
+    """One installation of ASTRAN."""
+
+    site: str = Field(description="Name of the site, shown in mails.")
+    workdir: Path = Field(description="Folder for analyses, scripts, logs and results.")
+    database: str = Field(
+        "", description="Database URL; empty: SQLite in <workdir>/astran.sqlite (local disk)."
+    )
+    mail: MailSettings | None = Field(
+        None, description="The mailbox; none: no mail, only hand-runs."
+    )
+    scheduler: SchedulerSettings = Field(SchedulerSettings(), description="Running tasks.")
+    lstchain: LstchainSettings = Field(LstchainSettings(), description="lstchain versions.")
+    data: DataSettings = Field(DataSettings(), description="Where the data are.")
+    shared: Path | None = Field(
+        None, description="Folder for products kept for everyone (IRFs); none: <workdir>/shared."
+    )
+    simulated: bool = Field(
+        False, description="All data of this site are simulated; said on every plot and mail."
+    )
+
+    @field_validator("workdir", "shared", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        if value is None:
+            return None
+        value = value.expanduser()
+        if not value.is_absolute():
+            raise ValueError("must be an absolute path")
+        return value
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.workdir / 'astran.sqlite'}"
+
+    @property
+    def shared_dir(self) -> Path:
+        return self.shared or self.workdir / "shared"

@@ -1,0 +1,1 @@
+"""From DL3 to numbers and plots (gammapy); runs as a task."""

@@ -1,0 +1,1 @@
+"""Inbox, gate, letters and outbox."""

@@ -1,0 +1,1 @@
+"""The chain of LST-1: the stock tools of lstchain."""

@@ -1,0 +1,1 @@
+"""What happened, as data for mails, attachments and pages."""

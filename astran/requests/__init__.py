@@ -1,0 +1,1 @@
+"""The launch language: from a mail's words to an analysis configuration."""

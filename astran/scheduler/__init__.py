@@ -1,0 +1,1 @@
+"""sbatch controller and local pool behind one protocol."""

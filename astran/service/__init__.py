@@ -1,0 +1,1 @@
+"""The engine: one tick is intake, advance, deliver."""

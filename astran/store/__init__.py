@@ -1,0 +1,1 @@
+"""The database beneath every room."""

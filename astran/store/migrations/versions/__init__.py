@@ -1,0 +1,1 @@
+"""alembic environment and versions of the database schema."""

@@ -1,0 +1,1 @@
+"""Default and example configurations (installed as astran.configs)."""

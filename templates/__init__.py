@@ -1,0 +1,1 @@
+"""jinja2 templates: mails, job scripts, pages (installed as astran.templates)."""
