@@ -1,0 +1,103 @@
+"""Opening the database: engine, schema version, transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from astran.base.errors import StoreError
+
+HEAD = "0001"
+"""Schema version that this code needs; the newest migration (a test holds them together)."""
+
+
+class Database:
+    """A database with the current schema."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = _engine(url)
+
+    @classmethod
+    def open(cls, url: str) -> Database:
+        """Open, and create the schema in an empty database.
+
+        Raises
+        ------
+        StoreError : out of reach, or of another schema version
+        """
+        database = cls(url)
+        try:
+            version = database.version()
+        except OperationalError as error:
+            raise StoreError(
+                f"The database {make_url(url).render_as_string()} cannot be opened: "
+                f"{str(error.orig).strip()}.",
+                "Check `database` and `workdir` in the site configuration.",
+            ) from error
+        if version is None:
+            database.upgrade()
+        elif version != HEAD:
+            raise StoreError(
+                f"The database has schema version {version}, this ASTRAN needs {HEAD}.",
+                "Run `astran db upgrade` (or install the ASTRAN version that made it).",
+            )
+        return database
+
+    @contextmanager
+    def begin(self) -> Iterator[Connection]:
+        """One transaction: committed at the end of the block, rolled back on any error."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    def version(self) -> str | None:
+        """Schema version, or None for an empty database."""
+        with self._engine.connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.execute(text("select version_num from alembic_version")).scalar()
+
+    def upgrade(self) -> None:
+        """Bring the schema to the newest version with alembic."""
+        # alembic is slow to import and needed once in the life of a database
+        from alembic import command
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option(
+            "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
+        )
+        with self._engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(parsed, pool_pre_ping=True)
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": 30})
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, record: object) -> None:
+        connection.isolation_level = None  # transactions are begun by _begin below
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # take the write lock at once: two writers then queue instead of failing half-way
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine

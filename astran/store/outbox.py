@@ -1,0 +1,146 @@
+"""Outgoing mails: a queue that survives everything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from astran.store import tables as t
+
+
+class MailState(StrEnum):
+    """Life of an outgoing mail."""
+
+    PENDING = "pending"
+    SENDING = "sending"
+    """Being handed to the server; after a crash it is unknown whether the server took it."""
+    SENT = "sent"
+    RETRY = "retry"
+    DEAD = "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One mail of the queue."""
+
+    id: int
+    analysis_id: int | None
+    message_id: str
+    kind: str
+    recipient: str
+    subject: str
+    raw: bytes
+    state: MailState
+    tries: int
+    next_try: datetime
+    created: datetime
+
+
+_COLUMNS = (
+    t.outgoing_mail.c.id,
+    t.outgoing_mail.c.analysis_id,
+    t.outgoing_mail.c.message_id,
+    t.outgoing_mail.c.kind,
+    t.outgoing_mail.c.recipient,
+    t.outgoing_mail.c.subject,
+    t.outgoing_mail.c.raw,
+    t.outgoing_mail.c.state,
+    t.outgoing_mail.c.tries,
+    t.outgoing_mail.c.next_try,
+    t.outgoing_mail.c.created,
+)
+_OPEN = (MailState.PENDING, MailState.RETRY, MailState.SENDING)
+
+
+def put(
+    db: Connection,
+    now: datetime,
+    kind: str,
+    recipient: str,
+    message_id: str,
+    subject: str,
+    raw: bytes,
+    analysis_id: int | None = None,
+) -> bool:
+    """Queue a mail; False where one with this Message-ID is queued already (it is then the same
+    mail, prepared again after a crash)."""
+    try:
+        with db.begin_nested():
+            db.execute(
+                insert(t.outgoing_mail).values(
+                    analysis_id=analysis_id,
+                    message_id=message_id,
+                    kind=kind,
+                    recipient=recipient,
+                    subject=subject,
+                    raw=raw,
+                    state=MailState.PENDING,
+                    next_try=now,
+                    created=now,
+                )
+            )
+    except IntegrityError:
+        return False
+    return True
+
+
+def due(db: Connection, now: datetime, limit: int = 20) -> list[Outgoing]:
+    """Mails to be dealt with now, oldest first."""
+    query = (
+        select(*_COLUMNS)
+        .where(t.outgoing_mail.c.state.in_(_OPEN), t.outgoing_mail.c.next_try <= now)
+        .order_by(t.outgoing_mail.c.id)
+        .limit(limit)
+    )
+    rows = db.execute(query)
+    return [Outgoing(*row[:7], MailState(row[7]), *row[8:]) for row in rows]
+
+
+def open_count(db: Connection, analysis_id: int | None = None) -> int:
+    """How many mails (of an analysis) are still to be sent."""
+    query = select(func.count()).where(t.outgoing_mail.c.state.in_(_OPEN))
+    if analysis_id is not None:
+        query = query.where(t.outgoing_mail.c.analysis_id == analysis_id)
+    return db.execute(query).scalar_one()
+
+
+def move(
+    db: Connection,
+    mail: Outgoing,
+    to: MailState,
+    *,
+    next_try: datetime | None = None,
+    tries: int | None = None,
+    error: str = "",
+    sent: datetime | None = None,
+) -> bool:
+    """Guarded transition: False where another process moved the mail first."""
+    values: dict[str, object] = {"state": to, "error": error[:2000], "sent": sent}
+    if next_try is not None:
+        values["next_try"] = next_try
+    if tries is not None:
+        values["tries"] = tries
+    done = db.execute(
+        update(t.outgoing_mail)
+        .where(
+            t.outgoing_mail.c.id == mail.id,
+            t.outgoing_mail.c.state == mail.state,
+            t.outgoing_mail.c.tries == mail.tries,
+        )
+        .values(**values)
+    )
+    return done.rowcount == 1
+
+
+def raws(db: Connection, analysis_id: int) -> list[tuple[str, bytes]]:
+    """All mails of an analysis as (kind, raw bytes), oldest first."""
+    query = (
+        select(t.outgoing_mail.c.kind, t.outgoing_mail.c.raw)
+        .where(t.outgoing_mail.c.analysis_id == analysis_id)
+        .order_by(t.outgoing_mail.c.id)
+    )
+    return [(row.kind, row.raw) for row in db.execute(query)]

@@ -1,0 +1,311 @@
+"""The tables. Every room writes what it did here; no room keeps state of its own.
+
+Times are UTC. They are stored without zone and read back aware (see `UtcTime`), because SQLite
+knows no zones.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware UTC time."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[int]:
+    return Column("id", Integer, primary_key=True)
+
+
+def _to(table: str, nullable: bool = False, index: bool = True) -> Column[int]:
+    return Column(f"{table}_id", Integer, ForeignKey(f"{table}.id"), nullable=nullable, index=index)
+
+
+sender = Table(
+    "sender",
+    metadata,
+    _id(),
+    Column("address", String(320), nullable=False, unique=True),
+    Column("first_seen", UtcTime, nullable=False),
+    Column("refused", UtcTime),  # last courtesy refusal: at most one a day
+)
+
+mailbox_cursor = Table(
+    "mailbox_cursor",
+    metadata,
+    _id(),
+    Column("mailbox", String(320), nullable=False, unique=True),
+    Column("uidvalidity", BigInteger, nullable=False),
+    Column("last_uid", BigInteger, nullable=False),
+)
+
+message = Table(
+    "message",
+    metadata,
+    _id(),
+    Column("mailbox", String(320), nullable=False),
+    Column("uidvalidity", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("message_id", String(998), nullable=False),
+    Column("sender", String(320), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("verdict", String(20), nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+    Column("received", UtcTime, nullable=False),
+    Column("raw", LargeBinary),
+    Column("folder", String(255), nullable=False),  # where it is to be moved; "" leaves it
+    Column("moved", Boolean, nullable=False, default=False),
+    UniqueConstraint("mailbox", "uidvalidity", "uid"),
+    UniqueConstraint("message_id", "sender"),
+    Index(None, "moved"),
+)
+
+request = Table(
+    "request",
+    metadata,
+    _id(),
+    _to("message", nullable=True),
+    _to("sender", nullable=True),
+    Column("command", String(20), nullable=False),
+    Column("subject", Text, nullable=False, default=""),
+    Column("in_reply_to", Text, nullable=False, default=""),
+    Column("refs", JSON, nullable=False),
+    Column("params", JSON, nullable=False),
+    Column("created", UtcTime, nullable=False),
+)
+
+analysis = Table(
+    "analysis",
+    metadata,
+    _id(),
+    _to("request"),
+    Column("label", String(120), nullable=False),
+    Column("folder", String(1024), nullable=False, unique=True),
+    Column("config", JSON, nullable=False),
+    Column("requester", String(320), nullable=False, default=""),  # "": nobody gets a mail
+    Column("hand_key", String(64), unique=True),  # hand-run: same file, same analysis
+    Column("state", String(20), nullable=False, index=True),
+    Column("cancel_wanted", Boolean, nullable=False, default=False),
+    Column("created", UtcTime, nullable=False),
+    Column("started", UtcTime),
+    Column("ended", UtcTime),
+    Column("next_look", UtcTime),  # while waiting for data
+    Column("faults", Integer, nullable=False, default=0),  # internal errors in a row
+    Column("notes", JSON, nullable=False),
+    Column("versions", JSON, nullable=False),
+    Column("left_out", JSON, nullable=False),
+    Column("reason", Text, nullable=False, default=""),
+)
+
+stage = Table(
+    "stage",
+    metadata,
+    _id(),
+    _to("analysis"),
+    Column("name", String(20), nullable=False),
+    Column("position", Integer, nullable=False),
+    UniqueConstraint("analysis_id", "name"),
+)
+
+task = Table(
+    "task",
+    metadata,
+    _id(),
+    _to("analysis"),
+    _to("stage"),
+    _to("run", nullable=True),
+    _to("software", nullable=True),
+    Column("key", String(120), nullable=False),
+    Column("state", String(20), nullable=False, index=True),
+    Column("fingerprint", String(64), nullable=False, index=True),
+    Column("spec", JSON, nullable=False),
+    Column("resources", JSON, nullable=False),  # as the next attempt will ask
+    Column("exclude", JSON, nullable=False),  # nodes that failed
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("reason", Text, nullable=False, default=""),
+    Column("not_before", UtcTime),
+    Column("reused_from_id", Integer, ForeignKey("task.id")),
+    UniqueConstraint("analysis_id", "key"),
+)
+
+task_input = Table(
+    "task_input",
+    metadata,
+    _id(),
+    _to("task"),
+    Column("path", String(1024), nullable=False, index=True),
+    Column("size", BigInteger),
+    Column("mtime_ns", BigInteger),
+    Column("producer_id", Integer, ForeignKey("task.id"), index=True),
+)
+
+submission = Table(
+    "submission",
+    metadata,
+    _id(),
+    _to("analysis"),
+    Column("token", String(64), nullable=False, unique=True),
+    Column("scheduler", String(20), nullable=False),
+    Column("job_id", String(64), nullable=False, default=""),
+    Column("state", String(20), nullable=False, index=True),
+    Column("size", Integer, nullable=False),
+    Column("folder", String(1024), nullable=False),
+    Column("intent", UtcTime, nullable=False),
+    Column("submitted", UtcTime),
+    Column("missing_since", UtcTime),  # while it is looked for by its token
+)
+
+attempt = Table(
+    "attempt",
+    metadata,
+    _id(),
+    _to("task"),
+    _to("submission"),
+    Column("number", Integer, nullable=False),
+    Column("token", String(64), nullable=False, unique=True),
+    Column("array_index", Integer, nullable=False),
+    Column("requested", JSON, nullable=False),
+    Column("sight", String(20), nullable=False, default=""),  # newest JobState
+    Column("word", String(60), nullable=False, default=""),  # the scheduler's own word
+    Column("reason", Text, nullable=False, default=""),
+    Column("outcome", String(20), nullable=False, default=""),
+    Column("exit_code", Integer),
+    Column("signal", Integer),
+    Column("node", String(120), nullable=False, default=""),
+    Column("max_rss_mb", Float),
+    Column("elapsed_s", Float),
+    Column("missing_since", UtcTime),
+    Column("ended", UtcTime),  # when its end was first seen
+    Column("telling", JSON, nullable=False),
+    UniqueConstraint("task_id", "number"),
+)
+
+product = Table(
+    "product",
+    metadata,
+    _id(),
+    _to("task"),
+    Column("path", String(1024), nullable=False, index=True),
+    Column("kind", String(20), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("facts", JSON, nullable=False),
+)
+
+event = Table(
+    "event",
+    metadata,
+    _id(),
+    Column("at", UtcTime, nullable=False),
+    _to("analysis", nullable=True),
+    _to("task", nullable=True),
+    Column("kind", String(40), nullable=False, index=True),
+    Column("text", Text, nullable=False),
+)
+
+outgoing_mail = Table(
+    "outgoing_mail",
+    metadata,
+    _id(),
+    _to("analysis", nullable=True),
+    Column("message_id", String(998), nullable=False, unique=True),
+    Column("kind", String(20), nullable=False),
+    Column("recipient", String(320), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("raw", LargeBinary, nullable=False),
+    Column("state", String(20), nullable=False, index=True),
+    Column("tries", Integer, nullable=False, default=0),
+    Column("next_try", UtcTime, nullable=False),
+    Column("created", UtcTime, nullable=False),
+    Column("sent", UtcTime),
+    Column("error", Text, nullable=False, default=""),
+)
+
+# --- the data: what was observed, and with which software it was analysed
+
+source = Table(
+    "source",
+    metadata,
+    _id(),
+    Column("name", String(60), nullable=False, unique=True),
+    Column("ra_deg", Float, nullable=False),
+    Column("dec_deg", Float, nullable=False),
+)
+
+night = Table(
+    "night",
+    metadata,
+    _id(),
+    Column("date", String(8), nullable=False, unique=True),
+)
+
+run = Table(
+    "run",
+    metadata,
+    _id(),
+    _to("night"),
+    _to("source"),
+    Column("number", Integer, nullable=False, index=True),
+    UniqueConstraint("number", "night_id", "source_id"),
+)
+
+software = Table(
+    "software",
+    metadata,
+    _id(),
+    Column("name", String(60), nullable=False),
+    Column("version", String(60), nullable=False),
+    UniqueConstraint("name", "version"),
+)
+
+exit_code = Table(
+    "exit_code",
+    metadata,
+    _id(),
+    Column("tool", String(60), nullable=False),
+    Column("code", Integer, nullable=False),
+    Column("meaning", Text, nullable=False),
+    Column("transient", Boolean, nullable=False),
+    UniqueConstraint("tool", "code"),
+)
