@@ -1,0 +1,94 @@
+"""Storing a plan: stages, tasks, their inputs, and the data and software they are about."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Table, insert, select
+
+from astran.base.states import TaskState
+from astran.base.tasks import Plan, Stage, Task
+from astran.store import tables as t
+from astran.store.events import note
+
+
+def store(
+    db: Connection,
+    now: datetime,
+    analysis_id: int,
+    plan: Plan,
+    *,
+    date: str,
+    source: tuple[str, float, float],
+) -> None:
+    """Store all tasks of a plan in state PLANNED.
+
+    Parameters
+    ----------
+    date : night, YYYYMMDD
+    source : name, right ascension and declination [deg, ICRS]
+    """
+    night_id = _ensure(db, t.night, date=date)
+    source_id = _source(db, *source)
+    software = {name: _ensure(db, t.software, name=name, version=v) for name, v in plan.versions}
+    stages: dict[Stage, int] = {}
+    ids: dict[str, int] = {}
+    for task in plan.tasks:
+        if task.stage not in stages:
+            stages[task.stage] = _insert(
+                db, t.stage, analysis_id=analysis_id, name=task.stage, position=len(stages)
+            )
+        run_id = None
+        if task.run is not None:
+            run_id = _ensure(db, t.run, number=task.run, night_id=night_id, source_id=source_id)
+        wanted = "lstchain" if task.environment else "astran"
+        ids[task.key] = _insert(
+            db,
+            t.task,
+            analysis_id=analysis_id,
+            stage_id=stages[task.stage],
+            run_id=run_id,
+            software_id=software.get(wanted),
+            key=task.key,
+            state=TaskState.PLANNED,
+            fingerprint=task.fingerprint,
+            spec=task.to_json(),
+            resources=task.to_json()["resources"],
+            exclude=[],
+        )
+    for task in plan.tasks:
+        _store_inputs(db, ids, task)
+    note(db, now, "planned", f"{len(plan.tasks)} tasks in {len(stages)} stages", analysis_id)
+
+
+def _store_inputs(db: Connection, ids: dict[str, int], task: Task) -> None:
+    for path in task.inputs:
+        try:
+            status = Path(path).stat()
+            size, mtime_ns = status.st_size, status.st_mtime_ns
+        except OSError:
+            size = mtime_ns = None
+        _insert(db, t.task_input, task_id=ids[task.key], path=path, size=size, mtime_ns=mtime_ns)
+    for key in (*task.needs, *task.after):
+        _insert(db, t.task_input, task_id=ids[task.key], path="", producer_id=ids[key])
+
+
+def _insert(db: Connection, table: Table, **values: Any) -> int:
+    key = db.execute(insert(table).values(**values)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def _ensure(db: Connection, table: Table, **values: Any) -> int:
+    query = select(table.c.id).filter_by(**values)
+    found = db.execute(query).scalar()
+    return int(found) if found is not None else _insert(db, table, **values)
+
+
+def _source(db: Connection, name: str, ra: float, dec: float) -> int:
+    found = db.execute(select(t.source.c.id).where(t.source.c.name == name)).scalar()
+    if found is not None:
+        return int(found)
+    return _insert(db, t.source, name=name, ra_deg=ra, dec_deg=dec)

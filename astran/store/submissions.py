@@ -1,0 +1,191 @@
+"""Submissions: the intent first, the job id when the scheduler has answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from astran.base.states import LIVE_TASK_STATES, TaskState
+from astran.store import tables as t
+from astran.store.tasks import TaskRow, move, task_row
+
+
+class SubmissionState(StrEnum):
+    """Life of a submission."""
+
+    INTENT = "intent"
+    """Written before sbatch is called; until the answer is stored the job may or may not exist."""
+    SUBMITTED = "submitted"
+    VOID = "void"
+    """Certainly never came to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One row of `submission`."""
+
+    id: int
+    analysis_id: int
+    token: str
+    scheduler: str
+    job_id: str
+    state: SubmissionState
+    size: int
+    folder: str
+    intent: datetime
+    submitted: datetime | None
+    missing_since: datetime | None
+
+
+_COLUMNS = tuple(t.submission.c[name] for name in Submission.__dataclass_fields__)
+
+
+def _submission(row: Any) -> Submission:
+    return Submission(**{**row, "state": SubmissionState(row["state"])})
+
+
+def intend(
+    db: Connection,
+    now: datetime,
+    analysis_id: int,
+    token: str,
+    scheduler: str,
+    folder: str,
+    tasks: Sequence[TaskRow],
+    attempt_tokens: Sequence[str],
+) -> bool:
+    """Write the intent to submit `tasks` as one array, and move them to SUBMITTING.
+
+    All or nothing: False (and nothing written) where one of the tasks was moved by another.
+    """
+    with db.begin_nested() as savepoint:
+        key = db.execute(
+            insert(t.submission).values(
+                analysis_id=analysis_id,
+                token=token,
+                scheduler=scheduler,
+                state=SubmissionState.INTENT,
+                size=len(tasks),
+                folder=folder,
+                intent=now,
+            )
+        ).inserted_primary_key
+        assert key is not None
+        for index, (task, attempt_token) in enumerate(zip(tasks, attempt_tokens, strict=True)):
+            number = task.attempts + 1
+            moved = move(
+                db,
+                now,
+                task,
+                TaskState.SUBMITTING,
+                f"attempt {number}",
+                attempts=number,
+                not_before=None,
+            )
+            if not moved:
+                savepoint.rollback()
+                return False
+            db.execute(
+                insert(t.attempt).values(
+                    task_id=task.id,
+                    submission_id=key[0],
+                    number=number,
+                    token=attempt_token,
+                    array_index=index,
+                    requested=asdict(task.resources),
+                    telling=[],
+                )
+            )
+    return True
+
+
+def in_doubt(db: Connection) -> list[Submission]:
+    """Submissions of which it is not known whether they came to be."""
+    query = select(*_COLUMNS).where(t.submission.c.state == SubmissionState.INTENT)
+    return [_submission(row) for row in db.execute(query).mappings()]
+
+
+def live(db: Connection, scheduler: str) -> list[Submission]:
+    """Submissions with at least one task that has not ended."""
+    query = (
+        select(*_COLUMNS)
+        .where(
+            t.submission.c.state == SubmissionState.SUBMITTED,
+            t.submission.c.scheduler == scheduler,
+            t.submission.c.id.in_(
+                select(t.attempt.c.submission_id)
+                .join_from(t.attempt, t.task)
+                .where(
+                    t.task.c.state.in_(list(LIVE_TASK_STATES)),
+                    t.attempt.c.number == t.task.c.attempts,
+                )
+            ),
+        )
+        .order_by(t.submission.c.id)
+    )
+    return [_submission(row) for row in db.execute(query).mappings()]
+
+
+def by_token(db: Connection, token: str) -> Submission:
+    """The submission with that token."""
+    query = select(*_COLUMNS).where(t.submission.c.token == token)
+    return _submission(db.execute(query).mappings().one())
+
+
+def settle(db: Connection, now: datetime, submission: Submission, job_id: str) -> None:
+    """The job exists: its tasks are SUBMITTED."""
+    done = db.execute(
+        update(t.submission)
+        .where(t.submission.c.id == submission.id, t.submission.c.state == SubmissionState.INTENT)
+        .values(state=SubmissionState.SUBMITTED, job_id=job_id, submitted=now)
+    )
+    if done.rowcount == 1:
+        for task in _tasks(db, submission):
+            move(db, now, task, TaskState.SUBMITTED, f"job {job_id}")
+
+
+def void(
+    db: Connection,
+    now: datetime,
+    submission: Submission,
+    reason: str,
+    *,
+    not_before: datetime | None = None,
+    to: TaskState = TaskState.PLANNED,
+) -> None:
+    """The job certainly does not exist: its tasks may be submitted again (or fail)."""
+    done = db.execute(
+        update(t.submission)
+        .where(t.submission.c.id == submission.id, t.submission.c.state == SubmissionState.INTENT)
+        .values(state=SubmissionState.VOID)
+    )
+    if done.rowcount != 1:
+        return
+    for task in _tasks(db, submission):
+        move(db, now, task, to, reason, reason=reason, not_before=not_before)
+
+
+def look_again(db: Connection, submission: Submission, since: datetime) -> None:
+    """The scheduler answered and does not know the token (yet)."""
+    db.execute(
+        update(t.submission).where(t.submission.c.id == submission.id).values(missing_since=since)
+    )
+
+
+def _tasks(db: Connection, submission: Submission) -> list[TaskRow]:
+    query = (
+        select(t.task)
+        .join_from(t.task, t.attempt)
+        .where(
+            t.attempt.c.submission_id == submission.id,
+            t.task.c.state == TaskState.SUBMITTING,
+            t.attempt.c.number == t.task.c.attempts,
+        )
+        .order_by(t.attempt.c.array_index)
+    )
+    return [task_row(row) for row in db.execute(query).mappings()]
