@@ -1,0 +1,60 @@
+"""What every part of the service needs, handed down; the parts that are slow to load come late."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from astran.base.clock import Clock
+from astran.base.errors import ConfigError
+from astran.base.jobs import Scheduler
+from astran.config.site import MailSettings, SiteConfig
+from astran.store.database import Database
+
+if TYPE_CHECKING:
+    from astran.mail.letters import Letters
+
+
+@dataclass
+class Context:
+    """One process' view of the service."""
+
+    site: SiteConfig
+    db: Database
+    clock: Clock
+    python: str
+    """Interpreter in which ASTRAN is installed, for job scripts."""
+    say: Callable[[str], None]
+    """Where a line for the log goes."""
+    make_scheduler: Callable[[], Scheduler] | None = field(default=None)
+    """Injected by tests; otherwise the scheduler that the site names."""
+
+    @cached_property
+    def scheduler(self) -> Scheduler:
+        if self.make_scheduler is not None:
+            return self.make_scheduler()
+        from astran.scheduler import make
+
+        return make(self.site.scheduler, self.site.workdir, self.clock)
+
+    @property
+    def mail(self) -> MailSettings:
+        """The mail settings (ConfigError where the site has none)."""
+        if self.site.mail is None:
+            raise ConfigError(
+                "This site has no mailbox.", cure="Fill in `mail` in the site configuration."
+            )
+        return self.site.mail
+
+    @cached_property
+    def letters(self) -> Letters:
+        from astran.mail.letters import Letters
+
+        return Letters(self.mail, self.site.site, self.site.simulated)
+
+    @property
+    def lock_path(self) -> Path:
+        return self.site.workdir / ".astran.lock"
