@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from collections.abc import Iterator
 
 import pytest
+from services import dovecot as dovecot_service
+from services import postgres as postgres_service
+from services import slurm, smtp
+from services.dovecot import Dovecot
+from services.postgres import Postgres
+from services.slurm import SlurmCluster
+from services.smtp import SmtpServer
 
 
 def require(condition: object, what: str, how: str = "") -> None:
@@ -19,3 +28,63 @@ def require(condition: object, what: str, how: str = "") -> None:
     if os.environ.get("ASTRAN_REQUIRE_SERVICES") == "1":
         pytest.fail(text, pytrace=False)
     pytest.skip(text)
+
+
+@pytest.fixture(scope="session")
+def slurm_cluster() -> Iterator[SlurmCluster]:
+    """A real Slurm with accounting (slurmctld, slurmdbd, two nodes); see services/slurm.py.
+
+    Clients find it by the environment variable SLURM_CONF: use `slurm_env`, or `cluster.env`.
+    """
+    absent = slurm.missing()
+    require(not absent, f"Slurm ({', '.join(absent)})", slurm.HOW)
+    with SlurmCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def slurm_without_accounting() -> Iterator[SlurmCluster]:
+    """A real Slurm without slurmdbd: sacct never answers."""
+    absent = slurm.missing(accounting=False)
+    require(not absent, f"Slurm ({', '.join(absent)})", slurm.HOW)
+    with SlurmCluster(accounting=False) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def slurm_env(slurm_cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> SlurmCluster:
+    """The cluster, with this process's environment pointing to it."""
+    monkeypatch.setenv("SLURM_CONF", str(slurm_cluster.conf))
+    return slurm_cluster
+
+
+@pytest.fixture(scope="session")
+def dovecot() -> Iterator[Dovecot]:
+    """A real IMAP server (STARTTLS and TLS) with the users of services/dovecot.py."""
+    require(dovecot_service.present(), "Dovecot", dovecot_service.HOW)
+    with Dovecot() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _smtp_session(dovecot: Dovecot) -> Iterator[SmtpServer]:
+    require(importlib.util.find_spec("aiosmtpd"), "aiosmtpd", smtp.HOW)
+    with SmtpServer(dovecot.users, dovecot.certificates, dovecot.lmtp_port) as server:
+        yield server
+
+
+@pytest.fixture
+def smtp_server(_smtp_session: SmtpServer) -> Iterator[SmtpServer]:
+    """A submission server (STARTTLS, AUTH) that delivers into `dovecot`; its script is empty."""
+    _smtp_session.reset()
+    yield _smtp_session
+    _smtp_session.reset()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL; `postgres.url(postgres.new_database())` is an empty database."""
+    require(postgres_service.binaries(), "PostgreSQL", postgres_service.HOW)
+    require(importlib.util.find_spec("psycopg"), "psycopg", "pip install 'psycopg[binary]'")
+    with Postgres() as server:
+        yield server
