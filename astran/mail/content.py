@@ -1,0 +1,188 @@
+"""What letters are told: small plain types, and tables made for letters alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from astran.base.errors import Problem
+from astran.base.states import AnalysisState
+from astran.base.text import duration, one_line
+from astran.config.analysis import AnalysisConfig
+from astran.config.model import dotted_fields
+
+
+class Tone(StrEnum):
+    """Colour of a letter, by what it brings."""
+
+    GOOD = "good"
+    PART = "part"
+    BAD = "bad"
+    CALM = "calm"
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionStats:
+    """How busy the service is, for the confirmation."""
+
+    analyses_live: int = 0
+    tasks_running: int = 0
+    tasks_waiting: int = 0
+    scheduler: str = ""
+    typical: tuple[tuple[str, float], ...] = ()
+    """Typical wall time by stage, learnt from earlier analyses [s]."""
+    read_s: float | None = None
+    """Time between the arrival of the mail and its reading [s]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """Something that can be asked of the service by mail."""
+
+    what: str
+    subject: str
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.what, self.subject
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One analysis parameter as shown to people."""
+
+    key: str
+    value: str
+    help: str
+    chosen: bool
+    """Set in the request, not by default."""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.key, self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of the requester's mail, with what is wrong in it."""
+
+    number: int
+    text: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """A row of a table; with a `remark` it says that after its first cell."""
+
+    cells: tuple[str, ...]
+    ok: bool = True
+    remark: str = ""
+
+
+class PlotLike(Protocol):
+    """An image of a report."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def alt(self) -> str: ...
+
+
+class ReportLike(Protocol):
+    """What a report letter needs; `astran.report.model.Report` is one.
+
+    The template reads its tables too (`number_rows`, `run_table`, `stage_table`, `time_rows`).
+    """
+
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def state(self) -> AnalysisState: ...
+    @property
+    def config(self) -> AnalysisConfig: ...
+    @property
+    def headline(self) -> str: ...
+    @property
+    def plots(self) -> Sequence[PlotLike]: ...
+    @property
+    def attachments(self) -> Sequence[Path]: ...
+    @property
+    def simulated(self) -> bool: ...
+
+
+def busy(stats: ExecutionStats) -> list[tuple[str, str]]:
+    """The execution stats in words."""
+    rows = [
+        ("Analyses under way", str(stats.analyses_live)),
+        ("Tasks", f"{stats.tasks_running} running, {stats.tasks_waiting} waiting"),
+    ]
+    if stats.scheduler:
+        rows.append(("Scheduler", stats.scheduler))
+    if stats.read_s is not None:
+        rows.append(("Your mail was read after", duration(stats.read_s)))
+    rows += [(f"Typical time for {stage}", duration(s)) for stage, s in stats.typical]
+    return rows
+
+
+def title(config: AnalysisConfig) -> str:
+    """`Crab, 2023-12-07`."""
+    return f"{one_line(config.target.name, 60)}, {config.night.iso}"
+
+
+def settings(config: AnalysisConfig, chosen: Collection[str]) -> list[Setting]:
+    """Every parameter of an analysis, those that the requester chose marked.
+
+    `chosen` holds dotted names; `target` stands for all that is below it.
+    """
+    return [
+        Setting(key, _value(config, key, help_text), help_text, _is_in(key, chosen))
+        for key, help_text in dotted_fields(AnalysisConfig).items()
+    ]
+
+
+def _is_in(key: str, chosen: Collection[str]) -> bool:
+    return any(key == name or key.startswith(f"{name}.") for name in chosen)
+
+
+def _value(config: AnalysisConfig, key: str, help_text: str) -> str:
+    value: Any = config
+    for name in key.split("."):
+        value = getattr(value, name) if isinstance(value, BaseModel) else None
+    if value is None or value == "":
+        # help texts say what an absent value means: "none: all runs of the target"
+        meaning = re.search(r"\b(?:none|empty): (.+?)\.?$", help_text)
+        return meaning[1] if meaning else "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(str(item) for item in value)
+    unit = re.search(r"\[([^\]]+)\]", help_text)
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{shown} {unit[1]}" if unit else shown
+
+
+def transcript(text: str, problems: Sequence[Problem], limit: int = 60) -> list[Line]:
+    """What the requester wrote, each problem at its line (lines count from 1)."""
+    return list(_transcript(text, problems, limit))
+
+
+def _transcript(text: str, problems: Sequence[Problem], limit: int) -> Iterator[Line]:
+    lines = text.splitlines()
+    last = max((p.line or 0 for p in problems), default=0)
+    for number, line in enumerate(lines[: max(limit, min(last, 2 * limit))], start=1):
+        found = tuple(p for p in problems if p.line == number)
+        if line.strip() or found:
+            yield Line(
+                number,
+                one_line(line, 200),
+                tuple(one_line(f"{p.reason} {p.suggestion}", 400) for p in found),
+            )

@@ -1,0 +1,370 @@
+"""Every letter that ASTRAN writes, one method for each kind.
+
+The answer stands in the first line, text and HTML say the same, and the footer explains what can
+be asked for in reply. Nothing in a letter is fetched from elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Any
+
+from astran.base.clock import Clock
+from astran.base.errors import Problem
+from astran.base.text import harmless, one_line
+from astran.config.analysis import AnalysisConfig
+from astran.config.site import MailSettings
+from astran.mail import content, reports
+from astran.mail.compose import (
+    Enclosure,
+    Envelope,
+    Picture,
+    Thread,
+    answer_subject,
+    compose,
+    message_id,
+)
+from astran.mail.content import Cells, Command, ExecutionStats, ReportLike, Tone
+from astran.mail.render import render
+
+EXAMPLE = "target: Crab\ndate: 20231207"
+
+
+class Letters:
+    """Writes letters in the name of one mailbox.
+
+    In every method `n` counts letters of the same kind in the same matter, and `thread` says to
+    whom and in answer to what. Equal arguments give an equal Message-ID.
+    """
+
+    def __init__(self, mail: MailSettings, site: str, simulated: bool, clock: Clock) -> None:
+        self._mail = mail
+        self._site = site
+        self._simulated = simulated
+        self._clock = clock
+
+    def confirmation(
+        self,
+        thread: Thread,
+        request_id: str,
+        config: AnalysisConfig,
+        *,
+        config_yaml: str = "",
+        explicit: Collection[str] = (),
+        plan_notes: Sequence[str] = (),
+        stats: ExecutionStats | None = None,
+        n: int = 1,
+    ) -> EmailMessage:
+        """The request was taken: the resolved configuration, and how to ask for more.
+
+        `explicit` holds the dotted names that the requester set; the rest are defaults.
+        """
+        rows = content.settings(config, explicit)
+        return self._letter(
+            "confirmation",
+            thread,
+            headline=f"{content.title(config)}: request {request_id} accepted",
+            state=f"accepted: {content.title(config)}",
+            request_id=request_id,
+            n=n,
+            enclosures=[_config_file(config, config_yaml)],
+            values={
+                "request_id": request_id,
+                "chosen": [row for row in rows if row.chosen],
+                "defaults": [row for row in rows if not row.chosen],
+                "plan_notes": list(plan_notes),
+                "stats": content.busy(stats) if stats else [],
+                "config_name": _config_file(config, config_yaml).name,
+            },
+        )
+
+    def problems(
+        self,
+        thread: Thread,
+        problems: Sequence[Problem],
+        written: str,
+        example: str = EXAMPLE,
+        *,
+        n: int = 1,
+    ) -> EmailMessage:
+        """The request cannot be used: every problem at its line, and an example that works."""
+        many = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
+        return self._letter(
+            "problems",
+            thread,
+            headline=f"Nothing was started: {many} in your request",
+            state=f"not started: {many}",
+            tone=Tone.BAD,
+            n=n,
+            values={
+                "problems": [
+                    (one_line(p.where, 60), one_line(f"{p.reason} {p.suggestion}", 400))
+                    for p in problems
+                ],
+                "written": content.transcript(written, problems),
+                "example": harmless(example).strip(),
+            },
+        )
+
+    def waiting(
+        self,
+        thread: Thread,
+        request_id: str,
+        config: AnalysisConfig,
+        missing: Sequence[str],
+        deadline: datetime | None = None,
+        *,
+        n: int = 1,
+    ) -> EmailMessage:
+        """The analysis waits for data that are not there yet."""
+        return self._letter(
+            "waiting",
+            thread,
+            headline=f"{content.title(config)}: waiting for data",
+            state=f"waiting for data: {content.title(config)}",
+            request_id=request_id,
+            tone=Tone.PART,
+            n=n,
+            values={"missing": list(missing), "deadline": _moment(deadline)},
+        )
+
+    def status(
+        self,
+        thread: Thread,
+        request_id: str,
+        headline: str,
+        facts: Sequence[tuple[str, str]],
+        *,
+        columns: Sequence[str] = (),
+        rows: Sequence[Cells] = (),
+        notes: Sequence[str] = (),
+        n: int = 1,
+    ) -> EmailMessage:
+        """How an analysis is going, or (with no request id) a list of all of them."""
+        return self._letter(
+            "status",
+            thread,
+            headline=headline,
+            state=f"status: {headline}",
+            request_id=request_id,
+            n=n,
+            values={
+                "facts": list(facts),
+                "columns": list(columns),
+                "rows": list(rows),
+                "notes": list(notes),
+            },
+        )
+
+    def cancelled(
+        self,
+        thread: Thread,
+        request_id: str,
+        config: AnalysisConfig,
+        facts: Sequence[tuple[str, str]] = (),
+        *,
+        folder: str = "",
+        n: int = 1,
+    ) -> EmailMessage:
+        """The analysis was stopped on request."""
+        return self._letter(
+            "cancelled",
+            thread,
+            headline=f"{content.title(config)}: cancelled",
+            state=f"cancelled: {content.title(config)}",
+            request_id=request_id,
+            n=n,
+            values={"facts": list(facts), "folder": folder, "request_id": request_id},
+        )
+
+    def help(
+        self,
+        thread: Thread,
+        *,
+        reason: str = "",
+        keys: Sequence[tuple[str, str]] = (),
+        example: str = EXAMPLE,
+        n: int = 1,
+    ) -> EmailMessage:
+        """How to ask: an example, the parameters (name, meaning) and the commands."""
+        return self._letter(
+            "help",
+            thread,
+            headline="How to ask ASTRAN for an analysis",
+            state="help",
+            n=n,
+            values={"reason": reason, "keys": list(keys), "example": harmless(example).strip()},
+        )
+
+    def refusal(self, thread: Thread, reason: str, *, n: int = 1) -> EmailMessage:
+        """One courteous no: the sender may not ask, or may not ask for so much."""
+        return self._letter(
+            "refusal",
+            thread,
+            headline="Your request was not accepted",
+            state="not accepted",
+            tone=Tone.BAD,
+            n=n,
+            values={"reason": reason, "contact": self._mail.operator},
+            commands=(),
+        )
+
+    def notice(
+        self, thread: Thread, title: str, text: str, *, request_id: str = "", n: int = 1
+    ) -> EmailMessage:
+        """A short message; empty lines in `text` part its paragraphs."""
+        return self._letter(
+            "notice",
+            thread,
+            headline=title,
+            state=title,
+            request_id=request_id,
+            n=n,
+            values={"paragraphs": [p for p in harmless(text).split("\n\n") if p.strip()]},
+        )
+
+    def fault(self, thread: Thread, request_id: str, short: str, *, n: int = 1) -> EmailMessage:
+        """ASTRAN itself stumbled: the requester is told, the operator gets the details."""
+        about = f"request {request_id}" if request_id else "your mail"
+        return self._letter(
+            "fault",
+            thread,
+            headline=f"ASTRAN ran into an internal fault with {about}",
+            state="internal fault",
+            request_id=request_id,
+            tone=Tone.BAD,
+            n=n,
+            values={"short": short, "contact": self._mail.operator},
+        )
+
+    def operator(
+        self,
+        subject: str,
+        text: str,
+        context: Sequence[tuple[str, str]] = (),
+        *,
+        seed: str = "",
+        n: int = 1,
+    ) -> EmailMessage:
+        """For the operator: what went wrong, with everything that is known (traceback, log).
+
+        `seed` tells one occasion from another (see `Thread.seed`).
+
+        Raises
+        ------
+        MailError : the site names no operator
+        """
+        return self._letter(
+            "operator",
+            Thread(self._mail.operator, seed=seed or f"{subject}\0{text}"),
+            headline=one_line(subject),
+            state=f"operator: {subject}",
+            tone=Tone.BAD,
+            n=n,
+            generated=True,
+            commands=(),
+            values={"context": list(context), "text": harmless(text)[-20_000:].strip("\n")},
+        )
+
+    def report(self, thread: Thread, report: ReportLike, *, n: int = 1) -> EmailMessage:
+        """The result, partial result or failure of an analysis, at most `max_report_bytes` long.
+
+        Plots that do not fit are left out from the last to the first, then attachments; the
+        letter names each and says where it lies.
+        """
+        state = reports.STATES[report.state]
+        mark = "SIMULATED " if report.simulated or self._simulated else ""
+
+        def write(parts: reports.Parts) -> EmailMessage:
+            return self._letter(
+                "report",
+                thread,
+                headline=report.headline,
+                state=f"{mark}{state.word}{report.headline}",
+                request_id=report.request_id,
+                tone=state.tone,
+                n=n,
+                generated=True,
+                simulated=bool(mark),
+                pictures=parts.pictures,
+                enclosures=[*parts.enclosures, _config_file(report.config)],
+                values={
+                    "report": report,
+                    "parts": parts,
+                    "failures": reports.failures(report),
+                    "missing": reports.missing(report),
+                    "record": reports.record(report),
+                    "attached": [
+                        *(p.name for p in parts.plots),
+                        *(e.name for e in parts.enclosures),
+                        _config_file(report.config).name,
+                    ],
+                    "config_name": _config_file(report.config).name,
+                },
+            )
+
+        return reports.fitted(write, report, self._mail)
+
+    def _letter(
+        self,
+        kind: str,
+        thread: Thread,
+        *,
+        headline: str,
+        state: str,
+        values: dict[str, Any],
+        request_id: str = "",
+        tone: Tone = Tone.CALM,
+        n: int = 1,
+        generated: bool = False,
+        simulated: bool | None = None,
+        commands: Sequence[Command] | None = None,
+        pictures: Sequence[Picture] = (),
+        enclosures: Sequence[Enclosure] = (),
+    ) -> EmailMessage:
+        now = self._clock.now().astimezone(UTC)
+        text, html = render(
+            kind,
+            {
+                **values,
+                "headline": one_line(headline, 300),
+                "tone": tone.value,
+                "about": request_id,
+                "service": self._mail.name,
+                "site": self._site,
+                "address": self._mail.address,
+                "moment": _moment(now),
+                "simulated": self._simulated if simulated is None else simulated,
+                "commands": _commands(request_id) if commands is None else commands,
+            },
+        )
+        tag = f"[{request_id}] " if request_id else ""
+        envelope = Envelope(
+            thread=thread,
+            subject=answer_subject(thread, f"{tag}{state}"),
+            message_id=message_id(self._mail, kind, request_id, thread, n),
+            date=now,
+            generated=generated,
+        )
+        return compose(self._mail, envelope, text, html, pictures, enclosures)
+
+
+def _commands(request_id: str) -> tuple[Command, ...]:
+    if not request_id:
+        return (Command("Ask how to write a request", "ASTRAN-HELP"),)
+    return (
+        Command("Ask how it is going", f"ASTRAN-STATUS {request_id}"),
+        Command("Stop it", f"ASTRAN-CANCEL {request_id}"),
+        Command("Ask how to write a request", "ASTRAN-HELP"),
+    )
+
+
+def _config_file(config: AnalysisConfig, text: str = "") -> Enclosure:
+    name = f"config_{config.label}.yml"
+    return Enclosure(name, (text or config.to_yaml()).encode(), "application/yaml")
+
+
+def _moment(moment: datetime | None) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else ""

@@ -1,0 +1,113 @@
+"""Letters from templates: one source per kind, rendered once as text and once as HTML.
+
+A kind's template speaks in the words of `ui` (paragraph, facts, table, ...). `ui.txt.j2` and
+`ui.html.j2` define the same words for either format, so text and HTML cannot say different things.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from astran.base.files import packaged
+from astran.base.text import count, duration, harmless, one_line, shorten
+
+if TYPE_CHECKING:
+    import jinja2
+
+WIDTH = 76
+"""Columns of the text part: fits a quoted line into 80."""
+
+
+def render(kind: str, values: Mapping[str, Any]) -> tuple[str, str]:
+    """Text and HTML of a letter."""
+    text = _environment(html=False).get_template(f"{kind}.j2").render(values)
+    html = _environment(html=True).get_template(f"{kind}.j2").render(values)
+    return _tidy(text), html
+
+
+@cache
+def _environment(html: bool) -> jinja2.Environment:
+    """The template engine; its import costs too much for a tick that writes no letter."""
+    import jinja2
+    from markupsafe import Markup
+
+    def safe(value: Any) -> Any:
+        return harmless(value) if isinstance(value, str) and type(value) is not Markup else value
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(packaged("templates") / "mail"),
+        autoescape=html,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=False,
+        finalize=safe,
+    )
+    environment.filters |= {
+        "aligned": aligned,
+        "count": count,
+        "duration": duration,
+        "facts": fact_lines,
+        "fill": fill,
+        "one_line": one_line,
+        "shorten": shorten,
+        "url": lambda text: quote(text, safe=""),
+    }
+    form = "html" if html else "txt"
+    environment.globals["ui"] = environment.get_template(f"ui.{form}.j2").module
+    environment.globals["base"] = f"base.{form}.j2"
+    return environment
+
+
+def fill(text: str, indent: int = 0, first: str = "") -> str:
+    """A paragraph of the text part; commands and paths are never broken."""
+    return textwrap.fill(
+        " ".join(harmless(text).split()),
+        WIDTH,
+        initial_indent=first or " " * indent,
+        subsequent_indent=" " * max(indent, len(first)),
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def fact_lines(rows: Sequence[tuple[str, str]]) -> str:
+    """`label   value` with the values under each other."""
+    plain = [(one_line(label), one_line(value, 2000)) for label, value in rows]
+    column = min(max((len(label) for label, _ in plain), default=0), 30) + 2
+    return "\n".join(fill(value, column, f"{label:<{column}}") for label, value in plain)
+
+
+def aligned(columns: Sequence[str], rows: Sequence[Any]) -> str:
+    """A table: first column to the left, the others to the right, remarks across."""
+    cells = [[one_line(cell) for cell in row.cells] for row in rows]
+    full = [list(columns), *(line for line in cells if len(line) == len(columns))]
+    firsts = max((len(line[0]) for line in [*full, *cells]), default=0)
+    widths = [firsts, *(max(len(line[i]) for line in full) for i in range(1, len(columns)))]
+    lines = [_aligned_row(list(columns), widths), "  ".join("-" * width for width in widths)]
+    for row, line in zip(rows, cells, strict=True):
+        if row.remark:
+            lines.append(fill(row.remark, widths[0] + 2, f"{line[0]:<{widths[0]}}  "))
+        else:
+            lines.append(_aligned_row(line, widths))
+    return "\n".join(lines)
+
+
+def _aligned_row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *others = cells
+    padded = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=False)]
+    return "  ".join([f"{first:<{widths[0]}}", *padded]).rstrip()
+
+
+def _tidy(text: str) -> str:
+    """No blanks at line ends (other than the signature's mark), no more than one empty line."""
+    lines: list[str] = []
+    for line in text.splitlines():
+        kept = "-- " if line == "-- " else line.rstrip()
+        if kept or (lines and lines[-1]):
+            lines.append(kept)
+    return "\n".join(lines).strip("\n") + "\n"

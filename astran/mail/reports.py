@@ -1,0 +1,182 @@
+"""The parts of a report letter: pictures, attachments, and their fit into the largest size."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from email.message import EmailMessage
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from astran.base.states import AnalysisState
+from astran.base.text import one_line
+from astran.config.site import MailSettings
+from astran.mail.compose import Enclosure, Picture
+from astran.mail.content import ReportLike, Tone
+
+_KINDS = {
+    ".gz": "application/gzip",
+    ".json": "application/json",
+    ".yml": "application/yaml",
+    ".yaml": "application/yaml",
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+}
+TELLING_RUNS = 12
+"""Failed runs whose log lines are quoted; the others stand in the run table alone."""
+TELLING_LINES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class StateWord:
+    """How a state is said in a subject, and its colour."""
+
+    word: str
+    tone: Tone
+
+
+_S = AnalysisState
+STATES = {
+    _S.RECEIVED: StateWord("", Tone.CALM),
+    _S.WAITING: StateWord("", Tone.PART),
+    _S.RUNNING: StateWord("", Tone.CALM),
+    _S.REPORTING: StateWord("result: ", Tone.CALM),
+    _S.DONE: StateWord("result: ", Tone.GOOD),
+    _S.PARTIAL: StateWord("partial result: ", Tone.PART),
+    # the headline says these itself
+    _S.FAILED: StateWord("", Tone.BAD),
+    _S.CANCELLED: StateWord("", Tone.CALM),
+    _S.EXPIRED: StateWord("", Tone.BAD),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A plot in the letter: its picture, title and description."""
+
+    cid: str
+    name: str
+    title: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What goes with a report letter, and what stays behind."""
+
+    plots: tuple[Shown, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    enclosures: tuple[Enclosure, ...] = ()
+    left_out: tuple[str, ...] = ()
+    """Names of what did not fit, or could not be read, each with the reason."""
+
+
+def fitted(
+    write: Callable[[Parts], EmailMessage], report: ReportLike, mail: MailSettings
+) -> EmailMessage:
+    """The letter with as many plots and attachments as fit."""
+    parts = _gather(report, mail)
+    message = write(parts)
+    for smaller in _ever_smaller(parts):
+        if len(message.as_bytes()) <= mail.max_report_bytes:
+            break
+        message = write(smaller)
+    return message
+
+
+def failures(report: Any) -> list[tuple[int, str, list[str]]]:
+    """Failed runs with the lines of their logs that tell why: (run, stage, lines)."""
+    return [
+        (run.run, run.stage, [one_line(line, 300) for line in run.telling[-TELLING_LINES:]])
+        for run in report.bad[:TELLING_RUNS]
+        if run.telling
+    ]
+
+
+def missing(report: Any) -> list[str]:
+    """Failed runs with their reasons, one line for each reason."""
+    runs: dict[str, list[str]] = {}
+    for run in report.bad:
+        stage = f"failed at {run.stage}" if run.stage else "failed"
+        runs.setdefault(f"{stage}: {run.reason or 'the cause is not known'}", []).append(
+            str(run.run)
+        )
+    return [
+        one_line(f"Run{'s' if len(numbers) > 1 else ''} {', '.join(numbers)} {why}", 400)
+        for why, numbers in runs.items()
+    ]
+
+
+def record(report: Any) -> list[tuple[str, str]]:
+    """Times, software and place."""
+    rows = [row.pair for row in report.time_rows]
+    rows += [(one_line(name, 40), one_line(version, 80)) for name, version in report.versions]
+    rows.append(("Requested by", one_line(report.requester)))
+    if report.folder:
+        rows.append(("Folder on disk", one_line(report.folder, 400)))
+    return rows
+
+
+def _gather(report: ReportLike, mail: MailSettings) -> Parts:
+    plots: list[Shown] = []
+    pictures: list[Picture] = []
+    enclosures: list[Enclosure] = []
+    left_out: list[str] = []
+    for plot in report.plots:
+        data = _read(plot.path, mail.max_report_bytes)
+        if isinstance(data, str):
+            left_out.append(f"{plot.path.name} ({data})")
+            continue
+        cid = f"plot{len(plots) + 1}.{sha256(data).hexdigest()[:16]}@astran"
+        title, alt = one_line(plot.title), one_line(plot.alt, 500)
+        plots.append(Shown(cid, plot.path.name, title, alt or title))
+        subtype = _KINDS.get(plot.path.suffix.lower(), "image/png").removeprefix("image/")
+        pictures.append(Picture(cid, plot.path.name, data, subtype))
+    for path in report.attachments:
+        data = _read(path, mail.max_report_bytes)
+        if isinstance(data, str):
+            left_out.append(f"{path.name} ({data})")
+            continue
+        kind = _KINDS.get(path.suffix.lower(), "application/octet-stream")
+        enclosures.append(Enclosure(path.name, data, kind))
+    return Parts(tuple(plots), tuple(pictures), tuple(enclosures), tuple(left_out))
+
+
+def _ever_smaller(parts: Parts) -> Iterator[Parts]:
+    """One thing less at a time: plots from the last to the second, attachments from the last to
+    the first, then the first plot."""
+    while len(parts.plots) > 1:
+        parts = _without_last_plot(parts)
+        yield parts
+    while parts.enclosures:
+        gone = parts.enclosures[-1].name
+        parts = replace(
+            parts,
+            enclosures=parts.enclosures[:-1],
+            left_out=(*parts.left_out, f"{gone} (too large for this mail)"),
+        )
+        yield parts
+    if parts.plots:
+        yield _without_last_plot(parts)
+
+
+def _without_last_plot(parts: Parts) -> Parts:
+    gone = parts.plots[-1].name
+    return replace(
+        parts,
+        plots=parts.plots[:-1],
+        pictures=parts.pictures[:-1],
+        left_out=(*parts.left_out, f"{gone} (too large for this mail)"),
+    )
+
+
+def _read(path: Path, limit: int) -> bytes | str:
+    """The content, or why there is none."""
+    try:
+        if path.stat().st_size > limit:
+            return "too large for this mail"
+        return path.read_bytes()
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"

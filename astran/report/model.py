@@ -1,0 +1,169 @@
+"""What happened to an analysis, as plain data: mails, pages and terminals are made from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from astran.base.states import AnalysisState
+from astran.base.text import one_line
+from astran.config.analysis import AnalysisConfig
+from astran.report import tables, words
+from astran.report.tables import Fact, Table
+
+_S = AnalysisState
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """How one run ended."""
+
+    run: int
+    ok: bool
+    """Its events are in the result."""
+    stage: str = ""
+    """Where it ended: for a failed run the stage that failed."""
+    reason: str = ""
+    """Why it failed, in words."""
+    telling: tuple[str, ...] = ()
+    """The lines of its log that tell why."""
+    log: Path | None = None
+    numbers: dict[str, Any] | None = None
+    """Its entry in the `runs` of results.json."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageLine:
+    """One stage of production in figures."""
+
+    stage: str
+    total: int
+    done: int = 0
+    reused: int = 0
+    failed: int = 0
+    attempts: int = 0
+    """Attempts made, of all tasks together."""
+    wall_s: float | None = None
+    """From the start of the first task to the end of the last one [s]."""
+    max_rss_mb: float | None = None
+    """Largest memory of any task [MB]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """An image for the mail."""
+
+    path: Path
+    title: str
+    alt: str
+    """What the image shows, in words, for readers who do not see it."""
+
+
+# no slots: the tables are made once, when first asked for
+@dataclass(frozen=True)
+class Report:
+    """An analysis and its outcome."""
+
+    request_id: str
+    """What the requester calls it, for example A12."""
+    state: AnalysisState
+    config: AnalysisConfig
+    site: str
+    requester: str
+    runs: tuple[RunOutcome, ...] = ()
+    stages: tuple[StageLine, ...] = ()
+    received: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    versions: tuple[tuple[str, str], ...] = ()
+    """Software: (name, version)."""
+    notes: tuple[str, ...] = ()
+    """Choices made on the way, in words."""
+    warnings: tuple[str, ...] = ()
+    results: dict[str, Any] | None = None
+    """Content of results.json."""
+    plots: tuple[Plot, ...] = ()
+    attachments: tuple[Path, ...] = ()
+    simulated: bool = False
+    folder: str = ""
+    """Where everything lies on the site's disk."""
+    errors: tuple[str, ...] = ()
+    """What stopped the analysis as a whole, the main reason first."""
+
+    @property
+    def subject(self) -> str:
+        """`Crab, 2023-12-07`."""
+        return f"{one_line(self.config.target.name, 60)}, {self.config.night.iso}"
+
+    @property
+    def stacked(self) -> dict[str, Any]:
+        """The numbers of all runs together; empty where there are none."""
+        return tables.part(self.results, "stacked")
+
+    @property
+    def good(self) -> tuple[RunOutcome, ...]:
+        return tuple(run for run in self.runs if run.ok)
+
+    @property
+    def bad(self) -> tuple[RunOutcome, ...]:
+        return tuple(run for run in self.runs if not run.ok)
+
+    @property
+    def main_reason(self) -> str:
+        """Why it failed: what stopped the whole, else the most common reason of the runs."""
+        if self.errors:
+            return one_line(self.errors[0])
+        reasons = Counter(run.reason for run in self.bad if run.reason)
+        return one_line(reasons.most_common(1)[0][0]) if reasons else "the cause is not known"
+
+    @property
+    def tally(self) -> str:
+        """`3 of 3 runs`; empty where no run is known."""
+        return f"{len(self.good)} of {len(self.runs)} runs" if self.runs else ""
+
+    @property
+    def headline(self) -> str:
+        """The answer in one line: `Crab, 2023-12-07: 24.3 sigma in 1.02 h, 3 of 3 runs`."""
+        return f"{self.subject}: {', '.join(filter(None, (self._answer, self.tally)))}{self._why}"
+
+    @property
+    def _answer(self) -> str:
+        if self.state not in (_S.DONE, _S.PARTIAL, _S.REPORTING):
+            return self.state.value
+        if words.number(self.stacked.get("significance")) is None:
+            return "significance not available"
+        found = words.significance(self.stacked["significance"])
+        return f"{found} in {words.livetime(self.stacked.get('livetime_h'))}"
+
+    @property
+    def _why(self) -> str:
+        return f": {self.main_reason}" if self.state in (_S.FAILED, _S.EXPIRED) else ""
+
+    @cached_property
+    def number_rows(self) -> tuple[Fact, ...]:
+        """The main numbers; empty where there are no results."""
+        return tables.number_rows(self.results, self.config) if self.results else ()
+
+    @cached_property
+    def run_table(self) -> Table:
+        """Every run: its numbers, or why it has none."""
+        return tables.run_table([(r.run, r.ok, r.stage, r.reason, r.numbers) for r in self.runs])
+
+    @cached_property
+    def stage_table(self) -> Table:
+        """Stages with tasks, attempts, time and memory."""
+        return tables.stage_table(
+            [
+                (s.stage, s.total, s.done, s.reused, s.failed, s.attempts, s.wall_s, s.max_rss_mb)
+                for s in self.stages
+            ]
+        )
+
+    @property
+    def time_rows(self) -> tuple[Fact, ...]:
+        """When it was received, started and ended."""
+        return tables.time_rows(self.received, self.started, self.ended)

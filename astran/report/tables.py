@@ -1,0 +1,185 @@
+"""The tables of a report as data: the same cells go into text, HTML and terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from astran.base.text import duration, one_line
+from astran.config.analysis import AnalysisConfig, Cuts
+from astran.report.words import ABSENT, fixed, livetime, measured, number, significance, whole
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A name and what is known of it."""
+
+    label: str
+    value: str
+    main: bool = False
+    """One of the numbers that people look for first."""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.label, self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a table; a line with a `remark` says that instead of cells after the first."""
+
+    cells: tuple[str, ...]
+    ok: bool = True
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns (right-aligned but for the first) and rows."""
+
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+
+def part(data: dict[str, Any] | None, key: str) -> dict[str, Any]:
+    """A mapping inside a mapping; empty where it is absent, null or something else."""
+    found = (data or {}).get(key)
+    return found if isinstance(found, dict) else {}
+
+
+def number_rows(results: dict[str, Any], config: AnalysisConfig) -> tuple[Fact, ...]:
+    """The main numbers of results.json."""
+    all_runs, sky = part(results, "stacked"), part(results, "map")
+    target = config.target
+    rows = [
+        Fact("Significance (Li&Ma)", significance(all_runs.get("significance")), main=True),
+        Fact("Excess", _excess(all_runs), main=True),
+        Fact("Livetime", livetime(all_runs.get("livetime_h")), main=True),
+        Fact("N_on", whole(all_runs.get("n_on"))),
+        Fact("N_off", _off(all_runs)),
+        Fact("alpha", fixed(all_runs.get("alpha"), 4)),
+        Fact("Excess rate", _rate(all_runs)),
+    ]
+    if (flux := number(all_runs.get("crab_units"))) is not None:
+        rows.append(
+            Fact("Rate in Crab units", measured(flux, all_runs.get("crab_units_error"), "C.U."))
+        )
+    if sky:
+        rows.append(Fact("Sky-map peak", _peak(sky)))
+        rows.append(
+            Fact(
+                "Sky map off the source",
+                f"mean {fixed(sky.get('off_mean'), 2)}, sigma {fixed(sky.get('off_sigma'), 2)}"
+                " (0 and 1 without sources)",
+            )
+        )
+    rows.append(Fact("Cuts", _cuts(all_runs, config)))
+    rows.append(Fact("Position (ICRS)", f"RA {target.ra:.4f} deg, Dec {target.dec:+.4f} deg"))
+    return tuple(rows)
+
+
+def _excess(numbers: dict[str, Any]) -> str:
+    return measured(numbers.get("excess"), numbers.get("excess_error"))
+
+
+def _off(numbers: dict[str, Any]) -> str:
+    regions = number(numbers.get("off_regions"))
+    off = whole(numbers.get("n_off"))
+    if regions is None or off == ABSENT:
+        return off
+    return f"{off} in {regions:.3g} OFF region{'' if regions == 1 else 's'}"
+
+
+def _rate(numbers: dict[str, Any]) -> str:
+    return measured(numbers.get("rate_per_min"), numbers.get("rate_error"), "per min")
+
+
+def _peak(sky: dict[str, Any]) -> str:
+    place = ""
+    if number(sky.get("peak_offset_deg")) is not None:
+        place = f", {fixed(sky['peak_offset_deg'], 3)} deg from the source"
+    return significance(sky.get("peak_significance")) + place
+
+
+def _cuts(numbers: dict[str, Any], config: AnalysisConfig) -> str:
+    cuts = config.dl3
+    if cuts.cuts is Cuts.GLOBAL:
+        theta = number(numbers.get("theta_cut_deg")) or cuts.theta_cut
+        return (
+            f"gammaness > {cuts.gammaness_cut:g}, theta < {theta:.3g} deg,"
+            f" intensity > {cuts.intensity_min:g} p.e."
+        )
+    return (
+        f"energy-dependent: gammaness efficiency {cuts.gh_efficiency:g},"
+        f" theta containment {cuts.theta_containment:g}, intensity > {cuts.intensity_min:g} p.e."
+    )
+
+
+RunCells = tuple[int, bool, str, str, dict[str, Any] | None]
+"""Run, whether it is in the result, stage, reason, numbers."""
+
+
+def run_table(runs: Iterable[RunCells]) -> Table:
+    """One row per run, in the order of run numbers."""
+    rows = [
+        _run_row(str(run), numbers or {})
+        if ok
+        else Row((str(run),), ok=False, remark=_remark(stage, reason))
+        for run, ok, stage, reason, numbers in sorted(runs, key=lambda cells: cells[0])
+    ]
+    return Table(("Run", "Livetime", "N_on", "N_off", "Excess", "Li&Ma"), tuple(rows))
+
+
+def _run_row(name: str, numbers: dict[str, Any]) -> Row:
+    if not numbers:
+        return Row((name,), remark="done, numbers not available")
+    hours = number(numbers.get("livetime_h"))
+    cells = (
+        fixed(None if hours is None else hours * 60, 1, "min"),
+        whole(numbers.get("n_on")),
+        whole(numbers.get("n_off")),
+        _excess(numbers),
+        fixed(numbers.get("significance"), 1),
+    )
+    return Row((name, *("–" if cell == ABSENT else cell for cell in cells)))
+
+
+def _remark(stage: str, reason: str) -> str:
+    place = f"failed at {stage}" if stage else "failed"
+    return one_line(f"{place}: {reason}" if reason else f"{place}: the cause is not known", 300)
+
+
+StageCells = tuple[str, int, int, int, int, int, float | None, float | None]
+"""Stage, tasks, done, reused, failed, attempts, wall time [s], largest memory [MB]."""
+
+
+def stage_table(stages: Iterable[StageCells]) -> Table:
+    """One row per stage, in the order given."""
+    rows = []
+    for stage, total, done, reused, failed, attempts, wall_s, rss in stages:
+        figures = (str(total), str(done), str(reused), str(failed), str(attempts))
+        time = "–" if wall_s is None else duration(wall_s)
+        memory = "–" if rss is None else _memory(rss)
+        rows.append(Row((stage, *figures, time, memory), ok=failed == 0))
+    columns = ("Stage", "Tasks", "Done", "Reused", "Failed", "Attempts", "Time", "Memory")
+    return Table(columns, tuple(rows))
+
+
+def _memory(megabytes: float) -> str:
+    return f"{megabytes:.0f} MB" if megabytes < 1000 else f"{megabytes / 1000:.1f} GB"
+
+
+def time_rows(
+    received: datetime | None, started: datetime | None, ended: datetime | None
+) -> tuple[Fact, ...]:
+    """The times that are known."""
+    rows = [
+        Fact(label, f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        for label, moment in (("Received", received), ("Started", started), ("Ended", ended))
+        if moment is not None
+    ]
+    if received is not None and ended is not None:
+        rows.append(Fact("From mail to result", duration((ended - received).total_seconds())))
+    return tuple(rows)
