@@ -13,6 +13,7 @@
      ├─ MailError
      │   ├─ MailUnavailable    server out of reach or answering nonsense: try again later
      │   ├─ MailAuthError      log-in refused: do not hammer
+     │   ├─ MailGone           the mail is no longer in the folder
      │   └─ MailRejected       the server refused this very message for good
      ├─ CatalogueError         data or models that cannot be found
      ├─ ProductError           an output that does not open or does not pass its check
@@ -120,6 +121,10 @@ class MailUnavailable(MailError):
 
 class MailAuthError(MailError):
     """The log-in was refused."""
+
+
+class MailGone(MailError):
+    """The mail is no longer in the folder: somebody moved or deleted it."""
 
 
 class MailRejected(MailError):

@@ -1,0 +1,120 @@
+"""Who may ask, and what is no request at all: the gates, cheapest first; the first that fits ends.
+
+Only headers are looked at. Nobody is answered whose address is not authentic, and no machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from astran.base.commands import find_command
+from astran.config.site import MailSettings
+from astran.mail import machine
+from astran.mail.authenticity import vouched
+from astran.mail.compose import LOOP_HEADER
+from astran.mail.headers import (
+    Message,
+    addresses,
+    message_id,
+    references,
+    sender_address,
+    subject,
+    value,
+    values,
+)
+from astran.mail.identity import is_own_address, is_own_id
+
+
+class Verdict(StrEnum):
+    """What becomes of a mail."""
+
+    OWN = "own"
+    """Sent by ASTRAN itself."""
+    BOUNCE = "bounce"
+    """A report on a mail that was not delivered: look up which of ours, never answer."""
+    NOT_OURS = "not-ours"
+    """No request to ASTRAN: leave it where it is."""
+    MACHINE = "machine"
+    """From a program: file it, never answer."""
+    UNAUTHENTICATED = "unauthenticated"
+    """Nobody vouches for the From address: quarantine, in silence."""
+    STRANGER = "stranger"
+    """Authentic, but not on the allow list: at most one courtesy refusal a day."""
+    TAKE = "take"
+    """A request by somebody who may ask."""
+
+    @property
+    def may_answer(self) -> bool:
+        """Whether the sender may get any answer at all."""
+        return self in (Verdict.STRANGER, Verdict.TAKE)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The verdict on a mail, with its reason in words."""
+
+    verdict: Verdict
+    sender: str
+    """The From address in lower case; empty where there is not exactly one."""
+    reason: str
+
+
+def judge(message: Message, settings: MailSettings) -> Judgement:
+    """Judge a mail by its headers; see `astran.mail.headers.read_message`. Never raises."""
+    sender = sender_address(message) or ""
+    verdict, reason = _verdict(message, sender, settings)
+    return Judgement(verdict, sender, reason)
+
+
+def allowed(address: str, settings: MailSettings) -> bool:
+    """Whether an address is on the allow list, by itself or by its domain; the operator is."""
+    address = address.lower()
+    domain = "@" + address.rpartition("@")[2]
+    return bool(address) and (
+        address in settings.allow
+        or domain in settings.allow
+        or address == settings.operator.lower()
+    )
+
+
+def is_request(message: Message, settings: MailSettings) -> bool:
+    """Whether the mail speaks to ASTRAN: a keyword in its subject, or an answer to one of ASTRAN's
+    own mails."""
+    if find_command(subject(message)):
+        return True
+    return any(is_own_id(reference, settings) for reference in references(message))
+
+
+def _verdict(message: Message, sender: str, settings: MailSettings) -> tuple[Verdict, str]:
+    if reason := _own(message, settings):
+        return Verdict.OWN, reason
+    if reason := machine.bounce(message):
+        return Verdict.BOUNCE, reason
+    if not is_request(message, settings):
+        return Verdict.NOT_OURS, "no keyword in the subject"
+    if reason := machine.automatic(message):
+        return Verdict.MACHINE, reason
+    if not sender:
+        return Verdict.UNAUTHENTICATED, "not exactly one From address"
+    if settings.authserv_id:
+        authentic, reason = vouched(message, sender, settings.authserv_id)
+    else:
+        authentic = settings.trust_from
+        reason = "the From line is trusted" if authentic else "nothing vouches for the From address"
+    if not authentic:
+        return Verdict.UNAUTHENTICATED, reason
+    if not allowed(sender, settings):
+        return Verdict.STRANGER, "not on the allow list"
+    return Verdict.TAKE, reason
+
+
+def _own(message: Message, settings: MailSettings) -> str:
+    if values(message, LOOP_HEADER):
+        return "loop header"
+    if is_own_id(message_id(message), settings):
+        return "own Message-ID"
+    for name in ("from", "sender", "return-path", "resent-from"):
+        if any(is_own_address(found, settings) for found in addresses(value(message, name))):
+            return f"own address in {name.title()}"
+    return ""

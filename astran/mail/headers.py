@@ -1,0 +1,227 @@
+"""Reading the headers of mails from anywhere, however broken, without an exception.
+
+The standard library's modern header parser fails on some malformed headers; so mails are read with
+the old, forgiving policy, and what ASTRAN needs of the headers is decoded here.
+"""
+
+from __future__ import annotations
+
+import binascii
+import email.message
+import email.policy
+import re
+from email.parser import BytesParser
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    Message = email.message.Message[str, str]
+else:
+    Message = email.message.Message
+
+_LONGEST = 20_000
+"""Characters of one header that are looked at."""
+# RFC 2047: =?charset*language?B or Q?text?=
+_WORD = re.compile(r"=\?([A-Za-z0-9_.:-]{1,40})(?:\*[A-Za-z0-9-]*)?\?([bBqQ])\?([^?]*)\?=")
+_CHARSET = re.compile(
+    r"(?:utf-?(?:8|16|16-?le|16-?be|32|7)|us-?ascii|ascii|iso[-_]?(?:8859|2022|646)[-_0-9a-z]*"
+    r"|latin[-_]?\d+|windows-?\d+|cp-?\d+|ibm-?\d+|koi8-?[rut]|gb(?:k|2312|18030)|big5(?:-?hkscs)?"
+    r"|euc[-_](?:jp|kr|cn|tw)|shift[-_]?jis|sjis|ks_c_5601-1987|hz-gb-2312|tis-620|mac[-_]?[a-z]+)",
+    re.I,
+)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+_ADDRESS = re.compile(
+    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
+    r"@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?)*"
+)
+_MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
+
+
+def read_message(raw: bytes) -> Message:
+    """A mail, or only its headers, as a message object. Never raises on content."""
+    return BytesParser(policy=email.policy.compat32).parsebytes(raw)
+
+
+def all_headers(message: Message) -> list[tuple[str, str]]:
+    """Every header from top to bottom, as (name in lower case, unfolded undecoded value)."""
+    return [(name.lower(), _unfold(str(value))) for name, value in message.raw_items()]
+
+
+def values(message: Message, name: str) -> list[str]:
+    """All values of a header, from top to bottom, unfolded, not decoded."""
+    return [value for key, value in all_headers(message) if key == name.lower()]
+
+
+def value(message: Message, name: str) -> str:
+    """The first value of a header, unfolded, not decoded; empty where there is none."""
+    return next(iter(values(message, name)), "")
+
+
+def decode(text: str) -> str:
+    """A header value with its encoded words (RFC 2047) decoded, and raw 8-bit bytes guessed."""
+    pieces: list[str] = []
+    pending: list[tuple[str, bytes]] = []
+    end = 0
+    for match in _WORD.finditer(text):
+        between = text[end : match.start()]
+        data = _word_bytes(match[2], match[3])
+        if between.strip() or not pending:
+            pieces += [_join(pending), _eight_bit(between)]
+            pending = []
+        pending.append((match[1], data))
+        end = match.end()
+    pieces += [_join(pending), _eight_bit(text[end:])]
+    return "".join(pieces)
+
+
+def decode_bytes(data: bytes, charset: str | None) -> str:
+    """Text from bytes: by the charset that is named if it fits, else UTF-8, else Windows-1252.
+
+    Never raises. UTF-8 that is labelled as something narrower is recognised.
+    """
+    named = charset.strip("\"' ").lower() if charset else ""
+    tries = ["utf-8"]
+    if named and _CHARSET.fullmatch(named):
+        narrow = named.replace("_", "-") in _ONE_BYTE
+        # one-byte charsets accept anything, so UTF-8, which does not, is asked first
+        tries = ["utf-8", _WIDER.get(named, named)] if narrow else [named, "utf-8"]
+    for name in tries:
+        try:
+            return data.decode(name)
+        except (LookupError, ValueError):
+            continue
+    return data.decode("cp1252", errors="replace")
+
+
+_WIDER = {
+    "iso-8859-1": "cp1252", "latin1": "cp1252", "latin-1": "cp1252", "us-ascii": "cp1252",
+    "ascii": "cp1252",
+}  # fmt: skip
+"""What mail programs write when they mean the larger set, as browsers read it too."""
+_ONE_BYTE = frozenset({*_WIDER, "iso-8859-15", "windows-1252", "cp1252"})
+
+
+def sender_address(message: Message) -> str | None:
+    """The one address of the one From header in lower case; None where it is not exactly one.
+
+    Where programs could read two different addresses out of it, it counts as none: otherwise the
+    mail server could verify one of them and ASTRAN believe the other.
+    """
+    lines = values(message, "from")
+    return one_address(lines[0]) if len(lines) == 1 else None
+
+
+def one_address(text: str) -> str | None:
+    """The one address in an address header, in lower case; None where it is not exactly one."""
+    rest = _without_comments(_QUOTED.sub(" ", text[:_LONGEST]))
+    if rest is None or '"' in rest:
+        return None
+    if "<" not in rest:
+        found = rest.strip()
+    else:
+        before, _, tail = rest.partition("<")
+        found, closed, after = tail.partition(">")
+        found = found.strip()
+        outside = f"{before} {after}"
+        if not closed or "<" in found or "<" in after or ">" in after:
+            return None
+        # some programs repeat the address as an unquoted name; a different one is a trap
+        if "@" in outside and outside.strip().lower() != found.lower():
+            return None
+        if any(c in outside for c in ":;"):
+            return None
+    return found.lower() if _ADDRESS.fullmatch(found) else None
+
+
+def addresses(text: str) -> set[str]:
+    """Everything in a header that looks like an address, in lower case."""
+    return {found.lower() for found in _ADDRESS.findall(text[:_LONGEST])}
+
+
+def subject(message: Message) -> str:
+    """The decoded subject on one line."""
+    return " ".join(decode(value(message, "subject")).split())
+
+
+def message_id(message: Message) -> str:
+    """The Message-ID with its angle brackets; empty where there is none that can be used."""
+    found = _MESSAGE_ID.findall(value(message, "message-id"))
+    return found[0] if len(found) == 1 else ""
+
+
+def references(message: Message) -> tuple[str, ...]:
+    """Message-IDs that this mail answers or continues: References, then In-Reply-To."""
+    text = " ".join([*values(message, "references"), *values(message, "in-reply-to")])
+    return tuple(dict.fromkeys(_MESSAGE_ID.findall(text)))
+
+
+def content_type(message: Message) -> tuple[str, dict[str, str]]:
+    """`text/plain` and the parameters, both with lower-case names; never raises."""
+    text = value(message, "content-type")
+    kind, _, rest = text.partition(";")
+    kind = kind.strip().lower()
+    if not re.fullmatch(r"[a-z0-9.+_-]+/[a-z0-9.+_-]+", kind):
+        kind = "text/plain"
+    params: dict[str, str] = {}
+    for match in re.finditer(r";?\s*([\w.*-]+)\s*=\s*(\"(?:[^\"\\]|\\.)*\"|[^;\s]*)", rest[:4000]):
+        plain = match[2][1:-1] if match[2].startswith('"') else match[2]
+        params.setdefault(match[1].lower(), plain)
+    return kind, params
+
+
+def _unfold(text: str) -> str:
+    return re.sub(r"\r?\n(?=[ \t])", "", text[:_LONGEST]).replace("\r", " ").replace("\n", " ")
+
+
+def _word_bytes(encoding: str, text: str) -> bytes:
+    if encoding in "bB":
+        plain = re.sub(r"[^A-Za-z0-9+/]", "", text)
+        try:
+            return binascii.a2b_base64(plain + "=" * (-len(plain) % 4))
+        except binascii.Error:
+            # one character too many: leave it out
+            return binascii.a2b_base64(plain[: len(plain) // 4 * 4])
+    return binascii.a2b_qp(text.encode("utf-8", "surrogateescape"), header=True)
+
+
+def _join(words: list[tuple[str, bytes]]) -> str:
+    """Decode neighbours of one charset together: some programs cut within a character."""
+    out: list[str] = []
+    i = 0
+    while i < len(words):
+        charset = words[i][0].lower()
+        data = b""
+        while i < len(words) and words[i][0].lower() == charset:
+            data += words[i][1]
+            i += 1
+        out.append(decode_bytes(data, charset))
+    return "".join(out)
+
+
+def _eight_bit(text: str) -> str:
+    if text.isascii():
+        return text
+    return decode_bytes(text.encode("utf-8", "surrogateescape"), None)
+
+
+def _without_comments(text: str) -> str | None:
+    """The text without (comments, which may be nested); None where a bracket stays open."""
+    out: list[str] = []
+    depth = 0
+    escaped = False
+    for char in text:
+        if escaped:
+            escaped = False
+        elif char == "\\":
+            escaped = True
+            continue
+        elif char == "(":
+            depth += 1
+            continue
+        elif char == ")":
+            if depth == 0:
+                return None
+            depth -= 1
+            continue
+        if depth == 0:
+            out.append(char)
+    return None if depth else "".join(out)

@@ -1,0 +1,45 @@
+"""Which mails and addresses are ASTRAN's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from astran.config.site import MailSettings
+
+# `<kind.about.number.hash@domain of the service>`, as astran.mail.compose writes them
+_OWN_ID = re.compile(r"<[A-Za-z0-9_-]+(?:\.([A-Za-z0-9_-]+))?\.\d+\.[0-9a-f]{16}@([A-Za-z0-9.-]+)>")
+_ANALYSIS = re.compile(r"A[1-9]\d{0,9}")
+
+
+def own_addresses(settings: MailSettings) -> frozenset[str]:
+    """Every address of the service's mailbox, in lower case."""
+    return frozenset(address.lower() for address in (settings.address, *settings.aliases))
+
+
+def is_own_address(address: str, settings: MailSettings) -> bool:
+    """Whether an address reaches the service's own mailbox, a `+tag` included."""
+    local, _, domain = address.lower().rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}" in own_addresses(settings) or (
+        address.lower() in own_addresses(settings)
+    )
+
+
+def is_own_id(message_id: str, settings: MailSettings) -> bool:
+    """Whether ASTRAN made this Message-ID."""
+    match = _OWN_ID.fullmatch(message_id)
+    return match is not None and match[2].lower() in _domains(settings)
+
+
+def analyses_in(references: Iterable[str], settings: MailSettings) -> tuple[str, ...]:
+    """Ids of the analyses (`A12`) in whose threads a mail with these references stands."""
+    found: dict[str, None] = {}
+    for reference in references:
+        match = _OWN_ID.fullmatch(reference)
+        if match and match[2].lower() in _domains(settings) and _ANALYSIS.fullmatch(match[1] or ""):
+            found[match[1]] = None
+    return tuple(found)
+
+
+def _domains(settings: MailSettings) -> frozenset[str]:
+    return frozenset(address.rpartition("@")[2] for address in own_addresses(settings))
