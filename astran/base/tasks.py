@@ -42,17 +42,23 @@ class Resources:
     time_min: int = 60
 
 
+Expectation = str | int | float | bool
+
+
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A file that the task must leave.
+    """A file or folder that the task must leave.
 
     The tool writes `name` into the task's private work folder; after its check the runner moves it
-    to `path`, so that a half-written product never has a final name.
+    to `path`, so that a half-written product never has a final name. If `name` is a folder, it is
+    moved as a whole and takes the place of an older one; its check looks at the files within.
     """
 
     name: str
     path: str
     check: Check
+    expect: tuple[tuple[str, Expectation], ...] = ()
+    """What the check must find, for example the cuts; see astran.production.checks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +94,13 @@ class Task:
     """Keys of tasks that must all have ended, at least one of them with success."""
     files: tuple[tuple[str, str], ...] = ()
     """Small files (path, content) to be written before submission: tool configurations."""
+    links: tuple[tuple[str, str], ...] = ()
+    """Links (name in the work folder, target) that the runner makes before the tool starts, so that
+    the tool sees exactly the planned files. A target that does not exist is left out."""
     resources: Resources = Resources()
     fingerprint: str = ""
-    """Hash of tool, tool version, parameters and input contents; equal means the same work."""
+    """Hash of tool, tool version, parameters and input contents; equal means the same work.
+    Empty: never reused, because the product depends on which runs succeeded."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives the same task back."""
@@ -106,13 +116,20 @@ class Task:
                 "stage": Stage(plain["stage"]),
                 "argv": tuple(plain["argv"]),
                 "outputs": tuple(
-                    Output(o["name"], o["path"], Check(o["check"])) for o in plain["outputs"]
+                    Output(
+                        o["name"],
+                        o["path"],
+                        Check(o["check"]),
+                        tuple((k, v) for k, v in o.get("expect", ())),
+                    )
+                    for o in plain["outputs"]
                 ),
                 "variables": tuple((k, v) for k, v in plain["variables"]),
                 "inputs": tuple(plain["inputs"]),
                 "needs": tuple(plain["needs"]),
                 "after": tuple(plain["after"]),
                 "files": tuple((p, c) for p, c in plain["files"]),
+                "links": tuple((n, t) for n, t in plain.get("links", ())),
                 "resources": Resources(**plain["resources"]),
             }
         )

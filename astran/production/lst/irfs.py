@@ -1,0 +1,118 @@
+"""Which IRFs an analysis uses: the site's own, kept ones, or new ones that are then kept.
+
+IRFs that ASTRAN makes belong to everyone. All nodes of one flavour (tool version, event selection,
+cuts, Monte Carlo files) lie in one folder whose name holds a hash of just that: the DL3 tool fails
+on a folder of mixed flavours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from astran.base.errors import CatalogueError
+from astran.base.nightdata import IrfCuts, McNode, NightData, ReadyIrf
+from astran.base.tasks import fingerprint
+from astran.config.analysis import Dl3Settings
+from astran.production.lst.settings import cuts_of, selection
+
+TOLERANCE = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Irf:
+    """One IRF file of the set."""
+
+    name: str
+    path: str
+    fingerprint: str
+    node: McNode | None
+    """Monte Carlo to make it from; None: it is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class IrfSet:
+    """All IRFs for one analysis."""
+
+    irfs: tuple[Irf, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def to_make(self) -> tuple[Irf, ...]:
+        return tuple(irf for irf in self.irfs if irf.node is not None)
+
+
+def choose(dl3: Dl3Settings, data: NightData, version: str, shared: Path) -> IrfSet:
+    """The IRFs for these cuts.
+
+    Raises
+    ------
+    CatalogueError : the site has neither fitting IRFs nor Monte Carlo to make them from
+    """
+    wanted = cuts_of(dl3)
+    fitting = [irf for irf in data.ready_irfs if same_cuts(irf.cuts, wanted)]
+    if fitting:
+        return _from_site(fitting, dl3)
+    if data.mc_nodes:
+        return _from_mc(dl3, data, version, shared)
+    if data.ready_irfs:
+        have = sorted({words(irf.cuts) for irf in data.ready_irfs})
+        raise CatalogueError(
+            f"No IRF was made with {words(wanted)}; the site's IRFs have {'; or '.join(have)}.",
+            cure="Ask for those cuts, or let the site provide Monte Carlo (data.mc_dl2).",
+        )
+    raise CatalogueError(
+        "There are neither IRFs nor Monte Carlo to make them from.",
+        cure="Set data.irf or data.mc_dl2 in the site configuration.",
+    )
+
+
+def same_cuts(one: IrfCuts, other: IrfCuts) -> bool:
+    """Whether two sets of cuts are the same, but for rounding."""
+    left, right = dict(one.known), dict(other.known)
+    return left.keys() == right.keys() and all(
+        abs(float(left[name]) - float(right[name])) < TOLERANCE for name in left
+    )
+
+
+def words(cuts: IrfCuts) -> str:
+    """The cuts as a person says them."""
+    names = {
+        "gammaness_cut": "gammaness above {:g}",
+        "theta_cut": "theta below {:g} deg",
+        "gh_efficiency": "gammaness efficiency {:g}",
+        "theta_containment": "theta containment {:g}",
+    }
+    return ", ".join(names[name].format(value) for name, value in cuts.known) or "unknown cuts"
+
+
+def _from_site(fitting: list[ReadyIrf], dl3: Dl3Settings) -> IrfSet:
+    irfs = tuple(
+        Irf(irf.name, irf.file.path, fingerprint(ready=irf.file.identity), None) for irf in fitting
+    )
+    notes = (
+        f"IRFs: {len(irfs)} of the site's own, with {words(cuts_of(dl3))}. They do not say their "
+        f"intensity cut; the events are selected above {dl3.intensity_min:g} p.e.",
+    )
+    return IrfSet(irfs, notes)
+
+
+def _from_mc(dl3: Dl3Settings, data: NightData, version: str, shared: Path) -> IrfSet:
+    flavour = fingerprint(
+        tool="irf",
+        version=version,
+        selection=selection(dl3),
+        cuts=[dl3.cuts, *cuts_of(dl3).known],
+        mc=[[node.name, node.file.identity] for node in data.mc_nodes],
+    )
+    folder = shared / "irf" / f"{dl3.cuts}_{flavour[:16]}"
+    kept = frozenset(data.kept_irfs)
+    irfs = []
+    for node in data.mc_nodes:
+        path = str(folder / f"irf_{node.name}.fits.gz")
+        source = None if path in kept else node
+        irfs.append(Irf(node.name, path, fingerprint(flavour=flavour, node=node.name), source))
+    made = sum(irf.node is not None for irf in irfs)
+    ready = len(irfs) - made
+    note = f"IRFs with {words(cuts_of(dl3))}: {ready} kept from before, {made} to be made."
+    return IrfSet(tuple(irfs), (note,))
