@@ -88,8 +88,12 @@ class HighlevelSettings(Settings):
         le=12,
         description="OFF positions on the wobble circle; none: as fit, at most 3.",
     )
-    energy_min: float | None = Field(None, gt=0, description="Least reconstructed energy [TeV].")
-    energy_max: float | None = Field(None, gt=0, description="Largest reconstructed energy [TeV].")
+    energy_min: float | None = Field(
+        None, gt=0, description="Least reconstructed energy [TeV]; none: no limit."
+    )
+    energy_max: float | None = Field(
+        None, gt=0, description="Largest reconstructed energy [TeV]; none: no limit."
+    )
     map_width: float = Field(4.0, ge=1, le=10, description="Width of the sky map [deg].")
     map_bin: float = Field(0.05, ge=0.01, le=0.2, description="Pixel size of the sky map [deg].")
     map_radius: float = Field(

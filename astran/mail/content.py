@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from astran.base.errors import Problem
 from astran.base.states import AnalysisState
 from astran.base.text import duration, one_line
-from astran.config.analysis import AnalysisConfig
+from astran.config.analysis import AnalysisConfig, Cuts, Start
 from astran.config.model import dotted_fields
 
 
@@ -59,7 +59,6 @@ class Setting:
 
     key: str
     value: str
-    help: str
     chosen: bool
     """Set in the request, not by default."""
 
@@ -139,14 +138,30 @@ def title(config: AnalysisConfig) -> str:
 
 
 def settings(config: AnalysisConfig, chosen: Collection[str]) -> list[Setting]:
-    """Every parameter of an analysis, those that the requester chose marked.
+    """Every parameter in force, those that the requester chose marked.
 
-    `chosen` holds dotted names; `target` stands for all that is below it.
+    `chosen` holds dotted names; `dl3` stands for all that is below it.
     """
+    idle = _not_in_force(config)
+    target = config.target
+    place = f"{one_line(target.name, 60)} (RA {target.ra:g} deg, Dec {target.dec:+g} deg, ICRS)"
+    named = any(name.partition(".")[0] == "target" for name in chosen)
     return [
-        Setting(key, _value(config, key, help_text), help_text, _is_in(key, chosen))
-        for key, help_text in dotted_fields(AnalysisConfig).items()
+        Setting("target", place, named),
+        *(
+            Setting(key, _value(config, key, help_text), _is_in(key, chosen))
+            for key, help_text in dotted_fields(AnalysisConfig).items()
+            if not key.startswith("target.") and key not in idle
+        ),
     ]
+
+
+def _not_in_force(config: AnalysisConfig) -> set[str]:
+    """Parameters that change nothing, given the others."""
+    idle = {"folder"} if config.start is Start.DL1 else set()
+    if config.dl3.cuts is Cuts.GLOBAL:
+        return idle | {"dl3.gh_efficiency", "dl3.theta_containment"}
+    return idle | {"dl3.gammaness_cut", "dl3.theta_cut"}
 
 
 def _is_in(key: str, chosen: Collection[str]) -> bool:

@@ -6,6 +6,7 @@ A kind's template speaks in the words of `ui` (paragraph, facts, table, ...). `u
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -13,11 +14,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from astran.base.files import packaged
-from astran.base.text import count, duration, harmless, one_line, shorten
+from astran.base.text import harmless, one_line
 
 if TYPE_CHECKING:
     import jinja2
 
+_FIGURE = re.compile(r"[-+–]?(\d[^,]{0,15})?$")
 WIDTH = 76
 """Columns of the text part: fits a quoted line into 80."""
 
@@ -49,12 +51,9 @@ def _environment(html: bool) -> jinja2.Environment:
     )
     environment.filters |= {
         "aligned": aligned,
-        "count": count,
-        "duration": duration,
         "facts": fact_lines,
         "fill": fill,
-        "one_line": one_line,
-        "shorten": shorten,
+        "numeric": numeric,
         "url": lambda text: quote(text, safe=""),
     }
     form = "html" if html else "txt"
@@ -82,25 +81,31 @@ def fact_lines(rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join(fill(value, column, f"{label:<{column}}") for label, value in plain)
 
 
+def numeric(columns: Sequence[str], rows: Sequence[Any]) -> list[bool]:
+    """Which columns hold figures (to be set to the right); the first one never counts."""
+    lines = [row.cells for row in rows if len(row.cells) == len(columns)]
+    return [i > 0 and all(_FIGURE.match(line[i]) for line in lines) for i in range(len(columns))]
+
+
 def aligned(columns: Sequence[str], rows: Sequence[Any]) -> str:
-    """A table: first column to the left, the others to the right, remarks across."""
-    cells = [[one_line(cell) for cell in row.cells] for row in rows]
-    full = [list(columns), *(line for line in cells if len(line) == len(columns))]
-    firsts = max((len(line[0]) for line in [*full, *cells]), default=0)
-    widths = [firsts, *(max(len(line[i]) for line in full) for i in range(1, len(columns)))]
-    lines = [_aligned_row(list(columns), widths), "  ".join("-" * width for width in widths)]
-    for row, line in zip(rows, cells, strict=True):
+    """A table: figures to the right, words to the left, remarks across."""
+    lines = [[one_line(cell) for cell in row.cells] for row in rows]
+    full = [list(columns), *(line for line in lines if len(line) == len(columns))]
+    widths = [max(len(line[i]) for line in full) for i in range(len(columns))]
+    widths[0] = max([widths[0], *(len(line[0]) for line in lines)])
+    right = numeric(columns, rows)
+    out = [_aligned_row(columns, widths, right), "  ".join("-" * width for width in widths)]
+    for row, line in zip(rows, lines, strict=True):
         if row.remark:
-            lines.append(fill(row.remark, widths[0] + 2, f"{line[0]:<{widths[0]}}  "))
+            out.append(fill(row.remark, widths[0] + 2, f"{line[0]:<{widths[0]}}  "))
         else:
-            lines.append(_aligned_row(line, widths))
-    return "\n".join(lines)
+            out.append(_aligned_row(line, widths, right))
+    return "\n".join(out)
 
 
-def _aligned_row(cells: Sequence[str], widths: Sequence[int]) -> str:
-    first, *others = cells
-    padded = [f"{cell:>{width}}" for cell, width in zip(others, widths[1:], strict=False)]
-    return "  ".join([f"{first:<{widths[0]}}", *padded]).rstrip()
+def _aligned_row(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    shown = zip(cells, widths, right, strict=False)
+    return "  ".join(f"{cell:{'>' if r else '<'}{width}}" for cell, width, r in shown).rstrip()
 
 
 def _tidy(text: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.states import AnalysisState
-from astran.base.text import one_line
+from astran.base.text import harmless, one_line, shorten
 from astran.config.site import MailSettings
 from astran.mail.compose import Enclosure, Picture
 from astran.mail.content import ReportLike, Tone
@@ -89,10 +89,15 @@ def fitted(
 def failures(report: Any) -> list[tuple[int, str, list[str]]]:
     """Failed runs with the lines of their logs that tell why: (run, stage, lines)."""
     return [
-        (run.run, run.stage, [one_line(line, 300) for line in run.telling[-TELLING_LINES:]])
+        (run.run, one_line(run.stage), [_log_line(line) for line in run.telling[-TELLING_LINES:]])
         for run in report.bad[:TELLING_RUNS]
         if run.telling
     ]
+
+
+def _log_line(line: str) -> str:
+    """A line of a log, its indent kept."""
+    return shorten(harmless(line[:4000]).expandtabs(4).replace("\n", " ").rstrip(), 300)
 
 
 def missing(report: Any) -> list[str]:
@@ -112,7 +117,9 @@ def missing(report: Any) -> list[str]:
 def record(report: Any) -> list[tuple[str, str]]:
     """Times, software and place."""
     rows = [row.pair for row in report.time_rows]
-    rows += [(one_line(name, 40), one_line(version, 80)) for name, version in report.versions]
+    if report.versions:
+        software = ", ".join(f"{name} {version}" for name, version in report.versions)
+        rows.append(("Software", one_line(software, 400)))
     rows.append(("Requested by", one_line(report.requester)))
     if report.folder:
         rows.append(("Folder on disk", one_line(report.folder, 400)))

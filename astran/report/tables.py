@@ -159,12 +159,17 @@ def stage_table(stages: Iterable[StageCells]) -> Table:
     """One row per stage, in the order given."""
     rows = []
     for stage, total, done, reused, failed, attempts, wall_s, rss in stages:
-        figures = (str(total), str(done), str(reused), str(failed), str(attempts))
         time = "–" if wall_s is None else duration(wall_s)
         memory = "–" if rss is None else _memory(rss)
-        rows.append(Row((stage, *figures, time, memory), ok=failed == 0))
-    columns = ("Stage", "Tasks", "Done", "Reused", "Failed", "Attempts", "Time", "Memory")
-    return Table(columns, tuple(rows))
+        tasks = _tasks(total, {"done": done, "reused": reused, "failed": failed})
+        rows.append(Row((one_line(stage, 30), tasks, str(attempts), time, memory), ok=failed == 0))
+    return Table(("Stage", "Tasks", "Attempts", "Time", "Memory"), tuple(rows))
+
+
+def _tasks(total: int, ended: dict[str, int]) -> str:
+    """`3 done`, `2 done, 1 failed`, `1 done, 2 not run`."""
+    counts = {**ended, "not run": total - sum(ended.values())}
+    return ", ".join(f"{n} {word}" for word, n in counts.items() if n > 0) or "none"
 
 
 def _memory(megabytes: float) -> str:
