@@ -14,7 +14,7 @@ _README = """\
 **SIMULATED.** Nothing in this folder was observed. `astran simulate-night` made it, for trying out
 and testing the analysis.
 
-- `real/DL1/`: runs of {night} on {source} ({count} runs, wobble offset 0.4 deg), in lstchain's format
+- `real/DL1/`: {count} runs of {night} on {source}, wobble offset 0.4 deg, in lstchain's format
 - `real/monitoring/`: RunSummary and RunCatalog of that night
 - `mc/`, `models/`: Monte Carlo, and random forests trained on it by `lstchain_mc_trainpipe`
 - `truth.json`, `truth/`: what was simulated, down to the event ids of the gammas

@@ -109,7 +109,7 @@ def table(columns: Iterable[Column], values: Mapping[str, Any], n: int) -> Array
     columns = tuple(columns)
     if unknown := set(values) - {column.name for column in columns}:
         raise KeyError(f"no such DL1 columns: {', '.join(sorted(unknown))}")
-    rows = np.zeros(n, dtype=[(column.name, column.kind) for column in columns])
+    rows: Array = np.zeros(n, dtype=[(column.name, column.kind) for column in columns])
     for column in columns:
         if column.name in values:
             rows[column.name] = values[column.name]

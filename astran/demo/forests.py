@@ -42,7 +42,7 @@ def quiet_environment(folder: Path) -> dict[str, str]:
     settings = folder / "astropy"
     settings.mkdir(parents=True, exist_ok=True)
     (settings / "astropy.cfg").write_text("[utils.iers.iers]\nauto_download = False\n")
-    threads = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     return {**os.environ, **threads, "XDG_CONFIG_HOME": str(folder), "MPLBACKEND": "agg"}
 
 
@@ -137,7 +137,7 @@ def test_nodes_to_dl2(tree: Tree, nodes: Sequence[Node], env: dict[str, str]) ->
     def some(part: Sequence[Node]) -> None:
         for folder in {tree.test_dl2(node).parent for node in part}:
             folder.mkdir(parents=True, exist_ok=True)
-        scratch = tree.models / "scratch" / part[0].name
+        scratch = tree.scratch / part[0].name
         run(
             [
                 tool("lstchain_dl1_to_dl2"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from astran.demo import dl1
-from astran.demo.shower import FOCAL_LENGTH, GAMMA, PROTON, Images, Traits
+from astran.demo.shower import FOCAL_LENGTH, GAMMA, PROTON, Array, Images, Rng, Traits
 from astran.demo.throw import Field, Spectrum, field_showers, power_law
 
 MAX_IMPACT = 700.0
@@ -83,9 +83,7 @@ def simulate(path: Path, sample: Sample, node: Node, thrown: int, number: int, s
     return len(rows)
 
 
-def _rows(
-    images: Images, sample: Sample, node: Node, number: int, rng: np.random.Generator
-) -> np.ndarray:
+def _rows(images: Images, sample: Sample, node: Node, number: int, rng: Rng) -> Array:
     import astropy.units as u
     from lstchain.reco.disp import disp
     from lstchain.reco.utils import camera_to_altaz

@@ -1,9 +1,9 @@
 """A fast stand-in for air-shower and camera simulation: image parameters without images.
 
-For each shower the parameters that LST-1's DL1 holds (intensity, position, width, length, timing and
-so on) are drawn from smooth functions of energy, impact distance and direction. The functions are
-hand-tuned to look like LST-1 (energy resolution about 20 %, angular resolution 0.1-0.3 deg); they
-are not a measurement of it, and nothing but demonstrations and tests may rest on them.
+For each shower the parameters that LST-1's DL1 holds (intensity, position, width, length, timing
+and so on) are drawn from smooth functions of energy, impact distance and direction. The functions
+are hand-tuned to look like LST-1 (energy resolution about 20 %, angular resolution 0.1-0.3 deg);
+they are not a measurement of it, and nothing but demonstrations and tests may rest on them.
 
 Units: energy TeV, impact m, distances along the axis km, camera plane m, image sizes deg.
 """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -41,7 +40,13 @@ TRAINING_NODES = (
 )
 # these three enclose the pointings of the night in the plane in which lstchain interpolates IRFs
 TEST_NODES = (Node(10.0, 248.117), Node(23.630, 259.265), Node(32.059, 248.099))
+DEFAULT_NIGHT = Night(date(2023, 12, 13))
+SMALL_FORESTS = ForestSize()
 _START_ZENITH = 18.4  # deg, of the source at the start of the first run
+_GENERATOR = (
+    *("shower", "throw", "dl1", "montecarlo", "observation"),
+    *("forests", "tree", "catalogs", "truth", "simulate"),
+)
 _PAUSE = 45.0  # s between runs
 _WOBBLE_ANGLES = (90.0, 270.0)
 
@@ -60,7 +65,7 @@ def silent(step: str, done: int, total: int) -> None:
 class Simulation:
     """What is to be simulated; equal parameters and seed give equal events."""
 
-    night: Night = Night(date(2023, 12, 13))
+    night: Night = DEFAULT_NIGHT
     runs: int = 3
     duration: float = 75.0
     """Of each run [s]."""
@@ -74,7 +79,7 @@ class Simulation:
     """Per training node."""
     test_thrown: int = 900_000
     """Ring gammas per test node."""
-    size: ForestSize = ForestSize()
+    size: ForestSize = SMALL_FORESTS
 
     def __post_init__(self) -> None:
         if self.runs < 1:
@@ -94,7 +99,7 @@ class Simulation:
 
     def key(self) -> str:
         """Name in the cache: parameters, generator and the versions that shape the files."""
-        code = {path.name: path.read_text() for path in Path(__file__).parent.glob("*.py")}
+        code = {name: (Path(__file__).parent / f"{name}.py").read_text() for name in _GENERATOR}
         versions = {name: _version(name) for name in ("lstchain", "scikit-learn", "numpy")}
         return fingerprint(parameters=self.to_json(), code=code, versions=versions)[:16]
 
@@ -153,7 +158,7 @@ def simulate(folder: Path, simulation: Simulation, progress: Progress = silent) 
     tree = Tree(folder, simulation.night, simulation.production)
     steps = _Steps(progress, total=2 * len(TRAINING_NODES) + len(TEST_NODES) + simulation.runs + 4)
     plan = observation_plan(simulation)
-    env = forests.quiet_environment(folder / ".settings")
+    env = forests.quiet_environment(tree.scratch / "settings")
     _monte_carlo(tree, simulation, steps)
     with ThreadPoolExecutor(1) as pool:
         # lstchain's tools work on the Monte Carlo while this process makes the observed runs
@@ -162,7 +167,7 @@ def simulate(folder: Path, simulation: Simulation, progress: Progress = silent) 
         learning.result()
     write_catalogs(tree, SOURCE, observed)
     write_truth(tree, SOURCE, observed, simulation.to_json())
-    shutil.rmtree(folder / ".settings")
+    shutil.rmtree(tree.scratch)
     steps.done("The night is complete")
     return tree
 

@@ -8,6 +8,7 @@ light of the band's brightest showers falls below `Traits.faintest`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -47,16 +48,18 @@ class Spectrum:
 
     def between(self, low: float, high: float) -> float:
         """Integral between two energies [TeV]."""
-        edges = np.interp([low, high], self.energy, self.cumulative)
-        return float(edges[1] - edges[0])
+        return self._upto(high) - self._upto(low)
+
+    def _upto(self, energy: float) -> float:
+        return float(np.interp(energy, self.energy, self.cumulative))
 
     def draw(self, rng: Rng, n: int, low: float, high: float) -> Array:
         """Energies between two limits [TeV], (n,)."""
-        edges = np.interp([low, high], self.energy, self.cumulative)
-        return np.interp(rng.uniform(edges[0], edges[1], n), self.cumulative, self.energy)
+        level = rng.uniform(self._upto(low), self._upto(high), n)
+        return np.interp(level, self.cumulative, self.energy)
 
 
-def _tabulate(low: float, high: float, differential: Array, energy: Array) -> Spectrum:
+def _tabulate(energy: Array, differential: Array) -> Spectrum:
     # power-law integral of each cell: exact for a power law, better than trapezia for any other
     slope = np.diff(np.log(differential)) / np.diff(np.log(energy))
     cell = np.diff(energy * differential) / (slope + 1.0)
@@ -70,14 +73,14 @@ def _grid(low: float, high: float) -> Array:
 def power_law(low: float, high: float, index: float, norm: float = 1.0) -> Spectrum:
     """norm (E / TeV)^index between two energies [TeV]; the index is not -1."""
     energy = _grid(low, high)
-    return _tabulate(low, high, norm * energy**index, energy)
+    return _tabulate(energy, norm * energy**index)
 
 
 def crab(low: float, high: float, scale: float = 1.0) -> Spectrum:
     """The Crab Nebula, in 1/(m2 s): log-parabola of MAGIC (JHEAP 5-6 (2015) 30), times `scale`."""
     energy = _grid(low, high)
     differential = 3.23e-7 * energy ** (-2.47 - 0.24 * np.log10(energy))
-    return _tabulate(low, high, scale * differential, energy)
+    return _tabulate(energy, scale * differential)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +126,7 @@ def bands(spectrum: Spectrum, max_impact: float, zenith: float, traits: Traits) 
     low, high = float(spectrum.energy[0]), float(spectrum.energy[-1])
     edges = np.geomspace(low, high, int(np.ceil(_BANDS_PER_DECADE * np.log10(high / low))) + 1)
     impacts = np.linspace(0.0, max_impact, 400)
-    for bottom, top in zip(edges[:-1], edges[1:], strict=True):
+    for bottom, top in itertools.pairwise(edges):
         _, distance = shower_maximum(np.full(len(impacts), top), zenith)
         bright = np.flatnonzero(mean_light(top, impacts, distance, traits) >= traits.faintest)
         if not len(bright):
@@ -174,7 +177,7 @@ def source_showers(
     the camera.
     """
     thrown = int(rng.poisson(spectrum.total * np.pi * max_impact**2 * exposure))
-    parts = []
+    parts: list[Showers] = []
     for band in bands(spectrum, max_impact, zenith, traits):
         share = spectrum.between(band.low, band.high) / spectrum.total
         share *= (band.impact / max_impact) ** 2

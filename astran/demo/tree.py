@@ -25,6 +25,11 @@ class Tree:
     """Name of the Monte Carlo production."""
 
     @property
+    def scratch(self) -> Path:
+        """For work in progress; gone when the night is complete."""
+        return self.root / ".scratch"
+
+    @property
     def truth(self) -> Path:
         return self.root / "truth.json"
 
