@@ -114,8 +114,11 @@ def _seconds(started: str, ended: str) -> float:
     return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()
 
 
-def settle_dependencies(context: Context, analysis: Analysis) -> bool:
-    """Fail what can no longer run, reuse what was done before; True when every task has ended."""
+def settle_dependencies(context: Context, analysis: Analysis) -> bool | None:
+    """Fail what can no longer run and reuse what was done before.
+
+    None: something changed, ask again. Otherwise whether every task has ended.
+    """
     now = context.clock.now()
     with context.db.begin() as db:
         rows = tasks.of_analysis(db, analysis.id)
@@ -129,7 +132,7 @@ def settle_dependencies(context: Context, analysis: Analysis) -> bool:
             elif is_ready(row, by_key) and (source := _reusable(db, row)) is not None:
                 changed |= _reuse(db, now, row, source)
         if changed:
-            return False  # what follows from this is seen in the next round
+            return None
         return all(row.state.final for row in rows)
 
 

@@ -144,3 +144,15 @@ def raws(db: Connection, analysis_id: int) -> list[tuple[str, bytes]]:
         .order_by(t.outgoing_mail.c.id)
     )
     return [(row.kind, row.raw) for row in db.execute(query)]
+
+
+def prove(db: Connection, message_id: str, now: datetime) -> None:
+    """The copy of a mail arrived in the own mailbox: it certainly was sent."""
+    db.execute(
+        update(t.outgoing_mail)
+        .where(
+            t.outgoing_mail.c.message_id == message_id,
+            t.outgoing_mail.c.state == MailState.SENDING,
+        )
+        .values(state=MailState.SENT, sent=now)
+    )

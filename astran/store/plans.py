@@ -64,6 +64,8 @@ def store(
 
 
 def _store_inputs(db: Connection, ids: dict[str, int], task: Task) -> None:
+    size: int | None
+    mtime_ns: int | None
     for path in task.inputs:
         try:
             status = Path(path).stat()

@@ -25,6 +25,10 @@ class SubmissionState(StrEnum):
     """Certainly never came to be."""
 
 
+VOID_OUTCOME = "void"
+"""Outcome of an attempt whose submission never came to be: it does not count as a try."""
+
+
 @dataclass(frozen=True, slots=True)
 class Submission:
     """One row of `submission`."""
@@ -168,6 +172,11 @@ def void(
         return
     for task in _tasks(db, submission):
         move(db, now, task, to, reason, reason=reason, not_before=not_before)
+    db.execute(
+        update(t.attempt)
+        .where(t.attempt.c.submission_id == submission.id)
+        .values(outcome=VOID_OUTCOME, reason=reason)
+    )
 
 
 def look_again(db: Connection, submission: Submission, since: datetime) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, select, update
+from sqlalchemy import Connection, RowMapping, func, select, update
 
 from astran.base.errors import StoreError
 from astran.base.records import ProductRecord
@@ -203,3 +203,13 @@ def exit_meaning(db: Connection, tool: str, code: int) -> tuple[str, bool] | Non
     query = select(c.meaning, c.transient).where(c.tool.in_((tool, "*")), c.code == code)
     row = db.execute(query.order_by(c.tool.desc())).first()  # a tool's own row before "*"
     return None if row is None else (row.meaning, row.transient)
+
+
+def tries(db: Connection, task_id: int, cause: str | None = None) -> int:
+    """How many attempts of a task really ran (and ended by a cause), the newest included."""
+    query = select(func.count()).where(
+        t.attempt.c.task_id == task_id, t.attempt.c.outcome != "void"
+    )
+    if cause is not None:
+        query = query.where(t.attempt.c.outcome == cause)
+    return db.execute(query).scalar_one()

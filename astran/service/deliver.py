@@ -1,0 +1,141 @@
+"""Sending what is due, so that no mail is lost and none goes out twice.
+
+A mail is moved to SENDING before the server is called. If the process dies in between, the next
+tick looks for the blind copy of that mail in the own mailbox, by its Message-ID: found means sent.
+Only where it does not turn up in good time is the mail sent again, under the same Message-ID.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from astran.base.errors import MailAuthError, MailError, MailRejected
+from astran.service.context import Context
+from astran.store import events, outbox
+from astran.store.outbox import MailState, Outgoing
+
+COPY_GRACE = timedelta(seconds=45)
+"""How long the copy of a mail may take to appear in the own mailbox."""
+WAITS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 240))
+"""Waits before the next try after a failure that may pass."""
+
+
+def deliver(context: Context) -> int:
+    """Send every mail that is due; returns how many went out."""
+    now = context.clock.now()
+    with context.db.begin() as db:
+        due = outbox.due(db, now)
+    sent = 0
+    for mail in due:
+        if mail.state is MailState.SENDING:
+            _after_crash(context, mail)
+        else:
+            sent += _send(context, mail)
+    return sent
+
+
+def _send(context: Context, mail: Outgoing) -> int:
+    from astran.mail.postman import SmtpPostman
+
+    now = context.clock.now()
+    with context.db.begin() as db:
+        if not outbox.move(db, mail, MailState.SENDING, next_try=now, tries=mail.tries + 1):
+            return 0
+    sending = _as_sending(mail)
+    own = context.mail.address
+    recipients = [mail.recipient]
+    if context.mail.keep_copy and mail.recipient.lower() != own.lower():
+        recipients.append(own)
+    try:
+        refused = SmtpPostman(context.mail.smtp).send(mail.raw, own, recipients)
+    except MailRejected as error:
+        _dead(context, sending, str(error))
+        return 0
+    except MailError as error:
+        _later(context, sending, error)
+        return 0
+    if mail.recipient in refused:
+        _dead(context, sending, f"{mail.recipient} was refused by the mail server")
+        return 0
+    _sent(context, sending)
+    return 1
+
+
+def _as_sending(mail: Outgoing) -> Outgoing:
+    return replace(mail, state=MailState.SENDING, tries=mail.tries + 1)
+
+
+def _sent(context: Context, mail: Outgoing) -> None:
+    now = context.clock.now()
+    with context.db.begin() as db:
+        if outbox.move(db, mail, MailState.SENT, sent=now):
+            text = f"{mail.kind} mail to {mail.recipient}: {mail.subject}"
+            events.note(db, now, "mail-sent", text, mail.analysis_id)
+    context.say(f"sent: {mail.subject} -> {mail.recipient}")
+
+
+def _later(context: Context, mail: Outgoing, error: MailError) -> None:
+    """A failure that may pass. Whether the server took the mail before the line broke is unknown,
+    so a mail with a copy stays SENDING until its copy was looked for."""
+    now = context.clock.now()
+    context.say(f"not sent yet ({error}): {mail.subject} -> {mail.recipient}")
+    refused = isinstance(error, MailAuthError)
+    if mail.tries > len(WAITS) and (refused or not context.mail.keep_copy):
+        _dead(context, mail, f"given up after {mail.tries} tries: {error}")
+        return
+    with context.db.begin() as db:
+        events.note(db, now, "mail-retry", f"{mail.subject}: {error}", mail.analysis_id)
+        if context.mail.keep_copy and not refused:
+            outbox.move(db, mail, MailState.SENDING, next_try=now, error=str(error))
+        else:
+            wait = timedelta(minutes=15) if refused else _wait(mail)
+            outbox.move(db, mail, MailState.RETRY, next_try=now + wait, error=str(error))
+
+
+def _wait(mail: Outgoing) -> timedelta:
+    return WAITS[min(mail.tries, len(WAITS)) - 1]
+
+
+def _dead(context: Context, mail: Outgoing, why: str) -> None:
+    from astran.service.letterbox import tell_operator
+
+    now = context.clock.now()
+    with context.db.begin() as db:
+        if not outbox.move(db, mail, MailState.DEAD, error=why):
+            return
+        events.note(db, now, "mail-dead", f"{mail.subject}: {why}", mail.analysis_id)
+        if mail.recipient.lower() != context.mail.operator.lower():
+            tell_operator(
+                context,
+                db,
+                key=f"mail{mail.id}",
+                title=f"a mail to {mail.recipient} could not be delivered",
+                text=f"{mail.subject}\n\n{why}",
+            )
+    context.say(f"cannot be sent ({why}): {mail.subject} -> {mail.recipient}")
+
+
+def _after_crash(context: Context, mail: Outgoing) -> None:
+    """It is unknown whether this mail went out: its copy in the own mailbox tells."""
+    from astran.mail.inbox import Inbox
+
+    now = context.clock.now()
+    if context.mail.keep_copy:
+        try:
+            with Inbox(context.mail) as inbox:
+                found = inbox.contains(mail.message_id, (context.mail.folder, context.mail.sent))
+        except MailError as error:
+            context.say(f"cannot look for the copy of {mail.subject!r}: {error}")
+            return
+        if found:
+            _sent(context, mail)
+            return
+        if now - mail.next_try < COPY_GRACE:
+            return
+    if mail.tries > len(WAITS):
+        _dead(context, mail, f"given up after {mail.tries} tries")
+        return
+    with context.db.begin() as db:
+        again = mail.next_try + _wait(mail)
+        outbox.move(db, mail, MailState.RETRY, next_try=again, error="no trace of the last try")

@@ -1,0 +1,123 @@
+"""Writing letters into the outbox, in the caller's transaction."""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from astran.base.nightdata import NightData
+from astran.base.states import TaskState
+from astran.config.analysis import AnalysisConfig
+from astran.service.context import Context
+from astran.store import analyses, history, outbox
+from astran.store.analyses import Analysis
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from astran.mail.compose import Thread
+    from astran.mail.content import ExecutionStats
+
+
+def put(
+    context: Context,
+    db: Connection,
+    kind: str,
+    letter: EmailMessage,
+    analysis: Analysis | None = None,
+) -> None:
+    """Queue a letter; one with the same Message-ID that is queued already stays as it is."""
+    from email.policy import SMTP
+    from email.utils import parseaddr
+
+    outbox.put(
+        db,
+        context.clock.now(),
+        kind,
+        parseaddr(str(letter["To"]))[1],
+        str(letter["Message-ID"]),
+        str(letter["Subject"]),
+        letter.as_bytes(policy=SMTP),
+        analysis.id if analysis is not None else None,
+    )
+
+
+def thread_of(analysis: Analysis) -> Thread:
+    """The conversation of an analysis; a hand-run begins its own."""
+    from astran.mail.compose import Thread
+
+    return Thread(
+        to=analysis.requester,
+        subject=analysis.subject,
+        in_reply_to=analysis.in_reply_to or None,
+        references=analysis.references,
+        seed=analysis.created.isoformat(),
+    )
+
+
+def stats(context: Context, db: Connection, read_s: float | None) -> ExecutionStats:
+    """How busy the service is."""
+    from astran.mail.content import ExecutionStats
+
+    counts = history.task_counts(db)
+    kind = context.site.scheduler.kind
+    return ExecutionStats(
+        analyses_live=analyses.live_count(db),
+        tasks_running=counts.get(TaskState.RUNNING, 0),
+        tasks_waiting=sum(
+            counts.get(s, 0) for s in (TaskState.PLANNED, TaskState.SUBMITTING, TaskState.SUBMITTED)
+        ),
+        scheduler="" if kind == "auto" else kind.value,
+        typical=tuple(history.typical_seconds(db)),
+        read_s=read_s,
+    )
+
+
+def put_confirmation(
+    context: Context,
+    db: Connection,
+    analysis: Analysis,
+    config: AnalysisConfig,
+    read_s: float | None,
+) -> None:
+    """The request was taken."""
+    letter = context.letters.confirmation(
+        thread_of(analysis),
+        analysis.name,
+        config,
+        config_yaml=config.to_yaml(),
+        explicit=tuple(analysis.params),
+        stats=stats(context, db, read_s),
+    )
+    put(context, db, "confirmation", letter, analysis)
+
+
+def put_waiting(
+    context: Context,
+    db: Connection,
+    analysis: Analysis,
+    config: AnalysisConfig,
+    data: NightData,
+    deadline: datetime,
+) -> None:
+    """The analysis waits for data; told once."""
+    if not analysis.requester or context.site.mail is None:
+        return
+    missing = [f"Run {gap.run}: {gap.reason}" for gap in data.missing] or [*data.notes]
+    letter = context.letters.waiting(thread_of(analysis), analysis.name, config, missing, deadline)
+    put(context, db, "waiting", letter, analysis)
+
+
+def put_fault(context: Context, db: Connection, analysis: Analysis, short: str) -> None:
+    """The requester hears of a fault once per analysis."""
+    if analysis.requester:
+        letter = context.letters.fault(thread_of(analysis), analysis.name, short)
+        put(context, db, "fault", letter, analysis)
+
+
+def tell_operator(context: Context, db: Connection, *, key: str, title: str, text: str) -> None:
+    """Queue a letter for the operator; `key` makes it one letter however often it is called."""
+    if context.mail.operator:
+        put(context, db, "operator", context.letters.operator(title, text, seed=key))

@@ -1,0 +1,223 @@
+"""From what the store knows to a report, and from the report to a letter."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from astran.base.states import AnalysisState, TaskState
+from astran.base.tasks import Stage
+from astran.config.analysis import AnalysisConfig
+from astran.service.context import Context
+from astran.service.letterbox import put, thread_of
+from astran.service.planning import config_of
+from astran.store import analyses, tasks
+from astran.store.analyses import Analysis
+from astran.store.tasks import AttemptRow, TaskRow
+
+if TYPE_CHECKING:
+    from astran.report.model import Report, RunOutcome, StageLine
+
+
+def report(context: Context, analysis: Analysis) -> None:
+    """Make the report, queue its letter and end the analysis, all in one transaction."""
+    now = context.clock.now()
+    with context.db.begin() as db:
+        made = build_report(context, db, analysis)
+    letter = None
+    if analysis.requester and context.site.mail is not None:
+        letter = context.letters.report(thread_of(analysis), made)
+    with context.db.begin() as db:
+        if not analyses.move(db, now, analysis, made.state, made.headline):
+            return
+        if letter is not None:
+            put(context, db, "report", letter, analysis)
+    context.say(f"{analysis.name}: {made.headline}")
+
+
+def report_expired(
+    context: Context, analysis: Analysis, reason: str, left_out: list[list[int | str]]
+) -> None:
+    """The data never came: say so, once, and end."""
+    now = context.clock.now()
+    from dataclasses import replace
+
+    pairs = tuple((int(run), str(why)) for run, why in left_out)
+    ended = replace(analysis, reason=reason, left_out=pairs)
+    with context.db.begin() as db:
+        made = build_report(context, db, ended, AnalysisState.EXPIRED)
+        if not analyses.move(
+            db, now, analysis, AnalysisState.EXPIRED, reason, reason=reason, left_out=left_out
+        ):
+            return
+        if analysis.requester and context.site.mail is not None:
+            put(context, db, "report", context.letters.report(thread_of(ended), made), ended)
+
+
+def report_cancelled(context: Context, analysis: Analysis) -> None:
+    """The analysis was stopped on request."""
+    now = context.clock.now()
+    with context.db.begin() as db:
+        if not analyses.move(db, now, analysis, AnalysisState.CANCELLED, "cancelled on request"):
+            return
+        if analysis.requester and context.site.mail is not None:
+            states = [state for _, state in tasks.states(db, analysis.id)]
+            done = sum(state.succeeded for state in states)
+            letter = context.letters.cancelled(
+                thread_of(analysis),
+                analysis.name,
+                config_of(analysis),
+                [("Tasks finished before", f"{done} of {len(states)}")] if states else [],
+                folder=str(analysis.folder),
+            )
+            put(context, db, "cancelled", letter, analysis)
+    context.say(f"{analysis.name}: cancelled")
+
+
+def build_report(
+    context: Context,
+    db: Connection,
+    analysis: Analysis,
+    state: AnalysisState | None = None,
+) -> Report:
+    """Everything about an analysis, ended or not, as plain data."""
+    from astran.report import build
+    from astran.report.model import Report
+
+    config = config_of(analysis)
+    rows = tasks.of_analysis(db, analysis.id)
+    attempts = tasks.newest_attempts(db, analysis.id)
+    highlevel = [row for row in rows if row.spec.stage is Stage.HIGHLEVEL]
+    folder = Path(highlevel[0].spec.outputs[0].path) if highlevel else analysis.folder / "results"
+    have = bool(highlevel) and highlevel[0].state.succeeded
+    found = build.read_results(folder) if have else None
+    results = found.results if found else None
+    runs = _runs(analysis, rows, attempts, results)
+    errors = _errors(analysis, highlevel, attempts)
+    if state is None:
+        state = analysis.state if analysis.state.final else _end_state(results, runs)
+    return Report(
+        request_id=analysis.name,
+        state=state,
+        config=config,
+        site=context.site.site,
+        requester=analysis.requester,
+        runs=runs,
+        stages=_stages(db, analysis, rows),
+        received=analysis.created,
+        started=analysis.started,
+        ended=analysis.ended or context.clock.now(),
+        versions=analysis.versions,
+        notes=analysis.notes,
+        warnings=found.warnings if found else (),
+        results=results,
+        plots=found.plots if found else (),
+        attachments=_attachments(analysis, config, rows, folder if have else None),
+        simulated=context.site.simulated,
+        folder=str(analysis.folder),
+        errors=errors,
+    )
+
+
+def _end_state(results: dict[str, object] | None, runs: tuple[RunOutcome, ...]) -> AnalysisState:
+    if results is None:
+        return AnalysisState.FAILED
+    return AnalysisState.DONE if all(run.ok for run in runs) else AnalysisState.PARTIAL
+
+
+def _runs(
+    analysis: Analysis,
+    rows: list[TaskRow],
+    attempts: dict[int, AttemptRow],
+    results: dict[str, object] | None,
+) -> tuple[RunOutcome, ...]:
+    from astran.report import build
+    from astran.report.model import RunOutcome
+
+    numbers = build.by_run(results, "runs")
+    excluded = build.by_run(results, "excluded")
+    outcomes: dict[int, RunOutcome] = {}
+    for run in sorted({row.spec.run for row in rows if row.spec.run is not None}):
+        own = [row for row in rows if row.spec.run == run]
+        bad = next((row for row in own if not row.state.succeeded), None)
+        if bad is not None:
+            attempt = attempts.get(bad.id)
+            outcomes[run] = RunOutcome(
+                run=run,
+                ok=False,
+                stage=bad.spec.stage,
+                reason=bad.reason or f"it is {bad.state}",
+                telling=attempt.telling if attempt else (),
+                log=Path(bad.spec.log),
+            )
+        elif run in excluded:
+            reason = str(excluded[run].get("reason", ""))
+            outcomes[run] = RunOutcome(run=run, ok=False, stage=Stage.HIGHLEVEL, reason=reason)
+        else:
+            outcomes[run] = RunOutcome(
+                run=run, ok=results is not None, stage=Stage.HIGHLEVEL, numbers=numbers.get(run)
+            )
+    for run, why in analysis.left_out:
+        outcomes.setdefault(run, RunOutcome(run=run, ok=False, stage="data", reason=why))
+    for run, entry in numbers.items():
+        outcomes.setdefault(run, RunOutcome(run=run, ok=True, numbers=entry))
+    wanted = set(config_of(analysis).runs or ())
+    for run, entry in excluded.items():
+        if not entry.get("by_choice") or run in wanted:
+            reason = str(entry.get("reason", ""))
+            outcomes.setdefault(
+                run, RunOutcome(run=run, ok=False, stage=Stage.HIGHLEVEL, reason=reason)
+            )
+    return tuple(outcomes[run] for run in sorted(outcomes))
+
+
+def _errors(
+    analysis: Analysis, highlevel: list[TaskRow], attempts: dict[int, AttemptRow]
+) -> tuple[str, ...]:
+    errors = [analysis.reason] if analysis.reason else []
+    for row in highlevel:
+        if row.state in (TaskState.FAILED, TaskState.CANCELLED):
+            attempt = attempts.get(row.id)
+            errors.append(row.reason)
+            errors.extend(attempt.telling if attempt else ())
+    return tuple(errors)
+
+
+def _stages(db: Connection, analysis: Analysis, rows: list[TaskRow]) -> tuple[StageLine, ...]:
+    from astran.report.model import StageLine
+    from astran.store.history import stage_figures
+
+    figures = stage_figures(db, analysis.id)
+    lines = []
+    for stage in dict.fromkeys(row.spec.stage for row in rows):
+        own = [row for row in rows if row.spec.stage is stage]
+        wall, memory, tries = figures.get(stage.value, (None, None, 0))
+        lines.append(
+            StageLine(
+                stage=stage,
+                total=len(own),
+                done=sum(row.state is TaskState.DONE for row in own),
+                reused=sum(row.state is TaskState.REUSED for row in own),
+                failed=sum(row.state in (TaskState.FAILED, TaskState.CANCELLED) for row in own),
+                attempts=tries,
+                wall_s=wall,
+                max_rss_mb=memory,
+            )
+        )
+    return tuple(lines)
+
+
+def _attachments(
+    analysis: Analysis, config: AnalysisConfig, rows: list[TaskRow], results: Path | None
+) -> tuple[Path, ...]:
+    from astran.report import build
+
+    failed = [Path(r.spec.log) for r in rows if r.state is TaskState.FAILED]
+    others = [Path(r.spec.log) for r in rows if r.state is not TaskState.FAILED]
+    logs = build.pack_logs([*failed, *others], analysis.folder / "log" / f"logs_{config.label}.zip")
+    files = [logs] if logs else []
+    if results is not None:
+        files += [results / "results.json", results / "run_table.ecsv"]
+    return tuple(path for path in files if path.is_file())

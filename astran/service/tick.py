@@ -1,0 +1,114 @@
+"""One short, non-blocking step of everything: intake, advance, deliver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from astran.base.errors import MailError
+from astran.base.files import try_lock, write_json
+from astran.base.states import AnalysisState
+from astran.service.context import Context
+from astran.service.deliver import deliver
+from astran.service.faults import guarded
+from astran.store import analyses
+from astran.store.analyses import Analysis
+
+
+@dataclass
+class TickResult:
+    """What a tick did."""
+
+    busy: bool = False
+    """Another tick was under way: nothing was done."""
+    taken: int = 0
+    sent: int = 0
+    faults: list[str] = field(default_factory=list)
+
+
+def tick(context: Context, *, mail: bool = True, only: int | None = None) -> TickResult:
+    """Take in new mails, move every live analysis on by one step, send what is due.
+
+    Safe to be killed at any line and to be started twice at once: the second finds the lock held.
+
+    Parameters
+    ----------
+    mail : read the mailbox (a hand-run does not)
+    only : advance only this analysis
+    """
+    result = TickResult()
+    with try_lock(context.lock_path) as free:
+        if not free:
+            result.busy = True
+            return result
+        if mail and context.site.mail is not None:
+            _intake(context, result)
+        _advance(context, result, only)
+        if context.site.mail is not None:
+            with guarded(context, result.faults, None):
+                result.sent = deliver(context)
+        heartbeat = {"at": context.clock.now().isoformat(), "faults": result.faults}
+        write_json(context.site.workdir / "heartbeat.json", heartbeat)
+    return result
+
+
+def _intake(context: Context, result: TickResult) -> None:
+    from astran.service.intake import take_in
+
+    with guarded(context, result.faults, None):
+        try:
+            result.taken = take_in(context)
+        except MailError as error:
+            # the analyses under way do not depend on the mailbox
+            result.faults.append(f"mailbox: {error}")
+            context.say(f"the mailbox cannot be read: {error}")
+
+
+def _advance(context: Context, result: TickResult, only: int | None) -> None:
+    with context.db.begin() as db:
+        live = [a for a in analyses.live(db) if only is None or a.id == only]
+    if not live:
+        return
+    from astran.service.observing import observe, resolve_doubts
+
+    if any(a.state is AnalysisState.RUNNING for a in live):
+        with guarded(context, result.faults, None):
+            resolve_doubts(context)
+            observe(context)
+    for analysis in live:
+        with guarded(context, result.faults, analysis):
+            step(context, analysis)
+
+
+def step(context: Context, analysis: Analysis) -> None:
+    """Move one analysis on as far as it goes without waiting."""
+    from astran.service import planning, reporting, working
+
+    if analysis.cancel_wanted:
+        if working.cancel(context, analysis):
+            reporting.report_cancelled(context, analysis)
+        return
+    if analysis.state in (AnalysisState.RECEIVED, AnalysisState.WAITING):
+        planning.plan_or_wait(context, analysis)
+        with context.db.begin() as db:
+            analysis = analyses.get(db, analysis.id)
+    if analysis.state is AnalysisState.RUNNING:
+        working.check_ended(context, analysis)
+        if _all_ended(context, analysis):
+            with context.db.begin() as db:
+                now = context.clock.now()
+                analyses.move(db, now, analysis, AnalysisState.REPORTING)
+                analysis = analyses.get(db, analysis.id)
+        else:
+            working.submit_ready(context, analysis)
+    if analysis.state is AnalysisState.REPORTING:
+        reporting.report(context, analysis)
+
+
+def _all_ended(context: Context, analysis: Analysis) -> bool:
+    from astran.service.working import settle_dependencies
+
+    # one failure or reuse can settle the next task: at most one round per stage of the plan
+    for _ in range(8):
+        if (ended := settle_dependencies(context, analysis)) is not None:
+            return ended
+    return False
