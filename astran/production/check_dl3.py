@@ -1,0 +1,98 @@
+"""Check of DL3 files (event lists with IRFs, as in the gamma-astro-data-formats)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from astran.base.errors import ProductError
+from astran.base.nightdata import IrfCuts
+from astran.base.tasks import Expectation
+from astran.production.fits import AEFF, EDISP, compare_cuts, need, open_fits, read_cuts
+
+COLUMNS = ("EVENT_ID", "TIME", "RA", "DEC", "ENERGY")
+LEAST_LIVE = 0.8
+"""Least fraction of the time that is livetime; LST-1 has about 0.98."""
+
+
+def check_dl3(path: Path, expect: Mapping[str, Expectation]) -> dict[str, Any]:
+    """Check a DL3 file, of lstchain or of another telescope's chain.
+
+    Returns
+    -------
+    run, object, events, ontime_s, livetime_s, cuts, rad_max_deg (fixed ON radius, if there is
+    one), rad_max_table (bool), zenith_deg; warnings
+    """
+    with open_fits(path) as hdus:
+        need(path, hdus, "EVENTS", "GTI")
+        events, header = hdus["EVENTS"].data, hdus["EVENTS"].header
+        columns = frozenset(events.names)
+        lacking = [name for name in COLUMNS if name not in columns]
+        if lacking:
+            raise ProductError(f"{path.name} lacks the event columns {', '.join(lacking)}.")
+        if len(events) == 0:
+            raise ProductError(f"{path.name} holds no event after the cuts.")
+        facts: dict[str, Any] = {
+            "run": header.get("OBS_ID"),
+            "object": str(header.get("OBJECT", "")),
+            "events": len(events),
+            "zenith_deg": _zenith(header),
+            "warnings": [],
+        }
+        facts.update(_times(path, hdus["GTI"].data, header, facts["warnings"]))
+        need(path, hdus, AEFF, EDISP)
+        cuts = read_cuts(path, hdus)
+        facts["cuts"] = dict(cuts.known)
+        facts["rad_max_deg"] = cuts.theta_cut
+        facts["rad_max_table"] = "RAD_MAX" in {hdu.name for hdu in hdus}
+        _selected(path, events, columns, cuts)
+    if "run" in expect and facts["run"] != expect["run"]:
+        raise ProductError(
+            f"{path.name} carries the run number {facts['run']} instead of {expect['run']}."
+        )
+    compare_cuts(path, cuts, expect)
+    return facts
+
+
+def _times(path: Path, gti: Any, header: Any, remarks: list[str]) -> dict[str, float]:
+    import numpy as np
+
+    if gti is None or len(gti) == 0:
+        raise ProductError(f"{path.name} has no good time interval.")
+    ontime = float(np.sum(gti["STOP"] - gti["START"]))
+    if not ontime > 0:
+        raise ProductError(f"{path.name} has good time intervals of no length.")
+    live = header.get("LIVETIME")
+    livetime = float(live) if live is not None else ontime * float(header.get("DEADC", 1.0))
+    if not livetime > 0:
+        raise ProductError(f"{path.name} has a livetime of {livetime:g} s.")
+    if livetime > ontime * 1.001:
+        remarks.append(f"The livetime ({livetime:.1f} s) is above the time ({ontime:.1f} s).")
+    if livetime < ontime * LEAST_LIVE:
+        remarks.append(
+            f"The livetime is only {livetime / ontime:.0%} of the time: the run has gaps, or "
+            "events were thinned out before DL3."
+        )
+    return {"ontime_s": round(ontime, 3), "livetime_s": round(livetime, 3)}
+
+
+def _selected(path: Path, events: Any, columns: frozenset[str], cuts: IrfCuts) -> None:
+    """The events must have been cut as the gammas of the IRF were."""
+    import numpy as np
+
+    if not np.all(np.isfinite(events["ENERGY"])):
+        raise ProductError(f"{path.name} has events without a finite energy.")
+    if cuts.gammaness_cut is None or "GAMMANESS" not in columns:
+        return
+    least = float(np.min(events["GAMMANESS"]))
+    if least < cuts.gammaness_cut:
+        raise ProductError(
+            f"{path.name} holds events of gammaness {least:.3g}, below the cut of its IRF "
+            f"({cuts.gammaness_cut:g})."
+        )
+
+
+def _zenith(header: Any) -> float | None:
+    altitude = header.get("ALT_PNT")
+    return None if altitude is None else round(90.0 - float(altitude), 3)

@@ -1,0 +1,96 @@
+"""From the work folder to the final name: check, checksum, move."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256 as new_sha256
+from pathlib import Path
+from typing import Any
+
+from astran.base.errors import ProductError
+from astran.base.files import sha256
+from astran.base.records import ProductRecord
+from astran.base.tasks import Output
+from astran.production.checks import check
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A product in the work folder that passed its check."""
+
+    path: Path
+    output: Output
+    sha256: str
+    facts: dict[str, Any]
+
+
+def examine(path: Path, output: Output) -> Examined:
+    """Check a product and take its checksum (ProductError if it is not there or not good)."""
+    if not path.exists():
+        raise ProductError(
+            f"The tool reported success, but {path.name} is not there.", "See the log of the task."
+        )
+    facts = check(path, output.check, dict(output.expect))
+    return Examined(path, output, _checksum(path), facts)
+
+
+def commit(found: Sequence[Examined]) -> tuple[ProductRecord, ...]:
+    """Move checked products to their final names and describe them."""
+    for one in found:
+        _settle(one.path)
+        _move(one.path, Path(one.output.path))
+    return tuple(_record(one) for one in found)
+
+
+def _record(one: Examined) -> ProductRecord:
+    path = Path(one.output.path)
+    files = [file.stat() for file in _files(path)]
+    return ProductRecord(
+        path=one.output.path,
+        size=sum(stat.st_size for stat in files),
+        mtime_ns=max(stat.st_mtime_ns for stat in files),
+        sha256=one.sha256,
+        check=one.output.check.value,
+        facts=one.facts,
+    )
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """The file itself, or all files in a folder in a fixed order."""
+    if path.is_dir():
+        yield from sorted(file for file in path.rglob("*") if file.is_file())
+    else:
+        yield path
+
+
+def _checksum(path: Path) -> str:
+    """Of a folder: that of the list of its files with their checksums, as sha256sum prints it."""
+    if not path.is_dir():
+        return sha256(path)
+    lines = [f"{sha256(file)}  {file.relative_to(path)}\n" for file in _files(path)]
+    return new_sha256("".join(lines).encode()).hexdigest()
+
+
+def _settle(path: Path) -> None:
+    """Have the content on disk before the final name is."""
+    for file in _files(path):
+        fd = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _move(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.is_dir():
+        source.replace(target)
+        return
+    old = target.with_name(f".old-{target.name}")
+    shutil.rmtree(old, ignore_errors=True)
+    target.rename(old)
+    source.rename(target)
+    shutil.rmtree(old)

@@ -1,0 +1,91 @@
+"""Job scripts: a task's environment, then the runner."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from astran.base.errors import ConfigError
+from astran.base.files import packaged, write_atomic, write_json
+from astran.base.tasks import Task
+from astran.config.site import Environment, SiteConfig
+from astran.production.toolset import Toolset
+
+
+def write(task: Task, site: SiteConfig, tools: Toolset | None, python: str) -> Path:
+    """Write a task's script, the task itself beside it (`<script>.json`) and its small files, and
+    make its log folder.
+
+    Parameters
+    ----------
+    tools : the lstchain environment of the plan, named in the script; its set-up itself is always
+        taken from the site configuration
+    python : interpreter of ASTRAN, which runs the runner
+
+    Returns
+    -------
+    The script, executable. It expects the attempt's token in ASTRAN_TOKEN.
+
+    Raises
+    ------
+    ConfigError : the site no longer has the task's environment
+    """
+    script = Path(task.script)
+    description = script.with_name(f"{script.name}.json")
+    text = render(
+        "task.sh.j2",
+        title=_title(task, tools),
+        **_environment(task, site),
+        # -E and -P: variables or files of the tool's environment must not change ASTRAN
+        command=[python, "-E", "-P", "-m", "astran.production.run_task", str(description)],
+    )
+    for path, content in task.files:
+        write_atomic(Path(path), content)
+    Path(task.log).parent.mkdir(parents=True, exist_ok=True)
+    write_json(description, task.to_json())
+    write_atomic(script, text, mode=0o755)
+    return script
+
+
+def render(template: str, **values: object) -> str:
+    """A job template with its values; the filter `quote` makes a value one shell word."""
+    import jinja2  # an idle tick writes no script
+
+    jinja = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(packaged("templates") / "jobs"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    jinja.filters["quote"] = lambda value: shlex.quote(str(value))
+    return jinja.get_template(template).render(**values)
+
+
+def shell_values(environment: Environment) -> dict[str, object]:
+    """What the templates need to set up an environment."""
+    return {
+        "setup": environment.setup,
+        "bin": str(environment.bin) if environment.bin else "",
+        "variables": tuple(environment.variables.items()),
+    }
+
+
+def _title(task: Task, tools: Toolset | None) -> str:
+    software = f", lstchain {tools.version}" if tools and tools.name == task.environment else ""
+    return f"{task.key} of {task.folder}{software}".replace("\n", " ")
+
+
+def _environment(task: Task, site: SiteConfig) -> dict[str, object]:
+    if not task.environment:
+        return {"setup": (), "bin": "", "variables": task.variables}
+    environment = site.lstchain.environments.get(task.environment)
+    if environment is None:
+        raise ConfigError(
+            f"The site has no lstchain environment {task.environment!r} any more.",
+            cure="Restore it in the site configuration, or launch the analysis anew.",
+        )
+    # the site's own words last: what the administrator sets wins
+    values = shell_values(environment)
+    return {**values, "variables": (*task.variables, *environment.variables.items())}
