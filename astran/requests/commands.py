@@ -1,0 +1,62 @@
+"""Commands by mail: which one, and for which analysis."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from astran.base.commands import Command, find_command
+from astran.base.plain import plain
+
+__all__ = ["Asked", "Command", "command_of"]
+
+_ID = re.compile(r"(?<![A-Za-z0-9.+-])[Aa]0{0,9}([1-9]\d{0,9})(?![A-Za-z0-9.+-])")
+# right after the command people also write `12`, `#12`, `A 12`, `A-12`, `id: A12`
+_ID_AFTER = re.compile(
+    r"[\s:;,.\-#(\[]{0,6}(?:(?:analysis|request|id|no\.?|number)[\s:#]{0,4})?"
+    r"[Aa]?[\s#-]{0,2}0{0,9}([1-9]\d{0,9})(?![A-Za-z0-9])"
+)
+
+
+class Asked(NamedTuple):
+    """A command and the analysis it is about, if one is named."""
+
+    command: Command
+    analysis: str | None
+    """`A12`."""
+
+
+def command_of(subject: str, new_text: str) -> Asked | None:
+    """What a mail asks for.
+
+    The first line of the sender's own text has the word where it begins with a keyword; else the
+    subject. None where neither holds one.
+    """
+    first = next((line.strip() for line in plain(new_text[:4000]).split("\n") if line.strip()), "")
+    line = first.lstrip("*_`\"'[(> ")
+    found = find_command(line)
+    if found and line.upper().startswith(found[0].value):
+        return Asked(found[0], _about(line, found) or _in_subject(subject))
+    title = subject[:1000]
+    if found := find_command(title):
+        return Asked(found[0], _about(title, found))
+    return None
+
+
+def analysis_in(text: str) -> str | None:
+    """The analysis that a text names (`A12`); None where it names none or more than one."""
+    found = {f"A{match[1]}" for match in _ID.finditer(text[:4000])}
+    return found.pop() if len(found) == 1 else None
+
+
+def _about(text: str, found: tuple[Command, int]) -> str | None:
+    command, end = found
+    if command in (Command.LAUNCH, Command.DRYRUN, Command.LIST, Command.HELP):
+        return None
+    if match := _ID_AFTER.match(text[end : end + 80]):
+        return f"A{match[1]}"
+    return analysis_in(text)
+
+
+def _in_subject(subject: str) -> str | None:
+    return analysis_in(subject[:1000])

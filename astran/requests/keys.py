@@ -1,0 +1,156 @@
+"""The keys of the launch language: the leaves of the analysis configuration, and their other names.
+
+The configuration model is the one source; a parameter added there can be given by mail at once.
+"""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from functools import cache
+
+from astran.config.analysis import AnalysisConfig
+from astran.config.model import Settings, nearest, settings_type
+
+
+class Kind(StrEnum):
+    """How a value is read."""
+
+    TARGET = "target"
+    DATE = "date"
+    RUNS = "runs"
+    RA = "ra"
+    DEC = "dec"
+    NUMBER = "number"
+    WHOLE = "whole"
+    SWITCH = "switch"
+    CHOICE = "choice"
+    PATH = "path"
+    WORD = "word"
+    REPEAT = "repeat"
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of the launch language."""
+
+    name: str
+    """Dotted name, as in the configuration."""
+    kind: Kind
+    unit: str = ""
+    """Unit of the configuration's value: deg, TeV, p.e. or none."""
+    optional: bool = False
+    """Whether `none`, or nothing at all, is a value."""
+    choices: tuple[str, ...] = ()
+
+
+_PLAIN = (
+    Key("target", Kind.TARGET),
+    Key("date", Kind.DATE),
+    Key("runs", Kind.RUNS, optional=True),
+    Key("ra", Kind.RA, "deg"),
+    Key("dec", Kind.DEC, "deg"),
+    Key("folder", Kind.PATH),
+    Key("dl2.models", Kind.PATH),
+    Key("repeat", Kind.REPEAT),
+)
+_OTHER_NAMES = {
+    "target": (
+        "source", "source name", "target name", "object", "object name", "src", "target.name",
+        "target source", "name of the source", "name of source",
+    ),
+    "date": (
+        "night", "observation date", "obs date", "date of observation", "observing date",
+        "night of", "date of the night", "observation night", "obs night", "day",
+    ),
+    "runs": (
+        "run", "run number", "run numbers", "run list", "run id", "run ids", "obs id", "obs ids",
+        "run no", "run nos",
+    ),
+    "ra": ("right ascension", "target.ra", "ra j2000", "raj2000", "ra icrs"),
+    "dec": ("declination", "target.dec", "dec j2000", "dej2000", "decj2000", "dec icrs", "decl"),
+    "start": ("start from", "start level", "data level", "start at", "from level"),
+    "folder": ("data folder", "input folder", "directory"),
+    "lstchain": ("lstchain version", "version of lstchain"),
+    "dl2.models": ("rf models", "random forests", "model folder"),
+    "dl3.gammaness_cut": ("gammaness", "gh cut", "gammaness threshold", "global gammaness cut"),
+    "dl3.theta_cut": ("theta", "theta cut", "on radius", "global theta cut"),
+    "dl3.gh_efficiency": ("gammaness efficiency", "gh eff"),
+    "dl3.intensity_min": ("intensity", "intensity cut", "min intensity", "minimum intensity"),
+    "highlevel.energy_min": ("emin", "e min", "min energy", "minimum energy"),
+    "highlevel.energy_max": ("emax", "e max", "max energy", "maximum energy"),
+    "highlevel.off_regions": ("off positions", "number of off regions", "n off"),
+}  # fmt: skip
+SECTIONS = frozenset({"target", "dl2", "dl3", "highlevel"})
+_UNIT = re.compile(r"\[([^\]]+)\]")
+
+
+@cache
+def all_keys() -> dict[str, Key]:
+    """Every key by its dotted name."""
+    found = {key.name: key for key in _PLAIN}
+    for name, annotation, text in _leaves(AnalysisConfig, ""):
+        if not name.startswith("target.") and name not in found:
+            found[name] = _key(name, annotation, text)
+    return found
+
+
+def find(written: str) -> Key | None:
+    """The key that a person meant, without guessing: case, blanks, hyphens and underscores do not
+    matter, and the section may be left out where the rest is unique."""
+    return _spellings().get(_squash(written))
+
+
+def suggest(written: str) -> str | None:
+    """The key whose spelling is nearest to an unknown one, if any is near."""
+    squashed = _squash(written)
+    if len(squashed) < 3:
+        return None
+    # names that begin alike but are long are compared only with what has a chance
+    found = nearest(squashed[:60], _spellings(), cutoff=0.75)
+    return _spellings()[found].name if found else None
+
+
+def _squash(written: str) -> str:
+    return re.sub(r"[\s_-]+", "", written.strip().lower())
+
+
+@cache
+def _spellings() -> dict[str, Key]:
+    found: dict[str, Key] = {}
+    leaves: dict[str, list[Key]] = {}
+    for key in all_keys().values():
+        found[_squash(key.name)] = key
+        leaves.setdefault(_squash(key.name.rpartition(".")[2]), []).append(key)
+    for leaf, keys in leaves.items():
+        if len(keys) == 1:
+            found.setdefault(leaf, keys[0])
+    for name, others in _OTHER_NAMES.items():
+        for other in others:
+            found.setdefault(_squash(other), all_keys()[name])
+    return found
+
+
+def _leaves(model: type[Settings], prefix: str) -> typing.Iterator[tuple[str, typing.Any, str]]:
+    for name, info in model.model_fields.items():
+        inner = settings_type(info.annotation)
+        if inner is None:
+            yield prefix + name, info.annotation, info.description or ""
+        else:
+            yield from _leaves(inner, f"{prefix}{name}.")
+
+
+def _key(name: str, annotation: typing.Any, text: str) -> Key:
+    unit = match[1] if (match := _UNIT.search(text)) else ""
+    parts = [annotation]
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        parts = list(typing.get_args(annotation))
+    optional = type(None) in parts
+    [kind] = [part for part in parts if part is not type(None)]
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return Key(name, Kind.CHOICE, choices=tuple(str(each.value) for each in kind))
+    kinds = {float: Kind.NUMBER, int: Kind.WHOLE, bool: Kind.SWITCH}
+    return Key(name, kinds.get(kind, Kind.WORD), unit, optional)

@@ -1,0 +1,143 @@
+"""From what a mail says to a complete analysis configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from astran.base.errors import CatalogueError, ConfigError, Problem
+from astran.base.night import Night
+from astran.config.analysis import AnalysisConfig, Target
+from astran.config.model import build, dotted_fields
+from astran.requests.language import Parsed
+
+_APART_DEG = 0.5
+"""A known source and coordinates given beside it may differ by so much."""
+
+
+def resolve(
+    parsed: Parsed, resolve_source: Callable[[str], Target], today: Night
+) -> AnalysisConfig:
+    """The analysis configuration that a mail asks for.
+
+    Parameters
+    ----------
+    parsed : what the mail says
+    resolve_source : name of a source to its catalogue entry; CatalogueError for an unknown one
+    today : the night that is going on, or the last one; later ones are in the future
+
+    Raises
+    ------
+    ConfigError : with every problem of the mail, those that `parsed` holds already included
+    """
+    problems = list(parsed.problems)
+    given = dict(parsed.params)
+    target = _target(given, resolve_source, parsed.lines, problems)
+    date = given.get("date")
+    if date is not None and Night.parse(date.replace("-", "")) > today:
+        reason = f"{date} is in the future."
+        hint = f"The last night that can be asked for is {today}."
+        problems.append(Problem("date", reason, hint, parsed.lines.get("date")))
+    rest = {name: value for name, value in given.items() if name not in ("target", "ra", "dec")}
+    # placeholders stand in for what is missing, so that the model still judges all the rest
+    data = _nested(rest) | {"target": _PLACEHOLDER if target is None else target.model_dump()}
+    data.setdefault("date", str(today))
+    try:
+        config = build(AnalysisConfig, data, "The request")
+    except ConfigError as error:
+        problems += [_placed(problem, parsed.lines) for problem in error.problems]
+        config = None
+    if problems or config is None:
+        problems.sort(key=lambda problem: problem.line or 10**9)
+        raise ConfigError("The request cannot be used:", problems)
+    return config
+
+
+def example(night: Night | None = None) -> str:
+    """A correct launch text, to be shown where one was wrong."""
+    date = str(night) if night else "20231207"
+    return (
+        "target: Crab\n"
+        f"date: {date}\n"
+        "runs: 15864, 15865        # optional; without it, all runs of the night\n"
+        "dl3.theta_cut: 0.2        # optional, in deg\n"
+        "dl3.gammaness_cut: 0.7    # optional\n"
+    )
+
+
+_PLACEHOLDER = {"name": "unknown", "ra": 0.0, "dec": 0.0}
+
+
+def _target(
+    given: Mapping[str, Any],
+    resolve_source: Callable[[str], Target],
+    lines: Mapping[str, int],
+    problems: list[Problem],
+) -> Target | None:
+    name = given.get("target")
+    if name is None:
+        return None
+    try:
+        known = resolve_source(name)
+    except CatalogueError as error:
+        known = None
+        unknown = Problem("target", error.message, error.cure, lines.get("target"))
+    if "ra" not in given or "dec" not in given:
+        if known is None:
+            problems.append(unknown)
+        return known
+    try:
+        own = build(Target, {key: given[at] for key, at in _COORDINATES.items()}, "The target")
+    except ConfigError as error:
+        problems += [_placed(problem, lines) for problem in error.problems]
+        return None
+    if known is None:
+        return own
+    apart = _separation(own, known)
+    if apart > _APART_DEG:
+        problems.append(
+            Problem(
+                "ra, dec",
+                f"lie {apart:.1f} deg from {known.name} ({known.ra:.3f}, {known.dec:.3f}).",
+                "Leave them out, or give the target another name.",
+                lines.get("ra"),
+            )
+        )
+    return Target(name=known.name, ra=own.ra, dec=own.dec)
+
+
+_COORDINATES = {"name": "target", "ra": "ra", "dec": "dec"}
+
+
+def _separation(a: Target, b: Target) -> float:
+    """Angle between two positions [deg], by the haversine formula."""
+    ra1, dec1, ra2, dec2 = map(math.radians, (a.ra, a.dec, b.ra, b.dec))
+    h = (
+        math.sin((dec2 - dec1) / 2) ** 2
+        + math.cos(dec1) * math.cos(dec2) * math.sin((ra2 - ra1) / 2) ** 2
+    )
+    return math.degrees(2 * math.asin(min(1.0, math.sqrt(h))))
+
+
+def _nested(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names to nested mappings."""
+    data: dict[str, Any] = {}
+    for name, value in params.items():
+        *path, leaf = name.split(".")
+        place = data
+        for part in path:
+            place = place.setdefault(part, {})
+        place[leaf] = value
+    return data
+
+
+def _placed(problem: Problem, lines: Mapping[str, int]) -> Problem:
+    where = problem.where
+    line = lines.get(where)
+    if line is None:
+        # a check of a whole section, or an element of a list
+        inside = [at for name, at in lines.items() if name.startswith(f"{where}.")]
+        line = min(inside, default=lines.get(where.split(".")[0]))
+    hint = problem.suggestion or dotted_fields(AnalysisConfig).get(where, "")
+    return Problem(where, problem.reason, hint, line)

@@ -1,0 +1,154 @@
+"""From lines of text to written keys and values: bullets, emphasis, lists and wrapped lines undone.
+
+One pass over the lines; nothing here knows what a value means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from astran.requests.keys import SECTIONS, Key, Kind, find
+
+_EDGES = "\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f"
+"""Unseen characters that programs leave at the ends of lines; inside a value they are refused."""
+_BULLET = re.compile(r"(?:[-+*•·◦▪‣–—]|\d{1,2}[.)]|[a-z][.)])\s+")
+_MARK = re.compile(r"(\*{1,3}|_{1,2}|`{1,3}|~{2})(?=\S)")
+_KEY = re.compile(r"[^\W\d_][\w .\-]{0,48}")
+_KEY_UNIT = re.compile(r"\s*[\[(]([^\])(\[]{0,16})[\])]\s*$")
+_CONTINUES = re.compile(r"[\s,;\[\]&]*(?:(?:run|and|to)?[\s#_]*\d{1,10}[\s,;.\-\[\]&]*)+", re.I)
+_NEXT_KEY = re.compile(r"[,;|]\s*(?=[A-Za-z][\w .]{0,40}[:=])")
+_COMMENT = re.compile(r"(?:^|\s)#\s.*$|\s//\s.*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line that looks like `key: value`."""
+
+    line: int
+    written: str
+    """The key as its author wrote it."""
+    key: Key | None
+    value: str
+    joined: bool = False
+    """Whether the line stands directly above or below another line of this kind."""
+
+
+def entries(text: str, max_lines: int, max_line: int) -> Iterator[Entry]:
+    """All lines of the form `key: value`, in order, each with the value's further lines.
+
+    The text has plain typography already (`astran.base.plain`). Lines beyond `max_lines` are left
+    out; so are lines of more than `max_line` characters unless they begin with a known key.
+    """
+    lines = text.split("\n")[:max_lines]
+    above = False
+    number = 0
+    while number < len(lines):
+        found = _split(lines[number], max_line)
+        if found is None:
+            above = above and bool(_is_detail(lines[number]))
+            number += 1
+            continue
+        written, key, value = found
+        first = number
+        number += 1
+        if key is not None:
+            value, number = _gather(key, value, lines, number, max_line)
+        below = number < len(lines) and _split(lines[number], max_line) is not None
+        for part_written, part_key, part in _inline(written, key, value):
+            yield Entry(first + 1, part_written, part_key, part, above or below)
+        above = True
+
+
+def _split(line: str, max_line: int) -> tuple[str, Key | None, str] | None:
+    """Key as written, key as known, value; None for a line that is not of that form."""
+    head = line[:120].strip(_EDGES + " \t")
+    if not head or head.startswith((">", "|")):
+        return None
+    body = line.strip(_EDGES + " \t")
+    if bullet := _BULLET.match(body):
+        body = body[bullet.end() :]
+    mark = ""
+    if (match := _MARK.match(body)) and not body.startswith("__init"):
+        mark = match[1]
+        body = body[match.end() :]
+    place = min((at for at in (body.find(c, 0, 100) for c in ":=") if at > 0), default=-1)
+    tab = body.find("\t", 0, 100)
+    if tab > 0 and (place < 0 or tab < place) and find(body[:tab]):
+        place = tab
+    if place < 0:
+        return None
+    written, value = body[:place].strip(), body[place + 1 :]
+    if value.startswith("//"):
+        return None
+    written = written.strip("*_`~\"'{[ ").strip(_EDGES)
+    bare = _KEY_UNIT.sub("", written)
+    if not _KEY.fullmatch(bare) or len(bare.split()) > 4:
+        return None
+    key = find(written) or find(bare)
+    if len(line) > max_line and key is None:
+        return None
+    return written, key, _clean(value, mark)
+
+
+def _clean(value: str, mark: str) -> str:
+    value = value.strip(_EDGES + " \t")
+    if mark:
+        # *key:* value, *key*: value and *key: value* are all in use
+        value = value.removeprefix(mark).strip()
+        value = value.removesuffix(mark).strip()
+    value = _COMMENT.sub("", value).strip(_EDGES + " \t")
+    if value.endswith("}") and "{" not in value:
+        value = value[:-1].rstrip()
+    value = value.rstrip(",;").rstrip()
+    if value.endswith(".") and not value.endswith((".e.", "..")):
+        value = value[:-1].rstrip()
+    for quote in ('"', "'", "`"):
+        if len(value) >= 2 and value[0] == value[-1] == quote:
+            value = value[1:-1].strip()
+    return value
+
+
+def _gather(key: Key, value: str, lines: list[str], number: int, max_line: int) -> tuple[str, int]:
+    """The value with its further lines, and the number of the next line to look at."""
+    if key.kind is Kind.RUNS:
+        opened = value
+        while number < len(lines) and len(opened) < 4000:
+            line = lines[number].strip(_EDGES + " \t")
+            item = re.sub(r"^[-*•·◦▪‣]\s+", "", line)
+            if not line or len(line) > max_line or not _CONTINUES.fullmatch(item):
+                break
+            opened = f"{opened.rstrip(', ')}, {item}".lstrip(", ")
+            number += 1
+        return opened, number
+    if not value and number < len(lines):
+        line = lines[number].strip(_EDGES + " \t")
+        found = _split(lines[number], max_line)
+        if found is not None and key.kind is Kind.TARGET and found[0].lower() == "name":
+            return found[2], number + 1
+        if line and found is None:
+            return _clean(line, ""), number + 1
+    return value, number
+
+
+def _inline(written: str, key: Key | None, value: str) -> Iterator[tuple[str, Key | None, str]]:
+    """Several `key: value` on one line, parted by comma, semicolon or bar."""
+    if key is None or not _NEXT_KEY.search(value):
+        yield written, key, value
+        return
+    pieces = _NEXT_KEY.split(value)
+    current: tuple[str, Key | None, str] = (written, key, pieces[0])
+    for piece in pieces[1:]:
+        other, _, rest = piece.replace("=", ":", 1).partition(":")
+        if other_key := find(other.strip()):
+            yield current[0], current[1], _clean(current[2], "")
+            current = (other.strip(), other_key, rest)
+        else:
+            current = (current[0], current[1], f"{current[2]}, {piece}")
+    yield current[0], current[1], _clean(current[2], "")
+
+
+def _is_detail(line: str) -> bool:
+    """A line that does not part what stands above it from what stands below: a bare section."""
+    return line.strip().rstrip(":").lower() in SECTIONS
