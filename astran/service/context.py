@@ -53,7 +53,7 @@ class Context:
     def letters(self) -> Letters:
         from astran.mail.letters import Letters
 
-        return Letters(self.mail, self.site.site, self.site.simulated)
+        return Letters(self.mail, self.site.site, self.site.simulated, self.clock)
 
     @property
     def lock_path(self) -> Path:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from astran.base.errors import StoreError
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Stage
 from astran.config.analysis import AnalysisConfig
 from astran.service.context import Context
 from astran.service.letterbox import put, thread_of
 from astran.service.planning import config_of
-from astran.store import analyses, tasks
+from astran.store import analyses, events, tasks
 from astran.store.analyses import Analysis
 from astran.store.tasks import AttemptRow, TaskRow
 
@@ -221,3 +222,26 @@ def _attachments(
     if results is not None:
         files += [results / "results.json", results / "run_table.ecsv"]
     return tuple(path for path in files if path.is_file())
+
+
+def resend(context: Context, analysis: Analysis, to: str = "") -> str:
+    """Queue the report of an ended analysis once more; returns who will get it.
+
+    Raises
+    ------
+    StoreError : it has not ended, or nobody is named to get it
+    """
+    from dataclasses import replace
+
+    recipient = to or analysis.requester
+    if not analysis.state.final:
+        raise StoreError(f"{analysis.name} is still under way ({analysis.state}).")
+    if recipient.count("@") != 1:
+        raise StoreError(f"{analysis.name} has no requester.", "Name one with --to ADDR.")
+    with context.db.begin() as db:
+        made = build_report(context, db, analysis)
+        number = 2 + events.count(db, "report-again", analysis.created, analysis.id)
+        thread = replace(thread_of(analysis), to=recipient)
+        put(context, db, "report", context.letters.report(thread, made, n=number), analysis)
+        events.note(db, context.clock.now(), "report-again", f"to {recipient}", analysis.id)
+    return recipient

@@ -1,0 +1,81 @@
+"""What all command lines share: site option, context, friendly errors, exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from enum import IntEnum
+from pathlib import Path
+
+from astran.base.clock import Clock, SystemClock
+from astran.base.errors import AstranError
+from astran.config.load import load_site, site_path
+from astran.config.site import SiteConfig
+from astran.service.context import Context
+from astran.store.database import Database
+
+
+class Exit(IntEnum):
+    """Exit codes; stable, for scripts."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    PARTIAL = 3
+    INTERRUPTED = 130
+
+
+def add_site_option(parser: argparse.ArgumentParser) -> None:
+    """`--site FILE`."""
+    parser.add_argument(
+        "--site",
+        metavar="FILE",
+        help="site configuration (default: $ASTRAN_SITE, ./site.yml, ~/.config/astran/site.yml)",
+    )
+
+
+def read_site(args: argparse.Namespace) -> SiteConfig:
+    """The site configuration named on the command line or found in its usual place."""
+    return load_site(site_path(args.site))
+
+
+def make_context(
+    site: SiteConfig, say: Callable[[str], None], clock: Clock | None = None
+) -> Context:
+    """The service on this site."""
+    try:
+        site.workdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AstranError(
+            f"The work folder {site.workdir} cannot be made: {error.strerror}.",
+            "Check `workdir` in the site configuration.",
+        ) from error
+    return Context(
+        site=site,
+        db=Database.open(site.database_url),
+        clock=clock or SystemClock(),
+        python=sys.executable,
+        say=say,
+    )
+
+
+def guarded(program: str, act: Callable[[], int]) -> int:
+    """Run a command; errors that ASTRAN raises on purpose end in one friendly line and code 2."""
+    try:
+        return act()
+    except AstranError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        return Exit.USAGE
+    except BrokenPipeError:
+        # the reader of our output went away, as `| head` does
+        sys.stderr.close()
+        return Exit.OK
+
+
+def existing_file(text: str) -> Path:
+    """argparse type: a file that is there."""
+    path = Path(text).expanduser()
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text!r}")
+    return path

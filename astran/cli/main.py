@@ -1,0 +1,84 @@
+"""astran: analyses by hand, and everything around the service."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from astran import __version__
+from astran.cli.common import Exit, add_site_option, existing_file, guarded
+
+_EPILOG = """\
+examples:
+  astran --config-analysis config.yml                 print the plan, touch nothing
+  astran --config-analysis config.yml --submit        run it, with live progress
+  astran --config-analysis config.yml --submit --email me@institute.example
+  astran status                                       what is under way
+  astran demo                                         see it all at work, no set-up needed
+
+exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 partial, 130 interrupted
+"""
+
+# sub-command -> module with add_parser(subparsers) and run(args); imported only when asked for,
+# because some of them are slow to load
+COMMANDS = {
+    "init": ("astran.cli.init", "write a starter site configuration"),
+    "doctor": ("astran.cli.doctor", "try every outside part and say what is wrong"),
+    "status": ("astran.cli.status", "list analyses and how they are going"),
+    "show": ("astran.cli.show", "everything about one analysis"),
+    "cancel": ("astran.cli.cancel", "stop an analysis"),
+    "retry": ("astran.cli.retry", "run an analysis again; what succeeded is reused"),
+    "report": ("astran.cli.report", "show or resend the report of an analysis"),
+    "highlevel": ("astran.cli.highlevel", "results of a folder of DL3 files"),
+    "demo": ("astran.cli.demo", "a simulated night, from mail to mail, on this machine"),
+    "simulate-night": ("astran.cli.simulate_night", "simulate an LST-1 night of the Crab"),
+    "db": ("astran.cli.db", "look after the database"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(
+        prog="astran",
+        description="Next-day analysis for Cherenkov telescopes: DL1 to results.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"ASTRAN {__version__}")
+    parser.add_argument(
+        "--config-analysis", metavar="FILE", type=existing_file, help="analysis configuration"
+    )
+    parser.add_argument("--submit", action="store_true", help="run it (otherwise: show the plan)")
+    parser.add_argument("--verbose", action="store_true", help="print each step")
+    parser.add_argument("--email", metavar="ADDR", default="", help="who gets the report")
+    parser.add_argument(
+        "--again", action="store_true", help="run anew though this file was analysed before"
+    )
+    add_site_option(parser)
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
+    chosen = next((word for word in words if word in COMMANDS), None)
+    run: Callable[[argparse.Namespace], int] | None = None
+    for name, (module, text) in COMMANDS.items():
+        if name == chosen:
+            loaded = import_module(module)
+            loaded.add_parser(subparsers)
+            run = loaded.run
+        else:
+            subparsers.add_parser(name, help=text)
+    args = parser.parse_args(words)
+    if args.command:
+        assert run is not None
+        return guarded(f"astran {args.command}", lambda: run(args))
+    if args.config_analysis is None:
+        parser.print_help()
+        return Exit.USAGE
+    from astran.cli import handrun
+
+    return guarded("astran", lambda: handrun.run(args))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
