@@ -1,0 +1,215 @@
+"""The site's lstchain environments: which one a request gets, and what its tools can do.
+
+Importing lstchain takes seconds, so the tools are asked once per environment (all `--help` at a
+time, version from the package's metadata), and the answers are kept in
+`<shared>/cache/environment-<name>.json` until the environment changes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from astran.base.clock import Clock, SystemClock
+from astran.base.errors import ConfigError, ProcessError
+from astran.base.files import write_json
+from astran.base.process import run
+from astran.base.tasks import fingerprint
+from astran.config.analysis import slug
+from astran.config.site import Environment, SiteConfig
+from astran.production.scripts import render, shell_values
+from astran.production.toolset import Tool, Toolset
+
+PROBE_TIMEOUT = 300.0
+"""Longest wait for all answers of an environment on a slow, shared disk [s]."""
+TRUST_SETUP = timedelta(days=1)
+"""An environment made by shell lines may change unseen: it is asked again after this time."""
+_OPTION = re.compile(r"(?<![\w-])--([A-Za-z][A-Za-z0-9_-]*)")
+_VERSION = re.compile(r"v?\d+(\.\d+)*\S*")
+
+
+def toolset(
+    site: SiteConfig, wanted: str = "", *, keep: bool = True, clock: Clock | None = None
+) -> Toolset:
+    """The environment for a wanted lstchain version, with what its tools can do.
+
+    Parameters
+    ----------
+    wanted : a name from the site configuration, a version, or its beginning (`0.12` gets the
+        newest 0.12.x); empty: the site's default
+    keep : whether new answers are written to the cache
+
+    Raises
+    ------
+    ConfigError : no such environment, or it does not hold lstchain
+    """
+    clock = clock or SystemClock()
+    if not wanted:
+        return _known_or_probed(site, site.lstchain.default, keep, clock)
+    name = by_name(site.lstchain.environments, wanted)
+    if name is None:
+        return _by_version(site, wanted, keep, clock)
+    tools = _known_or_probed(site, name, keep, clock)
+    if _VERSION.fullmatch(name) and not _matches(tools.version, name):
+        raise ConfigError(
+            f"The environment {name!r} of this site holds lstchain {tools.version}.",
+            cure="Correct lstchain.environments in the site configuration.",
+        )
+    return tools
+
+
+def by_name(names: Iterable[str], wanted: str) -> str | None:
+    """The environment of that name, or the newest whose name begins with that version."""
+    choices = list(names)
+    if wanted in choices:
+        return wanted
+    fitting = [name for name in choices if _VERSION.fullmatch(name) and _matches(name, wanted)]
+    return max(fitting, key=version_key, default=None)
+
+
+def version_key(version: str) -> tuple[tuple[int, str], ...]:
+    """Sorts versions as people do: 0.9 before 0.12, 0.12.0rc1 before 0.12.0."""
+    parts = re.findall(r"\d+|[A-Za-z]+", version.removeprefix("v"))
+    return (*((int(p), "") if p.isdigit() else (-1, p) for p in parts), (0, ""))
+
+
+def parse_options(text: str) -> frozenset[str]:
+    """Long options in the help text of an argparse script or a ctapipe tool."""
+    found: set[str] = set()
+    for line in text.splitlines():
+        bare = line.strip()
+        if bare.startswith(("-", "[")) or bare.startswith("usage:"):
+            found.update(_OPTION.findall(bare))
+    return frozenset(found)
+
+
+def probe(name: str, environment: Environment) -> Toolset:
+    """Ask an environment (some seconds).
+
+    Raises
+    ------
+    ConfigError : it does not hold lstchain, or its tools do not start
+    """
+    with TemporaryDirectory(prefix="astran-probe-") as folder:
+        answers = Path(folder)
+        script = answers / "probe.sh"
+        script.write_text(render("probe.sh.j2", tools=list(Tool), **shell_values(environment)))
+        try:
+            run(["bash", script, folder], timeout=PROBE_TIMEOUT)
+        except ProcessError as error:
+            raise ConfigError(
+                f"The lstchain environment {name!r} could not be asked: {error.message}",
+                cure="Check `setup` and `bin` of the environment in the site configuration.",
+            ) from error
+        options = {tool: _answer(name, answers, tool) for tool in Tool if _has(answers, tool)}
+        if Tool.DL1_TO_DL2 not in options:
+            raise ConfigError(
+                f"The environment {name!r} has no lstchain: {Tool.DL1_TO_DL2} was not found.",
+                cure="Check `bin`, `setup` and PATH of the environment in the site configuration.",
+            )
+        version = _text(answers / "version")
+        if not version:
+            said = _text(answers / "version.err").splitlines() or ["it said nothing"]
+            raise ConfigError(
+                f"The lstchain version of the environment {name!r} cannot be read: {said[-1]}"
+            )
+    return Toolset(name, version, str(environment.bin or ""), options)
+
+
+def _by_version(site: SiteConfig, wanted: str, keep: bool, clock: Clock) -> Toolset:
+    """The newest environment whose lstchain has that version, whatever its name."""
+    found: list[Toolset] = []
+    told: list[str] = []
+    for name in site.lstchain.environments:
+        try:
+            tools = _known_or_probed(site, name, keep, clock)
+        except ConfigError as error:
+            told.append(f"{name} ({error.message})")
+            continue
+        told.append(name if _matches(tools.version, name) else f"{name} (lstchain {tools.version})")
+        if _matches(tools.version, wanted):
+            found.append(tools)
+    if not found:
+        raise ConfigError(
+            f"This site has no lstchain {wanted}. It has: {', '.join(told)}.",
+            cure="Leave `lstchain` out to get the site's default.",
+        )
+    return max(found, key=lambda tools: version_key(tools.version))
+
+
+def _known_or_probed(site: SiteConfig, name: str, keep: bool, clock: Clock) -> Toolset:
+    environment = site.lstchain.environments[name]
+    path = site.shared_dir / "cache" / f"environment-{slug(name)}.json"
+    stamp = _stamp(environment)
+    known = _read(path, name, environment, stamp, clock.now())
+    if known is not None:
+        return known
+    tools = probe(name, environment)
+    if keep:
+        options = {tool.value: sorted(found) for tool, found in tools.options.items()}
+        asked = clock.now().isoformat()
+        answer = {"stamp": stamp, "asked": asked, "version": tools.version, "options": options}
+        write_json(path, answer)
+    return tools
+
+
+def _read(
+    path: Path, name: str, environment: Environment, stamp: str, now: datetime
+) -> Toolset | None:
+    """The kept answer, if it is of this environment as it is now."""
+    try:
+        data: Any = json.loads(path.read_text())
+        if data["stamp"] != stamp:
+            return None
+        if environment.setup and now - datetime.fromisoformat(data["asked"]) > TRUST_SETUP:
+            return None
+        options = {Tool(tool): frozenset(found) for tool, found in data["options"].items()}
+        return Toolset(name, str(data["version"]), str(environment.bin or ""), options)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _stamp(environment: Environment) -> str:
+    """Changes with the definition of the environment and, where it can be seen, with lstchain."""
+    where = os.environ.get("PATH") if environment.bin is None else str(environment.bin)
+    tool = None if environment.setup else shutil.which(Tool.DL1_TO_DL2, path=where)
+    seen: list[object] = []
+    if tool is not None:
+        root = Path(tool).resolve().parent.parent
+        packages = sorted(root.glob("lib/python3*/site-packages/lstchain-*.dist-info"))
+        seen = [[str(path), path.stat().st_mtime_ns] for path in (Path(tool), *packages)]
+    return fingerprint(definition=environment.model_dump(mode="json"), seen=seen)
+
+
+def _has(answers: Path, tool: Tool) -> bool:
+    return bool(_text(answers / f"{tool}.path"))
+
+
+def _answer(name: str, answers: Path, tool: Tool) -> frozenset[str]:
+    options = parse_options(_text(answers / f"{tool}.help"))
+    if _text(answers / f"{tool}.code") != "0" or not options:
+        said = _text(answers / f"{tool}.err").splitlines() or ["it said nothing"]
+        raise ConfigError(
+            f"{tool} of the environment {name!r} does not start: {said[-1]}",
+            cure="Run it by hand in that environment.",
+        )
+    return options
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except FileNotFoundError:
+        return ""
+
+
+def _matches(version: str, wanted: str) -> bool:
+    have, want = version.removeprefix("v"), wanted.removeprefix("v")
+    return have == want or have.startswith(f"{want}.")
