@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 
-from astran.base.clock import Clock
+from astran.base.clock import Clock, SystemClock
+from astran.base.commands import Command as Keyword
 from astran.base.errors import Problem
-from astran.base.text import harmless, one_line
+from astran.base.states import AnalysisState
+from astran.base.text import count, harmless, one_line
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import MailSettings
 from astran.mail import content, reports
@@ -29,6 +31,7 @@ from astran.mail.compose import (
 from astran.mail.content import Cells, Command, ExecutionStats, ReportLike, Tone
 from astran.mail.render import render
 
+_SYSTEM_CLOCK = SystemClock()
 EXAMPLE = "target: Crab\ndate: 20231207"
 
 
@@ -36,10 +39,13 @@ class Letters:
     """Writes letters in the name of one mailbox.
 
     In every method `n` counts letters of the same kind in the same matter, and `thread` says to
-    whom and in answer to what. Equal arguments give an equal Message-ID.
+    whom and in answer to what. Equal arguments give an equal Message-ID. The clock gives the
+    letters their dates.
     """
 
-    def __init__(self, mail: MailSettings, site: str, simulated: bool, clock: Clock) -> None:
+    def __init__(
+        self, mail: MailSettings, site: str, simulated: bool, clock: Clock = _SYSTEM_CLOCK
+    ) -> None:
         self._mail = mail
         self._site = site
         self._simulated = simulated
@@ -90,7 +96,9 @@ class Letters:
         n: int = 1,
     ) -> EmailMessage:
         """The request cannot be used: every problem at its line, and an example that works."""
-        many = f"{len(problems)} problem{'' if len(problems) == 1 else 's'}"
+        shown = content.transcript(written, problems)
+        marked = {line.number for line in shown if line.problems}
+        many = count(len(problems), "problem")
         return self._letter(
             "problems",
             thread,
@@ -99,11 +107,12 @@ class Letters:
             tone=Tone.BAD,
             n=n,
             values={
-                "problems": [
+                "written": shown if marked else [],
+                "others": [
                     (one_line(p.where, 60), one_line(f"{p.reason} {p.suggestion}", 400))
                     for p in problems
+                    if p.line not in marked
                 ],
-                "written": content.transcript(written, problems),
                 "example": harmless(example).strip(),
             },
         )
@@ -176,6 +185,7 @@ class Letters:
             state=f"cancelled: {content.title(config)}",
             request_id=request_id,
             n=n,
+            commands=_commands(request_id, AnalysisState.CANCELLED),
             values={"facts": list(facts), "folder": folder, "request_id": request_id},
         )
 
@@ -288,6 +298,7 @@ class Letters:
                 n=n,
                 generated=True,
                 simulated=bool(mark),
+                commands=_commands(report.request_id, report.state),
                 pictures=parts.pictures,
                 enclosures=[*parts.enclosures, _config_file(report.config)],
                 values={
@@ -351,13 +362,19 @@ class Letters:
         return compose(self._mail, envelope, text, html, pictures, enclosures)
 
 
-def _commands(request_id: str) -> tuple[Command, ...]:
+def _commands(request_id: str, state: AnalysisState | None = None) -> tuple[Command, ...]:
+    """What can be asked for; `state` where the analysis has ended, None while it is under way."""
+    usage = Command("Ask how to write a request", Keyword.HELP.value)
+    listing = Command("List your analyses", Keyword.LIST.value)
     if not request_id:
-        return (Command("Ask how to write a request", "ASTRAN-HELP"),)
+        return (listing, usage)
+    again = Command("Repeat it; what succeeded is reused", f"{Keyword.RETRY} {request_id}")
+    if state is not None:
+        return (again, listing, usage)
     return (
-        Command("Ask how it is going", f"ASTRAN-STATUS {request_id}"),
-        Command("Stop it", f"ASTRAN-CANCEL {request_id}"),
-        Command("Ask how to write a request", "ASTRAN-HELP"),
+        Command("Ask how it is going", f"{Keyword.STATUS} {request_id}"),
+        Command("Stop it", f"{Keyword.CANCEL} {request_id}"),
+        usage,
     )
 
 

@@ -15,11 +15,14 @@ from urllib.parse import quote
 
 from astran.base.files import packaged
 from astran.base.text import harmless, one_line
+from astran.mail.content import Cells
 
 if TYPE_CHECKING:
     import jinja2
 
-_FIGURE = re.compile(r"[-+–]?(\d[^,]{0,15})?$")
+_FIGURE = re.compile(r"[-+]?\d[^,:]{0,15}$|–$")
+_CELLS = 360
+"""Cells of a table: 60 runs of six numbers; more would take an HTML letter beyond 100 kB."""
 WIDTH = 76
 """Columns of the text part: fits a quoted line into 80."""
 
@@ -52,6 +55,8 @@ def _environment(html: bool) -> jinja2.Environment:
     environment.filters |= {
         "aligned": aligned,
         "facts": fact_lines,
+        "few": few,
+        "few_rows": few_rows,
         "fill": fill,
         "numeric": numeric,
         "url": lambda text: quote(text, safe=""),
@@ -60,6 +65,20 @@ def _environment(html: bool) -> jinja2.Environment:
     environment.globals["ui"] = environment.get_template(f"ui.{form}.j2").module
     environment.globals["base"] = f"base.{form}.j2"
     return environment
+
+
+def few(items: Sequence[str], most: int = 20) -> list[str]:
+    """A list short enough for a mail, each item on one line; says how many are left out."""
+    shown = [one_line(item, 400) for item in items[:most]]
+    return shown if len(items) <= most else [*shown, f"… and {len(items) - most} more"]
+
+
+def few_rows(rows: Sequence[Any], columns: Sequence[str]) -> list[Any]:
+    """Rows of a table, as many as a mail holds."""
+    most = _CELLS // len(columns)
+    if len(rows) <= most:
+        return list(rows)
+    return [*rows[:most], Cells(("…",), remark=f"and {len(rows) - most} more")]
 
 
 def fill(text: str, indent: int = 0, first: str = "") -> str:
@@ -84,7 +103,10 @@ def fact_lines(rows: Sequence[tuple[str, str]]) -> str:
 def numeric(columns: Sequence[str], rows: Sequence[Any]) -> list[bool]:
     """Which columns hold figures (to be set to the right); the first one never counts."""
     lines = [row.cells for row in rows if len(row.cells) == len(columns)]
-    return [i > 0 and all(_FIGURE.match(line[i]) for line in lines) for i in range(len(columns))]
+    held = [[line[i] for line in lines if line[i]] for i in range(len(columns))]
+    return [
+        i > 0 and bool(cells) and all(map(_FIGURE.match, cells)) for i, cells in enumerate(held)
+    ]
 
 
 def aligned(columns: Sequence[str], rows: Sequence[Any]) -> str:

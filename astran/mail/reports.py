@@ -16,7 +16,10 @@ from astran.mail.compose import Enclosure, Picture
 from astran.mail.content import ReportLike, Tone
 
 _KINDS = {
+    ".zip": "application/zip",
     ".gz": "application/gzip",
+    ".log": "text/plain",
+    ".ecsv": "text/plain",
     ".json": "application/json",
     ".yml": "application/yaml",
     ".yaml": "application/yaml",
@@ -24,9 +27,9 @@ _KINDS = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
 }
-TELLING_RUNS = 12
-"""Failed runs whose log lines are quoted; the others stand in the run table alone."""
-TELLING_LINES = 10
+TELLING_RUNS = 6
+"""So many different failures are quoted; the others stand in the run table alone."""
+TELLING_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +89,21 @@ def fitted(
     return message
 
 
-def failures(report: Any) -> list[tuple[int, str, list[str]]]:
-    """Failed runs with the lines of their logs that tell why: (run, stage, lines)."""
+def failures(report: Any) -> list[tuple[str, list[str]]]:
+    """What the logs of failed runs tell: (`run 15866 at dl3`, lines); equal words stand once."""
+    runs: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for run in report.bad:
+        if run.telling:
+            lines = tuple(_log_line(line) for line in run.telling[-TELLING_LINES:])
+            runs.setdefault((one_line(run.stage), lines), []).append(str(run.run))
     return [
-        (run.run, one_line(run.stage), [_log_line(line) for line in run.telling[-TELLING_LINES:]])
-        for run in report.bad[:TELLING_RUNS]
-        if run.telling
+        (f"{_runs(numbers)}{f' at {stage}' if stage else ''}", list(lines))
+        for (stage, lines), numbers in list(runs.items())[:TELLING_RUNS]
     ]
+
+
+def _runs(numbers: list[str]) -> str:
+    return f"run{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
 
 
 def _log_line(line: str) -> str:
@@ -108,10 +119,7 @@ def missing(report: Any) -> list[str]:
         runs.setdefault(f"{stage}: {run.reason or 'the cause is not known'}", []).append(
             str(run.run)
         )
-    return [
-        one_line(f"Run{'s' if len(numbers) > 1 else ''} {', '.join(numbers)} {why}", 400)
-        for why, numbers in runs.items()
-    ]
+    return [one_line(f"{_runs(numbers).capitalize()} {why}", 400) for why, numbers in runs.items()]
 
 
 def record(report: Any) -> list[tuple[str, str]]:

@@ -5,23 +5,28 @@ A file that is absent or damaged never stops a report; the report says what is n
 
 from __future__ import annotations
 
-import gzip
+import io
 import json
 import os
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+import zipfile
+import zlib
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
 from astran.base.files import write_atomic
-from astran.base.states import AnalysisState
 from astran.base.text import one_line
-from astran.report.model import Plot, RunOutcome
+from astran.report.model import Plot
 from astran.report.tables import part
 
 RESULTS = "results.json"
 LOG_BYTES = 200_000
 """All attached logs together, compressed."""
+_ZIP_END_BYTES = 22
+_ZIP_ENTRY_BYTES = 30 + 46
+"""Headers of an entry without its name, which stands in both (APPNOTE.TXT 4.3.7 and 4.3.12)."""
+_LEVEL = 9
 _TAIL_BYTES = 1_000_000
 """So much of the end of a log is looked at."""
 _LEAST_BYTES = 2_000
@@ -40,7 +45,7 @@ class Findings:
     simulated: bool = False
 
 
-def read_findings(folder: Path) -> Findings:
+def read_results(folder: Path) -> Findings:
     """Read `results.json` of a folder, and find the plots that it names there."""
     path = folder / RESULTS
     try:
@@ -63,57 +68,40 @@ def read_findings(folder: Path) -> Findings:
     )
 
 
-def with_numbers(
-    runs: Sequence[RunOutcome], results: dict[str, Any] | None
-) -> tuple[RunOutcome, ...]:
-    """The runs with their numbers; a run that the high-level stage left out is not `ok`."""
-    numbers = {_obs_id(entry): entry for entry in _entries(results, "runs")}
-    excluded = {
-        _obs_id(entry): one_line(str(entry.get("reason") or "excluded from the result"))
-        for entry in _entries(results, "excluded")
-    }
-    return tuple(
-        replace(run, ok=False, stage="highlevel", reason=excluded[run.run])
-        if run.ok and run.run in excluded
-        else replace(run, numbers=numbers.get(run.run, run.numbers))
-        for run in runs
-    )
+def by_run(results: dict[str, Any] | None, key: str) -> dict[int, dict[str, Any]]:
+    """The entries of a list in results.json (`runs`, `excluded`) by run number (`obs_id`)."""
+    return {run: entry for entry in _entries(results, key) if (run := _obs_id(entry)) > 0}
 
 
-def outcome(runs: Sequence[RunOutcome], results: dict[str, Any] | None) -> AnalysisState:
-    """How an analysis ended: DONE, PARTIAL (some runs are missing) or FAILED (no result)."""
-    if results is None or not any(run.ok for run in runs):
-        return AnalysisState.FAILED
-    return AnalysisState.DONE if all(run.ok for run in runs) else AnalysisState.PARTIAL
+def pack_logs(logs: Sequence[Path], path: Path, max_bytes: int = LOG_BYTES) -> Path | None:
+    """Write a zip archive with the end of each log, at most `max_bytes` long.
 
-
-def logs_of(runs: Iterable[RunOutcome], others: Iterable[Path] = ()) -> tuple[Path, ...]:
-    """Logs in the order in which they matter: of failed runs, of other tasks, of good runs."""
-    ordered = list(runs)
-    paths = [run.log for run in ordered if not run.ok and run.log]
-    paths += list(others)
-    paths += [run.log for run in ordered if run.ok and run.log]
-    return tuple(dict.fromkeys(paths))
-
-
-def attach_logs(logs: Sequence[Path], folder: Path, max_bytes: int = LOG_BYTES) -> tuple[Path, ...]:
-    """Write the end of each log, compressed, into `folder`: together at most `max_bytes`.
-
-    Each log gets an equal share of what is left, the first ones first; equal logs give equal
-    files. Logs that do not exist are passed over.
+    The logs that matter most come first: each gets an equal share of what those before it left.
+    Equal logs give an equal archive. Logs that do not exist or are empty are passed over; None
+    where none is left.
     """
-    written: list[Path] = []
-    left = max_bytes
-    for index, log in enumerate(logs):
-        tail = _tail(log)
-        packed = _pack(tail, left // (len(logs) - index)) if tail else None
-        if packed is None:
+    kept: dict[str, bytes] = {}
+    left = max_bytes - _ZIP_END_BYTES
+    for index, log in enumerate(dict.fromkeys(logs)):
+        name = _free_name(log.name, kept)
+        left -= _ZIP_ENTRY_BYTES + 2 * len(name.encode())
+        cut = _fitting(_tail(log), max(left, 0) // (len(logs) - index))
+        if cut is None:
+            left += _ZIP_ENTRY_BYTES + 2 * len(name.encode())
             continue
-        path = folder / _free_name(log.name, written)
-        write_atomic(path, packed)
-        written.append(path)
-        left -= len(packed)
-    return tuple(written)
+        kept[name], size = cut
+        left -= size
+    if not kept:
+        return None
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as file:
+        for name, content in kept.items():
+            entry = zipfile.ZipInfo(name)  # dated 1980: the same each time
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.external_attr = 0o644 << 16
+            file.writestr(entry, content, compresslevel=_LEVEL)
+    write_atomic(path, archive.getvalue())
+    return path
 
 
 def _plots(folder: Path, data: dict[str, Any]) -> tuple[tuple[Plot, ...], tuple[str, ...]]:
@@ -157,24 +145,25 @@ def _tail(path: Path) -> bytes:
         return b""
 
 
-def _pack(tail: bytes, budget: int) -> bytes | None:
-    """As much of the end as fits compressed into `budget` bytes; None where that is too little."""
-    whole = len(tail)
-    while True:
-        packed = gzip.compress(tail, mtime=0)
-        if len(packed) <= budget:
-            return packed
-        if len(tail) <= _LEAST_BYTES:
+def _fitting(tail: bytes, budget: int) -> tuple[bytes, int] | None:
+    """As much of the end as fits compressed into `budget` bytes, and its compressed size; None
+    where that is too little to be of use, or where there is nothing."""
+    whole = kept = len(tail)
+    text = tail
+    while kept:
+        size = len(zlib.compress(text, _LEVEL))
+        if size <= budget:
+            return text, size
+        if kept <= _LEAST_BYTES:
             return None
-        keep = min(len(tail) // 2, max(int(len(tail) * 0.9 * budget / len(packed)), 1))
-        tail = tail[-max(keep, _LEAST_BYTES) :]
-        tail = b"[... %d bytes before this are left out]\n" % (whole - len(tail)) + tail
+        kept = max(min(kept // 2, int(0.9 * kept * budget / size)), _LEAST_BYTES)
+        text = b"[... %d bytes before this are left out]\n" % (whole - kept) + tail[-kept:]
+    return None
 
 
-def _free_name(name: str, taken: Sequence[Path]) -> str:
-    names = {path.name for path in taken}
-    candidate, number = f"{name}.gz", 1
-    while candidate in names:
+def _free_name(name: str, taken: Collection[str]) -> str:
+    path, number, free = PurePath(name), 1, name
+    while free in taken:
         number += 1
-        candidate = f"{name}.{number}.gz"
-    return candidate
+        free = f"{path.stem}.{number}{path.suffix}"
+    return free

@@ -45,9 +45,9 @@ def _words(text: str) -> frozenset[str]:
 _KEPT = _words(
     "a abbr b blockquote br caption code col colgroup dd div dl dt em figure figcaption h1 h2 h3"
     " h4 hr i img li main ol p pre s small span strong sub sup table tbody td tfoot th thead tr u"
-    " ul center"
+    " ul wbr center"
 )
-_VOID = frozenset({"br", "hr", "img", "col"})
+_VOID = frozenset({"br", "hr", "img", "col", "wbr"})
 _DROPPED_WITH_CONTENT = _words(
     "script template iframe object embed noscript svg math title textarea select"
 )

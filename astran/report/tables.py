@@ -122,13 +122,18 @@ RunCells = tuple[int, bool, str, str, dict[str, Any] | None]
 
 
 def run_table(runs: Iterable[RunCells]) -> Table:
-    """One row per run, in the order of run numbers."""
+    """One row per run, in the order of run numbers; without columns of numbers where no run has
+    any."""
+    ordered = sorted(runs, key=lambda cells: cells[0])
     rows = [
         _run_row(str(run), numbers or {})
         if ok
         else Row((str(run),), ok=False, remark=_remark(stage, reason))
-        for run, ok, stage, reason, numbers in sorted(runs, key=lambda cells: cells[0])
+        for run, ok, stage, reason, numbers in ordered
     ]
+    if all(row.remark for row in rows):
+        bare = [Row((*row.cells, row.remark), row.ok) for row in rows]
+        return Table(("Run", "Outcome"), tuple(bare))
     return Table(("Run", "Livetime", "N_on", "N_off", "Excess", "Li&Ma"), tuple(rows))
 
 
