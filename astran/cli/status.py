@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     context = make_context(read_site(args), print)
     with context.db.begin() as db:
         found = analyses.newest(db, 50)
-        rows = []
+        rows: list[dict[str, Any]] = []
         for analysis in found:
             if analysis.state.final and not args.all:
                 continue

@@ -140,7 +140,7 @@ def _nothing(context: Context, analysis: Analysis, config: AnalysisConfig, data:
         else AnalysisState.REPORTING
     )
     text = f"There is nothing to analyse for {config.target.name} on {config.night.iso}: {what}."
-    left_out = [[m.run, m.reason] for m in data.missing]
+    left_out: list[list[int | str]] = [[m.run, m.reason] for m in data.missing]
     if to is AnalysisState.REPORTING:
         with context.db.begin() as db:
             analyses.move(db, now, analysis, to, text, reason=text, left_out=left_out)

@@ -9,6 +9,8 @@ from sqlalchemy import Connection
 from astran.base.commands import Command
 from astran.base.errors import ConfigError, Problem, StoreError
 from astran.base.night import Night
+from astran.config.analysis import AnalysisConfig
+from astran.config.model import dotted_fields
 from astran.service import letterbox
 from astran.service.context import Context
 from astran.store import analyses, events, mailbox, tasks
@@ -89,7 +91,8 @@ def _act(
     from astran.requests.commands import command_of
 
     text = new_text(message)
-    command, wanted = command_of(subject(message), text)
+    asked = command_of(subject(message), text)
+    command, wanted = asked if asked is not None else (Command.HELP, None)
     if command is Command.LAUNCH:
         return _launch(context, db, row, sender, text, thread, read_s)
     if command in (Command.STATUS, Command.CANCEL, Command.RETRY):
@@ -98,9 +101,13 @@ def _act(
         _list(context, db, sender, thread)
     else:
         # HELP, what is not there yet, and answers that ask for nothing in particular
-        from astran.requests.help import keys
+        from astran.requests.keys import all_keys
 
-        letterbox.put(context, db, "help", context.letters.help(thread, keys=keys()))
+        texts = dotted_fields(AnalysisConfig)
+        texts |= {name: texts[f"target.{name}"] for name in ("ra", "dec")}
+        texts["target"] = "Name of the source; with ra and dec it need not be a known one."
+        keys = [(name, texts.get(name, "")) for name in all_keys() if name in texts]
+        letterbox.put(context, db, "help", context.letters.help(thread, keys=keys))
     return 0
 
 
@@ -122,7 +129,7 @@ def _launch(
     try:
         config = resolve(parsed, resolve_source, Night.of(now))
     except ConfigError as error:
-        letter = context.letters.problems(thread, error.problems, text, example(parsed))
+        letter = context.letters.problems(thread, error.problems, text, example())
         letterbox.put(context, db, "problems", letter)
         mailbox.set_folder(db, row, context.mail.rejected)
         problems = "; ".join(str(problem) for problem in error.problems)
@@ -153,14 +160,14 @@ def _about_one(
     context: Context,
     db: Connection,
     command: Command,
-    wanted: int | None,
+    wanted: str | None,
     sender: str,
     thread: Thread,
 ) -> None:
     analysis = _find(context, db, wanted, sender)
     if analysis is None:
         problem = Problem(
-            f"{command} A{wanted}" if wanted else command,
+            f"{command} {wanted}" if wanted else command,
             "names no analysis of yours." if wanted else "does not say which analysis is meant.",
             _choices(db, sender),
         )
@@ -257,12 +264,12 @@ def _list(context: Context, db: Connection, sender: str, thread: Thread) -> None
     letterbox.put(context, db, "status", letter)
 
 
-def _find(context: Context, db: Connection, wanted: int | None, sender: str) -> Analysis | None:
+def _find(context: Context, db: Connection, wanted: str | None, sender: str) -> Analysis | None:
     """The analysis, if the sender owns it or is the operator."""
     if wanted is None:
         return None
     try:
-        analysis = analyses.get(db, wanted)
+        analysis = analyses.get(db, int(wanted.removeprefix("A")))
     except StoreError:
         return None
     if sender in (analysis.requester.lower(), context.mail.operator.lower()):

@@ -159,6 +159,8 @@ def is_ready(row: TaskRow, by_key: dict[str, TaskRow]) -> bool:
 
 def _reusable(db: Connection, row: TaskRow) -> int | None:
     """A finished task that did this very work and whose products are still as it left them."""
+    if not row.spec.fingerprint:
+        return None
     for task_id in tasks.finished_like(db, row.spec.fingerprint):
         products = tasks.products(db, task_id)
         if products and all(_intact(product) for product in products):
@@ -205,7 +207,10 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
             and (row.not_before is None or row.not_before <= now)
             and is_ready(row, by_key)
             # the same work under way elsewhere: wait for it and reuse it
-            and not tasks.unfinished_like(db, row.spec.fingerprint, analysis.id)
+            and not (
+                row.spec.fingerprint
+                and tasks.unfinished_like(db, row.spec.fingerprint, analysis.id)
+            )
         ]
     groups: dict[tuple[Stage, Resources, tuple[str, ...]], list[TaskRow]] = defaultdict(list)
     for row in ready:
