@@ -1,0 +1,69 @@
+"""`python -m astran.highlevel`: the scheduled task that turns a folder of DL3 into results.
+
+Exit codes: 0 results were written; 1 no run could be used, or the folder is not there; 2 wrong
+options.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+
+from astran.base.errors import AstranError, CatalogueError, ConfigError
+from astran.highlevel import options
+
+DONE, FAILED, USAGE = 0, 1, 2
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the parsed options say; returns the exit code."""
+    try:
+        wanted = options.read(args)
+    except (ConfigError, CatalogueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE
+    from astran.highlevel.analysis import analyse
+
+    try:
+        results = analyse(wanted)
+    except AstranError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return FAILED
+    if args.json:
+        print(json.dumps(results, allow_nan=False))
+    else:
+        print("\n".join(summary(results)))
+    return DONE
+
+
+def summary(results: dict[str, object]) -> list[str]:
+    """A few lines for the log."""
+    stacked, target = results["stacked"], results["target"]
+    runs, excluded = results["runs"], results["excluded"]
+    warnings = results["warnings"]
+    assert isinstance(stacked, dict) and isinstance(target, dict)
+    assert isinstance(runs, list) and isinstance(excluded, list) and isinstance(warnings, list)
+    lines = [
+        f"{target['name']}: {stacked['significance']:.2f} sigma, excess "
+        f"{stacked['excess']:.1f} +- {stacked['excess_error']:.1f} "
+        f"(N_on {stacked['n_on']}, N_off {stacked['n_off']}, alpha {stacked['alpha']:.3f}) "
+        f"in {stacked['livetime_h']:.3f} h, {len(runs)} runs.",
+    ]
+    lines += [f"left out: {item['obs_id'] or item['file']}: {item['reason']}" for item in excluded]
+    return lines + [f"warning: {text}" for text in warnings]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Command line of the task."""
+    parser = argparse.ArgumentParser(
+        prog="python -m astran.highlevel",
+        description="theta2, significance and sky map of a folder of DL3 files.",
+    )
+    options.add_arguments(parser)
+    return run(parser.parse_args(argv))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

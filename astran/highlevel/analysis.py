@@ -1,0 +1,146 @@
+"""The analysis of a folder: select, count, map, plot, write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from astran.base.files import write_json
+from astran.config.analysis import Target
+from astran.highlevel import results
+from astran.highlevel.arrays import Floats
+from astran.highlevel.counts import (
+    CutKind,
+    RunCounts,
+    ThetaCut,
+    choose_cut,
+    count,
+    threshold_for,
+)
+from astran.highlevel.events import Excluded
+from astran.highlevel.folder import look
+from astran.highlevel.geometry import vector
+from astran.highlevel.options import Options
+from astran.highlevel.position import Peak, PositionFit, find_peak, fit_position
+from astran.highlevel.selection import in_range, nothing_left, select
+from astran.highlevel.skymap import SkyMap, make_map
+from astran.highlevel.statistics import Counts, stack
+from astran.highlevel.theta2 import Step, Theta2, cumulative, histogram
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that was measured."""
+
+    target: Target
+    cut: ThetaCut
+    runs: tuple[RunCounts, ...]
+    """In order of time."""
+    excluded: tuple[Excluded, ...]
+    energy_min: float | None
+    energy_max: float | None
+    """Edges of the energy range [TeV]; none: no limit."""
+    stacked: Counts
+    radius: float
+    """Of the ON region [deg]: the fixed cut, or the median cut of the ON events."""
+    theta2: Theta2
+    steps: tuple[Step, ...]
+    sky: SkyMap
+    peak: Peak | None
+    fit: PositionFit | None
+    warnings: tuple[str, ...]
+
+
+def analyse(options: Options) -> dict[str, Any]:
+    """Run the whole analysis; writes all files and returns the content of results.json.
+
+    Raises
+    ------
+    ProductError : no usable run, with the reasons
+    """
+    found = measure(options)
+    options.output.mkdir(parents=True, exist_ok=True)
+    data = results.assemble(found, options, datetime.now(UTC))
+    results.write_run_table(found, options.output / results.RUN_TABLE)
+    results.write_map(found, options.output / results.MAP_FILE)
+    from astran.highlevel.plots.gallery import draw  # matplotlib, only once there is something
+
+    data["plots"] = draw(data, found.sky, options.output)
+    # last: who sees results.json finds everything that it names
+    write_json(options.output / results.RESULTS, data)
+    return data
+
+
+def measure(options: Options) -> Findings:
+    """All numbers, nothing written. ProductError where no run can be used."""
+    selection = select(look(options.dl3), options)
+    target = vector(selection.target.ra, selection.target.dec)
+    settings = options.settings
+    choice = choose_cut(
+        selection.runs,
+        target,
+        options.theta_cut,
+        options.fallback_theta,
+        options.fallback_origin,
+    )
+    excluded = [*selection.excluded, *choice.excluded]
+    warnings = [*selection.warnings, *choice.warnings]
+    low, high = settings.energy_min, settings.energy_max
+    runs = in_range(choice.runs, low, high)
+    if choice.cut.kind is CutKind.ENERGY_DEPENDENT and settings.off_regions is not None:
+        threshold = threshold_for(runs, target, settings.off_regions)
+        if threshold is not None and (high is None or threshold < high):
+            low = threshold
+            runs = in_range(runs, low, high)
+            warnings.append(
+                f"{settings.off_regions} OFF regions fit only above {low:.3g} TeV, where the "
+                "energy-dependent theta cut is small enough: events below are left out."
+            )
+    counted: list[RunCounts] = []
+    for run in runs:
+        outcome = count(run, target, choice.cut, settings.off_regions)
+        if isinstance(outcome, Excluded):
+            excluded.append(outcome)
+        else:
+            counted.append(outcome)
+    if not counted:
+        raise nothing_left(excluded)
+    radius = choice.cut.theta_deg or _typical_cut(counted)
+    sky = make_map(
+        [part.run for part in counted],
+        target,
+        settings.map_width,
+        settings.map_bin,
+        settings.map_radius,
+        radius,
+    )
+    peak = find_peak(sky)
+    found = Findings(
+        target=selection.target,
+        cut=choice.cut,
+        runs=tuple(counted),
+        excluded=tuple(excluded),
+        energy_min=low,
+        energy_max=high,
+        stacked=stack([part.counts for part in counted]),
+        radius=radius,
+        theta2=histogram(counted, radius),
+        steps=tuple(cumulative(counted)),
+        sky=sky,
+        peak=peak,
+        fit=fit_position(sky, peak) if peak else None,
+        warnings=tuple(warnings),
+    )
+    return found
+
+
+def _typical_cut(counted: list[RunCounts]) -> float:
+    """Median energy-dependent cut of the events in the ON region [deg]."""
+    limits: list[Floats] = [part.limit[part.passed[0]] for part in counted]
+    values = np.concatenate(limits)
+    if values.size == 0:
+        return 0.2
+    return max(float(np.median(values)), 0.05)

@@ -1,0 +1,58 @@
+"""Warnings in words: what a careful astronomer would point at before the numbers are used."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+WIDEST_OFF_SIGMA = 1.15
+FEW_OFF_COUNTS = 10
+TAIL_SIGMAS = 3.0
+UNBALANCED = 0.6
+
+
+def concerns(data: dict[str, Any], wanted_off: int | None) -> list[str]:
+    """What is odd in the results, `data` being the content of results.json."""
+    said: list[str] = []
+    stacked, runs, sky = data["stacked"], data["runs"], data["map"]
+    numbers = sorted({run["off_regions"] for run in runs})
+    if wanted_off is not None and numbers[0] < wanted_off:
+        said.append(
+            f"{wanted_off} OFF regions do not fit beside the ON region in every run: "
+            f"{numbers[0]} were used where they do not."
+        )
+    elif len(numbers) > 1:
+        listed = " or ".join(str(n) for n in numbers)
+        said.append(f"The number of OFF regions differs between the runs ({listed}).")
+    if stacked["n_off"] < FEW_OFF_COUNTS:
+        said.append(
+            f"There are only {stacked['n_off']} OFF counts: the background is hardly known, take "
+            "the significance with care."
+        )
+    tail = data["theta2"]["tail"]
+    if tail and abs(tail["ratio"] - 1) > TAIL_SIGMAS * tail["ratio_error"]:
+        said.append(
+            f"ON and OFF differ in the theta2 tail (ratio {tail['ratio']:.2f} +- "
+            f"{tail['ratio_error']:.2f}): an extended source, another source, or an uneven camera."
+        )
+    if sky["off_sigma"] is not None and sky["off_sigma"] > WIDEST_OFF_SIGMA:
+        said.append(
+            f"The significance map is wider than it should be outside of the source (sigma "
+            f"{sky['off_sigma']:.2f} instead of 1): its background is not well described, do not "
+            "trust weak spots in it."
+        )
+    said += _wobble_balance(runs)
+    return said
+
+
+def _wobble_balance(runs: list[dict[str, Any]]) -> list[str]:
+    """Livetime on the two sides of the source, by the position angle of the pointing."""
+    x = sum(r["livetime_h"] * math.sin(math.radians(r["position_angle_deg"])) for r in runs)
+    y = sum(r["livetime_h"] * math.cos(math.radians(r["position_angle_deg"])) for r in runs)
+    total = sum(r["livetime_h"] for r in runs)
+    if len(runs) > 1 and math.hypot(x, y) > UNBALANCED * total:
+        return [
+            "The wobble positions are not balanced: most livetime is on one side of the source, "
+            "so that camera gradients do not cancel."
+        ]
+    return []

@@ -1,0 +1,194 @@
+"""Counts by the wobble method: the ON region and OFF regions at the same offset."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from astran.highlevel.arrays import Floats, Mask
+from astran.highlevel.events import Excluded, Run
+from astran.highlevel.geometry import neighbour_distance, separation, wobble_positions
+from astran.highlevel.statistics import Counts
+
+MOST_OFF_REGIONS = 3
+"""Taken where the request names no number: more gain little and come close to the source."""
+_EDGE_DEG = 1e-6
+
+
+class CutKind(StrEnum):
+    """How theta is cut."""
+
+    FIXED = "fixed"
+    ENERGY_DEPENDENT = "energy-dependent"
+
+
+@dataclass(frozen=True, slots=True)
+class ThetaCut:
+    """The directional cut of a night."""
+
+    kind: CutKind
+    theta_deg: float | None
+    """Radius of the regions; none where it depends on the energy."""
+    origin: str
+    """Where it comes from, for the reader."""
+
+
+@dataclass(frozen=True)
+class RunCounts:
+    """One run with the distance of its events to the ON and OFF positions."""
+
+    run: Run
+    """Only with the events of the energy range."""
+    target: Floats
+    """Unit vector."""
+    offset: float
+    """Of the target from the pointing [deg]."""
+    theta: Floats
+    """Distances [deg], shape (1 + OFF positions, events); ON first."""
+    limit: Floats
+    """The cut for each event [deg], shape (events,)."""
+
+    @property
+    def off_regions(self) -> int:
+        return len(self.theta) - 1
+
+    @property
+    def alpha(self) -> float:
+        """All positions have the same offset, so the same acceptance and livetime."""
+        return 1.0 / self.off_regions
+
+    @property
+    def passed(self) -> Mask:
+        """Which events lie in which region, shape of `theta`."""
+        return self.theta <= self.limit
+
+    @property
+    def counts(self) -> Counts:
+        passed = self.passed
+        return Counts(
+            n_on=int(passed[0].sum()),
+            n_off=int(passed[1:].sum()),
+            alpha=self.alpha,
+            livetime_s=self.run.livetime_s,
+        )
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The cut of a night, the runs that it fits, and what the reader should know about it."""
+
+    cut: ThetaCut
+    runs: tuple[Run, ...]
+    excluded: tuple[Excluded, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def choose_cut(
+    runs: Sequence[Run], target: Floats, wanted: float | None, fallback: float, fallback_name: str
+) -> Choice:
+    """Decide on the theta cut of a night.
+
+    A wanted fixed cut wins. Else the files decide: their RAD_MAX_2D tables, or their RAD_MAX
+    value. Else the fallback [deg], which `fallback_name` describes.
+    """
+    if wanted is not None:
+        return Choice(ThetaCut(CutKind.FIXED, wanted, "as requested"), tuple(runs))
+    if any(run.rad_max_table is not None for run in runs):
+        return _with_tables(runs, target)
+    values = Counter(run.rad_max for run in runs if run.rad_max is not None)
+    if not values:
+        return Choice(ThetaCut(CutKind.FIXED, fallback, fallback_name), tuple(runs))
+    common = values.most_common(1)[0][0]
+    assert common is not None
+    warnings: tuple[str, ...] = ()
+    if len(values) > 1:
+        listed = ", ".join(f"{value:g}" for value in sorted(v for v in values if v is not None))
+        warnings = (
+            f"The runs have IRFs for different theta cuts ({listed} deg): {common:g} deg is "
+            "used for all.",
+        )
+    return Choice(ThetaCut(CutKind.FIXED, common, "RAD_MAX of the IRFs"), tuple(runs), (), warnings)
+
+
+def _with_tables(runs: Sequence[Run], target: Floats) -> Choice:
+    kept: list[Run] = []
+    excluded: list[Excluded] = []
+    for run in runs:
+        if run.rad_max_table is None:
+            reason = "it has no RAD_MAX table, unlike other runs."
+        else:
+            offset = float(separation(run.pointing, target))
+            low, high = run.rad_max_table.offset_range
+            if low - _EDGE_DEG <= offset <= high + _EDGE_DEG:
+                kept.append(run)
+                continue
+            reason = (
+                f"the target's offset of {offset:.3f} deg lies outside of its RAD_MAX table "
+                f"({low:g} to {high:g} deg)."
+            )
+        cure = " A fixed theta cut would let it count."
+        excluded.append(Excluded(run.obs_id, run.path.name, reason + cure))
+    cut = ThetaCut(CutKind.ENERGY_DEPENDENT, None, "RAD_MAX_2D of the IRFs")
+    return Choice(cut, tuple(kept), tuple(excluded))
+
+
+def limits(run: Run, offset: float, cut: ThetaCut) -> Floats:
+    """The theta cut for each event of a run [deg]."""
+    if cut.theta_deg is not None:
+        return np.full(run.energy.shape, cut.theta_deg)
+    assert run.rad_max_table is not None
+    return run.rad_max_table.evaluate(run.energy, offset)
+
+
+def fits(offset: float, off_regions: int, radius: float) -> bool:
+    """Whether so many OFF circles overlap neither the ON circle nor one another."""
+    return neighbour_distance(offset, off_regions) >= 2 * radius - _EDGE_DEG
+
+
+def most_that_fit(offset: float, radius: float, at_most: int) -> int:
+    """Largest number of OFF regions that fit, 0 if not even the opposite one does."""
+    return next((n for n in range(at_most, 0, -1) if fits(offset, n, radius)), 0)
+
+
+def threshold_for(runs: Sequence[Run], target: Floats, off_regions: int) -> float | None:
+    """Least energy [TeV] from which on a wanted number of OFF regions fits in every run, for
+    energy-dependent cuts; none where it fits at every energy at which there are events."""
+    threshold = 0.0
+    for run in runs:
+        assert run.rad_max_table is not None
+        offset = float(separation(run.pointing, target))
+        cuts = run.rad_max_table.at_offset(offset)
+        edges = run.rad_max_table.energy
+        filled = np.histogram(run.energy, edges)[0] > 0
+        for index in np.flatnonzero(filled):
+            if not fits(offset, off_regions, float(cuts[index])):
+                threshold = max(threshold, float(edges[index + 1]))
+    return threshold or None
+
+
+def count(run: Run, target: Floats, cut: ThetaCut, off_regions: int | None) -> RunCounts | Excluded:
+    """Measure the distance of every event of a run to its ON and OFF positions.
+
+    Parameters
+    ----------
+    off_regions : wanted number; fewer are taken where they do not fit. None: as many as fit,
+        at most `MOST_OFF_REGIONS`.
+    """
+    offset = float(separation(run.pointing, target))
+    limit = limits(run, offset, cut)
+    radius = cut.theta_deg if cut.theta_deg is not None else float(limit.max(initial=0.0))
+    number = most_that_fit(offset, radius, off_regions or MOST_OFF_REGIONS)
+    if number == 0:
+        return Excluded(
+            run.obs_id,
+            run.path.name,
+            f"it points {offset:.2f} deg from the target: no OFF region of {radius:.2f} deg "
+            "fits at that offset.",
+        )
+    positions = wobble_positions(target, run.pointing, number)
+    theta = np.stack([separation(run.direction, place) for place in positions])
+    return RunCounts(run, target, offset, theta, limit)

@@ -1,0 +1,277 @@
+"""A run: its checked event list with everything the analysis needs from the file's headers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units
+
+from astran.base.night import Night
+from astran.highlevel import validate
+from astran.highlevel.arrays import Floats
+from astran.highlevel.fitsfile import BROKEN, open_fits
+from astran.highlevel.geometry import altitude, separation, vector
+from astran.highlevel.radmax import RadMaxTable
+from astran.highlevel.validate import RunRejected
+
+LARGEST_OFFSET_DEG = 2.5
+"""A run that points further away from the target does not belong to it."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that passed its checks. Angles in degrees, ICRS; energies in TeV."""
+
+    obs_id: int
+    path: Path
+    object: str
+    telescope: str
+    ra_pnt: float
+    dec_pnt: float
+    zenith: float | None
+    start: datetime
+    """Begin of the first good time interval, UTC."""
+    gti: Floats
+    """Good time intervals, shape (n, 2), in the seconds of `time`."""
+    deadc: float
+    time: Floats
+    direction: Floats
+    """Unit vectors of the events, shape (n, 3)."""
+    energy: Floats
+    object_position: tuple[float, float] | None = None
+    """RA_OBJ and DEC_OBJ of the header."""
+    rad_max: float | None = None
+    """Fixed directional cut of the IRFs."""
+    rad_max_table: RadMaxTable | None = None
+    notes: tuple[str, ...] = ()
+    """What is odd about this run, in words."""
+
+    @property
+    def night(self) -> Night:
+        return Night.of(self.start)
+
+    @property
+    def pointing(self) -> Floats:
+        return vector(self.ra_pnt, self.dec_pnt)
+
+    @property
+    def ontime_s(self) -> float:
+        return float((self.gti[:, 1] - self.gti[:, 0]).sum())
+
+    @property
+    def livetime_s(self) -> float:
+        """Good time times DEADC. The LIVETIME keyword is not used."""
+        return self.ontime_s * self.deadc
+
+    def elapsed(self, time: Floats) -> Floats:
+        """Good time before each time [s]."""
+        spent = np.clip(time[..., np.newaxis], self.gti[:, 0], self.gti[:, 1]) - self.gti[:, 0]
+        return spent.sum(axis=-1)
+
+    def select(self, energy_min: float | None, energy_max: float | None) -> Run:
+        """The run with only the events of an energy range, lower edge included."""
+        low = 0.0 if energy_min is None else energy_min
+        high = np.inf if energy_max is None else energy_max
+        keep = (self.energy >= low) & (self.energy < high)
+        return replace(
+            self,
+            time=self.time[keep],
+            direction=self.direction[keep],
+            energy=self.energy[keep],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A run or file that is left out, and why."""
+
+    obs_id: int | None
+    file: str
+    reason: str
+
+
+def too_far(pointing: Floats, target: Floats) -> str | None:
+    """Why a run with that pointing does not belong to the target; none if it does."""
+    away = float(separation(pointing, target))
+    return f"it points {away:.1f} deg away from the target" if away > LARGEST_OFFSET_DEG else None
+
+
+def read_run(
+    path: Path, target: Floats | None, irf_files: Sequence[Path] = ()
+) -> Run | Excluded | None:
+    """Open and check one file.
+
+    Parameters
+    ----------
+    target : unit vector of the target; a run that points elsewhere is left out. None: any.
+    irf_files : further files with IRFs of this run
+
+    Returns
+    -------
+    the run, or why it is left out, or None for a file that holds no events by design (IRFs)
+    """
+    known: list[int] = []
+    try:
+        with open_fits(path) as hdus:
+            return _read(hdus, path, target, irf_files, known)
+    except RunRejected as error:
+        return Excluded(known[0] if known else None, path.name, f"{error}.")
+    except BROKEN as error:
+        said = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        return Excluded(known[0] if known else None, path.name, f"the file cannot be read: {said}.")
+
+
+def _read(
+    hdus: Any, path: Path, target: Floats | None, irf_files: Sequence[Path], known: list[int]
+) -> Run | None:
+    if "EVENTS" not in hdus and "GTI" not in hdus and _holds_irfs(hdus):
+        return None
+    events = validate.require_hdu(hdus, "EVENTS")
+    header = events.header
+    known.append(validate.obs_id(header, path))
+    ra_pnt, dec_pnt = validate.pointing(header)
+    axis = vector(ra_pnt, dec_pnt)
+    if target is not None:
+        if (reason := too_far(axis, target)) is not None:
+            raise RunRejected(reason)
+    deadc = validate.dead_time_factor(header)
+    mjdref = validate.reference_mjd(header)
+    gti = validate.good_times(validate.require_hdu(hdus, "GTI"), mjdref)
+    start = validate.moment(float(gti[0, 0]), mjdref, header)
+    time, ra, dec, energy = _columns(events)
+    validate.not_source_dependent(hdus, ra, dec)
+    usable = validate.whole(ra, dec, energy, time)
+    in_time = validate.inside(time, gti)
+    notes = _oddities(header, usable, in_time, float((gti[:, 1] - gti[:, 0]).sum()), deadc)
+    keep = usable & in_time
+    direction = vector(ra[keep], dec[keep])
+    middle = direction.mean(axis=0)
+    spread = float(separation(middle / np.linalg.norm(middle), axis))
+    if keep.sum() >= 100 and spread > validate.LARGEST_SPREAD_DEG:
+        raise RunRejected(
+            f"its events scatter around a point {spread:.1f} deg away from the pointing in its "
+            "header"
+        )
+    fixed, table = _cuts(hdus, irf_files)
+    return Run(
+        obs_id=known[0],
+        path=path,
+        object=str(header.get("OBJECT", "")).strip(),
+        telescope=str(header.get("TELESCOP", "")).strip(),
+        ra_pnt=ra_pnt,
+        dec_pnt=dec_pnt,
+        zenith=_zenith(header, ra_pnt, dec_pnt, mjdref + float(gti.mean()) / 86400.0),
+        start=start,
+        gti=gti,
+        deadc=deadc,
+        time=time[keep],
+        direction=direction,
+        energy=energy[keep],
+        object_position=_object_position(header),
+        rad_max=fixed,
+        rad_max_table=table,
+        notes=notes,
+    )
+
+
+def _holds_irfs(hdus: Any) -> bool:
+    kinds = {str(hdu.header.get("HDUCLAS1", "")).strip().upper() for hdu in hdus}
+    return bool(kinds & {"RESPONSE", "INDEX"})
+
+
+def _columns(events: Any) -> tuple[Floats, Floats, Floats, Floats]:
+    """TIME [s], RA and DEC [deg], ENERGY [TeV] as doubles."""
+    table = events.data
+    if table is None or len(table) == 0:
+        raise RunRejected("its event list is empty")
+    by_name = {name.upper(): name for name in table.names}
+    missing = [name for name in validate.EVENT_COLUMNS if name not in by_name]
+    if missing:
+        raise RunRejected(f"its event list has no column {', '.join(missing)}")
+    wanted = dict(zip(validate.EVENT_COLUMNS, ("s", "deg", "deg", "TeV"), strict=True))
+    values = []
+    for name, unit in wanted.items():
+        column = np.asarray(table[by_name[name]], float)
+        written = events.columns[by_name[name]].unit
+        try:
+            factor = units.Unit(written).to(unit) if written else 1.0
+        except (ValueError, units.UnitsError) as error:
+            raise RunRejected(f"its column {name} has the unit {written!r}, not {unit}") from error
+        values.append(column * factor)
+    time, ra, dec, energy = values
+    return time, ra % 360.0, dec, energy
+
+
+def _oddities(
+    header: Any, usable: Any, in_time: Any, ontime: float, deadc: float
+) -> tuple[str, ...]:
+    notes = []
+    if not (usable & in_time).any():
+        what = "has usable values" if not usable.any() else "lies within its good time intervals"
+        raise RunRejected(f"none of its {usable.size} events {what}")
+    bad = int((~usable).sum())
+    if bad:
+        notes.append(f"{bad} events with NaN or impossible values were dropped.")
+    outside = int((usable & ~in_time).sum())
+    if outside:
+        notes.append(f"{outside} events outside of the good time intervals were dropped.")
+    written = header.get("LIVETIME")
+    if isinstance(written, int | float) and abs(written - ontime * deadc) > 0.02 * ontime:
+        notes.append(
+            f"the LIVETIME keyword says {written:.0f} s, good time times DEADC is "
+            f"{ontime * deadc:.0f} s; the latter is used."
+        )
+    return tuple(notes)
+
+
+def _zenith(header: Any, ra: float, dec: float, mjd: float) -> float | None:
+    written = header.get("ALT_PNT")
+    if isinstance(written, int | float) and np.isfinite(written) and -90 <= written <= 90:
+        return 90.0 - float(written)
+    place = header.get("GEOLON"), header.get("GEOLAT")
+    if all(isinstance(part, int | float) for part in place):
+        return 90.0 - altitude(ra, dec, mjd, float(place[0]), float(place[1]))
+    return None
+
+
+def _object_position(header: Any) -> tuple[float, float] | None:
+    ra, dec = header.get("RA_OBJ"), header.get("DEC_OBJ")
+    if isinstance(ra, int | float) and isinstance(dec, int | float) and abs(dec) <= 90:
+        return float(ra) % 360.0, float(dec)
+    return None
+
+
+def _cuts(hdus: Any, irf_files: Sequence[Path]) -> tuple[float | None, RadMaxTable | None]:
+    fixed, table = _cuts_in(hdus)
+    for path in irf_files:
+        if fixed is None and table is None:
+            fixed, table = _cuts_of_file(path)
+    return fixed, table
+
+
+@lru_cache(maxsize=64)
+def _cuts_of_file(path: Path) -> tuple[float | None, RadMaxTable | None]:
+    """An IRF file is often shared by all runs of a folder."""
+    with open_fits(path) as hdus:
+        return _cuts_in(hdus)
+
+
+def _cuts_in(hdus: Any) -> tuple[float | None, RadMaxTable | None]:
+    fixed: float | None = None
+    for hdu in hdus:
+        kind = str(hdu.header.get("HDUCLAS4", "")).strip().upper()
+        if kind == "RAD_MAX_2D" or hdu.name.upper() == "RAD_MAX":
+            try:
+                return None, RadMaxTable.read(hdu)
+            except BROKEN as error:
+                raise RunRejected(f"its RAD_MAX table cannot be used: {error}") from error
+        value = hdu.header.get("RAD_MAX")
+        if fixed is None and isinstance(value, int | float) and 0 < value < 5:
+            fixed = float(value)
+    return fixed, None

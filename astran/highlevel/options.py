@@ -1,0 +1,154 @@
+"""What a run of the high-level analysis is told: options of the command line and their meaning.
+
+Imports nothing heavy, so that the main command line can list the options.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from astran.base.errors import CatalogueError, ConfigError
+from astran.base.night import Night
+from astran.config.analysis import AnalysisConfig, HighlevelSettings, Target
+from astran.config.load import load_analysis
+from astran.config.model import build
+
+DEFAULT_THETA_DEG = 0.2
+
+
+@dataclass(frozen=True)
+class Options:
+    """One high-level analysis."""
+
+    dl3: Path
+    output: Path
+    name: str
+    """Of the target; empty: as the files say."""
+    position: tuple[float, float] | None
+    """RA, Dec (ICRS) [deg]; none: as the files say."""
+    settings: HighlevelSettings
+    night: Night | None = None
+    runs: frozenset[int] | None = None
+    theta_cut: float | None = None
+    """Wanted fixed cut [deg]; none: as the IRFs say."""
+    fallback_theta: float = DEFAULT_THETA_DEG
+    """Where the IRFs do not say anything [deg]."""
+    fallback_origin: str = "default"
+    simulated: bool = False
+    versions: tuple[tuple[str, str], ...] = ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options, alike for `astran highlevel` and `python -m astran.highlevel`."""
+    settings = HighlevelSettings.model_fields
+    add = parser.add_argument
+    add("--dl3", type=Path, required=True, metavar="DIR", help="folder of GADF DL3 files")
+    add("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
+    add("--target", metavar="NAME", help="name of the source")
+    add("--ra", type=float, metavar="DEG", help="right ascension of the source, ICRS")
+    add("--dec", type=float, metavar="DEG", help="declination of the source, ICRS")
+    add("--config", type=Path, metavar="FILE", help="analysis configuration; options win over it")
+    add("--date", metavar="YYYYMMDD", help="only the runs of this night")
+    add("--runs", metavar="N,N", help="only these runs")
+    add("--theta-cut", type=float, metavar="DEG", help="fixed theta cut; else the IRFs' own")
+    add("--off-regions", type=int, metavar="N", help=settings["off_regions"].description)
+    for name, unit in (("energy_min", "TEV"), ("energy_max", "TEV")):
+        add(_flag(name), type=float, metavar=unit, help=settings[name].description)
+    for name in ("map_width", "map_bin", "map_radius"):
+        field = settings[name]
+        text = f"{field.description} Default: {field.default:g}."
+        add(_flag(name), type=float, metavar="DEG", help=text)
+    add("--simulated", action="store_true", help="mark all results as SIMULATED")
+    add(
+        "--version",
+        action="append",
+        default=[],
+        dest="versions",
+        metavar="NAME=VALUE",
+        help="software version to be shown with the results; may be given several times",
+    )
+    add("--json", action="store_true", help="print the results as one line of JSON")
+
+
+def read(args: argparse.Namespace) -> Options:
+    """Options from parsed arguments and, where named, the analysis configuration.
+
+    Raises
+    ------
+    ConfigError : something given cannot be used
+    """
+    config = load_analysis(args.config, _no_catalogue) if args.config else None
+    given = {
+        name: getattr(args, name)
+        for name in HighlevelSettings.model_fields
+        if getattr(args, name, None) is not None
+    }
+    base = config.highlevel.model_dump() if config else {}
+    settings = build(HighlevelSettings, {**base, **given}, "The options")
+    if args.theta_cut is not None and not 0.01 < args.theta_cut <= 1.0:
+        raise ConfigError(f"--theta-cut {args.theta_cut:g} is not between 0.01 and 1 deg.")
+    if (args.ra is None) != (args.dec is None):
+        raise ConfigError("--ra and --dec belong together.", cure="Give both, or none.")
+    return Options(
+        dl3=args.dl3,
+        output=args.output,
+        name=args.target or (config.target.name if config else ""),
+        position=_position(args, config),
+        settings=settings,
+        night=_night(args, config),
+        runs=_runs(args, config),
+        theta_cut=args.theta_cut,
+        fallback_theta=config.dl3.theta_cut if config else DEFAULT_THETA_DEG,
+        fallback_origin="configuration" if config else "default",
+        simulated=args.simulated,
+        versions=tuple(_version(text) for text in args.versions),
+    )
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _no_catalogue(name: str) -> Target:
+    raise CatalogueError(
+        f"The configuration names the target {name!r} without coordinates.",
+        "Write name, ra and dec below `target:`.",
+    )
+
+
+def _position(
+    args: argparse.Namespace, config: AnalysisConfig | None
+) -> tuple[float, float] | None:
+    if args.ra is not None:
+        target = build(
+            Target, {"name": args.target or "?", "ra": args.ra, "dec": args.dec}, "The position"
+        )
+        return target.ra, target.dec
+    return (config.target.ra, config.target.dec) if config else None
+
+
+def _night(args: argparse.Namespace, config: AnalysisConfig | None) -> Night | None:
+    if args.date is None:
+        return config.night if config else None
+    try:
+        return Night.parse(args.date.replace("-", ""))
+    except ValueError as error:
+        raise ConfigError(f"--date: {error}.") from error
+
+
+def _runs(args: argparse.Namespace, config: AnalysisConfig | None) -> frozenset[int] | None:
+    if args.runs is None:
+        return frozenset(config.runs) if config and config.runs else None
+    try:
+        return frozenset(int(word) for word in args.runs.replace(",", " ").split())
+    except ValueError as error:
+        raise ConfigError(f"--runs {args.runs!r}: write run numbers like 15864,15865.") from error
+
+
+def _version(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise ConfigError(f"--version {text!r}: write NAME=VALUE, for example lstchain=0.12.3.")
+    return name, value

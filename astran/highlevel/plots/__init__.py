@@ -1,0 +1,1 @@
+"""Plots of the results, all in one style. They draw what results.json says, and nothing else."""

@@ -1,0 +1,168 @@
+"""The sky map, and the distribution of its significances."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from astran.highlevel.plots import style
+from astran.highlevel.plots.style import Plot
+from astran.highlevel.results import sky_image, wcs
+from astran.highlevel.skymap import SkyMap
+
+LOWEST, LEAST_HIGHEST = -5.0, 8.0
+CONTOURS = (5.0, 10.0, 20.0, 40.0, 80.0)
+
+
+def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, Plot]:
+    """Significance and excess side by side, north up, east left."""
+    target, facts = data["target"], data["map"]
+    system = wcs(sky, target["ra_deg"], target["dec_deg"])
+    figure = style.new_figure(data, style.heading(data, "sky map"), width=11.5, height=5.9)
+    left, right = (figure.add_subplot(1, 2, i, projection=system) for i in (1, 2))
+    significance, excess = sky_image(sky.significance), sky_image(sky.excess)
+    peak = facts["peak_significance"]
+    shown = left.imshow(
+        significance,
+        origin="lower",
+        cmap="cividis",
+        vmin=LOWEST,
+        vmax=max(LEAST_HIGHEST, peak or 0.0),
+        interpolation="nearest",
+    )
+    _bar(figure, left, shown, "significance [σ]")
+    reach = max(float(np.nanmax(np.abs(excess))) if np.isfinite(excess).any() else 1.0, 1.0)
+    shown = right.imshow(
+        excess, origin="lower", cmap="PuOr_r", vmin=-reach, vmax=reach, interpolation="nearest"
+    )
+    _bar(figure, right, shown, f"excess within {sky.radius_deg:.2g}°")
+    levels = [level for level in CONTOURS if peak is not None and level < peak]
+    for axes, ink in ((left, "white"), (right, style.INK)):
+        if levels:
+            image = np.nan_to_num(significance)
+            axes.contour(image, levels=levels, colors=ink, linewidths=0.9, alpha=0.9)
+        axes.set_facecolor("#ECEDEF")
+        middle = (len(sky.counts) - 1) / 2
+        _mark(axes, middle, middle, "+", ink, 14)
+        _circle(axes, middle, sky.excluded_deg / sky.bin_deg, ink)
+        if facts["fit"]:
+            x, y = system.wcs_world2pix(facts["fit"]["ra_deg"], facts["fit"]["dec_deg"], 0)
+            _mark(axes, float(x), float(y), "x", style.VERMILION, 9)
+        axes.coords[0].set_axislabel("right ascension (ICRS)")
+        axes.coords[1].set_axislabel("declination (ICRS)", minpad=0.5)
+        for coordinate in axes.coords:
+            coordinate.set_ticks_position("all")
+        axes.coords[0].set_major_formatter("d.d")
+        axes.coords[1].set_major_formatter("d.d")
+    left.set_title(_peak_line(facts), fontsize=12)
+    right.set_title(
+        "contours: " + ", ".join(f"{level:g}" for level in levels) + " σ"
+        if levels
+        else "no contour: peak below 5 σ",
+        fontsize=12,
+    )
+    where = (
+        "nothing was seen in the map"
+        if peak is None
+        else f"peak {peak:.1f} sigma, {facts['peak_offset_deg']:.3f} deg from the target"
+    )
+    alt = (
+        f"Sky maps of significance and excess, {facts['width_deg']:.1f} deg wide, centred on "
+        f"{target['name']}: {where}; ring background, acceptance from the data "
+        f"({facts['background']})."
+    )
+    return figure, Plot("skymap", "Sky map of significance and excess", alt)
+
+
+def _peak_line(facts: dict[str, Any]) -> str:
+    if facts["peak_significance"] is None:
+        return "no exposure"
+    text = f"peak {facts['peak_significance']:.1f} σ"
+    if facts["fit"]:
+        fit = facts["fit"]
+        return (
+            f"{text}, source (×) {fit['offset_deg']:.3f}° ± {fit['error_deg']:.3f}° off target (+)"
+        )
+    return f"{text}, {facts['peak_offset_deg']:.2f}° off target (+)"
+
+
+def _bar(figure: Figure, axes: Any, shown: Any, label: str) -> None:
+    bar = figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02)
+    bar.set_label(label)
+
+
+def _mark(axes: Any, x: float, y: float, marker: str, colour: str, size: float) -> None:
+    axes.plot([x], [y], marker=marker, color=colour, markersize=size, markeredgewidth=2)
+
+
+def _circle(axes: Any, middle: float, radius: float, colour: str) -> None:
+    angle = np.linspace(0, 2 * np.pi, 181)
+    axes.plot(
+        middle + radius * np.cos(angle),
+        middle + radius * np.sin(angle),
+        color=colour,
+        linestyle=":",
+        linewidth=1.3,
+    )
+
+
+def draw_distribution(data: dict[str, Any]) -> tuple[Figure, Plot]:
+    """Histogram of the map's significances, outside of the source and everywhere."""
+    facts = data["map"]
+    edges = np.array(facts["distribution"]["edges"])
+    off = np.array(facts["distribution"]["off_source"])
+    everywhere = np.array(facts["distribution"]["all"])
+    figure = style.new_figure(data, style.heading(data, "significances of the sky map"))
+    axes, side = figure.subplots(1, 2, width_ratios=(2.65, 1))
+    axes.stairs(everywhere, edges, color=style.GREY, linewidth=1.4, label="whole map")
+    axes.stairs(off, edges, fill=True, color=style.SKY, alpha=0.75, label="outside of source")
+    x = np.linspace(edges[0], edges[-1], 401)
+    mean, sigma = facts["off_mean"], facts["off_sigma"]
+    area = off.sum() * (edges[1] - edges[0])
+    axes.plot(
+        x, _gauss(x, 0.0, 1.0) * area, color=style.INK, linestyle="--", label="expected: 0, 1"
+    )
+    if sigma:
+        axes.plot(
+            x,
+            _gauss(x, mean, sigma) * area,
+            color=style.VERMILION,
+            linewidth=2,
+            label="Gaussian fit",
+        )
+    axes.set_yscale("log")
+    axes.set_ylim(0.5, 2.5 * max(float(everywhere.max()), 1.0))
+    axes.set_xlim(edges[0], edges[-1])
+    axes.set_xlabel("significance [σ]")
+    axes.set_ylabel("pixels")
+    handles, labels = axes.get_legend_handles_labels()
+    side.legend(handles, labels, loc="upper left", bbox_to_anchor=(-0.06, 1.02), borderpad=0.2)
+    none = "–"
+    style.panel(
+        side,
+        [
+            ("mean", none if mean is None else f"{mean:+.2f}"),
+            ("width", none if sigma is None else f"{sigma:.2f}"),
+            ("largest", none if facts["off_max"] is None else f"{facts['off_max']:.1f} σ"),
+            ("pixels", f"{facts['off_pixels']}"),
+            None,
+            ("acceptance", facts["background"]),
+            ("ON radius", f"{facts['radius_deg']:.2g}°"),
+            ("OFF ring", f"{facts['ring_inner_deg']:.2g}–{facts['ring_outer_deg']:.2g}°"),
+            ("excluded", f"{facts['excluded_radius_deg']:.2g}°"),
+            ("energy", style.energy_range(data)),
+        ],
+        top=0.68,
+    )
+    said = "no pixels" if sigma is None else f"mean {mean:.2f}, width {sigma:.2f}"
+    alt = (
+        "Histogram of the significances of the sky map's pixels outside of the source, with a "
+        f"Gaussian: {said}; 0 and 1 are expected without further sources."
+    )
+    return figure, Plot("significance_distribution", "Significances of the sky map", alt)
+
+
+def _gauss(x: Any, mean: float, sigma: float) -> Any:
+    return np.exp(-((x - mean) ** 2) / (2 * sigma**2)) / (sigma * np.sqrt(2 * np.pi))

@@ -1,0 +1,175 @@
+"""One look for all plots: colours, fonts, the frame with title and stamp, saving.
+
+Colours are those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which people with any kind
+of colour blindness tell apart; each meaning also has its own marker or line. The background is
+white, so that a plot stays legible in a mail program's dark mode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#56B4E9",
+    "#CC79A7",
+)
+INK, GREY, PALE = "#1A1A1A", "#5F6368", "#D9DCE0"
+DPI = 100
+HEAD_IN, FOOT_IN = 0.62, 0.42
+"""Room for the title line above and the stamp below the axes [inch]."""
+
+_SETTINGS = {
+    "font.family": "DejaVu Sans",
+    "font.size": 12,
+    "axes.titlesize": 13,
+    "axes.labelsize": 13,
+    "axes.edgecolor": INK,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.9,
+    "axes.axisbelow": True,
+    "axes.grid": False,
+    "grid.color": PALE,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 12,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "xtick.top": True,
+    "ytick.right": True,
+    "text.color": INK,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "pdf.fonttype": 42,
+    "mathtext.default": "regular",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A finished plot."""
+
+    name: str
+    title: str
+    alt: str
+    """For those who do not see the image."""
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The style, for as long as a plot is drawn."""
+    with mpl.rc_context(_SETTINGS):
+        yield
+
+
+def new_figure(data: dict[str, Any], title: str, width: float = 9.0, height: float = 6.2) -> Figure:
+    """An empty figure of so many inches with title and stamp; its axes go below the title."""
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    low, high = FOOT_IN / height, 1 - HEAD_IN / height
+    figure.get_layout_engine().set(
+        rect=(0.01, low, 0.98, high - low), w_pad=0.06, h_pad=0.04, wspace=0.03
+    )
+    top = 1 - 0.33 / height
+    figure.text(0.02, top, title, fontsize=16, fontweight="bold", va="center")
+    marks = ["PRELIMINARY"] if data["preliminary"] else []
+    if data["simulated"]:
+        marks.append("SIMULATED")
+    figure.text(
+        0.98,
+        top,
+        " · ".join(marks),
+        fontsize=13,
+        fontweight="bold",
+        color=VERMILION,
+        ha="right",
+        va="center",
+    )
+    bottom = 0.2 / height
+    figure.text(0.02, bottom, _what(data), fontsize=10.5, color=GREY, va="center")
+    figure.text(0.98, bottom, _made_with(data), fontsize=10.5, color=GREY, ha="right", va="center")
+    return figure
+
+
+def heading(data: dict[str, Any], what: str) -> str:
+    """Title line of a plot: the target, shortened where it would be too long, and the subject."""
+    name = data["target"]["name"]
+    return f"{name if len(name) <= 24 else name[:23] + '…'}: {what}"
+
+
+def nights(data: dict[str, Any]) -> str:
+    """`night 2013-10-04`, or the range."""
+    days = [datetime.strptime(night, "%Y%m%d").date().isoformat() for night in data["nights"]]  # noqa: DTZ007
+    return f"night {days[0]}" if len(days) == 1 else f"{len(days)} nights {days[0]} to {days[-1]}"
+
+
+def _what(data: dict[str, Any]) -> str:
+    ids = [run["obs_id"] for run in data["runs"]]
+    if len(ids) == 1:
+        runs = f"run {ids[0]}"
+    elif len(ids) <= 3:
+        runs = "runs " + ", ".join(str(run) for run in ids)
+    else:
+        runs = f"{len(ids)} runs {ids[0]} to {ids[-1]}"
+    return f"{nights(data)} · {runs} · {data['stacked']['livetime_h']:.2f} h"
+
+
+def _made_with(data: dict[str, Any]) -> str:
+    versions = data["versions"]
+    shown = [f"ASTRAN {versions['astran']}"]
+    if "lstchain" in versions:
+        shown.append(f"lstchain {versions['lstchain']}")
+    return " · ".join(shown)
+
+
+def energy_range(data: dict[str, Any]) -> str:
+    """The energy range in words."""
+    low, high = data["stacked"]["energy_min_tev"], data["stacked"]["energy_max_tev"]
+    if low is None and high is None:
+        return "all energies"
+    if high is None:
+        return f"E > {energy(low)}"
+    return f"E < {energy(high)}" if low is None else f"{energy(low)} to {energy(high)}"
+
+
+def energy(value: float) -> str:
+    """An energy in the unit that reads best."""
+    return f"{value * 1000:.3g} GeV" if value < 1 else f"{value:.3g} TeV"
+
+
+def panel(axes: Any, lines: Sequence[tuple[str, str] | None], top: float = 1.0) -> None:
+    """Names and values under each other in an empty side panel; None leaves a gap."""
+    axes.set_axis_off()
+    place = top
+    for line in lines:
+        if line is None:
+            place -= 0.03
+            continue
+        name, value = line
+        axes.text(0.0, place, name, transform=axes.transAxes, color=GREY, va="top", fontsize=12)
+        axes.text(1.0, place, value, transform=axes.transAxes, ha="right", va="top", fontsize=12)
+        place -= 0.066
+
+
+def save(figure: Figure, folder: Path, name: str) -> None:
+    """Write PNG (for mails) and PDF (for print), each whole or not at all."""
+    for suffix in ("png", "pdf"):
+        path = folder / f"{name}.{suffix}"
+        part = folder / f".{name}.part.{suffix}"
+        extra: dict[str, Any] = {"pil_kwargs": {"optimize": True}} if suffix == "png" else {}
+        figure.savefig(part, dpi=DPI, **extra)
+        part.replace(path)

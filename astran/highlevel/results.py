@@ -1,0 +1,296 @@
+"""results.json, the run table and the map file. The format is described in docs/results.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.io import fits
+from astropy.table import Table
+from astropy.wcs import WCS
+
+from astran import __version__
+from astran.highlevel.concerns import concerns
+from astran.highlevel.counts import RunCounts
+from astran.highlevel.geometry import project
+from astran.highlevel.skymap import SkyMap
+from astran.highlevel.statistics import Counts
+
+if TYPE_CHECKING:
+    from astran.highlevel.analysis import Findings
+    from astran.highlevel.options import Options
+
+SCHEMA = "astran-results-1"
+RESULTS = "results.json"
+RUN_TABLE = "run_table.ecsv"
+MAP_FILE = "skymap.fits"
+PACKAGES = ("astropy", "numpy", "scipy", "matplotlib")
+
+
+def assemble(found: Findings, options: Options, now: datetime) -> dict[str, Any]:
+    """The content of results.json, all but `plots`."""
+    nights = sorted({part.run.night for part in found.runs})
+    data: dict[str, Any] = {
+        "schema": SCHEMA,
+        "made": now.isoformat(timespec="seconds"),
+        "target": {
+            "name": found.target.name,
+            "ra_deg": found.target.ra,
+            "dec_deg": found.target.dec,
+        },
+        "night": str(nights[0]) if len(nights) == 1 else f"{nights[0]}-{nights[-1]}",
+        "nights": [str(night) for night in nights],
+        "telescopes": sorted({part.run.telescope for part in found.runs if part.run.telescope}),
+        "simulated": options.simulated,
+        "preliminary": True,
+        "versions": {
+            "astran": __version__,
+            **{name: metadata.version(name) for name in PACKAGES},
+            **dict(options.versions),
+        },
+        "stacked": _stacked(found),
+        "runs": [_run(part) for part in found.runs],
+        "excluded": [
+            {"obs_id": item.obs_id, "file": item.file, "reason": item.reason}
+            for item in found.excluded
+        ],
+        "rate": _constancy([part.counts for part in found.runs]),
+        "theta2": _theta2(found),
+        "cumulative": [
+            {
+                "obs_id": step.obs_id,
+                "livetime_h": step.counts.livetime_s / 3600,
+                "n_on": step.counts.n_on,
+                "n_off": step.counts.n_off,
+                "alpha": step.counts.alpha,
+                "excess": step.counts.excess,
+                "excess_error": step.counts.excess_error,
+                "significance": step.counts.significance,
+            }
+            for step in found.steps
+        ],
+        "map": _map(found),
+        "files": {"run_table": RUN_TABLE, "map": MAP_FILE},
+        "plots": [],
+        "warnings": [],
+    }
+    data["warnings"] = [*found.warnings, *concerns(data, options.settings.off_regions)]
+    cleaned: dict[str, Any] = _plain(data)
+    return cleaned
+
+
+def _counts(counts: Counts) -> dict[str, Any]:
+    return {
+        "n_on": counts.n_on,
+        "n_off": counts.n_off,
+        "alpha": counts.alpha,
+        "excess": counts.excess,
+        "excess_error": counts.excess_error,
+        "significance": counts.significance,
+        "livetime_h": counts.livetime_s / 3600,
+        "rate_per_min": counts.rate,
+        "rate_error": counts.rate_error,
+        "background_per_min": counts.background_rate,
+        "background_error": counts.background_rate_error,
+    }
+
+
+def _stacked(found: Findings) -> dict[str, Any]:
+    limits = np.concatenate([part.limit for part in found.runs])
+    limits = limits[limits > 0]
+    return {
+        **_counts(found.stacked),
+        "n_runs": len(found.runs),
+        "ontime_h": sum(part.run.ontime_s for part in found.runs) / 3600,
+        "events": sum(part.run.energy.size for part in found.runs),
+        "off_regions": min(part.off_regions for part in found.runs),
+        "theta_cut_deg": found.cut.theta_deg,
+        "theta_cut": {
+            "kind": found.cut.kind.value,
+            "origin": found.cut.origin,
+            "min_deg": limits.min() if limits.size else None,
+            "max_deg": limits.max() if limits.size else None,
+            "typical_deg": found.radius,
+        },
+        "energy_min_tev": found.energy_min,
+        "energy_max_tev": found.energy_max,
+    }
+
+
+def _run(part: RunCounts) -> dict[str, Any]:
+    run = part.run
+    return {
+        "obs_id": run.obs_id,
+        **_counts(part.counts),
+        "file": run.path.name,
+        "object": run.object,
+        "night": str(run.night),
+        "tstart": run.start.isoformat(timespec="seconds"),
+        "ontime_h": run.ontime_s / 3600,
+        "deadc": run.deadc,
+        "zenith_deg": run.zenith,
+        "offset_deg": part.offset,
+        "position_angle_deg": position_angle(part),
+        "ra_pnt_deg": run.ra_pnt,
+        "dec_pnt_deg": run.dec_pnt,
+        "off_regions": part.off_regions,
+        "events": run.energy.size,
+    }
+
+
+def position_angle(part: RunCounts) -> float:
+    """Of the target as seen from the pointing, north through east [deg]."""
+    x, y = project(part.target, part.run.pointing)
+    return math.degrees(math.atan2(float(x), float(y))) % 360.0
+
+
+def _constancy(parts: Sequence[Counts]) -> dict[str, Any]:
+    """Is the excess rate of the runs one and the same? Weighted mean and chi2."""
+    rates = np.array([part.rate for part in parts])
+    errors = np.array([part.rate_error for part in parts])
+    usable = errors > 0
+    if not usable.any():
+        return {"mean_per_min": None, "mean_error": None, "chi2": None, "ndf": 0}
+    weights = errors[usable] ** -2.0
+    mean = float((rates[usable] * weights).sum() / weights.sum())
+    return {
+        "mean_per_min": mean,
+        "mean_error": float(weights.sum() ** -0.5),
+        "chi2": float((((rates[usable] - mean) / errors[usable]) ** 2).sum()),
+        "ndf": int(usable.sum()) - 1,
+    }
+
+
+def _theta2(found: Findings) -> dict[str, Any]:
+    bins, tail = found.theta2, found.theta2.tail
+    return {
+        "edges_deg2": bins.edges,
+        "on": bins.on,
+        "off": bins.off,
+        "background": bins.background,
+        "background_error": bins.background_error,
+        "tail_from_deg2": bins.tail_from,
+        "tail": None
+        if tail is None
+        else {"on": tail[0], "background": tail[1], "ratio": tail[2], "ratio_error": tail[3]},
+    }
+
+
+def _map(found: Findings) -> dict[str, Any]:
+    sky, peak, fit = found.sky, found.peak, found.fit
+    off = sky.significance[sky.off_source]
+    edges = np.linspace(-6, 6, 49)
+    peak_place = sky.direction(peak.x, peak.y) if peak else (None, None)
+    fit_place = sky.direction(fit.x, fit.y) if fit else (None, None)
+    middle = len(sky.counts) // 2
+    return {
+        "background": sky.method.value,
+        "method": "ring",
+        "width_deg": len(sky.counts) * sky.bin_deg,
+        "bin_deg": sky.bin_deg,
+        "npix": len(sky.counts),
+        "radius_deg": sky.radius_deg,
+        "excluded_radius_deg": sky.excluded_deg,
+        "field_radius_deg": sky.field_deg,
+        "ring_inner_deg": sky.ring[0],
+        "ring_outer_deg": sky.ring[1],
+        "peak_significance": peak.significance if peak else None,
+        "peak_ra_deg": peak_place[0],
+        "peak_dec_deg": peak_place[1],
+        "peak_offset_deg": peak.offset if peak else None,
+        "target_significance": sky.significance[middle, middle],
+        "target_excess": sky.excess[middle, middle],
+        "fit": None
+        if fit is None
+        else {
+            "ra_deg": fit_place[0],
+            "dec_deg": fit_place[1],
+            "error_deg": math.hypot(fit.x_error, fit.y_error) / math.sqrt(2),
+            "offset_deg": fit.offset,
+            "width_deg": fit.width,
+            "excess": fit.excess,
+        },
+        "off_mean": off.mean() if off.size else None,
+        "off_sigma": off.std() if off.size > 1 else None,
+        "off_pixels": off.size,
+        "off_max": off.max() if off.size else None,
+        "distribution": {
+            "edges": edges,
+            "off_source": np.histogram(off, edges)[0],
+            "all": np.histogram(sky.significance[sky.valid], edges)[0],
+        },
+    }
+
+
+def write_run_table(found: Findings, path: Path) -> None:
+    """The runs as an ECSV table with units."""
+    rows = [_run(part) for part in found.runs]
+    table = Table({key: [row[key] for row in rows] for key in rows[0]}, meta={"schema": SCHEMA})
+    ends = {"_deg": "deg", "_h": "h", "_per_min": "1/min"}
+    for name in table.colnames:
+        unit = next((unit for end, unit in ends.items() if name.endswith(end)), None)
+        if unit and table[name].dtype.kind == "f":
+            table[name].unit = unit
+    for name in ("rate_error", "background_error"):
+        table[name].unit = "1/min"
+    part = path.with_name(f".{path.name}.part")
+    table.write(part, format="ascii.ecsv", overwrite=True)
+    part.replace(path)
+
+
+def wcs(sky: SkyMap, ra: float, dec: float) -> WCS:
+    """World coordinates of the images of `sky_image`."""
+    system = WCS(naxis=2)
+    middle = len(sky.counts) // 2 + 1
+    system.wcs.crpix = [middle, middle]
+    system.wcs.cdelt = [-sky.bin_deg, sky.bin_deg]
+    system.wcs.crval = [ra, dec]
+    system.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    system.wcs.radesys = "ICRS"
+    return system
+
+
+def sky_image(image: Any) -> Any:
+    """An image of a SkyMap as it is seen on the sky: east to the left."""
+    return image[:, ::-1]
+
+
+def write_map(found: Findings, path: Path) -> None:
+    """Counts, background, excess and significance as FITS images."""
+    sky = found.sky
+    header = wcs(sky, found.target.ra, found.target.dec).to_header()
+    header["OBJECT"] = found.target.name.encode("ascii", "replace").decode()
+    images = {
+        "SIGNIFICANCE": sky.significance,
+        "EXCESS": sky.excess,
+        "COUNTS": sky.counts,
+        "BACKGROUND": sky.background,
+        "ALPHA": sky.alpha,
+    }
+    hdus = fits.HDUList([fits.PrimaryHDU()])
+    for name, image in images.items():
+        data = sky_image(np.asarray(image, np.float32))
+        hdus.append(fits.ImageHDU(data, header=header, name=name))
+    part = path.with_name(f".{path.name}.part")
+    hdus.writeto(part, overwrite=True, output_verify="fix")
+    part.replace(path)
+
+
+def _plain(value: Any) -> Any:
+    """JSON-able: numpy to Python, NaN and infinity to None."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

@@ -1,0 +1,167 @@
+"""Which of the files of a folder belong to the analysis: readable, of the target, of the night."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from astran.base.errors import ProductError
+from astran.base.night import Night
+from astran.config.analysis import Target
+from astran.highlevel.arrays import Floats
+from astran.highlevel.events import Excluded, Run, read_run, too_far
+from astran.highlevel.folder import Folder
+from astran.highlevel.geometry import radec, separation, vector
+from astran.highlevel.options import Options
+
+SAME_OBJECT_DEG = 0.1
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs of an analysis, in order of time."""
+
+    target: Target
+    runs: tuple[Run, ...]
+    excluded: tuple[Excluded, ...]
+    warnings: tuple[str, ...]
+
+
+def select(folder: Folder, options: Options) -> Selection:
+    """Read the files of a folder and keep what the options ask for.
+
+    Raises
+    ------
+    ProductError : no run is left, with the reasons; or the target's position is unknown
+    """
+    wanted = vector(*options.position) if options.position else None
+    warnings = list(folder.warnings)
+    excluded = [
+        Excluded(run, path.name, "the index names this file, but it is not there.")
+        for path, run in sorted(folder.missing.items())
+    ]
+    runs: list[Run] = []
+    for path in folder.files:
+        found = read_run(path, wanted, folder.irfs.get(path.resolve(), ()))
+        if isinstance(found, Run):
+            runs.append(found)
+        elif found is not None:
+            excluded.append(found)
+    runs, doubles = _without_doubles(runs)
+    excluded += doubles
+    if options.runs is not None:
+        known = {run.obs_id for run in runs} | {item.obs_id for item in excluded}
+        if lost := sorted(options.runs - known):
+            warnings.append(f"There is no DL3 of run {', '.join(str(run) for run in lost)}.")
+        runs, others = _split(runs, options.runs)
+        excluded += others
+    if options.night is not None and runs:
+        runs, others, text = _of_night(runs, options.night)
+        excluded += others
+        warnings += [text] if text else []
+    if not runs:
+        raise nothing_left(excluded)
+    target, runs, others = _with_target(runs, options)
+    excluded += others
+    runs.sort(key=lambda run: (run.start, run.obs_id))
+    warnings += [f"Run {run.obs_id}: {note}" for run in runs for note in run.notes]
+    return Selection(target, tuple(runs), tuple(excluded), tuple(warnings))
+
+
+def nothing_left(excluded: Sequence[Excluded]) -> ProductError:
+    """The error that says why no run can be used: each reason once, with its runs."""
+    reasons: dict[str, list[str]] = {}
+    for item in excluded:
+        reasons.setdefault(item.reason.rstrip("."), []).append(str(item.obs_id or item.file))
+    said = [
+        f"{', '.join(names[:5])}{f' and {len(names) - 5} more' if len(names) > 5 else ''}: {reason}"
+        for reason, names in list(reasons.items())[:8]
+    ]
+    if len(reasons) > 8:
+        said.append(f"and {len(reasons) - 8} more reasons")
+    if not said:
+        said.append("the folder holds no event file")
+    return ProductError(f"No usable run: {'; '.join(said)}.")
+
+
+def _without_doubles(runs: Sequence[Run]) -> tuple[list[Run], list[Excluded]]:
+    first: dict[int, Run] = {}
+    doubles = []
+    for run in runs:
+        if run.obs_id in first:
+            other = first[run.obs_id].path.name
+            reason = f"{other} holds the same run; its events would count twice."
+            doubles.append(Excluded(run.obs_id, run.path.name, reason))
+        else:
+            first[run.obs_id] = run
+    return list(first.values()), doubles
+
+
+def _split(runs: Sequence[Run], wanted: frozenset[int]) -> tuple[list[Run], list[Excluded]]:
+    others = [
+        Excluded(run.obs_id, run.path.name, "it is not among the requested runs.")
+        for run in runs
+        if run.obs_id not in wanted
+    ]
+    return [run for run in runs if run.obs_id in wanted], others
+
+
+def _of_night(runs: Sequence[Run], night: Night) -> tuple[list[Run], list[Excluded], str]:
+    kept = [run for run in runs if run.night == night]
+    if kept:
+        others = [
+            Excluded(run.obs_id, run.path.name, f"it is of the night {run.night.iso}.")
+            for run in runs
+            if run.night != night
+        ]
+        return kept, others, ""
+    found = ", ".join(item.iso for item in sorted({run.night for run in runs}))
+    text = (
+        f"No run is of the requested night {night.iso}: all runs in the folder were analysed "
+        f"instead. They are of: {found}."
+    )
+    return list(runs), [], text
+
+
+def _with_target(runs: Sequence[Run], options: Options) -> tuple[Target, list[Run], list[Excluded]]:
+    """The target as given, else as the files' headers agree on it."""
+    if options.position is not None:
+        name = options.name or _common_name(runs)
+        return Target(name=name, ra=options.position[0], dec=options.position[1]), list(runs), []
+    candidates = [
+        run for run in runs if not options.name or _plain(run.object) == _plain(options.name)
+    ] or list(runs)
+    places = [vector(*run.object_position) for run in candidates if run.object_position]
+    if not places or float(separation(np.array(places), places[0]).max()) > SAME_OBJECT_DEG:
+        names = ", ".join(sorted({run.object or "no name" for run in runs}))
+        raise ProductError(
+            f"The position of the target is not known (sources in the folder: {names}).",
+            "Give --ra and --dec.",
+        )
+    ra, dec = radec(places[0])
+    kept, excluded = [], []
+    for run in runs:
+        reason = too_far(run.pointing, places[0])
+        if reason is None:
+            kept.append(run)
+        else:
+            excluded.append(Excluded(run.obs_id, run.path.name, f"{reason}."))
+    if not kept:
+        raise nothing_left(excluded)
+    return Target(name=options.name or _common_name(kept), ra=ra, dec=dec), kept, excluded
+
+
+def _common_name(runs: Sequence[Run]) -> str:
+    names = [run.object for run in runs if run.object]
+    return max(set(names), key=names.count)[:60] if names else "Target"
+
+
+def _plain(name: str) -> str:
+    return "".join(c for c in name.lower() if c.isalnum())
+
+
+def in_range(runs: Sequence[Run], low: float | None, high: float | None) -> tuple[Run, ...]:
+    """The runs with only the events of an energy range [TeV]."""
+    return tuple(run.select(low, high) for run in runs)
