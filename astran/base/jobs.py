@@ -102,8 +102,11 @@ class Scheduler(Protocol):
     """What every scheduler can do; the same contract tests run on all of them."""
 
     name: str
-    max_batch: int
-    """Most elements of one array."""
+
+    @property
+    def max_batch(self) -> int:
+        """Most elements of one array."""
+        ...
 
     def submit(self, batch: Batch) -> str:
         """Submit and return the job id. Raises SubmitRefused or SubmitUnknown.

@@ -1,0 +1,248 @@
+"""Slurm behind the scheduler port: sbatch, squeue, sacct, scancel.
+
+The job name is the token. An answer about a job counts only where id, name and submit time agree,
+because Slurm uses its ids again. squeue is believed about what lives, sacct about what has ended;
+either may be out of reach for weeks without harm.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from astran.base.errors import (
+    ProcessError,
+    SchedulerUnavailable,
+    SubmitRefused,
+    SubmitUnknown,
+    ToolMissing,
+    ToolTimeout,
+)
+from astran.base.jobs import Batch, JobRef, JobState, Missing, Seen, Sight, Unavailable
+from astran.base.process import Completed, run
+from astran.config.site import SlurmSettings
+from astran.scheduler import slurm_answer, slurm_parse, slurm_script
+from astran.scheduler.batches import check_batch, check_token
+from astran.scheduler.slurm_parse import Row
+
+PARENTS_PER_CALL = 100
+"""More ids in one sacct call load the accounting database too much."""
+MARGIN = timedelta(minutes=5)
+"""Slurm's clock may be so much behind ours."""
+NOTED_LATE = timedelta(days=1)
+"""A submission whose answer was lost may be found, and noted, so much later."""
+DEFAULT_MAX_ARRAY = 1001
+"""MaxArraySize of a cluster that sets none."""
+
+_Answer = list[Row] | Unavailable
+
+
+class SlurmScheduler:
+    """See the module's text and `astran.base.jobs.Scheduler`.
+
+    Parameters
+    ----------
+    settings : partition, account, time limit of Slurm's commands and so on
+    environ : environment of Slurm's commands; none: that of this process. Defaults for Slurm's
+        options (SBATCH_*, SQUEUE_FORMAT, ...) and traces of an outer job are taken out of it.
+    """
+
+    name = "slurm"
+
+    def __init__(self, settings: SlurmSettings, environ: Mapping[str, str] | None = None) -> None:
+        self._settings = settings
+        self._given = environ
+
+    @cached_property
+    def max_batch(self) -> int:
+        """Elements that an array may have; asked once. Slurm's own default if it does not say."""
+        try:
+            config = self._run(["scontrol", "show", "config"]).stdout
+        except ProcessError:
+            return DEFAULT_MAX_ARRAY
+        return slurm_parse.read_limit(config) or DEFAULT_MAX_ARRAY
+
+    def submit(self, batch: Batch) -> str:
+        """Write the array's files into the batch's folder and submit it; returns the array's id.
+
+        Raises
+        ------
+        SubmitRefused : nothing was submitted
+        SubmitUnknown : no clear answer; `find` tells
+        """
+        check_batch(batch)
+        try:
+            script = slurm_script.write_files(batch)
+        except OSError as error:
+            raise SubmitRefused(
+                f"The files of the job cannot be written: {error}",
+                "Check free space and permissions of the work folder.",
+                transient=True,
+            ) from error
+        words = slurm_script.command(batch, script, self._settings)
+        try:
+            done = self._run(words, check=False)
+        except ToolMissing as error:
+            raise SubmitRefused(error.message, error.cure, transient=True) from error
+        except ToolTimeout as error:
+            raise SubmitUnknown(
+                error.message,
+                "The job is looked up by its name before anything is submitted again.",
+            ) from error
+        return slurm_answer.read_answer(done)
+
+    def find(self, token: str, since: datetime) -> str | Missing | Unavailable:
+        """Id of the array with that name, submitted after `since` less five minutes.
+
+        squeue knows a job from its first moment until some minutes after its end, sacct from some
+        seconds after its submission: Missing needs squeue's word at least.
+        """
+        check_token(token)
+        known = self._squeue([token])
+        if isinstance(known, list) and (found := _earliest(known, token, since)):
+            return found
+        recorded = self._sacct([f"--name={token}"], since - MARGIN)
+        if isinstance(recorded, list) and (found := _earliest(recorded, token, since)):
+            return found
+        return known if isinstance(known, Unavailable) else Missing()
+
+    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+        """One answer for each element, from one squeue call and, for what squeue does not show as
+        alive, one sacct call for each hundred jobs."""
+        if not jobs:
+            return {}
+        known = self._squeue([job.token for job in jobs])
+        controller = {job: _by_index(job, known) for job in jobs}
+        asked = [job for job in jobs if not _all_alive(job, controller[job])]
+        recorded = self._records(asked)
+        silent = known if isinstance(known, Unavailable) else None
+        sights: dict[tuple[str, int], Sight] = {}
+        for job in jobs:
+            accounts = _by_index(job, recorded)
+            for index in range(job.size):
+                rows = (_pick(controller[job], index), _pick(accounts, index))
+                sights[job.token, index] = _judge(*rows, silent)
+        return sights
+
+    def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:
+        """scancel, restricted by name: an id that now belongs to another job is left alone.
+
+        Raises
+        ------
+        SchedulerUnavailable : scancel could not reach Slurm
+        """
+        if indices is not None and not indices:
+            return
+        which = "" if indices is None else f"_[{slurm_parse.write_set(list(indices))}]"
+        words = ["scancel", "--me", f"--name={job.token}", f"{job.job_id}{which}"]
+        try:
+            done = self._run(words, check=False)
+        except ProcessError as error:
+            raise SchedulerUnavailable(error.message, error.cure) from error
+        gone = ("invalid job id", "already completing or completed")
+        if done.returncode and not any(words in done.stderr.lower() for words in gone):
+            raise SchedulerUnavailable(
+                f"scancel failed: {_last_words(done)}", "It is tried again at the next tick."
+            )
+
+    def _records(self, jobs: Sequence[JobRef]) -> list[Row]:
+        """What sacct tells of the jobs; nothing where it does not answer, which is no harm."""
+        rows: list[Row] = []
+        for start in range(0, len(jobs), PARENTS_PER_CALL):
+            block = jobs[start : start + PARENTS_PER_CALL]
+            ids = ",".join(dict.fromkeys(job.job_id for job in block))
+            answer = self._sacct(
+                [f"--jobs={ids}"], min(job.submitted for job in block) - NOTED_LATE
+            )
+            if isinstance(answer, Unavailable):
+                break
+            rows += answer
+        return rows
+
+    def _squeue(self, tokens: Sequence[str]) -> _Answer:
+        words = ["squeue", "--me", "--noheader", "--array", "--states=all"]
+        # a filter by name never fails, a filter by id does where one id is unknown
+        if len(tokens) <= PARENTS_PER_CALL:
+            words.append(f"--name={','.join(tokens)}")
+        words.append(f"--Format={slurm_parse.SQUEUE_FORMAT}")
+        return self._ask(words, slurm_parse.parse_squeue)
+
+    def _sacct(self, choice: Sequence[str], since: datetime) -> _Answer:
+        words = ["sacct", "--noheader", "--parsable2", "--duplicates", *choice]
+        words += [f"--starttime={slurm_parse.write_time(since)}"]
+        words += [f"--format={slurm_parse.SACCT_FORMAT}"]
+        return self._ask(words, slurm_parse.parse_sacct)
+
+    def _ask(self, words: Sequence[str], parse: Callable[[str], list[Row]]) -> _Answer:
+        try:
+            done = self._run(words, check=False, TZ="UTC", SLURM_BITSTR_LEN="0")
+            if done.returncode:
+                return Unavailable(f"{words[0]}: {_last_words(done)}")
+            return parse(done.stdout)
+        except (ProcessError, slurm_parse.Unreadable) as error:
+            return Unavailable(f"{words[0]}: {error}")
+
+    def _run(self, words: Sequence[str], *, check: bool = True, **extra: str) -> Completed:
+        given = os.environ if self._given is None else self._given
+        env = {**_clean(given), "LC_ALL": "C", **extra}
+        return run(words, timeout=self._settings.timeout, check=check, env=env)
+
+
+def _clean(environ: Mapping[str, str]) -> dict[str, str]:
+    ours = ("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_")
+    return {k: v for k, v in environ.items() if k == "SLURM_CONF" or not k.startswith(ours)}
+
+
+def _last_words(done: Completed) -> str:
+    said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
+    return f"{said[-1][:300]} (return code {done.returncode})"
+
+
+def _earliest(rows: Iterable[Row], token: str, since: datetime) -> str | None:
+    limit = since - MARGIN
+    ids = {
+        int(row.parent)
+        for row in rows
+        if row.name == token and (row.submitted is None or row.submitted >= limit)
+    }
+    return str(min(ids)) if ids else None
+
+
+def _by_index(job: JobRef, rows: _Answer) -> dict[int | None, Row]:
+    """The job's own rows; of several for one element (it was put back in the queue) the last."""
+    if isinstance(rows, Unavailable):
+        return {}
+    limit = job.submitted - NOTED_LATE
+    return {
+        row.index: row
+        for row in sorted(rows, key=lambda row: not row.shared)
+        if row.parent == job.job_id
+        and row.name == job.token
+        and (row.submitted is None or row.submitted >= limit)
+    }
+
+
+def _pick(rows: Mapping[int | None, Row], index: int) -> Seen | None:
+    row = rows.get(index) or rows.get(None)
+    return row.seen if row else None
+
+
+def _all_alive(job: JobRef, rows: Mapping[int | None, Row]) -> bool:
+    sights = [_pick(rows, index) for index in range(job.size)]
+    return all(seen is not None and not seen.state.ended for seen in sights)
+
+
+def _judge(controller: Seen | None, accounting: Seen | None, silent: Unavailable | None) -> Sight:
+    """What squeue and sacct together say of one element; `silent`: squeue did not answer."""
+    if controller is not None and not controller.state.ended:
+        return controller
+    if accounting is not None and accounting.state.ended:
+        return accounting
+    if controller is not None:
+        return controller
+    if accounting is not None and accounting.state is JobState.STRANGE:
+        return accounting
+    # sacct alone may say PENDING or RUNNING long after the end: nothing follows from that
+    return silent or Missing()

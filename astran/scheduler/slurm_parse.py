@@ -1,0 +1,207 @@
+"""Reading what squeue, sacct and scontrol print. Pure functions on text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from astran.base.jobs import Seen
+from astran.scheduler.slurm_states import read_state
+
+SQUEUE_FORMAT = (
+    "ArrayJobID:|,ArrayTaskID:|,Name:|,State:|,exit_code:|,"
+    "SubmitTime:|,NodeList:|,TimeUsed:|,Reason:|"
+)
+SACCT_FORMAT = "JobID,JobName,State,ExitCode,Submit,ElapsedRaw,MaxRSS,NodeList,Reason"
+_COLUMNS = 9
+
+
+class Unreadable(ValueError):
+    """The answer is not one that this module can read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One array element, as squeue or sacct tells it."""
+
+    parent: str
+    """Id of the array."""
+    index: int | None
+    """Index in the array; None: all elements that have no row of their own."""
+    name: str
+    submitted: datetime | None
+    seen: Seen
+    shared: bool = False
+    """One row told of several elements: a row of the element alone is newer."""
+
+
+def parse_squeue(text: str) -> list[Row]:
+    """Rows of `squeue --noheader --array --states=all --Format=SQUEUE_FORMAT` run in UTC.
+
+    Raises
+    ------
+    Unreadable : a row of the table does not have its form
+    """
+    rows = []
+    for parent, index, name, word, status, submitted, node, used, reason in _cells(text):
+        rest = index in ("N/A", "")
+        if not parent.isdigit() or not (rest or index.isdigit()) or not status.isdigit():
+            raise Unreadable(f"not a row of squeue: {parent}|{index}|{name}|{word}|{status}")
+        state = read_state(word, reason)
+        code, signal = _wait_status(int(status)) if state.ended else (None, None)
+        seen = Seen(
+            state,
+            word,
+            exit_code=code,
+            signal=signal,
+            reason="" if reason == "None" else reason,
+            node=node,
+            elapsed_s=_elapsed(used),
+        )
+        rows.append(Row(parent, None if rest else int(index), name, read_time(submitted), seen))
+    return rows
+
+
+def parse_sacct(text: str) -> list[Row]:
+    """Rows of `sacct --noheader --parsable2 --duplicates --format=SACCT_FORMAT` run in UTC.
+
+    A set of elements (`12_[3,5-7%2]`) gives a row for each; steps only add their memory to the
+    element before them.
+
+    Raises
+    ------
+    Unreadable : a row of the table does not have its form
+    """
+    rows: list[Row] = []
+    last = range(0)
+    for job, name, word, code, submitted, elapsed, rss, node, reason in _cells(text):
+        if "." in job:
+            for i in last:
+                rows[i] = _with_memory(rows[i], read_size_mb(rss))
+            continue
+        parent, _, element = job.partition("_")
+        if not parent.isdigit() or not re.fullmatch(r"\d+:\d+", code):
+            raise Unreadable(f"not a row of sacct: {job}|{name}|{word}|{code}")
+        exit_code, signal = (int(part) for part in code.split(":"))
+        state = read_state(word)
+        seen = Seen(
+            state,
+            word,
+            exit_code=exit_code if state.ended else None,
+            signal=(signal or None) if state.ended else None,
+            reason="" if reason == "None" else reason,
+            node="" if node == "None assigned" else node,
+            max_rss_mb=read_size_mb(rss),
+            elapsed_s=float(elapsed) if elapsed.isdigit() else None,
+        )
+        first = len(rows)
+        indices: list[int | None] = [*read_set(element)] if element else [None]
+        when, shared = read_time(submitted), element.startswith("[")
+        rows += [Row(parent, index, name, when, seen, shared) for index in indices]
+        last = range(first, len(rows))
+    return rows
+
+
+def read_set(text: str) -> list[int]:
+    """Indices of `7`, `[1,4,6-9%2]` or `[1-9:4]`; of a list that was cut, those that are whole.
+
+    Raises
+    ------
+    Unreadable
+    """
+    whole = not text.startswith("[") or text.endswith("]")
+    parts = text.strip("[]").split("%")[0].split(",")
+    if not whole:
+        parts = parts[:-1]  # the last number may have lost digits
+    indices: list[int] = []
+    for part in parts:
+        if part == "...":
+            break
+        match = re.fullmatch(r"(\d+)(?:-(\d+)(?::(\d+))?)?", part)
+        if not match:
+            raise Unreadable(f"not a set of array indices: {text}")
+        start = int(match[1])
+        indices += range(start, int(match[2] or start) + 1, int(match[3] or 1))
+    return indices
+
+
+def write_set(indices: list[int]) -> str:
+    """The shortest text for a set of indices: `1-3,7`."""
+    parts: list[tuple[int, int]] = []
+    for index in sorted(set(indices)):
+        if parts and parts[-1][1] == index - 1:
+            parts[-1] = (parts[-1][0], index)
+        else:
+            parts.append((index, index))
+    return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
+
+
+def read_time(text: str) -> datetime | None:
+    """A time that Slurm printed in UTC; None for Unknown, N/A and the like."""
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def write_time(moment: datetime) -> str:
+    """A time for Slurm's options, in UTC."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def read_size_mb(text: str) -> float | None:
+    """Memory such as `4376K`, `1.5G` or plain bytes, in MB of 1024^2 bytes; None: not told."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", text.strip())
+    if not match:
+        return None
+    power = {"": -2, "K": -1, "M": 0, "G": 1, "T": 2}[match[2]]
+    return float(match[1]) * 1024.0**power
+
+
+def read_limit(config: str) -> int | None:
+    """Largest number of elements of an array, from `scontrol show config`; None if not told.
+
+    MaxArraySize bounds the index, which starts at 0; max_array_tasks bounds the number.
+    """
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", config, re.MULTILINE)
+    if not found:
+        return None
+    size = int(found[1])
+    tasks = re.search(r"^SchedulerParameters\s*=.*\bmax_array_tasks=(\d+)", config, re.MULTILINE)
+    return min(size, int(tasks[1])) if tasks else size
+
+
+def _cells(text: str) -> Iterator[list[str]]:
+    """Cells of each row; lines without a bar are somebody else's (banners, warnings)."""
+    for line in text.splitlines():
+        if "|" not in line:
+            continue
+        cells = line.split("|")
+        if len(cells) == _COLUMNS + 1 and cells[-1].strip() == "":
+            cells.pop()
+        if len(cells) != _COLUMNS:
+            raise Unreadable(f"not a row of the table: {line[:200]}")
+        yield [cell.strip() for cell in cells]
+
+
+def _with_memory(row: Row, memory_mb: float | None) -> Row:
+    known = row.seen.max_rss_mb
+    if memory_mb is None or (known is not None and known >= memory_mb):
+        return row
+    return replace(row, seen=replace(row.seen, max_rss_mb=memory_mb))
+
+
+def _wait_status(status: int) -> tuple[int, int | None]:
+    """Exit code and signal of a status as wait(2) gives it, which is what squeue prints."""
+    return status >> 8 & 0xFF, (status & 0x7F) or None
+
+
+def _elapsed(text: str) -> float | None:
+    """Seconds of `[[days-]hours:]minutes:seconds`."""
+    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text)
+    if not match:
+        return None
+    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
+    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
