@@ -1,0 +1,227 @@
+"""The store on SQLite and on PostgreSQL: guarded transitions, uniqueness, migrations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import inspect
+
+from astran.base.errors import StoreError
+from astran.base.records import ProductRecord
+from astran.base.states import AnalysisState, TaskState
+from astran.base.tasks import Check, Output, Plan, Stage, Task
+from astran.store import analyses, events, history, mailbox, outbox, plans, submissions, tasks
+from astran.store.analyses import Analysis, Origin
+from astran.store.database import HEAD, Database
+from astran.store.mailbox import Cursor, Incoming
+from astran.store.outbox import MailState
+from astran.store.tables import metadata
+
+NOW = datetime(2023, 12, 8, 6, tzinfo=UTC)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        database = Database.open(f"sqlite:///{tmp_path}/astran.sqlite")
+    else:
+        postgres = request.getfixturevalue("postgres")
+        database = Database.open(postgres.url(postgres.new_database()))
+    yield database
+    database.close()
+
+
+def launch(db: Database, workdir: Path, label: str = "Crab20231207") -> Analysis:
+    with db.begin() as c:
+        config = {"target": "Crab"}
+        return analyses.create(c, NOW, Origin(), label, config, workdir, "ann@lst.example")
+
+
+def task(key: str, stage: Stage = Stage.DL2, run: int | None = 1, **more: object) -> Task:
+    output = Output(f"{key}.h5", f"/data/{key}.h5", Check.DL2)
+    values = {"argv": ("tool",), "outputs": (output,), "folder": "/w", "script": f"/w/{key}.sh"}
+    values |= {"log": f"/w/{key}.log", "record": f"/w/{key}.json", "run": run, **more}
+    return Task(key=key, stage=stage, **values)  # type: ignore[arg-type]
+
+
+def planned(db: Database, analysis: Analysis, *these: Task) -> list[tasks.TaskRow]:
+    with db.begin() as c:
+        plan = Plan(these, versions=(("astran", "0.1"), ("lstchain", "0.12.3")))
+        source = ("Crab", 83.63, 22.01)
+        plans.store(c, NOW, analysis.id, plan, date="20231207", source=source)
+        return tasks.of_analysis(c, analysis.id)
+
+
+def test_the_schema_is_that_of_the_tables(db: Database) -> None:
+    assert db.version() == HEAD
+    with db.begin() as c:
+        found = inspect(c)
+        assert set(found.get_table_names()) == {*metadata.tables, "alembic_version"}
+        for name, table in metadata.tables.items():
+            columns = {column["name"] for column in found.get_columns(name)}
+            assert columns == set(table.columns.keys()), name
+
+
+def test_an_unknown_schema_version_is_refused(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/astran.sqlite"
+    first = Database.open(url)
+    with first.begin() as c:
+        c.exec_driver_sql("update alembic_version set version_num = '9999'")
+    first.close()
+    with pytest.raises(StoreError, match=r"9999.*astran db upgrade"):
+        Database.open(url)
+
+
+def test_each_analysis_has_a_folder_of_its_own(db: Database, tmp_path: Path) -> None:
+    folders = [launch(db, tmp_path).folder.name for _ in range(3)]
+    assert folders == ["Crab20231207", "Crab20231207_2", "Crab20231207_3"]
+
+
+def test_a_folder_on_disk_is_not_taken(db: Database, tmp_path: Path) -> None:
+    (tmp_path / "Crab20231207").mkdir()
+    assert launch(db, tmp_path).folder.name == "Crab20231207_2"
+
+
+def test_only_one_of_two_moves_an_analysis(db: Database, tmp_path: Path) -> None:
+    seen = launch(db, tmp_path)
+    with db.begin() as c:
+        assert analyses.move(c, NOW, seen, AnalysisState.RUNNING)
+    with db.begin() as c:
+        assert not analyses.move(c, NOW, seen, AnalysisState.WAITING)
+        assert analyses.get(c, seen.id).state is AnalysisState.RUNNING
+        kinds = [event.kind for event in events.history(c, seen.id)]
+    assert kinds == ["received", "analysis-running"]
+
+
+def test_an_illegal_move_is_a_fault(db: Database, tmp_path: Path) -> None:
+    seen = launch(db, tmp_path)
+    with db.begin() as c, pytest.raises(StoreError, match="cannot go from received to done"):
+        analyses.move(c, NOW, seen, AnalysisState.DONE)
+
+
+def test_times_come_back_aware(db: Database, tmp_path: Path) -> None:
+    assert launch(db, tmp_path).created == NOW
+
+
+def test_an_unknown_analysis_is_a_friendly_error(db: Database) -> None:
+    with db.begin() as c, pytest.raises(StoreError, match="no analysis A77"):
+        analyses.get(c, 77)
+
+
+def test_a_mail_is_stored_once(db: Database) -> None:
+    mail = Incoming("m", 1, 5, "<a@x>", "ann@x", "s", "take", "", NOW, b"raw", "Processed")
+    with db.begin() as c:
+        first = mailbox.add(c, mail)
+        assert first is not None
+        assert mailbox.add(c, mail) is None, "same UID"
+        assert mailbox.add(c, replace(mail, uid=6)) is None, "same Message-ID and sender"
+        assert mailbox.add(c, replace(mail, uid=7, sender="bob@x")) is not None
+        assert (first, 5, "Processed") in mailbox.to_move(c, "m", 1)
+        mailbox.moved(c, first)
+        assert first not in {row for row, _, _ in mailbox.to_move(c, "m", 1)}
+
+
+def test_the_cursor_is_kept(db: Database) -> None:
+    with db.begin() as c:
+        assert mailbox.cursor(c, "m") is None
+        mailbox.set_cursor(c, "m", Cursor(1, 5))
+        mailbox.set_cursor(c, "m", Cursor(2, 1))
+        assert mailbox.cursor(c, "m") == Cursor(2, 1)
+
+
+def test_a_stranger_is_refused_once_a_day(db: Database) -> None:
+    with db.begin() as c:
+        assert mailbox.may_refuse(c, "eve@x", NOW)
+        assert not mailbox.may_refuse(c, "eve@x", NOW + timedelta(hours=23))
+        assert mailbox.may_refuse(c, "eve@x", NOW + timedelta(hours=25))
+
+
+def test_a_letter_is_queued_once_and_sent_by_one(db: Database) -> None:
+    with db.begin() as c:
+        assert outbox.put(c, NOW, "report", "ann@x", "<r.A1@x>", "s", b"raw")
+        assert not outbox.put(c, NOW, "report", "ann@x", "<r.A1@x>", "s", b"raw")
+        (mail,) = outbox.due(c, NOW)
+        assert outbox.move(c, mail, MailState.SENDING, tries=1, next_try=NOW)
+        assert not outbox.move(c, mail, MailState.SENDING, tries=1, next_try=NOW)
+        outbox.prove(c, "<r.A1@x>", NOW)
+        assert outbox.due(c, NOW) == []
+        assert outbox.open_count(c) == 0
+
+
+def test_a_plan_comes_back_as_it_was(db: Database, tmp_path: Path) -> None:
+    analysis = launch(db, tmp_path)
+    dl2 = task("dl2-1", fingerprint="f1", inputs=(str(tmp_path / "dl1.h5"),))
+    dl3 = task("dl3-1", Stage.DL3, needs=("dl2-1",), variables=(("A", "b"),))
+    rows = planned(db, analysis, dl2, dl3)
+    assert [row.spec for row in rows] == [dl2, dl3]
+    assert {row.state for row in rows} == {TaskState.PLANNED}
+
+
+def test_intent_is_all_or_nothing(db: Database, tmp_path: Path) -> None:
+    analysis = launch(db, tmp_path)
+    first, second = planned(db, analysis, task("dl2-1"), task("dl2-2", run=2))
+    with db.begin() as c:
+        assert submissions.intend(c, NOW, analysis.id, "t1", "local", "/j", [second], ["t1.0"])
+        both = [first, second]
+        assert not submissions.intend(
+            c, NOW, analysis.id, "t2", "local", "/j", both, ["t2.0", "t2.1"]
+        )
+        states = [row.state for row in tasks.of_analysis(c, analysis.id)]
+        assert states == [TaskState.PLANNED, TaskState.SUBMITTING]
+        assert [s.token for s in submissions.in_doubt(c)] == ["t1"]
+
+
+def test_a_submission_is_settled_or_void(db: Database, tmp_path: Path) -> None:
+    analysis = launch(db, tmp_path)
+    rows = planned(db, analysis, task("dl2-1"))
+    with db.begin() as c:
+        submissions.intend(c, NOW, analysis.id, "t1", "local", "/j", rows, ["t1.0"])
+        submissions.void(c, NOW, submissions.by_token(c, "t1"), "never came")
+        (row,) = tasks.of_analysis(c, analysis.id)
+        assert row.state is TaskState.PLANNED
+        assert tasks.tries(c, row.id) == 0, "a void submission is no try"
+        submissions.intend(c, NOW, analysis.id, "t2", "local", "/j", [row], ["t2.0"])
+        submissions.settle(c, NOW, submissions.by_token(c, "t2"), "4711")
+        (row,) = tasks.of_analysis(c, analysis.id)
+        assert (row.state, row.attempts) == (TaskState.SUBMITTED, 2)
+        assert tasks.tries(c, row.id) == 1
+        (live,) = submissions.live(c, "local")
+        assert live.job_id == "4711"
+        assert tasks.newest_attempts(c, analysis.id)[row.id].token == "t2.0"
+
+
+def test_finished_work_is_found_by_fingerprint(db: Database, tmp_path: Path) -> None:
+    analysis = launch(db, tmp_path)
+    (row,) = planned(db, analysis, task("dl2-1", fingerprint="f1"))
+    with db.begin() as c:
+        submissions.intend(c, NOW, analysis.id, "t", "local", "/j", [row], ["t.0"])
+        submissions.settle(c, NOW, submissions.by_token(c, "t"), "1")
+        assert tasks.unfinished_like(c, "f1", other_than=999)
+        assert not tasks.unfinished_like(c, "f1", other_than=analysis.id)
+        (row,) = tasks.of_analysis(c, analysis.id)
+        tasks.move(c, NOW, row, TaskState.CHECKING)
+        tasks.move(c, NOW, replace(row, state=TaskState.CHECKING), TaskState.DONE)
+        tasks.add_products(c, row.id, [ProductRecord("/p", 5, 1, "0" * 64, "dl2", {"rows": 3})])
+        assert tasks.finished_like(c, "f1") == [row.id]
+        (product,) = tasks.products(c, row.id)
+        assert product.facts == {"rows": 3}
+
+
+def test_exit_codes_of_a_tool_come_before_those_of_all(db: Database) -> None:
+    with db.begin() as c:
+        own = tasks.exit_meaning(c, "lstchain_create_dl3_file", 2)
+        assert own is not None and "output existed" in own[0]
+        assert tasks.exit_meaning(c, "any", 137) == (
+            "the tool was killed, most often for want of memory",
+            True,
+        )
+        assert tasks.exit_meaning(c, "any", 3) is None
+
+
+def test_typical_times_need_finished_tasks(db: Database) -> None:
+    with db.begin() as c:
+        assert history.typical_seconds(c) == []
