@@ -1,0 +1,116 @@
+"""Driving `astran-launcher` tick by tick, as cron does on a real installation."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from astran.base.clock import Clock
+from astran.base.errors import AstranError
+from astran.base.process import run
+from astran.demo.house import USER, House
+from astran.demo.servers import Delivered, MailServers
+
+_TICK_TIMEOUT = 300.0
+_PAUSE = 1.0
+_PATIENCE = 5
+"""So many failing ticks in a row end the demo."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A mail from ASTRAN in the user's mailbox."""
+
+    mail: Delivered
+    kind: str
+    """confirmation, problems, report and so on: the first word of its Message-ID."""
+    subject: str
+    text: str
+
+    @classmethod
+    def read(cls, mail: Delivered) -> Answer:
+        message = email.message_from_bytes(mail.raw, policy=email.policy.default)
+        body = message.get_body(("plain",))
+        return cls(
+            mail=mail,
+            kind=str(message["Message-ID"]).strip("<> ").partition(".")[0],
+            subject=str(message["Subject"]),
+            text=str(body.get_content()) if body else "",
+        )
+
+
+class Launcher:
+    """Ticks, one after the other, until a wanted mail has come.
+
+    Parameters
+    ----------
+    each_tick : called after every tick, for a progress display
+    """
+
+    def __init__(
+        self,
+        house: House,
+        servers: MailServers,
+        clock: Clock,
+        each_tick: Callable[[], None],
+    ) -> None:
+        self._house, self._servers, self._clock = house, servers, clock
+        self._each_tick = each_tick
+        self._failing = 0
+
+    def answers(self) -> list[Answer]:
+        """All mails that the user has got."""
+        return [Answer.read(mail) for mail in self._servers.inbox(USER)]
+
+    def until(self, wanted: str, fatal: frozenset[str], timeout: float) -> Answer:
+        """Tick until a mail of the wanted kind is in the user's mailbox.
+
+        Raises
+        ------
+        AstranError : a mail of a fatal kind came instead, the launcher keeps failing, or the time
+            is over; the text names the logs
+        """
+        seen = len(self.answers())
+        deadline = self._clock.now().timestamp() + timeout
+        while True:
+            self._tick()
+            self._each_tick()
+            for answer in self.answers()[seen:]:
+                seen += 1
+                if answer.kind == wanted:
+                    return answer
+                if answer.kind in fatal:
+                    raise AstranError(
+                        f"Instead of the expected mail ({wanted}) came “{answer.subject}”:\n"
+                        f"{answer.text.strip()}\n",
+                        self._where(),
+                    )
+            if self._clock.now().timestamp() > deadline:
+                raise AstranError(
+                    f"No mail of the kind “{wanted}” came within {timeout:.0f} s.", self._where()
+                )
+            self._clock.sleep(_PAUSE)
+
+    def _tick(self) -> None:
+        program = Path(sys.executable).parent / "astran-launcher"
+        # from a source checkout without installed commands the module does the same
+        words = (
+            [str(program)] if program.exists() else [sys.executable, "-m", "astran.cli.launcher"]
+        )
+        done = run([*words, "--site", str(self._house.site)], timeout=_TICK_TIMEOUT, check=False)
+        with self._house.launcher_log.open("a") as log:
+            log.write(done.stdout + done.stderr)
+        self._failing = self._failing + 1 if done.returncode else 0
+        if self._failing >= _PATIENCE:
+            said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]
+            raise AstranError(
+                f"astran-launcher failed {_PATIENCE} times in a row: {' '.join(said)}",
+                self._where(),
+            )
+
+    def _where(self) -> str:
+        return f"See {self._house.launcher_log} and the task logs in {self._house.analysis}/*/log/."
