@@ -19,44 +19,41 @@ _ID_AFTER = re.compile(
 
 
 class Asked(NamedTuple):
-    """A command and the analysis it is about, if one is named."""
+    """A command, and the analysis it is about if one is named."""
 
-    command: Command
-    analysis: str | None
-    """`A12`."""
+    command: Command | None
+    analysis: int | None
+    """12 for `A12`."""
 
 
-def command_of(subject: str, new_text: str) -> Asked | None:
+def command_of(subject: str, new_text: str) -> Asked:
     """What a mail asks for.
 
     The first line of the sender's own text has the word where it begins with a keyword; else the
-    subject. None where neither holds one.
+    subject. The command is None where neither holds one.
     """
+    title = subject[:1000]
     first = next((line.strip() for line in plain(new_text[:4000]).split("\n") if line.strip()), "")
-    line = first.lstrip("*_`\"'[(> ")
+    line = first.lstrip("*_`\"'[( ")
     found = find_command(line)
     if found and line.upper().startswith(found[0].value):
-        return Asked(found[0], _about(line, found) or _in_subject(subject))
-    title = subject[:1000]
+        about = _about(line, found)
+        return Asked(found[0], analysis_in(title) if about is None else about)
     if found := find_command(title):
         return Asked(found[0], _about(title, found))
-    return None
+    return Asked(None, analysis_in(title))
 
 
-def analysis_in(text: str) -> str | None:
+def analysis_in(text: str) -> int | None:
     """The analysis that a text names (`A12`); None where it names none or more than one."""
-    found = {f"A{match[1]}" for match in _ID.finditer(text[:4000])}
+    found = {int(match[1]) for match in _ID.finditer(text[:4000])}
     return found.pop() if len(found) == 1 else None
 
 
-def _about(text: str, found: tuple[Command, int]) -> str | None:
+def _about(text: str, found: tuple[Command, int]) -> int | None:
     command, end = found
     if command in (Command.LAUNCH, Command.DRYRUN, Command.LIST, Command.HELP):
         return None
     if match := _ID_AFTER.match(text[end : end + 80]):
-        return f"A{match[1]}"
+        return int(match[1])
     return analysis_in(text)
-
-
-def _in_subject(subject: str) -> str | None:
-    return analysis_in(subject[:1000])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from astran.base.errors import Problem
@@ -102,20 +102,22 @@ def parse(text: str) -> Parsed:
 def parse_agreeing(texts: Sequence[str]) -> Parsed:
     """Read a mail whose text exists in several forms (plain and HTML).
 
-    The first form counts, but another that says something different is a problem: what the sender
-    saw is then unknown.
+    The first form that says anything counts. A later one that says something else, or nothing, is
+    a problem: it is then unknown which of them the sender saw.
     """
-    first, *others = [parse(text) for text in texts] or [parse("")]
-    for other in others:
-        if other.params != first.params and not other.empty:
-            problem = Problem(
-                "the mail",
-                "says different things in its plain text and in its HTML.",
-                "Send it again as plain text.",
-            )
-            problems = (*first.problems, problem)
-            return Parsed(first.params, problems, first.lines, first.empty and other.empty)
-    return first
+    forms = [parse(text) for text in texts] or [parse("")]
+    # a plain form that only says "see the HTML" is common
+    while len(forms) > 1 and forms[0].empty:
+        del forms[0]
+    first, *others = forms
+    if all(other.params == first.params for other in others):
+        return first
+    problem = Problem(
+        "the mail",
+        "says different things in its plain text and in its HTML.",
+        "Send it again as plain text.",
+    )
+    return replace(first, problems=(*first.problems, problem))
 
 
 def _extent(found: Sequence[Entry]) -> tuple[int, int]:

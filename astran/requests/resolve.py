@@ -54,16 +54,29 @@ def resolve(
     return config
 
 
-def example(night: Night | None = None) -> str:
-    """A correct launch text, to be shown where one was wrong."""
-    date = str(night) if night else "20231207"
-    return (
-        "target: Crab\n"
-        f"date: {date}\n"
-        "runs: 15864, 15865        # optional; without it, all runs of the night\n"
-        "dl3.theta_cut: 0.2        # optional, in deg\n"
-        "dl3.gammaness_cut: 0.7    # optional\n"
-    )
+def example(parsed: Parsed | None = None) -> str:
+    """A correct launch text, with the optional keys that a wrong one used."""
+    values = {"target": "Crab", "date": "20231207", "runs": "15864, 15865"}
+    used = list(parsed.params) if parsed else ["dl3.theta_cut", "dl3.gammaness_cut"]
+    for name in used:
+        value = _default(name)
+        if name not in values and value not in (None, ""):
+            values[name] = str(value)
+    comments = {"runs": "optional; without it, all runs of the night"}
+    lines = [f"{name}: {value}" for name, value in values.items()]
+    width = max(map(len, lines)) + 2
+    for number, name in enumerate(values):
+        if name not in ("target", "date"):
+            lines[number] = f"{lines[number]:<{width}}# {comments.get(name, 'optional')}"
+    return "\n".join(lines) + "\n"
+
+
+def _default(name: str) -> Any:
+    """The configuration's default for a dotted name; None where it has none."""
+    value: Any = {key: info.default for key, info in AnalysisConfig.model_fields.items()}
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else getattr(value, part, None)
+    return value if isinstance(value, str | int | float) else None
 
 
 _PLACEHOLDER = {"name": "unknown", "ra": 0.0, "dec": 0.0}
