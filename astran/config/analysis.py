@@ -35,9 +35,11 @@ class Cuts(StrEnum):
 class Target(Settings):
     """The source to be analysed, ICRS."""
 
-    name: str = Field(min_length=1, max_length=60, description="Name of the source.")
-    ra: float = Field(ge=0, lt=360, description="Right ascension, ICRS [deg].")
-    dec: float = Field(ge=-90, le=90, description="Declination, ICRS [deg].")
+    name: str = Field(
+        min_length=1, max_length=60, description="Name of the source.", examples=["Crab"]
+    )
+    ra: float = Field(ge=0, lt=360, description="Right ascension, ICRS [deg].", examples=[83.6287])
+    dec: float = Field(ge=-90, le=90, description="Declination, ICRS [deg].", examples=[22.0147])
 
 
 class Dl2Settings(Settings):
@@ -111,9 +113,13 @@ class AnalysisConfig(Settings):
     """One analysis: target, night and every parameter."""
 
     target: Target = Field(description="The source.")
-    date: str = Field(description="Night, by the date of its evening: YYYYMMDD.")
+    date: str = Field(
+        description="Night, by the date of its evening: YYYYMMDD.", examples=["20231207"]
+    )
     runs: tuple[int, ...] | None = Field(
-        None, description="Run numbers; none: all runs of the target in that night."
+        None,
+        description="Run numbers; none: all runs of the target in that night.",
+        examples=[[15864, 15865]],
     )
     start: Start = Field(Start.DL1, description="Data level to start from: dl1, dl2 or dl3.")
     folder: str = Field(

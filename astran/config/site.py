@@ -23,14 +23,25 @@ class Security(StrEnum):
 class Server(Settings):
     """A mail server and the log-in to it."""
 
-    host: str = Field(description="Host name of the server.")
-    port: int = Field(ge=1, le=65535, description="Port number.")
+    host: str = Field(description="Host name of the server.", examples=["mail.institute.example"])
+    port: int = Field(
+        ge=1,
+        le=65535,
+        description="Port number: usually 993 for IMAP, 465 for SMTP (587 with starttls).",
+        examples=[993],
+    )
     security: Security = Field(
         Security.TLS, description="tls, starttls, or none (only on the same machine)."
     )
-    user: str = Field("", description="Log-in name; empty: no log-in (SMTP only).")
+    user: str = Field(
+        "",
+        description="Log-in name; empty: no log-in for SMTP, the mailbox's address for IMAP.",
+        examples=["astran@institute.example"],
+    )
     password: Secret | None = Field(
-        None, description="Where the password is: env, file (mode 0600) or command; never in here."
+        None,
+        description="Where the password is: env, file (mode 0600) or command; never in here.",
+        examples=[{"file": "~/.config/astran/password"}],
     )
     ca_file: Path | None = Field(
         None, description="Certificate file to trust, for servers with a private certificate."
@@ -50,11 +61,18 @@ class Server(Settings):
 class MailSettings(Settings):
     """The mailbox that takes requests, and who may send them."""
 
-    address: str = Field(description="Address of the service's own mailbox.")
+    address: str = Field(
+        description="Address of the service's own mailbox.", examples=["astran@institute.example"]
+    )
     name: str = Field("ASTRAN", description="Name shown as sender.")
     aliases: tuple[str, ...] = Field((), description="Further addresses of the same mailbox.")
-    imap: Server = Field(description="IMAP server of the mailbox.")
-    smtp: Server = Field(description="Submission server of the same provider.")
+    imap: Server = Field(
+        description="IMAP server of the mailbox.", examples=[{"user": "astran@institute.example"}]
+    )
+    smtp: Server = Field(
+        description="Submission server of the same provider.",
+        examples=[{"port": 465, "user": "astran@institute.example"}],
+    )
     folder: str = Field("INBOX", description="Folder in which requests arrive.")
     processed: str = Field("ASTRAN/Processed", description="Folder for mails that were taken.")
     rejected: str = Field("ASTRAN/Rejected", description="Folder for refused mails.")
@@ -63,13 +81,20 @@ class MailSettings(Settings):
     )
     sent: str = Field("ASTRAN/Sent", description="Folder for copies of ASTRAN's own mails.")
     allow: tuple[str, ...] = Field(
-        (), description="Who may launch: addresses, or whole domains written @institute.example."
+        (),
+        description="Who may launch: addresses, or whole domains written @institute.example.",
+        examples=[["shifter@institute.example", "@observatory.example"]],
     )
-    operator: str = Field("", description="Address that is told about faults of the service.")
+    operator: str = Field(
+        "",
+        description="Address that is told about faults of the service.",
+        examples=["operator@institute.example"],
+    )
     authserv_id: str = Field(
         "",
         description="Name by which the mail server signs its Authentication-Results header; "
         "only mails with a DMARC pass from it are believed.",
+        examples=["mail.institute.example"],
     )
     trust_from: bool = Field(
         False,
@@ -120,7 +145,9 @@ class LstchainSettings(Settings):
 
     default: str = Field("default", description="Environment used where a request names none.")
     environments: dict[str, Environment] = Field(
-        {"default": Environment()}, description="Environments by the version that they hold."
+        {"default": Environment()},
+        description="Environments by the version that they hold.",
+        examples=[{"0.12.3": {"bin": "/path/to/envs/lstchain-0.12.3/bin"}}],
     )
 
     @model_validator(mode="after")
@@ -134,16 +161,26 @@ class DataSettings(Settings):
     """Where data, models and Monte Carlo lie. Patterns may hold {date}, {run}, {version},
     {tailcut} and shell wildcards."""
 
-    dl1: str = Field("", description="Pattern of run-wise DL1 files.")
-    run_catalog: str = Field(
-        "", description="Pattern of the night's RunCatalog ECSV (run_id, source_name)."
+    dl1: str = Field(
+        "",
+        description="Pattern of run-wise DL1 files.",
+        examples=["/path/to/DL1/{date}/{version}/{tailcut}/dl1_LST-1.Run{run}.h5"],
     )
-    models: Path | None = Field(None, description="Folder of the random forests.")
+    run_catalog: str = Field(
+        "",
+        description="Pattern of the night's RunCatalog ECSV (run_id, source_name).",
+        examples=["/path/to/monitoring/RunCatalog/RunCatalog_{date}.ecsv"],
+    )
+    models: Path | None = Field(
+        None, description="Folder of the random forests.", examples=["/path/to/models"]
+    )
     lstchain_config: Path | None = Field(
         None, description="lstchain JSON configuration to be given to dl1_to_dl2; none: its own."
     )
     mc_dl2: str = Field(
-        "", description="Pattern of the DL2 files of MC test gammas, one per pointing node."
+        "",
+        description="Pattern of the DL2 files of MC test gammas, one per pointing node.",
+        examples=["/path/to/mc/DL2/TestingDataset/*/dl2_*.h5"],
     )
     irf: str = Field("", description="Pattern of ready IRF files; none: made from mc_dl2 and kept.")
     roots: tuple[Path, ...] = Field(
@@ -255,10 +292,15 @@ class SchedulerSettings(Settings):
 class SiteConfig(Settings):
     """One installation of ASTRAN."""
 
-    site: str = Field(description="Name of the site, shown in mails.")
-    workdir: Path = Field(description="Folder for analyses, scripts, logs and results.")
+    site: str = Field(description="Name of the site, shown in mails.", examples=["My institute"])
+    workdir: Path = Field(
+        description="Folder for analyses, scripts, logs and results; an absolute path.",
+        examples=["/path/to/astran"],
+    )
     database: str = Field(
-        "", description="Database URL; empty: SQLite in <workdir>/astran.sqlite (local disk)."
+        "",
+        description="Database URL; empty: SQLite in <workdir>/astran.sqlite (local disk).",
+        examples=["postgresql://astran@db.institute.example/astran"],
     )
     mail: MailSettings | None = Field(
         None, description="The mailbox; none: no mail, only hand-runs."

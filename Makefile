@@ -1,0 +1,115 @@
+# ASTRAN: see it at work, test it.
+#
+#   make demo            a simulated night, from mail to mail, on this machine
+#   make test            lint, types and all tests that this machine can run
+#   make services        what the remaining tests need (Debian; asks for root)
+#   make help            everything else
+#
+# Another interpreter: make PYTHON=python3.12 demo
+
+PYTHON ?= python3
+VENV   ?= .venv
+VENV2  ?= .venv-gammapy2
+# further words for pytest, for example: make test PYTEST="-k mail"
+PYTEST ?=
+
+BIN  := $(VENV)/bin
+BIN2 := $(VENV2)/bin
+PACKAGING := setup.cfg setup.py pyproject.toml
+
+# real services for the tests; none of them is started as a system service by the tests
+SERVICES := slurm-wlm slurmdbd slurm-wlm-mysql-plugin munge mariadb-server \
+            dovecot-imapd dovecot-lmtpd openssl postgresql
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint test-gammapy2 examples services clean check-python
+
+help:
+	@echo "make demo            a simulated night, from mail to mail, on this machine"
+	@echo "make test            lint, types and all tests that this machine can run"
+	@echo "make lint            ruff and mypy alone"
+	@echo "make test-gammapy2   the gammapy part with gammapy 2, without lstchain"
+	@echo "make services        install the real services that the remaining tests need (Debian)"
+	@echo "make examples        write configs/*.example.yml anew from the settings models"
+	@echo "make clean           remove the environments and what the tools left behind"
+	@echo
+	@echo "PYTHON=$(PYTHON) (Python 3.11 or newer), environment in $(VENV)"
+
+demo: $(VENV)/.installed-demo
+	$(BIN)/astran demo
+
+test: lint
+	$(BIN)/pytest $(PYTEST)
+
+lint: $(VENV)/.installed-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# gammapy 2 comes first, as in an environment that somebody already has; ASTRAN must not replace it
+test-gammapy2: $(VENV2)/.installed
+	$(BIN2)/pip install -q --no-deps --force-reinstall .
+	$(BIN2)/python -c 'import gammapy; v = gammapy.__version__; print("gammapy", v); exit(v < "2.1")'
+	$(BIN2)/pytest -p no:cacheprovider tests/highlevel tests/config $(PYTEST)
+
+examples: $(VENV)/.installed-test
+	$(BIN)/python -m astran.config.example configs
+
+services:
+	@if ! command -v apt-get >/dev/null; then \
+	  echo "This is no Debian. Install what these packages hold: $(SERVICES)"; exit 1; \
+	elif [ "$$(id -u)" -ne 0 ]; then \
+	  echo "This needs root. Run:"; \
+	  echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $(SERVICES)"; \
+	  exit 1; \
+	fi
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(SERVICES)
+
+clean:
+	rm -rf $(VENV) $(VENV2) .venv-bootstrap build dist *.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# environments; the stamp files say what has been installed, so that nothing is installed twice
+
+$(VENV)/.installed-demo: $(PACKAGING) | $(VENV)/.made
+	@echo "Installing ASTRAN with lstchain into $(VENV) (some minutes the first time) ..."
+	$(BIN)/pip install -q -e '.[lst,demo]'
+	@touch $@
+
+$(VENV)/.installed-test: $(PACKAGING) | $(VENV)/.made
+	@echo "Installing ASTRAN with lstchain and the test tools into $(VENV) ..."
+	$(BIN)/pip install -q -e '.[lst,demo,test]'
+	@touch $@ $(VENV)/.installed-demo
+
+$(VENV2)/.installed: $(PACKAGING) | $(VENV2)/.made
+	$(BIN2)/pip install -q 'gammapy>=2.1'
+	$(BIN2)/pip install -q '.[test]'
+	@touch $@
+
+check-python:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "There is no $(PYTHON) here. Install Python 3.11 or newer:"; \
+	  echo "  sudo apt-get install python3 python3-venv"; \
+	  echo "or name another one: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "ASTRAN needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>&1)."; \
+	  echo "Name another one: make PYTHON=python3.12 ..."; exit 1; }
+
+# Debian splits ensurepip off into python3-venv; without it virtualenv does as well
+%/.made: | check-python
+	@if $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	  $(PYTHON) -m venv $*; \
+	elif $(PYTHON) -c 'import virtualenv' 2>/dev/null; then \
+	  $(PYTHON) -m virtualenv -q $*; \
+	elif $(PYTHON) -m pip install -q --target .venv-bootstrap virtualenv 2>/dev/null; then \
+	  PYTHONPATH=.venv-bootstrap $(PYTHON) -m virtualenv -q $*; \
+	else \
+	  echo "$(PYTHON) cannot make environments. Install what is missing:"; \
+	  if [ "$$(id -u)" -eq 0 ]; then echo "  apt-get install python3-venv"; \
+	  else echo "  sudo apt-get install python3-venv"; fi; \
+	  exit 1; \
+	fi
+	@touch $@
