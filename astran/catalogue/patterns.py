@@ -1,0 +1,117 @@
+"""Path patterns of the site configuration.
+
+They hold {date}, {run}, {version}, {tailcut}, {dec} (declination line of the models) and wildcards.
+"""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from astran.base.errors import ConfigError
+from astran.base.nightdata import FileRef
+
+_PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_GROUPS = {"run": r"0*(?P<run>\d+)", "version": r"(?P<version>[^/]+)"}
+_GROUPS["tailcut"] = r"(?P<tailcut>[^/]+)"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that fits a pattern, with what stood at the open placeholders."""
+
+    file: FileRef
+    run: int | None
+    version: str
+    tailcut: str
+
+
+def find(pattern: str, **known: str) -> Iterator[Found]:
+    """Files that fit a pattern, by path.
+
+    Parameters
+    ----------
+    known : placeholders whose value is fixed, for example date="20231207"; {run}, {version} and
+        {tailcut} may stay open and are read from the paths
+
+    Raises
+    ------
+    ConfigError : a placeholder that does not exist, or a relative path
+    """
+    if not pattern.startswith("/"):
+        raise ConfigError(
+            f"The pattern {pattern!r} is not an absolute path.",
+            cure="Correct it in the site configuration, section data.",
+        )
+    matcher = re.compile(_regex(pattern, known))
+    for path in sorted(Path("/").glob(_glob(pattern, known).lstrip("/"))):
+        match = matcher.fullmatch(str(path))
+        file = look(path) if match else None
+        if match and file:
+            values = match.groupdict()
+            run = values.get("run")
+            yield Found(
+                file,
+                None if run is None else int(run),
+                values.get("version") or "",
+                values.get("tailcut") or "",
+            )
+
+
+def look(path: Path) -> FileRef | None:
+    """A regular file as it is now; None if it is none (any more)."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return FileRef(str(path), stat.st_size, stat.st_mtime_ns) if path.is_file() else None
+
+
+def placeholders(pattern: str) -> frozenset[str]:
+    """Names of the placeholders in a pattern."""
+    return frozenset(_PLACEHOLDER.findall(pattern))
+
+
+def version_order(version: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts v0.9 before v0.10, and any number after any word."""
+    parts = re.findall(r"\d+|[A-Za-z]+", version.removeprefix("v"))
+    return tuple((1, int(p), "") if p.isdigit() else (0, 0, p) for p in parts)
+
+
+def _glob(pattern: str, known: dict[str, str]) -> str:
+    def fill(match: re.Match[str]) -> str:
+        name = match[1]
+        return glob.escape(known[name]) if name in known else "*"
+
+    return _PLACEHOLDER.sub(fill, pattern)
+
+
+def _regex(pattern: str, known: dict[str, str]) -> str:
+    words: list[str] = []
+    seen: set[str] = set()
+    for piece in re.findall(r"\{\w+\}|\*+|\?|\[[^\]]+\]|[^{*?\[]+|.", pattern):
+        name = piece[1:-1] if _PLACEHOLDER.fullmatch(piece) else ""
+        if name in known:
+            words.append(re.escape(known[name]))
+        elif name in seen:
+            words.append(f"(?P={name})")
+        elif name in _GROUPS:
+            seen.add(name)
+            words.append(_GROUPS[name])
+        elif name:
+            raise ConfigError(
+                f"The pattern {pattern!r} holds the unknown placeholder {piece}.",
+                cure="Known are {date}, {run}, {version}, {tailcut} and {dec}.",
+            )
+        elif piece.startswith("*"):
+            words.append("[^/]*")
+        elif piece == "?":
+            words.append("[^/]")
+        elif piece.startswith("[") and len(piece) > 1:
+            words.append("[" + piece[1:-1].replace("!", "^", 1) + "]")
+        else:
+            words.append(re.escape(piece))
+    return "".join(words)
