@@ -163,15 +163,15 @@ def _profile(
     if distance.size == 0:
         return np.array([0.0, 1.0]), np.array([1.0, 1.0])
     number = int(np.clip(distance.size / 150, 4, 40))
-    edges = np.quantile(distance, np.linspace(0, 1, number + 1))
-    edges[0] = 0.0
-    edges = np.unique(edges)
+    upper = np.asarray(np.quantile(distance, np.linspace(0, 1, number + 1)[1:]))
+    edges = np.unique(np.append(0.0, upper))
     counts = np.histogram(distance, edges)[0].astype(float)
-    area = np.zeros(edges.size - 1)
-    moment = np.zeros_like(area)
+    area = np.zeros(counts.shape)
+    moment = np.zeros(counts.shape)
     for mask, weight in zip(free, weights, strict=True):
-        area += weight * np.histogram(offset[mask], edges)[0]
-        moment += weight * np.histogram(offset[mask], edges, weights=offset[mask])[0]
+        here = offset[mask]
+        area = area + weight * np.histogram(here, edges)[0]
+        moment = moment + weight * np.histogram(here, edges, weights=here)[0]
     usable = area > 0
     density = counts[usable] / area[usable]
     knots = moment[usable] / area[usable]

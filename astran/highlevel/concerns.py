@@ -8,6 +8,8 @@ from typing import Any
 WIDEST_OFF_SIGMA = 1.15
 FEW_OFF_COUNTS = 10
 TAIL_SIGMAS = 3.0
+HALO = 0.1
+"""So much of a source's excess in the tail is nothing special: the tail of the point spread."""
 UNBALANCED = 0.6
 
 
@@ -30,10 +32,15 @@ def concerns(data: dict[str, Any], wanted_off: int | None) -> list[str]:
             "the significance with care."
         )
     tail = data["theta2"]["tail"]
-    if tail and abs(tail["ratio"] - 1) > TAIL_SIGMAS * tail["ratio_error"]:
+    if (
+        tail
+        and abs(tail["ratio"] - 1) > TAIL_SIGMAS * tail["ratio_error"]
+        and abs(tail["on"] - tail["background"]) > HALO * max(stacked["excess"], 0.0)
+    ):
         said.append(
             f"ON and OFF differ in the theta2 tail (ratio {tail['ratio']:.2f} +- "
-            f"{tail['ratio_error']:.2f}): an extended source, another source, or an uneven camera."
+            f"{tail['ratio_error']:.2f}): an extended source, a further source, "
+            "or an uneven camera."
         )
     if sky["off_sigma"] is not None and sky["off_sigma"] > WIDEST_OFF_SIGMA:
         said.append(

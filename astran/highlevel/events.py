@@ -137,9 +137,8 @@ def _read(
     known.append(validate.obs_id(header, path))
     ra_pnt, dec_pnt = validate.pointing(header)
     axis = vector(ra_pnt, dec_pnt)
-    if target is not None:
-        if (reason := too_far(axis, target)) is not None:
-            raise RunRejected(reason)
+    if target is not None and (reason := too_far(axis, target)) is not None:
+        raise RunRejected(reason)
     deadc = validate.dead_time_factor(header)
     mjdref = validate.reference_mjd(header)
     gti = validate.good_times(validate.require_hdu(hdus, "GTI"), mjdref)

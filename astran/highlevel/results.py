@@ -19,7 +19,7 @@ from astran.highlevel.concerns import concerns
 from astran.highlevel.counts import RunCounts
 from astran.highlevel.geometry import project
 from astran.highlevel.skymap import SkyMap
-from astran.highlevel.statistics import Counts
+from astran.highlevel.statistics import Counts, stack
 
 if TYPE_CHECKING:
     from astran.highlevel.analysis import Findings
@@ -150,19 +150,25 @@ def position_angle(part: RunCounts) -> float:
 
 
 def _constancy(parts: Sequence[Counts]) -> dict[str, Any]:
-    """Is the excess rate of the runs one and the same? Weighted mean and chi2."""
-    rates = np.array([part.rate for part in parts])
-    errors = np.array([part.rate_error for part in parts])
-    usable = errors > 0
-    if not usable.any():
-        return {"mean_per_min": None, "mean_error": None, "chi2": None, "ndf": 0}
-    weights = errors[usable] ** -2.0
-    mean = float((rates[usable] * weights).sum() / weights.sum())
+    """Is the excess rate of the runs one and the same?
+
+    The mean is that of all runs together. For chi2 the error of each run is the one expected at
+    that mean: with errors from the run's own counts, runs with few counts would weigh too much.
+    """
+    total = stack(parts)
+    mean = total.rate
+    chi2, used = 0.0, 0
+    for part in parts:
+        on_expected = part.background + mean * part.minutes
+        variance = max(on_expected, 0.0) + part.background_variance
+        if variance > 0:
+            chi2 += (part.excess - mean * part.minutes) ** 2 / variance
+            used += 1
     return {
         "mean_per_min": mean,
-        "mean_error": float(weights.sum() ** -0.5),
-        "chi2": float((((rates[usable] - mean) / errors[usable]) ** 2).sum()),
-        "ndf": int(usable.sum()) - 1,
+        "mean_error": total.rate_error,
+        "chi2": chi2,
+        "ndf": max(used - 1, 0),
     }
 
 

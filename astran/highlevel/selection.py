@@ -10,7 +10,6 @@ import numpy as np
 from astran.base.errors import ProductError
 from astran.base.night import Night
 from astran.config.analysis import Target
-from astran.highlevel.arrays import Floats
 from astran.highlevel.events import Excluded, Run, read_run, too_far
 from astran.highlevel.folder import Folder
 from astran.highlevel.geometry import radec, separation, vector

@@ -16,6 +16,8 @@ LARGEST_THETA2 = 0.4
 SOURCE_REACH_DEG = 0.15
 """Gammas of a point source reach about so far: OFF distances that touch it are not shown."""
 MOST_BINS = 40
+RANGE_IN_CUTS = 10
+"""The range of the histogram in units of the squared cut, at most."""
 STEPS = 40
 """About so many points in the cumulative curve."""
 SHORTEST_STEP_S = 60.0
@@ -58,7 +60,7 @@ def histogram(runs: Sequence[RunCounts], radius: float) -> Theta2:
         radius, SOURCE_REACH_DEG
     )
     cut = radius**2
-    largest = min(max(reach, 0.0) ** 2, LARGEST_THETA2)
+    largest = min(max(reach, 0.0) ** 2, max(RANGE_IN_CUTS * cut, 0.1), LARGEST_THETA2)
     largest = max(largest, 1.5 * cut)
     division = next((d for d in (5, 4, 3, 2) if largest / cut * d <= MOST_BINS), 1)
     width = cut / division
@@ -101,10 +103,7 @@ def cumulative(runs: Sequence[RunCounts]) -> list[Step]:
         index = np.minimum(share.astype(int), pieces - 1)
         passed = part.passed
         on = np.bincount(index[passed[0]], minlength=pieces)
-        off = sum(
-            (np.bincount(index[region], minlength=pieces) for region in passed[1:]),
-            np.zeros(pieces, int),
-        )
+        off = np.bincount(np.concatenate([index[p] for p in passed[1:]]), minlength=pieces)
         for k in range(pieces):
             done.append(Counts(int(on[k]), int(off[k]), part.alpha, part.run.livetime_s / pieces))
             steps.append(Step(part.run.obs_id, stack(done)))

@@ -21,7 +21,7 @@ def draw_cumulative(data: dict[str, Any]) -> tuple[Figure, Plot]:
     significance = np.array([step["significance"] for step in steps])
     excess = np.array([step["excess"] for step in steps])
     error = np.array([step["excess_error"] for step in steps])
-    figure = style.new_figure(data, style.heading(data, "significance and excess against livetime"))
+    figure = style.new_figure(data, style.heading(data, "significance vs livetime"))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.6, 1))
     guide = np.linspace(0, livetime[-1], 200)
     upper.plot(
@@ -41,19 +41,30 @@ def draw_cumulative(data: dict[str, Any]) -> tuple[Figure, Plot]:
         linewidth=1.8,
         label="Li & Ma, cumulative",
     )
-    upper.axhline(5, color=style.ORANGE, linestyle=":", linewidth=1.6, label="5 σ")
+    upper.axhline(5, color=style.ORANGE, linestyle=":", linewidth=1.6)
+    upper.annotate(
+        "5 σ",
+        (1.0, 5),
+        xycoords=upper.get_yaxis_transform(),
+        xytext=(-6, 3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=11,
+        color=style.GREY,
+    )
     upper.axhline(0, color=style.INK, linewidth=0.8)
     low = min(0.0, float(significance.min()))
     high = max(6.0, float(significance.max()))
-    upper.set_ylim(low - 0.04 * (high - low), high + 0.1 * (high - low))
+    upper.set_ylim(low - 0.04 * (high - low), high + 0.28 * (high - low))
     upper.set_ylabel("significance [σ]")
-    upper.legend(loc="upper left" if significance[-1] < 9 else "lower right", ncols=1)
+    upper.legend(loc="upper left", ncols=2, frameon=False)
     lower.fill_between(livetime, excess - error, excess + error, color=style.SKY, alpha=0.45, lw=0)
     lower.plot(livetime, excess, color=style.BLUE, marker="o", markersize=4, linewidth=1.8)
     lower.plot([0, livetime[-1]], [0, excess[-1]], color=style.GREY, linestyle="--", linewidth=1.5)
     lower.set_ylabel("excess")
     lower.set_xlabel("livetime [h]")
     lower.set_xlim(0, 1.02 * livetime[-1])
+    figure.align_ylabels((upper, lower))
     ends = np.cumsum([run["livetime_h"] for run in data["runs"]])[:-1]
     if len(ends) <= MOST_BOUNDARIES:
         for axes in (upper, lower):
@@ -74,12 +85,15 @@ def draw_rates(data: dict[str, Any]) -> tuple[Figure, Plot]:
     figure = style.new_figure(data, style.heading(data, "excess rate by run"))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.8, 1))
     upper.axhline(0, color=style.INK, linewidth=0.8)
-    if rate["mean_per_min"] is not None:
-        mean, error = rate["mean_per_min"], rate["mean_error"]
-        upper.axhspan(mean - error, mean + error, color=style.SKY, alpha=0.35, lw=0)
-        upper.axhline(
-            mean, color=style.GREY, linestyle="--", label=f"mean {mean:.2f} ± {error:.2f} per min"
-        )
+    mean, error = rate["mean_per_min"], rate["mean_error"]
+    upper.axhspan(mean - error, mean + error, color=style.SKY, alpha=0.35, lw=0)
+    chi2 = f", χ²/ndf {rate['chi2']:.1f}/{rate['ndf']}" if rate["ndf"] else ""
+    upper.axhline(
+        mean,
+        color=style.GREY,
+        linestyle="--",
+        label=f"mean {mean:.2f} ± {error:.2f} per min{chi2}",
+    )
     upper.errorbar(
         place,
         [run["rate_per_min"] for run in runs],
@@ -90,9 +104,11 @@ def draw_rates(data: dict[str, Any]) -> tuple[Figure, Plot]:
         elinewidth=1.6,
         label="excess",
     )
-    title = f"χ²/ndf = {rate['chi2']:.1f}/{rate['ndf']}" if rate["ndf"] else None
-    upper.legend(loc="best", title=title, ncols=2)
-    upper.margins(y=0.25)
+    upper.legend(loc="upper left", ncols=2)
+    tops = [run["rate_per_min"] + run["rate_error"] for run in runs]
+    lows = [run["rate_per_min"] - run["rate_error"] for run in runs]
+    high, low = max(0.1, *tops), min(0.0, *lows)
+    upper.set_ylim(low - 0.06 * (high - low), high + 0.3 * (high - low))
     upper.set_ylabel("excess per min")
     lower.errorbar(
         place,
@@ -103,9 +119,10 @@ def draw_rates(data: dict[str, Any]) -> tuple[Figure, Plot]:
         markersize=5,
         elinewidth=1.6,
     )
-    lower.set_ylim(bottom=0)
-    lower.margins(y=0.25)
-    lower.set_ylabel("background per min")
+    tops = [run["background_per_min"] + run["background_error"] for run in runs]
+    lower.set_ylim(0, 1.25 * max(0.1, *tops))
+    lower.set_ylabel("background\nper min")
+    figure.align_ylabels((upper, lower))
     every = int(np.ceil(len(runs) / MOST_LABELS))
     lower.set_xticks(place[::every], [_label(run) for run in runs[::every]])
     if len(runs) > 6:
@@ -115,12 +132,10 @@ def draw_rates(data: dict[str, Any]) -> tuple[Figure, Plot]:
             text.set_rotation_mode("anchor")
     lower.set_xlim(-0.6, len(runs) - 0.4)
     lower.set_xlabel("run, start (UTC)")
-    said = (
-        "no rate could be measured"
-        if rate["mean_per_min"] is None
-        else f"mean {rate['mean_per_min']:.2f} ± {rate['mean_error']:.2f} per minute"
+    alt = (
+        f"Excess per minute of livetime of each of {len(runs)} runs, on average {mean:.2f} ± "
+        f"{error:.2f} per minute; below it the background per minute."
     )
-    alt = f"Excess per minute of livetime of each of {len(runs)} runs: {said}; and the background."
     return figure, Plot("rates", "Excess rate by run", alt)
 
 

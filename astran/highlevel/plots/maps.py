@@ -12,7 +12,8 @@ from astran.highlevel.plots.style import Plot
 from astran.highlevel.results import sky_image, wcs
 from astran.highlevel.skymap import SkyMap
 
-LOWEST, LEAST_HIGHEST = -5.0, 8.0
+LOWEST, LEAST_HIGHEST, MOST_HIGHEST = -5.0, 8.0, 15.0
+"""Ends of the colour scale [sigma]: a bright source may saturate, weak spots stay visible."""
 CONTOURS = (5.0, 10.0, 20.0, 40.0, 80.0)
 
 
@@ -29,14 +30,12 @@ def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, Plot]:
         origin="lower",
         cmap="cividis",
         vmin=LOWEST,
-        vmax=max(LEAST_HIGHEST, peak or 0.0),
+        vmax=min(max(LEAST_HIGHEST, peak or 0.0), MOST_HIGHEST),
         interpolation="nearest",
     )
-    _bar(figure, left, shown, "significance [σ]")
-    reach = max(float(np.nanmax(np.abs(excess))) if np.isfinite(excess).any() else 1.0, 1.0)
-    shown = right.imshow(
-        excess, origin="lower", cmap="PuOr_r", vmin=-reach, vmax=reach, interpolation="nearest"
-    )
+    bright = peak is not None and peak > MOST_HIGHEST
+    _bar(figure, left, shown, "significance [σ]", "max" if bright else "neither")
+    shown = right.imshow(excess, origin="lower", cmap="YlOrBr", interpolation="nearest")
     _bar(figure, right, shown, f"excess within {sky.radius_deg:.2g}°")
     levels = [level for level in CONTOURS if peak is not None and level < peak]
     for axes, ink in ((left, "white"), (right, style.INK)):
@@ -45,23 +44,26 @@ def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, Plot]:
             axes.contour(image, levels=levels, colors=ink, linewidths=0.9, alpha=0.9)
         axes.set_facecolor("#ECEDEF")
         middle = (len(sky.counts) - 1) / 2
-        _mark(axes, middle, middle, "+", ink, 14)
+        _reticle(axes, middle, sky.bin_deg, ink)
         _circle(axes, middle, sky.excluded_deg / sky.bin_deg, ink)
         if facts["fit"]:
             x, y = system.wcs_world2pix(facts["fit"]["ra_deg"], facts["fit"]["dec_deg"], 0)
-            _mark(axes, float(x), float(y), "x", style.VERMILION, 9)
+            axes.plot(
+                [x], [y], marker="x", color=style.VERMILION, markersize=7, markeredgewidth=1.6
+            )
         axes.coords[0].set_axislabel("right ascension (ICRS)")
         axes.coords[1].set_axislabel("declination (ICRS)", minpad=0.5)
         for coordinate in axes.coords:
             coordinate.set_ticks_position("all")
         axes.coords[0].set_major_formatter("d.d")
         axes.coords[1].set_major_formatter("d.d")
-    left.set_title(_peak_line(facts), fontsize=12)
+    left.set_title(_peak_line(facts), fontsize=12, pad=9)
     right.set_title(
-        "contours: " + ", ".join(f"{level:g}" for level in levels) + " σ"
-        if levels
-        else "no contour: peak below 5 σ",
+        "contours "
+        + (", ".join(f"{level:g}" for level in levels) + " σ" if levels else "from 5 σ: none")
+        + "; dotted: excluded from OFF",
         fontsize=12,
+        pad=9,
     )
     where = (
         "nothing was seen in the map"
@@ -82,19 +84,25 @@ def _peak_line(facts: dict[str, Any]) -> str:
     text = f"peak {facts['peak_significance']:.1f} σ"
     if facts["fit"]:
         fit = facts["fit"]
-        return (
-            f"{text}, source (×) {fit['offset_deg']:.3f}° ± {fit['error_deg']:.3f}° off target (+)"
-        )
-    return f"{text}, {facts['peak_offset_deg']:.2f}° off target (+)"
+        return f"{text}; offset (×) {fit['offset_deg']:.3f}° ± {fit['error_deg']:.3f}°"
+    return f"{text}, {facts['peak_offset_deg']:.2f}° from the target"
 
 
-def _bar(figure: Figure, axes: Any, shown: Any, label: str) -> None:
-    bar = figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02)
+def _bar(figure: Figure, axes: Any, shown: Any, label: str, extend: str = "neither") -> None:
+    bar = figure.colorbar(shown, ax=axes, fraction=0.046, pad=0.02, extend=extend)
     bar.set_label(label)
 
 
-def _mark(axes: Any, x: float, y: float, marker: str, colour: str, size: float) -> None:
-    axes.plot([x], [y], marker=marker, color=colour, markersize=size, markeredgewidth=2)
+def _reticle(axes: Any, middle: float, bin_deg: float, colour: str) -> None:
+    """A cross about the target with an open centre, so that the source stays visible."""
+    inner, outer = 0.16 / bin_deg, 0.3 / bin_deg
+    for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+        axes.plot(
+            [middle + inner * dx, middle + outer * dx],
+            [middle + inner * dy, middle + outer * dy],
+            color=colour,
+            linewidth=1.8,
+        )
 
 
 def _circle(axes: Any, middle: float, radius: float, colour: str) -> None:
@@ -114,9 +122,9 @@ def draw_distribution(data: dict[str, Any]) -> tuple[Figure, Plot]:
     edges = np.array(facts["distribution"]["edges"])
     off = np.array(facts["distribution"]["off_source"])
     everywhere = np.array(facts["distribution"]["all"])
-    figure = style.new_figure(data, style.heading(data, "significances of the sky map"))
+    figure = style.new_figure(data, style.heading(data, "map significances"))
     axes, side = figure.subplots(1, 2, width_ratios=(2.65, 1))
-    axes.stairs(everywhere, edges, color=style.GREY, linewidth=1.4, label="whole map")
+    axes.stairs(everywhere, edges, color=style.GREY, linewidth=1.4, label="whole map, to 6 σ")
     axes.stairs(off, edges, fill=True, color=style.SKY, alpha=0.75, label="outside of source")
     x = np.linspace(edges[0], edges[-1], 401)
     mean, sigma = facts["off_mean"], facts["off_sigma"]

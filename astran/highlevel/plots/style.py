@@ -17,6 +17,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE = (
     "#0072B2",
@@ -43,7 +44,10 @@ _SETTINGS = {
     "axes.grid": False,
     "grid.color": PALE,
     "grid.linewidth": 0.8,
-    "legend.frameon": False,
+    "legend.frameon": True,
+    "legend.framealpha": 1.0,
+    "legend.edgecolor": "white",
+    "legend.fancybox": False,
     "legend.fontsize": 12,
     "xtick.color": INK,
     "ytick.color": INK,
@@ -51,6 +55,8 @@ _SETTINGS = {
     "ytick.direction": "in",
     "xtick.top": True,
     "ytick.right": True,
+    "xtick.major.pad": 6,
+    "ytick.major.pad": 5,
     "text.color": INK,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
@@ -78,14 +84,14 @@ def styled() -> Iterator[None]:
 
 def new_figure(data: dict[str, Any], title: str, width: float = 9.0, height: float = 6.2) -> Figure:
     """An empty figure of so many inches with title and stamp; its axes go below the title."""
-    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
-    FigureCanvasAgg(figure)
     low, high = FOOT_IN / height, 1 - HEAD_IN / height
-    figure.get_layout_engine().set(
+    layout = ConstrainedLayoutEngine(
         rect=(0.01, low, 0.98, high - low), w_pad=0.06, h_pad=0.04, wspace=0.03
     )
+    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
+    FigureCanvasAgg(figure)
     top = 1 - 0.33 / height
-    figure.text(0.02, top, title, fontsize=16, fontweight="bold", va="center")
+    figure.text(0.02, top, title, fontsize=15, fontweight="bold", va="center")
     marks = ["PRELIMINARY"] if data["preliminary"] else []
     if data["simulated"]:
         marks.append("SIMULATED")
@@ -93,7 +99,7 @@ def new_figure(data: dict[str, Any], title: str, width: float = 9.0, height: flo
         0.98,
         top,
         " · ".join(marks),
-        fontsize=13,
+        fontsize=12,
         fontweight="bold",
         color=VERMILION,
         ha="right",
@@ -108,7 +114,7 @@ def new_figure(data: dict[str, Any], title: str, width: float = 9.0, height: flo
 def heading(data: dict[str, Any], what: str) -> str:
     """Title line of a plot: the target, shortened where it would be too long, and the subject."""
     name = data["target"]["name"]
-    return f"{name if len(name) <= 24 else name[:23] + '…'}: {what}"
+    return f"{name if len(name) <= 22 else name[:21] + '…'}: {what}"
 
 
 def nights(data: dict[str, Any]) -> str:
@@ -124,7 +130,9 @@ def _what(data: dict[str, Any]) -> str:
     elif len(ids) <= 3:
         runs = "runs " + ", ".join(str(run) for run in ids)
     else:
-        runs = f"{len(ids)} runs {ids[0]} to {ids[-1]}"
+        runs = f"{len(ids)} runs"
+        if len(f"{ids[0]}{ids[-1]}") <= 14:
+            runs += f" {ids[0]} to {ids[-1]}"
     return f"{nights(data)} · {runs} · {data['stacked']['livetime_h']:.2f} h"
 
 

@@ -93,10 +93,11 @@ def draw(data: dict[str, Any]) -> tuple[Figure, Plot]:
         ],
         top=0.76,
     )
+    expected = stacked["alpha"] * stacked["n_off"]
     alt = (
         f"Distribution of squared angular distance of events from {data['target']['name']}: "
-        f"{stacked['n_on']} ON events within the cut against {stacked['alpha'] * stacked['n_off']:.1f} "
-        f"expected from OFF; excess {stacked['excess']:.1f} ± {stacked['excess_error']:.1f}, "
+        f"{stacked['n_on']} ON events within the cut against {expected:.1f} expected from OFF; "
+        f"excess {stacked['excess']:.1f} ± {stacked['excess_error']:.1f}, "
         f"{stacked['significance']:.1f} sigma in {stacked['livetime_h']:.2f} h."
     )
     return figure, Plot(NAME, "θ² distribution", alt)
