@@ -34,6 +34,11 @@ def one_line(text: str, limit: int = 200) -> str:
     return shorten(" ".join(harmless(text[: 20 * limit]).split()), limit)
 
 
+def quoted_line(text: str, limit: int = 300) -> str:
+    """A line of a log or a mail as it stands, its indent kept, made harmless."""
+    return shorten(harmless(text[: 20 * limit]).expandtabs(4).replace("\n", " ").rstrip(), limit)
+
+
 def shorten(text: str, limit: int) -> str:
     """The text, cut with an ellipsis where it is longer than `limit` characters."""
     return text if len(text) <= limit else text[: max(limit - 1, 0)].rstrip() + "…"

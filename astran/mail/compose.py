@@ -14,7 +14,7 @@ from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage, MIMEPart
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime, getaddresses
 from typing import cast
 
 from astran.base.errors import MailError
@@ -23,6 +23,7 @@ from astran.config.site import MailSettings
 
 LOOP_HEADER = "X-Astran-Loop"
 _MESSAGE_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>")
+_ADDRESS = re.compile(r"[^\s@,;:<>()\[\]\"\\]+@[^\s@,;:<>()\[\]\"\\]+")
 _ANSWER_MARKS = re.compile(r"^(?:(?:re|aw|fwd?|sv|antw|rif|wg)\s*(?:\[\d+\])?\s*:\s*)+", re.I)
 _OWN_STATE = re.compile(r"\s*\[[A-Z]\d+\].*$")
 _REFERENCES = 12
@@ -142,10 +143,10 @@ def bare_address(text: str) -> str:
     ------
     MailError : it is none, or more than one
     """
-    address = parseaddr(one_line(text, 400))[1]
-    if not re.fullmatch(r"[^\s@,;:<>()\[\]\"\\]+@[^\s@,;:<>()\[\]\"\\]+", address):
+    found = getaddresses([one_line(text, 400)])
+    if len(found) != 1 or not _ADDRESS.fullmatch(found[0][1]):
         raise MailError(f"{one_line(text, 80)!r} is not one mail address.")
-    return address
+    return found[0][1]
 
 
 def _address(message: EmailMessage, mail: MailSettings, envelope: Envelope) -> None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from astran.base.errors import Problem
 from astran.base.states import AnalysisState
-from astran.base.text import duration, one_line
+from astran.base.text import duration, one_line, quoted_line
 from astran.config.analysis import AnalysisConfig, Cuts, Start
 from astran.config.model import dotted_fields
 
@@ -198,6 +198,6 @@ def _transcript(text: str, problems: Sequence[Problem], limit: int) -> Iterator[
         if line.strip() or found:
             yield Line(
                 number,
-                one_line(line, 200),
+                quoted_line(line, 200),
                 tuple(one_line(f"{p.reason} {p.suggestion}", 400) for p in found),
             )

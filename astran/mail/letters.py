@@ -15,7 +15,7 @@ from astran.base.clock import Clock, SystemClock
 from astran.base.commands import Command as Keyword
 from astran.base.errors import Problem
 from astran.base.states import AnalysisState
-from astran.base.text import count, harmless, one_line
+from astran.base.text import count, harmless, one_line, shorten
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import MailSettings
 from astran.mail import content, reports
@@ -113,7 +113,7 @@ class Letters:
                     for p in problems
                     if p.line not in marked
                 ],
-                "example": harmless(example).strip(),
+                "example": _cut(example, 4000),
             },
         )
 
@@ -205,7 +205,11 @@ class Letters:
             headline="How to ask ASTRAN for an analysis",
             state="help",
             n=n,
-            values={"reason": reason, "keys": list(keys), "example": harmless(example).strip()},
+            values={
+                "reason": _cut(reason, 2000),
+                "keys": list(keys),
+                "example": _cut(example, 4000),
+            },
         )
 
     def refusal(self, thread: Thread, reason: str, *, n: int = 1) -> EmailMessage:
@@ -217,7 +221,7 @@ class Letters:
             state="not accepted",
             tone=Tone.BAD,
             n=n,
-            values={"reason": reason, "contact": self._mail.operator},
+            values={"reason": _cut(reason, 2000), "contact": self._mail.operator},
             commands=(),
         )
 
@@ -232,7 +236,7 @@ class Letters:
             state=title,
             request_id=request_id,
             n=n,
-            values={"paragraphs": [p for p in harmless(text).split("\n\n") if p.strip()]},
+            values={"paragraphs": [p for p in _cut(text, 8000).split("\n\n") if p.strip()]},
         )
 
     def fault(self, thread: Thread, request_id: str, short: str, *, n: int = 1) -> EmailMessage:
@@ -246,7 +250,7 @@ class Letters:
             request_id=request_id,
             tone=Tone.BAD,
             n=n,
-            values={"short": short, "contact": self._mail.operator},
+            values={"short": _cut(short, 2000), "contact": self._mail.operator},
         )
 
     def operator(
@@ -368,7 +372,7 @@ def _commands(request_id: str, state: AnalysisState | None = None) -> tuple[Comm
     listing = Command("List your analyses", Keyword.LIST.value)
     if not request_id:
         return (listing, usage)
-    again = Command("Repeat it; what succeeded is reused", f"{Keyword.RETRY} {request_id}")
+    again = Command("Repeat it, with what succeeded", f"{Keyword.RETRY} {request_id}")
     if state is not None:
         return (again, listing, usage)
     return (
@@ -381,6 +385,11 @@ def _commands(request_id: str, state: AnalysisState | None = None) -> tuple[Comm
 def _config_file(config: AnalysisConfig, text: str = "") -> Enclosure:
     name = f"config_{config.label}.yml"
     return Enclosure(name, (text or config.to_yaml()).encode(), "application/yaml")
+
+
+def _cut(text: str, limit: int) -> str:
+    """A harmless text of several lines, not longer than a mail bears."""
+    return shorten(harmless(text[: 4 * limit]).strip(), limit)
 
 
 def _moment(moment: datetime | None) -> str:

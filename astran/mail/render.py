@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import jinja2
 
 _FIGURE = re.compile(r"[-+]?\d[^,:]{0,15}$|–$")
-_CELLS = 360
-"""Cells of a table: 60 runs of six numbers; more would take an HTML letter beyond 100 kB."""
+_CELLS = 300
+"""Cells of a table: 50 runs of six numbers; more would take an HTML letter beyond 100 kB."""
 WIDTH = 76
 """Columns of the text part: fits a quoted line into 80."""
 
@@ -59,6 +59,7 @@ def _environment(html: bool) -> jinja2.Environment:
         "few_rows": few_rows,
         "fill": fill,
         "numeric": numeric,
+        "value": value_line,
         "url": lambda text: quote(text, safe=""),
     }
     form = "html" if html else "txt"
@@ -67,18 +68,24 @@ def _environment(html: bool) -> jinja2.Environment:
     return environment
 
 
-def few(items: Sequence[str], most: int = 20) -> list[str]:
+def few(items: Sequence[str], most: int = 12) -> list[str]:
     """A list short enough for a mail, each item on one line; says how many are left out."""
-    shown = [one_line(item, 400) for item in items[:most]]
-    return shown if len(items) <= most else [*shown, f"… and {len(items) - most} more"]
+    shown = [one_line(item, 300) for item in items[:most]]
+    return shown if len(items) <= most else [*shown, f"… {_more(len(items) - most)}"]
 
 
-def few_rows(rows: Sequence[Any], columns: Sequence[str]) -> list[Any]:
+def few_rows(rows: Sequence[Any], columns: Sequence[str]) -> list[Cells]:
     """Rows of a table, as many as a mail holds."""
     most = _CELLS // len(columns)
-    if len(rows) <= most:
-        return list(rows)
-    return [*rows[:most], Cells(("…",), remark=f"and {len(rows) - most} more")]
+    shown = [
+        Cells(tuple(one_line(cell) for cell in row.cells), row.ok, one_line(row.remark, 300))
+        for row in rows[:most]
+    ]
+    return shown if len(rows) <= most else [*shown, Cells(("…",), remark=_more(len(rows) - most))]
+
+
+def _more(number: int) -> str:
+    return f"and {number} more"
 
 
 def fill(text: str, indent: int = 0, first: str = "") -> str:
@@ -93,14 +100,19 @@ def fill(text: str, indent: int = 0, first: str = "") -> str:
     )
 
 
+def value_line(text: str) -> str:
+    """A value as shown beside its name."""
+    return one_line(text, 500)
+
+
 def fact_lines(rows: Sequence[tuple[str, str]]) -> str:
     """`label   value` with the values under each other."""
-    plain = [(one_line(label), one_line(value, 2000)) for label, value in rows]
-    column = min(max((len(label) for label, _ in plain), default=0), 30) + 2
-    return "\n".join(fill(value, column, f"{label:<{column}}") for label, value in plain)
+    plain = [(one_line(label), value_line(value)) for label, value in rows]
+    column = min(max((len(label) for label, _ in plain), default=0), WIDTH // 2) + 2
+    return "\n".join(fill(value, column, f"{label:<{column - 2}}  ") for label, value in plain)
 
 
-def numeric(columns: Sequence[str], rows: Sequence[Any]) -> list[bool]:
+def numeric(columns: Sequence[str], rows: Sequence[Cells]) -> list[bool]:
     """Which columns hold figures (to be set to the right); the first one never counts."""
     lines = [row.cells for row in rows if len(row.cells) == len(columns)]
     held = [[line[i] for line in lines if line[i]] for i in range(len(columns))]
@@ -109,10 +121,10 @@ def numeric(columns: Sequence[str], rows: Sequence[Any]) -> list[bool]:
     ]
 
 
-def aligned(columns: Sequence[str], rows: Sequence[Any]) -> str:
+def aligned(columns: Sequence[str], rows: Sequence[Cells]) -> str:
     """A table: figures to the right, words to the left, remarks across."""
-    lines = [[one_line(cell) for cell in row.cells] for row in rows]
-    full = [list(columns), *(line for line in lines if len(line) == len(columns))]
+    lines = [row.cells for row in rows]
+    full = [tuple(columns), *(line for line in lines if len(line) == len(columns))]
     widths = [max(len(line[i]) for line in full) for i in range(len(columns))]
     widths[0] = max([widths[0], *(len(line[0]) for line in lines)])
     right = numeric(columns, rows)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.states import AnalysisState
-from astran.base.text import harmless, one_line, shorten
+from astran.base.text import one_line, quoted_line
 from astran.config.site import MailSettings
 from astran.mail.compose import Enclosure, Picture
 from astran.mail.content import ReportLike, Tone
@@ -27,7 +27,7 @@ _KINDS = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
 }
-TELLING_RUNS = 6
+TELLING_RUNS = 4
 """So many different failures are quoted; the others stand in the run table alone."""
 TELLING_LINES = 8
 
@@ -94,7 +94,7 @@ def failures(report: Any) -> list[tuple[str, list[str]]]:
     runs: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for run in report.bad:
         if run.telling:
-            lines = tuple(_log_line(line) for line in run.telling[-TELLING_LINES:])
+            lines = tuple(quoted_line(line) for line in run.telling[-TELLING_LINES:])
             runs.setdefault((one_line(run.stage), lines), []).append(str(run.run))
     return [
         (f"{_runs(numbers)}{f' at {stage}' if stage else ''}", list(lines))
@@ -104,11 +104,6 @@ def failures(report: Any) -> list[tuple[str, list[str]]]:
 
 def _runs(numbers: list[str]) -> str:
     return f"run{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
-
-
-def _log_line(line: str) -> str:
-    """A line of a log, its indent kept."""
-    return shorten(harmless(line[:4000]).expandtabs(4).replace("\n", " ").rstrip(), 300)
 
 
 def missing(report: Any) -> list[str]:

@@ -98,7 +98,7 @@ def _headers(message: EmailMessage) -> str:
 def _files(message: EmailMessage) -> str:
     rows = []
     for part in message.walk():
-        if part.is_multipart() or not part.get_filename():
+        if part.is_multipart() or not part.get_filename() or _shown_inline(part):
             continue
         size = len(_bytes(part))
         shown = f"{size / 1000:.1f} kB" if size >= 1000 else f"{size} bytes"
@@ -108,6 +108,10 @@ def _files(message: EmailMessage) -> str:
         return ""
     listed = "".join(rows)
     return f'<footer class="mail-files"><h2>Attachments</h2><ul>{listed}</ul></footer>\n'
+
+
+def _shown_inline(part: EmailMessage) -> bool:
+    return part.get_content_disposition() == "inline" and "Content-ID" in part
 
 
 def _body(message: EmailMessage) -> tuple[str, str]:

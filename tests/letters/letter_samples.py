@@ -1,0 +1,222 @@
+"""One letter of each kind, with made-up but plausible content."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from pathlib import Path
+
+from astran.base.errors import Problem
+from astran.base.states import AnalysisState
+from astran.config.analysis import AnalysisConfig, Dl3Settings, Target
+from astran.config.site import MailSettings, Server
+from astran.mail.compose import Thread
+from astran.mail.content import Cells, ExecutionStats
+from astran.mail.letters import Letters
+from astran.report.model import Plot, Report, RunOutcome, StageLine
+
+NOW = datetime(2023, 12, 8, 9, 12, 30, tzinfo=UTC)
+SERVER = Server(host="localhost", port=993)
+MAIL = MailSettings(
+    address="astran@lst1.example", imap=SERVER, smtp=SERVER, operator="operator@lst1.example"
+)
+THREAD = Thread("shifter@institute.example", "ASTRAN-LAUNCH Crab", "<ask.1@institute.example>")
+CONFIG = AnalysisConfig(
+    target=Target(name="Crab", ra=83.6331, dec=22.0145),
+    date="20231207",
+    runs=(15864, 15865, 15866),
+    dl3=Dl3Settings(theta_cut=0.2, gammaness_cut=0.7),
+)
+NOTES = (
+    "DL1 of version v0.10, tailcut84: the newest of 2 versions.",
+    "IRF reused from an earlier analysis: the same cuts and models.",
+)
+STATS = ExecutionStats(2, 14, 5, "slurm", (("dl2", 1260.0), ("highlevel", 55.0)), 21.0)
+PROBLEMS = (
+    Problem("targt", "unknown key.", "Did you mean 'target'?", 1),
+    Problem("date", "a night is written YYYYMMDD (given: '2023-13-07').", "", 2),
+    Problem("target", "is required and not given."),
+)
+
+
+class Frozen:
+    """A clock that stands still."""
+
+    def now(self) -> datetime:
+        return NOW
+
+    def sleep(self, seconds: float) -> None:
+        raise AssertionError("a letter never waits")
+
+
+def png(width: int = 4, height: int = 3, padding: int = 0) -> bytes:
+    """A real PNG image, with `padding` bytes of a private chunk."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
+
+    rows = b"".join(b"\x00" + b"\x80" * width for _ in range(height))
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
+        + chunk(b"prVt", b"\x55" * padding)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def numbers(n_on: int, n_off: int, excess: float, sigma: float, hours: float) -> dict[str, object]:
+    """As in an entry of results.json."""
+    return {
+        "n_on": n_on,
+        "n_off": n_off,
+        "alpha": 1 / 3,
+        "excess": excess,
+        "excess_error": 20.9,
+        "significance": sigma,
+        "livetime_h": hours,
+        "off_regions": 3,
+        "theta_cut_deg": 0.2,
+        "rate_per_min": excess / hours / 60,
+        "rate_error": 0.59,
+    }
+
+
+RUNS = (
+    RunOutcome(15864, True, "highlevel", numbers=numbers(402, 321, 295.0, 16.6, 0.335)),
+    RunOutcome(15865, True, "highlevel", numbers=numbers(388, 333, 277.0, 15.5, 0.342)),
+    RunOutcome(15866, True, "highlevel", numbers=numbers(395, 318, 289.0, 16.3, 0.343)),
+)
+BAD_RUN = RunOutcome(
+    15866,
+    False,
+    "dl3",
+    "the tool ended with return code 1",
+    (
+        "Traceback (most recent call last):",
+        '  File "create_dl3.py", line 412',
+        "OSError: truncated",
+    ),
+)
+RESULTS = {
+    "stacked": numbers(1185, 972, 861.0, 24.3, 1.02),
+    "map": {
+        "peak_significance": 25.1,
+        "peak_offset_deg": 0.012,
+        "off_mean": -0.02,
+        "off_sigma": 1.03,
+    },
+}
+STAGES = (
+    StageLine("dl2", 3, 3, 0, 0, 3, 423.5, 6210.0),
+    StageLine("irf", 1, 0, 1, 0, 0),
+    StageLine("dl3", 3, 3, 0, 0, 4, 61.0, 1480.0),
+)
+
+
+def write_plots(folder: Path, padding: int = 0) -> tuple[Plot, ...]:
+    """Three small images."""
+    plots = []
+    for name, title in (("theta2", "theta2 around Crab"), ("map", "Sky map"), ("cum", "Growth")):
+        path = folder / f"{name}.png"
+        path.write_bytes(png(padding=padding))
+        plots.append(Plot(path, title, f"{title}, described: 861 events of excess."))
+    return tuple(plots)
+
+
+def make_report(folder: Path) -> Report:
+    """A result with everything in it."""
+    return Report(
+        request_id="A12",
+        state=AnalysisState.DONE,
+        config=CONFIG,
+        site="LST-1, La Palma",
+        requester="shifter@institute.example",
+        runs=RUNS,
+        stages=STAGES,
+        received=NOW - timedelta(minutes=14),
+        started=NOW - timedelta(minutes=13),
+        ended=NOW,
+        versions=(("astran", "0.1.0"), ("lstchain", "0.12.3")),
+        notes=NOTES,
+        results=RESULTS,
+        plots=write_plots(folder),
+        folder="/data/astran/Crab20231207",
+    )
+
+
+def make_partial(folder: Path) -> Report:
+    """One of three runs failed."""
+    return replace(
+        make_report(folder),
+        state=AnalysisState.PARTIAL,
+        runs=(*RUNS[:2], BAD_RUN),
+        warnings=("The sky map off the source has sigma 1.21: its peak is overestimated.",),
+        simulated=True,
+    )
+
+
+def make_failed(folder: Path) -> Report:
+    """All runs failed."""
+    return replace(
+        make_report(folder),
+        state=AnalysisState.FAILED,
+        runs=tuple(replace(BAD_RUN, run=run.run) for run in RUNS),
+        results=None,
+        plots=(),
+    )
+
+
+def make_letters(simulated: bool = False) -> Letters:
+    return Letters(MAIL, "LST-1, La Palma", simulated, Frozen())
+
+
+def every_letter(folder: Path) -> dict[str, EmailMessage]:
+    """All kinds of letters by name."""
+    letters = make_letters()
+    chosen = ("target", "date", "runs", "dl3.theta_cut")
+    return {
+        "confirmation": letters.confirmation(
+            THREAD, "A12", CONFIG, explicit=chosen, plan_notes=NOTES, stats=STATS
+        ),
+        "problems": letters.problems(THREAD, PROBLEMS, "targt: Crab\ndate: 2023-13-07\n"),
+        "waiting": letters.waiting(
+            THREAD, "A12", CONFIG, ["DL1 of run 15866"], NOW + timedelta(hours=48)
+        ),
+        "status": letters.status(
+            THREAD,
+            "A12",
+            "Crab, 2023-12-07: running",
+            [("Estimated time left", "6 min")],
+            columns=("Task", "State", "Time"),
+            rows=[Cells(("dl2-15864", "done", "2 min 10 s")), Cells(("dl3",), remark="waits")],
+            notes=["The queue is full: 5 tasks wait."],
+        ),
+        "cancelled": letters.cancelled(THREAD, "A12", CONFIG, [("Tasks stopped", "4")]),
+        "help": letters.help(THREAD, keys=[("dl3.theta_cut", "Radius of the ON region [deg].")]),
+        "refusal": letters.refusal(THREAD, "Only members of the collaboration may ask."),
+        "notice": letters.notice(THREAD, "A12 has ended", "One.\n\nTwo.", request_id="A12"),
+        "fault": letters.fault(THREAD, "A12", "KeyError: 'significance'"),
+        "operator": letters.operator(
+            "Tick failed", "Traceback:\n  File\nKeyError: 1", [("Host", "cp01")]
+        ),
+        "result": letters.report(THREAD, make_report(folder)),
+        "partial": letters.report(THREAD, make_partial(folder)),
+        "failed": letters.report(THREAD, make_failed(folder)),
+    }
+
+
+def text_of(message: EmailMessage) -> str:
+    part = message.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content()).replace("\r\n", "\n")
+
+
+def html_of(message: EmailMessage) -> str:
+    part = message.get_body(("html",))
+    assert part is not None
+    return str(part.get_content()).replace("\r\n", "\n")

@@ -1,0 +1,178 @@
+"""The report's one-line answer and its tables."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from astran.base.states import AnalysisState
+from astran.config.analysis import AnalysisConfig, Cuts, Dl3Settings, Target
+from astran.report.model import Report, RunOutcome, StageLine
+from astran.report.tables import number_rows
+from astran.report.words import fixed, livetime, measured, number, whole
+
+CONFIG = AnalysisConfig(target=Target(name="Crab", ra=83.6331, dec=22.0145), date="20231207")
+STACKED = {
+    "n_on": 1185,
+    "n_off": 972,
+    "off_regions": 3,
+    "alpha": 1 / 3,
+    "excess": 861.0,
+    "excess_error": 35.94,
+    "significance": 24.34,
+    "livetime_h": 1.0234,
+    "theta_cut_deg": 0.1414,
+    "rate_per_min": 14.02,
+    "rate_error": 0.585,
+}
+RUNS = tuple(RunOutcome(run, True, numbers=STACKED) for run in (15864, 15865, 15866))
+REPORT = Report(
+    "A12",
+    AnalysisState.DONE,
+    CONFIG,
+    "LST-1",
+    "a@x.example",
+    runs=RUNS,
+    results={"stacked": STACKED},
+)
+FAILED = tuple(RunOutcome(run, False, "dl3", "no memory") for run in (15864, 15865))
+
+
+class TestHeadline:
+    def test_result(self) -> None:
+        assert REPORT.headline == "Crab, 2023-12-07: 24.3 sigma in 1.02 h, 3 of 3 runs"
+
+    def test_partial(self) -> None:
+        report = replace(REPORT, state=AnalysisState.PARTIAL, runs=(RUNS[0], *FAILED))
+        assert report.headline == "Crab, 2023-12-07: 24.3 sigma in 1.02 h, 1 of 3 runs"
+
+    def test_failure_gives_the_most_common_reason(self) -> None:
+        odd = RunOutcome(15866, False, "dl2", "node failed")
+        report = replace(REPORT, state=AnalysisState.FAILED, runs=(odd, *FAILED), results=None)
+        assert report.headline == "Crab, 2023-12-07: failed, 0 of 3 runs: no memory"
+
+    def test_failure_of_the_whole_comes_first(self) -> None:
+        report = replace(
+            REPORT, state=AnalysisState.FAILED, runs=FAILED, errors=("the disk is full", "x")
+        )
+        assert report.headline == "Crab, 2023-12-07: failed, 0 of 2 runs: the disk is full"
+
+    def test_failure_without_any_word(self) -> None:
+        report = replace(REPORT, state=AnalysisState.FAILED, runs=(), results=None)
+        assert report.headline == "Crab, 2023-12-07: failed: the cause is not known"
+
+    def test_short_livetime_is_given_in_minutes(self) -> None:
+        short = {"stacked": {**STACKED, "livetime_h": 0.08}}
+        assert replace(REPORT, results=short).headline.startswith(
+            "Crab, 2023-12-07: 24.3 sigma in 4.8 min, "
+        )
+
+    @pytest.mark.parametrize("results", [None, {}, {"stacked": None}, {"stacked": {}}])
+    def test_no_significance(self, results: dict[str, object] | None) -> None:
+        report = replace(REPORT, results=results)
+        assert report.headline == "Crab, 2023-12-07: significance not available, 3 of 3 runs"
+
+    def test_cancelled(self) -> None:
+        report = replace(REPORT, state=AnalysisState.CANCELLED, runs=())
+        assert report.headline == "Crab, 2023-12-07: cancelled"
+
+    def test_is_one_harmless_line(self) -> None:
+        target = Target(name="Crab\n\x1b[31mNebula\u202e", ra=1, dec=2)
+        report = replace(REPORT, config=CONFIG.model_copy(update={"target": target}))
+        assert report.headline.startswith("Crab Nebula, 2023-12-07: ")
+
+
+class TestNumbers:
+    def test_rows(self) -> None:
+        rows = {row.label: row.value for row in REPORT.number_rows}
+        assert rows == {
+            "Significance (Li&Ma)": "24.3 sigma",
+            "Excess": "861 ± 36",
+            "Livetime": "1.02 h",
+            "N_on": "1185",
+            "N_off": "972 in 3 OFF regions",
+            "alpha": "0.3333",
+            "Excess rate": "14.02 ± 0.58 per min",
+            "Cuts": "gammaness > 0.7, theta < 0.141 deg, intensity > 50 p.e.",
+            "Position (ICRS)": "RA 83.6331 deg, Dec +22.0145 deg",
+        }
+
+    def test_sky_map(self) -> None:
+        sky = {"peak_significance": 25.1, "peak_offset_deg": 0.0121, "off_mean": -0.021}
+        rows = {row.label: row.value for row in number_rows({"map": sky}, CONFIG)}
+        assert rows["Sky-map peak"] == "25.1 sigma, 0.012 deg from the source"
+        assert rows["Sky map off the source"].startswith("mean -0.02, sigma not available")
+
+    def test_energy_dependent_cuts(self) -> None:
+        cuts = Dl3Settings(cuts=Cuts.ENERGY_DEPENDENT, theta_containment=0.8)
+        rows = number_rows({"stacked": STACKED}, CONFIG.model_copy(update={"dl3": cuts}))
+        [shown] = [row.value for row in rows if row.label == "Cuts"]
+        assert "theta containment 0.8" in shown and "theta <" not in shown
+
+    @pytest.mark.parametrize("value", [None, "7", float("nan"), float("inf"), True, [1], {}])
+    def test_what_is_no_number_is_not_available(self, value: object) -> None:
+        assert number(value) is None
+        assert fixed(value, 2, "h") == whole(value) == "not available"
+        assert measured(value, 1.0) == livetime(value) == "not available"
+
+    @pytest.mark.parametrize(
+        ("value", "error", "expected"),
+        [
+            (861.4, 35.9, "861 ± 36"),
+            (14.021, 0.585, "14.02 ± 0.58"),
+            (12345.6, 432.1, "12346 ± 432"),
+            (0.12341, 0.00123, "0.1234 ± 0.0012"),
+            (5.0, None, "5"),
+            (5.0, 0.0, "5"),
+            (-3.2, 2.4, "-3.2 ± 2.4"),
+        ],
+    )
+    def test_measured(self, value: float, error: float | None, expected: str) -> None:
+        assert measured(value, error) == expected
+
+    def test_no_minus_zero(self) -> None:
+        assert fixed(-0.0, 1) == "0.0"
+
+
+class TestTables:
+    def test_runs_in_order_with_failures_told(self) -> None:
+        report = replace(REPORT, runs=(RUNS[2], FAILED[1], RUNS[0]))
+        table = report.run_table
+        assert [row.cells[0] for row in table.rows] == ["15864", "15865", "15866"]
+        assert table.rows[0].cells == ("15864", "61.4 min", "1185", "972", "861 ± 36", "24.3")
+        assert table.rows[1].remark == "failed at dl3: no memory"
+        assert not table.rows[1].ok
+
+    def test_absent_numbers_of_a_run_are_dashes(self) -> None:
+        bare = RunOutcome(1, True, numbers={"n_on": 3})
+        [row] = replace(REPORT, runs=(bare,)).run_table.rows
+        assert row.cells == ("1", "–", "3", "–", "–", "–")
+
+    def test_without_any_number_the_table_has_none(self) -> None:
+        table = replace(REPORT, runs=FAILED).run_table
+        assert table.columns == ("Run", "Outcome")
+        assert table.rows[0].cells == ("15864", "failed at dl3: no memory")
+
+    def test_stages(self) -> None:
+        stages = (
+            StageLine("dl2", 3, 1, 1, 1, 5, 100.0, 6210.0),
+            StageLine("dl3", 2, wall_s=None, max_rss_mb=410.0),
+        )
+        rows = replace(REPORT, stages=stages).stage_table.rows
+        assert rows[0].cells == (
+            *("dl2", "1 done, 1 reused, 1 failed", "5", "1 min 40 s", "6.2 GB"),
+        )
+        assert not rows[0].ok
+        assert rows[1].cells == ("dl3", "2 not run", "0", "–", "410 MB")
+
+    def test_times_are_shown_in_utc(self) -> None:
+        start = datetime(2023, 12, 8, 10, 0, tzinfo=timezone(timedelta(hours=1)))
+        report = replace(REPORT, received=start, ended=datetime(2023, 12, 8, 9, 14, tzinfo=UTC))
+        rows = {row.label: row.value for row in report.time_rows}
+        assert rows == {
+            "Received": "2023-12-08 09:00:00 UTC",
+            "Ended": "2023-12-08 09:14:00 UTC",
+            "From mail to result": "14 min 00 s",
+        }
