@@ -6,13 +6,13 @@ import re
 
 from astran.base.jobs import Batch
 
-_TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+_TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 
 
 def check_token(token: str) -> str:
     """The token itself, if it can be a job name and a file name (ValueError otherwise)."""
     if not _TOKEN.fullmatch(token):
-        raise ValueError(f"a token is made of letters, digits, '.', '_' and '-': {token!r}")
+        raise ValueError(f"a token is made of letters, digits and '._+-': {token!r}")
     return token
 
 
