@@ -29,6 +29,12 @@ def subrun(name: str) -> bool:
     return bool(_SUBRUN.search(name))
 
 
+def run_number(name: str) -> int | None:
+    """The run number as lstchain reads it from a file name."""
+    match = _NAME.search(name)
+    return int(match[1]) if match else None
+
+
 def pick(
     pattern: str, date: str, runs: Sequence[int], settled: Callable[[FileRef], bool]
 ) -> Picked:
@@ -62,8 +68,7 @@ def _best(
         return MissingRun(run, reason, may_come=True)
     best = max(whole, key=_rank)
     name = best.file.name
-    match = _NAME.search(name)
-    if not match or int(match[1]) != run:
+    if run_number(name) != run:
         reason = f"the name {name} does not hold LST-1.Run{run:05d}, from which lstchain reads it"
         return MissingRun(run, reason, may_come=False)
     if best.file.size == 0:

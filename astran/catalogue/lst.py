@@ -6,7 +6,7 @@ Only folders are listed and small files read; nothing waits, nothing is written.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -16,7 +16,7 @@ from astran.base.errors import CatalogueError
 from astran.base.night import Night
 from astran.base.nightdata import ConfigText, FileRef, McNode, MissingRun, NightData, RunFile
 from astran.catalogue import folders, irfs, models, patterns
-from astran.catalogue.dl1 import pick
+from astran.catalogue.dl1 import pick, run_number, subrun
 from astran.catalogue.runcatalog import read_run_catalog
 from astran.config.analysis import AnalysisConfig, Start
 from astran.config.site import SiteConfig
@@ -53,8 +53,12 @@ class LstCatalogue:
         self._clock = clock
         self._same_source = same_source
 
-    def find(self, config: AnalysisConfig) -> NightData:
+    def find(self, config: AnalysisConfig, with_irfs: bool = True) -> NightData:
         """Look for the data of an analysis as they are now.
+
+        Parameters
+        ----------
+        with_irfs : look for Monte Carlo and IRFs, too (they are only needed for DL3)
 
         Returns
         -------
@@ -68,11 +72,50 @@ class LstCatalogue:
         """
         match config.start:
             case Start.DL1:
-                return self._with_irfs(config, self._from_dl1(config))
+                data = self._from_dl1(config)
             case Start.DL2:
-                return self._with_irfs(config, self._from_dl2(config))
+                data = self._from_dl2(config)
             case Start.DL3:
                 return self._from_dl3(config)
+        return self._with_irfs(config, data) if with_irfs else data
+
+    def with_files(
+        self, config: AnalysisConfig, files: Sequence[Path], with_irfs: bool = True
+    ) -> NightData:
+        """The same for given files: DL1 or DL2, by the start level of `config`.
+
+        Raises
+        ------
+        CatalogueError : also for a file that is not there or whose name holds no run number
+        """
+        runs = {}
+        for path in files:
+            run, file = run_number(path.name), patterns.look(path.absolute())
+            if file is None:
+                raise CatalogueError(f"There is no file {path}.")
+            if run is None or subrun(path.name):
+                raise CatalogueError(
+                    f"The name {path.name} does not hold LST-1.Run<run> of a whole run."
+                )
+            if run in runs:
+                raise CatalogueError(f"Run {run} is given twice.")
+            if config.runs is None or run in config.runs:
+                runs[run] = RunFile(run, file)
+        absent = sorted(set(config.runs or ()) - runs.keys())
+        data = NightData(
+            complete=True,
+            runs=tuple(runs[run] for run in sorted(runs)),
+            missing=tuple(MissingRun(run, "not among the given files", False) for run in absent),
+        )
+        if config.start is Start.DL1:
+            chosen = self._models(config)
+            data = replace(
+                data,
+                notes=(chosen.note,),
+                models=chosen.models,
+                lstchain_config=self._lstchain_config(),
+            )
+        return self._with_irfs(config, data) if with_irfs else data
 
     # ---- start levels --------------------------------------------------------------------------
 

@@ -13,12 +13,13 @@ from pathlib import Path
 import astran
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.nightdata import Models, NightData, RunFile
-from astran.base.tasks import Check, Expectation, Output, Plan, Resources, Stage, Task, fingerprint
+from astran.base.tasks import Check, Expectation, Output, Plan, Stage, Task, fingerprint
 from astran.config.analysis import AnalysisConfig, Start
 from astran.config.site import SiteConfig
 from astran.production.lst import argv, irfs
 from astran.production.lst.highlevel import highlevel_argv
 from astran.production.lst.layout import Layout
+from astran.production.lst.making import TaskMaker
 from astran.production.lst.settings import cuts_of, forests, selection
 from astran.production.toolset import Toolset
 
@@ -30,6 +31,7 @@ def make_plan(
     tools: Toolset | None,
     folder: Path,
     python: str,
+    until: Stage = Stage.HIGHLEVEL,
 ) -> Plan:
     """All tasks of an analysis.
 
@@ -39,6 +41,7 @@ def make_plan(
     tools : the lstchain environment; only `start: dl3` needs none
     folder : of the analysis, absolute
     python : interpreter of ASTRAN, for its own tasks
+    until : last stage to be planned
 
     Raises
     ------
@@ -46,7 +49,7 @@ def make_plan(
     CatalogueError : nothing to analyse, or models or IRFs are missing
     """
     version = tools.version if tools else f"astran-{astran.__version__}"
-    return _Planner(config, site, data, tools, Layout(folder, version), python).plan()
+    return _Planner(config, site, data, tools, Layout(folder, version), python, until).plan()
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,7 @@ class _Planner:
     tools: Toolset | None
     layout: Layout
     python: str
+    until: Stage
 
     def plan(self) -> Plan:
         versions = [("astran", astran.__version__)]
@@ -74,6 +78,10 @@ class _Planner:
         )
 
     @property
+    def _make(self) -> TaskMaker:
+        return TaskMaker(self.site, self.layout)
+
+    @property
     def _tools(self) -> Toolset:
         if self.tools is None:
             raise ConfigError("An analysis from DL1 or DL2 needs an lstchain environment.")
@@ -83,14 +91,26 @@ class _Planner:
         if not self.data.runs:
             gaps = "; ".join(f"run {gap.run}: {gap.reason}" for gap in self.data.missing)
             raise CatalogueError(f"No run can be analysed: {gaps or 'there is no data'}.")
-        chosen = irfs.choose(self.config.dl3, self.data, self._tools.version, self.site.shared_dir)
-        notes.extend(chosen.notes)
         dl2 = self._dl2_tasks(notes) if self.config.start is Start.DL1 else {}
-        irf = [self._irf(one) for one in chosen.to_make]
+        tasks = list(dl2.values())
+        if self.until is Stage.DL2:
+            return tasks
+        version, shared = self._tools.version, self.site.shared_dir
+        chosen = irfs.choose(self.config.dl3, self.data, version, shared)
+        notes.extend(chosen.notes)
+        tasks += [self._irf(one) for one in chosen.to_make]
+        if self.until is Stage.IRF:
+            return tasks
         dl3 = [self._dl3(run, dl2.get(run.run), chosen) for run in self.data.runs]
-        index = self._index(dl3)
-        highlevel = self._highlevel(str(self.layout.dl3), versions, index.key)
-        return [*dl2.values(), *irf, *dl3, index, highlevel]
+        tasks += dl3
+        if self.until is Stage.DL3:
+            return tasks
+        folder, products = self.layout.dl3, [task.outputs[0].path for task in dl3]
+        keys = tuple(task.key for task in dl3)
+        tasks.append(self._make.index(self._tools, folder, products, keys))
+        if self.until is Stage.HIGHLEVEL:
+            tasks.append(self._highlevel(str(folder), versions, "index"))
+        return tasks
 
     # ---- the stages ----------------------------------------------------------------------------
 
@@ -123,12 +143,12 @@ class _Planner:
         words = argv.dl1_to_dl2(self._tools, run.file.path, models.folder, path)
         product = argv.product_dl2(run.file.path)
         site_config = self.data.lstchain_config
+        files = (config,) if config else ()
         return replace(
-            self._lst_task(f"dl2-{run.run}", Stage.DL2, words),
+            self._make.lst_task(self._tools, f"dl2-{run.run}", Stage.DL2, words, *files),
             run=run.run,
             inputs=(run.file.path, *(model.path for model in models.files)),
             outputs=(Output(product, self.layout.dl2_file(run.run), Check.DL2),),
-            files=(*((config,) if config else ()), self.layout.offline),
             fingerprint=fingerprint(
                 tool="dl2",
                 version=self._tools.version,
@@ -145,10 +165,9 @@ class _Planner:
         path = Path(self._selection[0])
         words = argv.create_irf(self._tools, gamma, product, self.config.dl3, path)
         return replace(
-            self._lst_task(f"irf-{irf.name}", Stage.IRF, words),
+            self._make.lst_task(self._tools, f"irf-{irf.name}", Stage.IRF, words, self._selection),
             inputs=(gamma,),
             outputs=(Output(product, irf.path, Check.IRF, self._cuts),),
-            files=(self._selection, self.layout.offline),
             fingerprint=irf.fingerprint,
         )
 
@@ -163,12 +182,11 @@ class _Planner:
         product = argv.product_dl3(source)
         expect = (("run", run.run), *self._cuts)
         return replace(
-            self._lst_task(f"dl3-{run.run}", Stage.DL3, words),
+            self._make.lst_task(self._tools, f"dl3-{run.run}", Stage.DL3, words, self._selection),
             run=run.run,
             inputs=ready if dl2 else (source, *ready),
             needs=((dl2.key,) if dl2 else ()) + made,
             outputs=(Output(product, self.layout.dl3_file(run.run), Check.DL3, expect),),
-            files=(self._selection, self.layout.offline),
             links=tuple((f"irf/irf_{irf.name}.fits.gz", irf.path) for irf in chosen.irfs),
             fingerprint=fingerprint(
                 tool="dl3",
@@ -181,28 +199,15 @@ class _Planner:
             ),
         )
 
-    def _index(self, dl3: Sequence[Task]) -> Task:
-        names = ("hdu-index.fits.gz", "obs-index.fits.gz")
-        products = [task.outputs[0].path for task in dl3]
-        return replace(
-            self._lst_task("index", Stage.INDEX, argv.create_index(self._tools)),
-            after=tuple(task.key for task in dl3),
-            outputs=tuple(Output(n, str(self.layout.dl3 / n), Check.INDEX) for n in names),
-            files=(self.layout.offline,),
-            links=tuple((Path(path).name, path) for path in products),
-        )
-
     def _highlevel(self, dl3: str, versions: Sequence[tuple[str, str]], *needs: str) -> Task:
         runs = tuple(run.run for run in self.data.runs) or (self.config.runs or ())
         words = highlevel_argv(self.config, self.site, dl3, runs, versions, self.python)
         return replace(
-            self._task("highlevel", Stage.HIGHLEVEL, words),
+            self._make.task("highlevel", Stage.HIGHLEVEL, words),
             inputs=tuple(file.path for file in self.data.dl3),
             needs=needs,
             outputs=(Output("results", str(self.layout.results), Check.RESULTS),),
         )
-
-    # ---- what all tasks share ------------------------------------------------------------------
 
     @property
     def _cuts(self) -> tuple[tuple[str, Expectation], ...]:
@@ -212,45 +217,3 @@ class _Planner:
     def _selection(self) -> tuple[str, str]:
         """Path and content of the configuration that IRFs and DL3 share."""
         return str(self.layout.jobs / "selection.json"), selection(self.config.dl3)
-
-    def _lst_task(self, key: str, stage: Stage, words: tuple[str, ...]) -> Task:
-        task = self._task(key, stage, words)
-        home = ("XDG_CONFIG_HOME", str(self.layout.xdg))
-        return replace(task, environment=self._tools.name, variables=(*task.variables, home))
-
-    def _task(self, key: str, stage: Stage, words: tuple[str, ...]) -> Task:
-        asked = self.site.scheduler.resources[stage]
-        return Task(
-            key=key,
-            stage=stage,
-            argv=words,
-            outputs=(),
-            folder=str(self.layout.folder),
-            script=self.layout.script(key),
-            log=self.layout.log(key),
-            record=self.layout.record(key),
-            variables=_variables(asked.cpus),
-            resources=Resources(asked.cpus, asked.memory_mb, asked.time_min),
-        )
-
-
-def _variables(cpus: int) -> tuple[tuple[str, str], ...]:
-    """Keep numerical libraries to the cores that the task asked for.
-
-    Forests are stored with the n_jobs of their training, in lstchain's standard configuration all
-    cores of the machine; joblib then asks loky how many these are.
-    """
-    names = (
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-        "MKL_NUM_THREADS",
-        "NUMBA_NUM_THREADS",
-        "NUMEXPR_MAX_THREADS",
-        "LOKY_MAX_CPU_COUNT",
-    )
-    return (
-        *((name, str(cpus)) for name in names),
-        ("MPLBACKEND", "Agg"),
-        ("PYTHONNOUSERSITE", "1"),
-        ("PYTHONUNBUFFERED", "1"),
-    )

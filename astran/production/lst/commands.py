@@ -1,0 +1,171 @@
+"""The production steps by hand: the tasks of a plan, run one after another in the foreground.
+
+They are the same tasks with the same scripts as the service submits, so that what runs by hand
+also runs there.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astran.base.errors import CatalogueError, ProductError
+from astran.base.nightdata import NightData
+from astran.base.process import Attendant
+from astran.base.records import ExitRecord, Outcome
+from astran.base.tasks import Check, Stage, Task
+from astran.config.analysis import AnalysisConfig
+from astran.config.site import SiteConfig
+from astran.production.checks import check
+from astran.production.lst.layout import Layout
+from astran.production.lst.making import TaskMaker
+from astran.production.lst.plan import make_plan
+from astran.production.run_task import TOKEN
+from astran.production.scripts import write
+from astran.production.toolset import Toolset
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Where and with what to work."""
+
+    site: SiteConfig
+    tools: Toolset
+    folder: Path
+    """Of the analysis: DL2/, DL3/, log/ and jobmanager/ are made in it."""
+    python: str
+    """Interpreter of ASTRAN."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Outcome of a check by hand."""
+
+    path: str
+    problem: str
+    """Empty: the file is good."""
+    facts: dict[str, Any]
+
+
+def dl2_tasks(config: AnalysisConfig, data: NightData, bench: Bench) -> tuple[Task, ...]:
+    """One task per run of `data`, which starts from DL1."""
+    return _tasks(config, data, bench, Stage.DL2)
+
+
+def irf_tasks(config: AnalysisConfig, data: NightData, bench: Bench) -> tuple[Task, ...]:
+    """One task per IRF that is needed and not there."""
+    return tuple(t for t in _tasks(config, data, bench, Stage.IRF) if t.stage is Stage.IRF)
+
+
+def dl3_tasks(config: AnalysisConfig, data: NightData, bench: Bench) -> tuple[Task, ...]:
+    """One task per run of `data`, which starts from DL2, after those for missing IRFs."""
+    return _tasks(config, data, bench, Stage.DL3)
+
+
+def index_tasks(dl3: Path, bench: Bench) -> tuple[Task, ...]:
+    """The index of the DL3 files in a folder (CatalogueError if there are none)."""
+    files = [str(path) for path in sorted(dl3.absolute().glob("dl3_*.fits"))]
+    if not files:
+        raise CatalogueError(f"There is no DL3 file (dl3_*.fits) in {dl3}.")
+    maker = TaskMaker(bench.site, Layout(bench.folder, bench.tools.version))
+    return (maker.index(bench.tools, dl3.absolute(), files),)
+
+
+def create_dl2(
+    config: AnalysisConfig, data: NightData, bench: Bench, say: Say = print
+) -> tuple[ExitRecord, ...]:
+    """Make DL2 of each run. Returns how each task ended."""
+    return run(dl2_tasks(config, data, bench), bench, say)
+
+
+def create_irf(
+    config: AnalysisConfig, data: NightData, bench: Bench, say: Say = print
+) -> tuple[ExitRecord, ...]:
+    """Make the IRFs that are missing for the cuts of `config`."""
+    return run(irf_tasks(config, data, bench), bench, say)
+
+
+def create_dl3(
+    config: AnalysisConfig, data: NightData, bench: Bench, say: Say = print
+) -> tuple[ExitRecord, ...]:
+    """Make missing IRFs, then DL3 of each run."""
+    return run(dl3_tasks(config, data, bench), bench, say)
+
+
+def create_index(dl3: Path, bench: Bench, say: Say = print) -> tuple[ExitRecord, ...]:
+    """Make the HDU and observation index of the DL3 files in a folder."""
+    return run(index_tasks(dl3, bench), bench, say)
+
+
+def check_dl2(paths: Iterable[Path]) -> tuple[Checked, ...]:
+    """Check DL2 files."""
+    return tuple(_checked(path, Check.DL2) for path in paths)
+
+
+def check_dl3(paths: Iterable[Path]) -> tuple[Checked, ...]:
+    """Check DL3 files."""
+    return tuple(_checked(path, Check.DL3) for path in paths)
+
+
+def run(tasks: Sequence[Task], bench: Bench, say: Say) -> tuple[ExitRecord, ...]:
+    """Run tasks one after another; what needs a failed one is left out, with a word.
+
+    SIGTERM and Ctrl-C end the task that runs and leave out the others.
+    """
+    records: dict[str, ExitRecord] = {}
+    planned = frozenset(task.key for task in tasks)
+    with Attendant() as attendant:
+        for task in tasks:
+            if attendant.stopped_by is not None:
+                break
+            if bad := [key for key in task.needs if key in planned and not _good(records, key)]:
+                say(f"{task.key}: not run, because {bad[0]} failed")
+                continue
+            record = _run(task, bench, attendant)
+            if record is None:
+                say(f"{task.key}: left no record; see {task.log}")
+                continue
+            records[task.key] = record
+            for line in describe(record):
+                say(line)
+    return tuple(records.values())
+
+
+def describe(record: ExitRecord) -> list[str]:
+    """How a task ended, for people."""
+    lines = [f"{record.key}: {record.outcome.value}: {record.message}"]
+    for product in record.products:
+        lines.append(f"  {product.path}")
+        lines += [f"  note: {remark}" for remark in product.facts.get("warnings", [])]
+    return lines + [f"  {line}" for line in record.telling]
+
+
+def _tasks(config: AnalysisConfig, data: NightData, bench: Bench, until: Stage) -> tuple[Task, ...]:
+    plan = make_plan(config, bench.site, data, bench.tools, bench.folder, bench.python, until)
+    return plan.tasks
+
+
+def _run(task: Task, bench: Bench, attendant: Attendant) -> ExitRecord | None:
+    script = write(task, bench.site, bench.tools, bench.python)
+    log, token = Path(task.log), secrets.token_hex(8)
+    log.unlink(missing_ok=True)
+    attendant.run(["bash", str(script)], env={**os.environ, TOKEN: token}, output=log)
+    record = ExitRecord.read(Path(task.record))
+    return record if record is not None and record.token == token else None
+
+
+def _good(records: Mapping[str, ExitRecord], key: str) -> bool:
+    return key in records and records[key].outcome is Outcome.OK
+
+
+def _checked(path: Path, kind: Check) -> Checked:
+    try:
+        return Checked(str(path), "", check(path, kind, {}))
+    except ProductError as error:
+        return Checked(str(path), str(error), {})
