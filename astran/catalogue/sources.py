@@ -1,0 +1,104 @@
+"""Sources by name: the shipped catalogue, with the many spellings of each name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import cache
+
+from astran.base.errors import CatalogueError
+from astran.base.files import packaged
+from astran.base.plain import plain
+from astran.config.analysis import Target
+
+_CUT_OFF = re.compile(r".*\d{4}")
+
+
+def resolve(name: str) -> Target:
+    """The source that a name means: case, blanks, hyphens and underscores do not matter, and a
+    coordinate name may end before its sign where that is unique (`1ES 1959`).
+
+    Raises
+    ------
+    CatalogueError : unknown, with the nearest known names, or more than one source begins so
+    """
+    found = _find(name)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(target.name for target in found)
+        raise CatalogueError(f"{_short(name)} can be {names}.", "Write the whole name.")
+    near = _nearest(name)
+    hint = f"Did you mean {' or '.join(near)}?" if near else "Give its `ra:` and `dec:` as well."
+    raise CatalogueError(f"{_short(name)} is not in the source catalogue.", hint)
+
+
+def same_source(a: str, b: str) -> bool:
+    """Whether two names mean the same source; names that are not known must be spelt alike."""
+    if _squash(a) == _squash(b):
+        return True
+    one, other = _find(a), _find(b)
+    return len(one) == 1 and one == other
+
+
+def all_targets() -> tuple[Target, ...]:
+    """Every source of the catalogue, in its order."""
+    return tuple(dict.fromkeys(_by_name().values()))
+
+
+def _find(name: str) -> list[Target]:
+    squashed = _squash(name)
+    if exact := _by_name().get(squashed):
+        return [exact]
+    if not _CUT_OFF.fullmatch(squashed):
+        return []
+    longer = (
+        target
+        for known, target in _by_name().items()
+        if known.startswith(squashed) and known[len(squashed)] in "+-."
+    )
+    return list(dict.fromkeys(longer))
+
+
+@cache
+def _by_name() -> dict[str, Target]:
+    """Every squashed name and other name of every source.
+
+    Loaded on first use: a tick without a request does not need it.
+    """
+    import yaml
+
+    loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    path = packaged("configs") / "sources.yml"
+    with path.open(encoding="utf-8") as handle:
+        entries = yaml.load(handle, loader)
+    found: dict[str, Target] = {}
+    for entry in entries:
+        target = Target(name=entry["name"], ra=entry["ra"], dec=entry["dec"])
+        for name in (entry["name"], *entry["aliases"]):
+            if found.setdefault(_squash(name), target) != target:
+                raise CatalogueError(f"{path} gives {name!r} to two sources.")
+    return found
+
+
+def _squash(name: str) -> str:
+    """`1ES 1959+650`, `1es1959+650` and `1ES_1959+650` alike. A hyphen stays only where it is the
+    sign of a declination: between digits."""
+    low = re.sub(r"[\s_]+", "", plain(name[:200]).strip().lower())
+    return re.sub(r"(?<!\d)-|-(?!\d)", "", low)
+
+
+def _nearest(name: str) -> list[str]:
+    import difflib
+
+    squashed = _squash(name)[:60]
+    close = difflib.get_close_matches(squashed, _by_name(), n=6, cutoff=0.7)
+    return _unique(_by_name()[spelling].name for spelling in close)[:3]
+
+
+def _unique(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
+
+
+def _short(name: str) -> str:
+    return f"`{name if len(name) <= 60 else name[:59] + '…'}`"
