@@ -372,7 +372,7 @@ def _commands(request_id: str, state: AnalysisState | None = None) -> tuple[Comm
     listing = Command("List your analyses", Keyword.LIST.value)
     if not request_id:
         return (listing, usage)
-    again = Command("Repeat it, with what succeeded", f"{Keyword.RETRY} {request_id}")
+    again = Command("Run it again", f"{Keyword.RETRY} {request_id}")
     if state is not None:
         return (again, listing, usage)
     return (

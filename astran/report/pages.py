@@ -43,9 +43,9 @@ def _words(text: str) -> frozenset[str]:
 
 
 _KEPT = _words(
-    "a abbr b blockquote br caption code col colgroup dd div dl dt em figure figcaption h1 h2 h3"
-    " h4 hr i img li main ol p pre s small span strong sub sup table tbody td tfoot th thead tr u"
-    " ul wbr center"
+    "a abbr b blockquote br caption code col colgroup dd div dl dt em figure figcaption footer h1"
+    " h2 h3 h4 hr i img li main ol p pre s small span strong sub sup table tbody td tfoot th thead"
+    " tr u ul wbr center"
 )
 _VOID = frozenset({"br", "hr", "img", "col", "wbr"})
 _DROPPED_WITH_CONTENT = _words(
@@ -107,7 +107,10 @@ def _files(message: EmailMessage) -> str:
     if not rows:
         return ""
     listed = "".join(rows)
-    return f'<footer class="mail-files"><h2>Attachments</h2><ul>{listed}</ul></footer>\n'
+    return (
+        '<section class="mail-files" aria-label="Attachments">'
+        f"<h2>Attachments</h2><ul>{listed}</ul></section>\n"
+    )
 
 
 def _shown_inline(part: EmailMessage) -> bool:
