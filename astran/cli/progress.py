@@ -74,5 +74,5 @@ class Bars:
 
     def _line(self, text: str) -> None:
         if self._bars.disable and not self._quiet and text != self._last:
-            self._console.print(text, markup=False, highlight=False)
+            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
             self._last = text

@@ -91,15 +91,18 @@ def _track(run: Run) -> _Track:
     import astropy.units as u
     from astropy.coordinates import AltAz, SkyCoord
     from astropy.time import Time
+    from astropy.utils import iers
     from ctapipe_io_lst.constants import LST1_LOCATION
     from lstchain.reco.utils import radec_to_camera
 
+    seconds = np.arange(0.0, run.duration + 2.0)
     source = SkyCoord(run.ra, run.dec, unit="deg")
     pointing = source.directional_offset_by(run.wobble_angle * u.deg, WOBBLE_OFFSET * u.deg)
-    seconds = np.arange(0.0, run.duration + 2.0)
-    moments = Time(run.start) + seconds * u.s
-    sky = pointing.transform_to(AltAz(obstime=moments, location=LST1_LOCATION))
-    camera = radec_to_camera(source, moments, sky.alt, sky.az, FOCAL_LENGTH * u.m)
+    # the Earth rotation tables that astropy brings are good enough, and need no network
+    with iers.conf.set_temp("auto_download", False):
+        moments = Time(run.start) + seconds * u.s
+        sky = pointing.transform_to(AltAz(obstime=moments, location=LST1_LOCATION))
+        camera = radec_to_camera(source, moments, sky.alt, sky.az, FOCAL_LENGTH * u.m)
     return _Track(
         time=seconds,
         altitude=sky.alt.rad,

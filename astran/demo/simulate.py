@@ -266,7 +266,7 @@ def _observing_time(night: Night) -> datetime:
         )
     if sun.alt.deg > -12.0:
         raise CatalogueError(
-            f"In the night of {night.iso} the Crab is high only while the Sun is up.",
-            "Choose a night between October and March.",
+            f"In the night of {night.iso} the Crab sinks from its height by daylight.",
+            "Choose a night between mid-October and mid-March.",
         )
     return noon + timedelta(minutes=moment)
