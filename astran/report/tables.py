@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from astran.base.text import duration, one_line
-from astran.config.analysis import AnalysisConfig, Cuts
+from astran.config.analysis import AnalysisConfig, Cuts, Start
 from astran.report.words import ABSENT, fixed, livetime, measured, number, significance, whole
 
 
@@ -62,9 +62,14 @@ def number_rows(results: dict[str, Any], config: AnalysisConfig) -> tuple[Fact, 
         Fact("alpha", fixed(all_runs.get("alpha"), 4)),
         Fact("Excess rate", _rate(all_runs)),
     ]
-    if (flux := number(all_runs.get("crab_units"))) is not None:
+    if number(all_runs.get("background_per_min")) is not None:
         rows.append(
-            Fact("Rate in Crab units", measured(flux, all_runs.get("crab_units_error"), "C.U."))
+            Fact(
+                "Background rate",
+                measured(
+                    all_runs["background_per_min"], all_runs.get("background_error"), "per min"
+                ),
+            )
         )
     if sky:
         rows.append(Fact("Sky-map peak", _peak(sky)))
@@ -76,6 +81,12 @@ def number_rows(results: dict[str, Any], config: AnalysisConfig) -> tuple[Fact, 
             )
         )
     rows.append(Fact("Cuts", _cuts(all_runs, config)))
+    optional = (
+        ("Rate from run to run", _constancy(results)),
+        ("Energy", _energies(all_runs)),
+        ("Zenith distance", _zenith(results)),
+    )
+    rows += [Fact(label, value) for label, value in optional if value]
     rows.append(Fact("Position (ICRS)", f"RA {target.ra:.4f} deg, Dec {target.dec:+.4f} deg"))
     return tuple(rows)
 
@@ -104,17 +115,50 @@ def _peak(sky: dict[str, Any]) -> str:
 
 
 def _cuts(numbers: dict[str, Any], config: AnalysisConfig) -> str:
+    theta = _theta(numbers, config)
+    if config.start is Start.DL3:
+        return f"{theta}; gammaness and intensity as in the DL3 files"
     cuts = config.dl3
     if cuts.cuts is Cuts.GLOBAL:
-        theta = number(numbers.get("theta_cut_deg")) or cuts.theta_cut
-        return (
-            f"gammaness > {cuts.gammaness_cut:g}, theta < {theta:.3g} deg,"
-            f" intensity > {cuts.intensity_min:g} p.e."
-        )
-    return (
-        f"energy-dependent: gammaness efficiency {cuts.gh_efficiency:g},"
-        f" theta containment {cuts.theta_containment:g}, intensity > {cuts.intensity_min:g} p.e."
-    )
+        gammaness = f"gammaness > {cuts.gammaness_cut:g}"
+    else:
+        gammaness = f"gammaness for {cuts.gh_efficiency:g} of the gammas at each energy"
+    return f"{gammaness}, {theta}, intensity > {cuts.intensity_min:g} p.e."
+
+
+def _theta(numbers: dict[str, Any], config: AnalysisConfig) -> str:
+    """The directional cut that was made; what was asked for only where nothing else is known."""
+    made = part(numbers, "theta_cut")
+    least, most = number(made.get("min_deg")), number(made.get("max_deg"))
+    fixed_cut = number(numbers.get("theta_cut_deg"))
+    if fixed_cut is None and least is not None and most is not None:
+        return f"theta < {least:.3g} to {most:.3g} deg by energy"
+    if fixed_cut is None and config.start is not Start.DL3 and config.dl3.cuts is Cuts.GLOBAL:
+        fixed_cut = config.dl3.theta_cut
+    return "theta cut not available" if fixed_cut is None else f"theta < {fixed_cut:.3g} deg"
+
+
+def _energies(numbers: dict[str, Any]) -> str:
+    least, most = number(numbers.get("energy_min_tev")), number(numbers.get("energy_max_tev"))
+    bounds = [f"> {least:.3g} TeV"] if least else []
+    bounds += [f"< {most:.3g} TeV"] if most else []
+    return f"reconstructed, {' and '.join(bounds)}" if bounds else ""
+
+
+def _zenith(results: dict[str, Any]) -> str:
+    runs = results.get("runs")
+    entries = [run for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
+    angles = [z for run in entries if (z := number(run.get("zenith_deg"))) is not None]
+    if not angles:
+        return ""
+    low, high = f"{min(angles):.0f}", f"{max(angles):.0f}"
+    return f"{low} deg" if low == high else f"{low} to {high} deg"
+
+
+def _constancy(results: dict[str, Any]) -> str:
+    rate = part(results, "rate")
+    chi2, ndf = number(rate.get("chi2")), number(rate.get("ndf"))
+    return f"chi2/ndf = {chi2:.1f}/{ndf:.0f} for a constant" if chi2 is not None and ndf else ""
 
 
 RunCells = tuple[int, bool, str, str, dict[str, Any] | None]

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from astran.base.states import AnalysisState
-from astran.config.analysis import AnalysisConfig, Cuts, Dl3Settings, Target
+from astran.config.analysis import AnalysisConfig, Cuts, Dl3Settings, Start, Target
 from astran.report.model import Report, RunOutcome, StageLine
 from astran.report.tables import number_rows
 from astran.report.words import fixed, livetime, measured, number, whole
@@ -105,12 +105,46 @@ class TestNumbers:
         assert rows["Sky-map peak"] == "25.1 sigma, 0.012 deg from the source"
         assert rows["Sky map off the source"].startswith("mean -0.02, sigma not available")
 
-    def test_energy_dependent_cuts(self) -> None:
-        cuts = Dl3Settings(cuts=Cuts.ENERGY_DEPENDENT, theta_containment=0.8)
-        rows = number_rows({"stacked": STACKED}, CONFIG.model_copy(update={"dl3": cuts}))
-        [shown] = [row.value for row in rows if row.label == "Cuts"]
-        assert "theta containment 0.8" in shown and "theta <" not in shown
+    def test_what_else_the_results_tell(self) -> None:
+        more = {"background_per_min": 5.301, "background_error": 0.17, "energy_min_tev": 0.1}
+        results = {
+            "stacked": {**STACKED, **more},
+            "rate": {"chi2": 1.83, "ndf": 2},
+            "runs": [{"zenith_deg": 11.7}, {"zenith_deg": 24.6}, {"zenith_deg": None}],
+        }
+        rows = {row.label: row.value for row in number_rows(results, CONFIG)}
+        assert rows["Background rate"] == "5.30 ± 0.17 per min"
+        assert rows["Rate from run to run"] == "chi2/ndf = 1.8/2 for a constant"
+        assert rows["Energy"] == "reconstructed, > 0.1 TeV"
+        assert rows["Zenith distance"] == "12 to 25 deg"
 
+
+class TestCuts:
+    """The mail names the cuts that were made, not merely those that were asked for."""
+
+    def cuts(self, stacked: dict[str, object], **changes: object) -> str:
+        rows = number_rows({"stacked": stacked}, CONFIG.model_copy(update=changes))
+        return next(row.value for row in rows if row.label == "Cuts")
+
+    def test_energy_dependent(self) -> None:
+        dl3 = Dl3Settings(cuts=Cuts.ENERGY_DEPENDENT, gh_efficiency=0.8)
+        made = {"kind": "energy-dependent", "min_deg": 0.0812, "max_deg": 0.3}
+        shown = self.cuts({"theta_cut_deg": None, "theta_cut": made}, dl3=dl3)
+        assert shown == (
+            "gammaness for 0.8 of the gammas at each energy, theta < 0.0812 to 0.3 deg by energy,"
+            " intensity > 50 p.e."
+        )
+
+    def test_dl3_of_others_has_cuts_of_its_own(self) -> None:
+        shown = self.cuts({"theta_cut_deg": 0.1}, start=Start.DL3)
+        assert shown == "theta < 0.1 deg; gammaness and intensity as in the DL3 files"
+
+    def test_unknown(self) -> None:
+        assert self.cuts({}).startswith("gammaness > 0.7, theta < 0.2 deg")
+        assert self.cuts({}, start=Start.DL3).startswith("theta cut not available")
+
+
+class TestWords:
     @pytest.mark.parametrize("value", [None, "7", float("nan"), float("inf"), True, [1], {}])
     def test_what_is_no_number_is_not_available(self, value: object) -> None:
         assert number(value) is None
