@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _FIGURE = re.compile(r"[-+]?\d[^,:]{0,15}$|–$")
 _CELLS = 300
 """Cells of a table: 50 runs of six numbers; more would take an HTML letter beyond 100 kB."""
+_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 WIDTH = 76
 """Columns of the text part: fits a quoted line into 80."""
 
@@ -38,10 +39,15 @@ def render(kind: str, values: Mapping[str, Any]) -> tuple[str, str]:
 def _environment(html: bool) -> jinja2.Environment:
     """The template engine; its import costs too much for a tick that writes no letter."""
     import jinja2
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
     def safe(value: Any) -> Any:
         return harmless(value) if isinstance(value, str) and type(value) is not Markup else value
+
+    def whole_dates(text: str) -> Markup:
+        """HTML in which no line ends within a date."""
+        kept = r'<span style="white-space:nowrap">\g<0></span>'
+        return Markup(_DATE.sub(kept, str(escape(harmless(text)))))
 
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(packaged("templates") / "mail"),
@@ -60,6 +66,7 @@ def _environment(html: bool) -> jinja2.Environment:
         "fill": fill,
         "numeric": numeric,
         "value": value_line,
+        "whole_dates": whole_dates,
         "url": lambda text: quote(text, safe=""),
     }
     form = "html" if html else "txt"
