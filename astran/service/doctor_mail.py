@@ -1,0 +1,180 @@
+"""Examinations of the mail side: who may send, secrets, mailbox, submission."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, make_msgid
+
+from astran.base.errors import AstranError, ConfigError, MailAuthError, MailError
+from astran.config.site import MailSettings, Security, Server
+from astran.service.findings import Finding, Patient, fail, failed_by, ok, warn
+
+_NO_MAIL = 2**32 - 1
+"""A UID that no mail has (the largest of RFC 3501)."""
+
+
+def settings(patient: Patient) -> Iterator[Finding]:
+    """Is there a mailbox, may anybody launch, and is the sender checked?"""
+    mail = patient.site.mail
+    if mail is None:
+        yield warn(
+            "mail",
+            "There is no mailbox: only hand-runs.",
+            "Fill in `mail` in the site configuration if requests are to come by mail.",
+        )
+        return
+    if mail.allow:
+        yield ok("allow list", f"May launch: {', '.join(mail.allow)}.")
+    else:
+        yield warn(
+            "allow list",
+            "Nobody may launch: mail.allow is empty.",
+            "List addresses, or whole domains written @institute.example.",
+        )
+    yield _authenticity(mail)
+    if not mail.operator:
+        yield warn(
+            "operator",
+            "Nobody is told about faults: mail.operator is empty.",
+            "Set it to the address of whoever looks after ASTRAN.",
+        )
+
+
+def _authenticity(mail: MailSettings) -> Finding:
+    if mail.trust_from:
+        return warn(
+            "sender check",
+            "mail.trust_from is on: whoever can write to the mailbox may pretend to be anybody.",
+            "Set mail.authserv_id instead, unless no stranger can reach the mailbox.",
+        )
+    if not mail.authserv_id:
+        return warn(
+            "sender check",
+            "mail.authserv_id is empty: no sender can be verified, every request is quarantined.",
+            "Look at the Authentication-Results header of a mail in the mailbox: its first word is "
+            "the name to set.",
+        )
+    return ok("sender check", f"Mails with a DMARC pass of {mail.authserv_id} are believed.")
+
+
+def secrets(patient: Patient) -> Iterator[Finding]:
+    """Can each password be fetched?"""
+    for name, server in _servers(patient):
+        key = f"mail.{name}.password"
+        if server.password is None:
+            if name == "imap" or server.user:
+                yield fail("secrets", f"{key} is not set.", "Say where it is: env, file, command.")
+            continue
+        try:
+            server.password.reveal()
+        except AstranError as error:
+            yield _named(failed_by("secrets", error), key)
+        else:
+            yield ok("secrets", f"{key} was found.")
+
+
+def imap(patient: Patient) -> Iterator[Finding]:
+    """Log in, look at the folder, make sure that mails can be moved."""
+    mail = patient.site.mail
+    if mail is None:
+        return
+    from astran.mail.inbox import Inbox
+
+    server = mail.imap
+    try:
+        with Inbox(mail) as inbox:
+            yield ok("imap", f"{_place(server)}: logged in, {mail.folder} opens.")
+            highest = inbox.highest_uid()
+            inbox.new(highest, limit=1)
+            for folder in (mail.processed, mail.rejected, mail.quarantine):
+                # moves nothing, but makes the folder and asks the server for the right to do so
+                inbox.move(_NO_MAIL, folder)
+            yield ok("imap", "Mails can be moved into the folders of ASTRAN.")
+    except (MailError, ConfigError) as error:
+        yield _with_hint("imap", error, server)
+
+
+def smtp(patient: Patient) -> Iterator[Finding]:
+    """Connect and log in; send nothing."""
+    mail = patient.site.mail
+    if mail is None:
+        return
+    from astran.mail.postman import SmtpPostman
+
+    server = mail.smtp
+    try:
+        SmtpPostman(server).check()
+    except (MailError, ConfigError) as error:
+        yield _with_hint("smtp", error, server)
+        return
+    if server.user:
+        yield ok("smtp", f"{_place(server)}: logged in.")
+    else:
+        yield warn(
+            "smtp",
+            f"{_place(server)} answers; there was no log-in.",
+            "Most providers ask for one before they take mails: set mail.smtp.user.",
+        )
+
+
+def test_mail(patient: Patient) -> Iterator[Finding]:
+    """Send the mail that was asked for."""
+    if not patient.send_test:
+        return
+    mail = patient.site.mail
+    if mail is None:
+        yield fail("test mail", "There is no mailbox to send it from.", "Fill in `mail`.")
+        return
+    from astran.mail.compose import bare_address
+    from astran.mail.postman import SmtpPostman
+
+    to = bare_address(patient.send_test)
+    message = EmailMessage(policy=SMTP)
+    message["From"] = mail.address
+    message["To"] = to
+    message["Subject"] = f"Test mail of ASTRAN at {patient.site.site}"
+    message["Date"] = format_datetime(patient.clock.now())
+    message["Message-ID"] = make_msgid("doctor", mail.address.rpartition("@")[2])
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(
+        "`astran doctor --send-test` sent this mail. That you can read it shows that ASTRAN's "
+        "answers reach you.\n"
+    )
+    try:
+        SmtpPostman(mail.smtp).send(message.as_bytes(), mail.address, [to])
+    except (MailError, ConfigError) as error:
+        yield _with_hint("test mail", error, mail.smtp)
+    else:
+        yield ok("test mail", f"The mail server took a mail to {to}; see whether it arrives.")
+
+
+def _servers(patient: Patient) -> Iterator[tuple[str, Server]]:
+    if patient.site.mail is not None:
+        yield "imap", patient.site.mail.imap
+        yield "smtp", patient.site.mail.smtp
+
+
+def _named(finding: Finding, key: str) -> Finding:
+    return Finding(finding.part, finding.result, f"{key}: {finding.message}", finding.cure)
+
+
+def _place(server: Server) -> str:
+    return f"{server.host}:{server.port} ({server.security})"
+
+
+def _with_hint(part: str, error: AstranError, server: Server) -> Finding:
+    """The error, with a cure in any case."""
+    finding = failed_by(part, error)
+    if finding.cure:
+        return finding
+    if isinstance(error, MailAuthError):
+        cure = "Check log-in name and password."
+    elif server.security is Security.TLS and server.port in (143, 587):
+        cure = f"Port {server.port} usually speaks starttls: set `security: starttls`."
+    elif server.security is Security.STARTTLS and server.port in (993, 465):
+        cure = f"Port {server.port} usually speaks tls: set `security: tls`."
+    else:
+        cure = "Check host, port and security of the server, and the network of this machine."
+    return fail(part, finding.message, cure)

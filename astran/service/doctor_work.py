@@ -1,0 +1,179 @@
+"""Examinations of what does the work: scheduler, lstchain environments, data."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from astran.base.errors import CatalogueError, ConfigError
+from astran.config.site import SchedulerKind, SiteConfig
+from astran.service.doctor_slurm import slurm
+from astran.service.findings import Finding, Patient, fail, failed_by, ok, warn
+
+_MANY = 10_000
+"""Files of a pattern that are counted at most."""
+
+
+def scheduler(patient: Patient) -> Iterator[Finding]:
+    """The one that the site names, or that `auto` finds."""
+    settings = patient.site.scheduler
+    here = shutil.which("sbatch") is not None
+    if settings.kind is SchedulerKind.SLURM or (settings.kind is SchedulerKind.AUTO and here):
+        yield from slurm(settings.slurm, settings.resources)
+    else:
+        yield from _local(patient)
+
+
+def _local(patient: Patient) -> Iterator[Finding]:
+    from astran.scheduler.local import LocalScheduler
+
+    site = patient.site
+    pool = LocalScheduler(site.workdir / "pool", site.scheduler.local, patient.clock)
+    cores, memory = pool.capacity.cores, pool.capacity.memory_mb
+    text = f"{cores} cores and {memory} MB of this machine."
+    large = [
+        f"{stage} ({wanted.cpus} cores, {wanted.memory_mb} MB)"
+        for stage, wanted in site.scheduler.resources.items()
+        if wanted.cpus > cores or wanted.memory_mb > memory
+    ]
+    if large:
+        yield warn(
+            "local pool",
+            f"{text} Tasks of these stages ask for more: {', '.join(large)}.",
+            "They run one at a time and may run out of memory: correct scheduler.resources if they "
+            "need less.",
+        )
+    else:
+        yield ok("local pool", text)
+
+
+def environments(patient: Patient) -> Iterator[Finding]:
+    """Ask each lstchain environment for its version and tools."""
+    from astran.production.environments import probe
+    from astran.production.toolset import Tool
+
+    needed = bool(patient.site.data.dl1 or patient.site.data.models)
+    for name, environment in patient.site.lstchain.environments.items():
+        part = f"lstchain {name}"
+        try:
+            tools = probe(name, environment)
+        except ConfigError as error:
+            finding = failed_by(part, error)
+            if needed:
+                yield finding
+            else:
+                yield warn(part, f"{finding.message} Only DL3 can be analysed.", finding.cure)
+            continue
+        missing = [tool.value for tool in Tool if tool not in tools.options]
+        if missing:
+            yield fail(
+                part,
+                f"lstchain {tools.version} lacks {', '.join(missing)}.",
+                "Install a release of lstchain that has all of them.",
+            )
+        else:
+            yield ok(part, f"lstchain {tools.version} with all its tools.")
+
+
+def data(patient: Patient) -> Iterator[Finding]:
+    """Do the folders of the patterns exist, and do files that do not depend on the night?"""
+    site = patient.site
+    if not site.data.dl1:
+        yield warn(
+            "data dl1",
+            "data.dl1 is empty: analyses can only start from DL2 or DL3.",
+            "Set the pattern of the run-wise DL1 files.",
+        )
+    for key, every_night in (
+        ("dl1", False),
+        ("run_catalog", False),
+        ("mc_dl2", True),
+        ("irf", True),
+    ):
+        pattern: str = getattr(site.data, key)
+        if pattern:
+            try:
+                yield from _pattern(key, pattern, every_night=every_night)
+            except ConfigError as error:
+                yield failed_by(f"data {key}", error)
+    yield from _models(site)
+    if site.data.lstchain_config is not None:
+        yield _json_file(site.data.lstchain_config)
+    for root in site.data.roots:
+        yield _folder("data roots", root, "Correct data.roots, or make the folder.")
+
+
+def _pattern(key: str, pattern: str, *, every_night: bool) -> Iterator[Finding]:
+    from astran.catalogue.patterns import find
+
+    part = f"data {key}"
+    folder = fixed_part(pattern)
+    if not folder.is_dir():
+        yield fail(
+            part,
+            f"There is no folder {folder}, where the pattern {pattern} begins.",
+            f"Correct data.{key}, or mount the file system.",
+        )
+        return
+    # no night has this date: of a nightly pattern only the spelling is tried. The declination line
+    # depends on the source: any will do.
+    known = {} if every_night else {"date": "19000101"}
+    number = sum(1 for _ in islice(find(pattern.replace("{dec}", "*"), **known), _MANY))
+    if not every_night:
+        yield ok(part, f"{folder} is there.")
+    elif number:
+        yield ok(part, f"{number} files.")
+    else:
+        yield warn(part, f"No file fits {pattern}.", f"Check data.{key}.")
+
+
+def fixed_part(pattern: str) -> Path:
+    """The folder before the first placeholder or wildcard."""
+    head = re.split(r"[{*?\[]", pattern, maxsplit=1)[0]
+    return Path(head) if head.endswith("/") else Path(head).parent
+
+
+def _models(site: SiteConfig) -> Iterator[Finding]:
+    from astran.catalogue.models import choose
+
+    root = site.data.models
+    if root is None:
+        if site.data.dl1:
+            yield fail(
+                "data models",
+                "data.models is not set: DL1 cannot be turned into DL2.",
+                "Set it to the folder of the random forests.",
+            )
+        return
+    try:
+        # the declination of the Crab: any would do to see whether there are models at all
+        choice = choose(root, "", 22.0)
+    except CatalogueError as error:
+        yield failed_by("data models", error)
+    else:
+        yield ok("data models", f"{choice.models.folder}: {len(choice.models.files)} files.")
+
+
+def _json_file(path: Path) -> Finding:
+    try:
+        json.loads(path.read_text())
+    except OSError as error:
+        return fail(
+            "data lstchain_config",
+            f"{path} cannot be read: {error.strerror}.",
+            "Correct data.lstchain_config.",
+        )
+    except ValueError as error:
+        return fail("data lstchain_config", f"{path} is no JSON: {error}.", "Correct the file.")
+    return ok("data lstchain_config", f"{path} is there.")
+
+
+def _folder(part: str, path: Path, cure: str) -> Finding:
+    if path.is_dir() and os.access(path, os.R_OK | os.X_OK):
+        return ok(part, f"{path} is there.")
+    return fail(part, f"{path} is no folder that can be read.", cure)
