@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 
-from astran.base.clock import Clock, SystemClock
+from astran.base.clock import Clock
 from astran.base.commands import Command as Keyword
 from astran.base.errors import Problem
 from astran.base.states import AnalysisState
@@ -31,7 +31,6 @@ from astran.mail.compose import (
 from astran.mail.content import Cells, Command, ExecutionStats, ReportLike, Tone
 from astran.mail.render import render
 
-_SYSTEM_CLOCK = SystemClock()
 EXAMPLE = "target: Crab\ndate: 20231207"
 
 
@@ -43,9 +42,7 @@ class Letters:
     letters their dates.
     """
 
-    def __init__(
-        self, mail: MailSettings, site: str, simulated: bool, clock: Clock = _SYSTEM_CLOCK
-    ) -> None:
+    def __init__(self, mail: MailSettings, site: str, simulated: bool, clock: Clock) -> None:
         self._mail = mail
         self._site = site
         self._simulated = simulated
