@@ -186,7 +186,6 @@ def _start(folder: JobFolder, index: int, now: datetime) -> bool:
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": str(package),
-        "PYTHONDONTWRITEBYTECODE": "1",
     }
     words = [sys.executable, "-m", "astran.scheduler.local_task", str(folder.path), str(index)]
     log = folder.path / "wrappers.log"

@@ -1,0 +1,121 @@
+"""A scheduler with a folder to work in, and shorthands for tests: the same for every kind."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+from services.slurm import SlurmCluster
+
+from astran.base.clock import SystemClock
+from astran.base.jobs import Batch, JobRef, JobState, Missing, Scheduler, Seen, Sight
+from astran.base.tasks import Resources
+from astran.config.site import LocalSettings, SlurmSettings
+from astran.scheduler.local import LocalScheduler
+from astran.scheduler.slurm import SlurmScheduler
+
+Sights = dict[int, Sight]
+
+
+@dataclass
+class Bench:
+    """One scheduler under test."""
+
+    scheduler: Scheduler
+    folder: Path
+    patience: float
+    cluster: SlurmCluster | None = None
+    resources: Resources = field(default_factory=lambda: Resources(1, 100, 5))
+
+    def batch(
+        self,
+        *bodies: str,
+        throttle: int = 0,
+        resources: Resources | None = None,
+        token: str = "",
+        exclude: Sequence[str] = (),
+    ) -> Batch:
+        """A batch whose elements are bash scripts with these bodies."""
+        token = token or f"astran-test_{uuid4().hex}"
+        home = self.folder / token
+        home.mkdir(parents=True)
+        for index, body in enumerate(bodies):
+            (home / f"script_{index}.sh").write_text(body + "\n")
+        return Batch(
+            token=token,
+            label="a test",
+            scripts=tuple(str(home / f"script_{i}.sh") for i in range(len(bodies))),
+            logs=tuple(str(home / "logs" / f"element {i}.log") for i in range(len(bodies))),
+            tokens=tuple(f"{token}.{i}" for i in range(len(bodies))),
+            resources=resources or self.resources,
+            folder=str(home / "batch"),
+            throttle=throttle,
+            exclude=tuple(exclude),
+        )
+
+    def submit(self, batch: Batch) -> JobRef:
+        submitted = datetime.now(UTC)
+        job_id = self.scheduler.submit(batch)
+        return JobRef(batch.token, job_id, submitted, len(batch.scripts), batch.folder)
+
+    def look(self, job: JobRef) -> Sights:
+        sights = self.scheduler.observe([job])
+        assert set(sights) == {(job.token, index) for index in range(job.size)}
+        return {index: sight for (_, index), sight in sights.items()}
+
+    def until(
+        self, job: JobRef, what: str, condition: Callable[[Sights], object], patience: float = 0
+    ) -> Sights:
+        """Look again and again until the condition holds."""
+        end = time.monotonic() + (patience or self.patience)
+        while True:
+            sights = self.look(job)
+            if condition(sights):
+                return sights
+            assert time.monotonic() < end, f"never {what}: {sights}"
+            time.sleep(0.2)
+
+    def until_all(self, job: JobRef, *states: JobState, patience: float = 0) -> Sights:
+        wanted = ", ".join(states)
+        return self.until(
+            job, wanted, lambda s: all(state_of(x) in states for x in s.values()), patience
+        )
+
+    def ended(self, job: JobRef) -> Sights:
+        return self.until(
+            job, "ended", lambda s: all(isinstance(x, Seen) and x.state.ended for x in s.values())
+        )
+
+
+def state_of(sight: Sight) -> JobState | None:
+    return sight.state if isinstance(sight, Seen) else None
+
+
+def gone(sight: Sight) -> bool:
+    """Cancelled before its start: Slurm's accounting may never hear of such an element."""
+    return isinstance(sight, Missing) or state_of(sight) is JobState.CANCELLED
+
+
+def local_bench(
+    folder: Path, *, cores: int = 2, memory_mb: int = 4000, minute_s: float = 60.0
+) -> Bench:
+    settings = LocalSettings(cores=cores, memory_mb=memory_mb)
+    scheduler = LocalScheduler(folder / "pool", settings, SystemClock(), minute_s)
+    return Bench(scheduler, folder, patience=30)
+
+
+def slurm_bench(
+    cluster: SlurmCluster,
+    folder: Path,
+    environ: Mapping[str, str] | None = None,
+    **settings: object,
+) -> Bench:
+    scheduler = SlurmScheduler(
+        SlurmSettings.model_validate(settings), {**os.environ, **cluster.env, **(environ or {})}
+    )
+    return Bench(scheduler, folder, patience=90, cluster=cluster)
