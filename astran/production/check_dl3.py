@@ -15,6 +15,9 @@ COLUMNS = ("EVENT_ID", "TIME", "RA", "DEC", "ENERGY")
 LEAST_LIVE = 0.8
 """Least fraction of the time that is livetime; LST-1 has about 0.98."""
 
+FAR_DEG = 3.0
+"""Difference in zenith angle between IRF and data that is worth a word [deg]."""
+
 
 def check_dl3(path: Path, expect: Mapping[str, Expectation]) -> dict[str, Any]:
     """Check a DL3 file, of lstchain or of another telescope's chain.
@@ -22,7 +25,7 @@ def check_dl3(path: Path, expect: Mapping[str, Expectation]) -> dict[str, Any]:
     Returns
     -------
     run, object, events, ontime_s, livetime_s, cuts, rad_max_deg (fixed ON radius, if there is
-    one), rad_max_table (bool), zenith_deg; warnings
+    one), rad_max_table (bool), zenith_deg and irf_zenith_deg; warnings
     """
     with open_fits(path) as hdus:
         need(path, hdus, "EVENTS", "GTI")
@@ -46,6 +49,8 @@ def check_dl3(path: Path, expect: Mapping[str, Expectation]) -> dict[str, Any]:
         facts["cuts"] = dict(cuts.known)
         facts["rad_max_deg"] = cuts.theta_cut
         facts["rad_max_table"] = "RAD_MAX" in {hdu.name for hdu in hdus}
+        facts["irf_zenith_deg"] = hdus[AEFF].header.get("ZEN_PNT")
+        _nodes(facts)
         _selected(path, events, columns, cuts)
     if "run" in expect and facts["run"] != expect["run"]:
         raise ProductError(
@@ -75,6 +80,19 @@ def _times(path: Path, gti: Any, header: Any, remarks: list[str]) -> dict[str, f
             "events were thinned out before DL3."
         )
     return {"ontime_s": round(ontime, 3), "livetime_s": round(livetime, 3)}
+
+
+def _nodes(facts: dict[str, Any]) -> None:
+    """lstchain says only in its log that a pointing lies outside of the IRF nodes.
+
+    Interpolated IRFs carry the pointing of the data, the nearest node carries its own.
+    """
+    data, irf = facts["zenith_deg"], facts["irf_zenith_deg"]
+    if data is not None and irf is not None and abs(data - irf) > FAR_DEG:
+        facts["warnings"].append(
+            f"The IRFs are for zenith {irf:.1f} deg, the run is at {data:.1f} deg: it lies outside "
+            "of the simulated pointings, so that the nearest was used."
+        )
 
 
 def _selected(path: Path, events: Any, columns: frozenset[str], cuts: IrfCuts) -> None:

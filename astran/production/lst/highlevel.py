@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from astran.config.analysis import AnalysisConfig, Dl3Settings, Start
+from astran.config.analysis import AnalysisConfig, Start
 from astran.config.site import SiteConfig
 from astran.production.lst.argv import WORK
 
@@ -40,7 +40,7 @@ def highlevel_argv(
 
 def _choices(config: AnalysisConfig) -> Iterator[tuple[str, object]]:
     # DL3 that lstchain made holds its cut; a cut of another's DL3 is only changed on request
-    if config.start is Start.DL3 and config.dl3.theta_cut != Dl3Settings().theta_cut:
+    if config.start is Start.DL3 and config.theta_cut_chosen:
         yield "theta-cut", config.dl3.theta_cut
     highlevel = config.highlevel
     optional = (

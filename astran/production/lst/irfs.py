@@ -87,6 +87,13 @@ def words(cuts: IrfCuts) -> str:
 
 
 def _from_site(fitting: list[ReadyIrf], dl3: Dl3Settings) -> IrfSet:
+    names = [irf.name for irf in fitting]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise CatalogueError(
+            f"The site has several IRFs of the node {twice} with these cuts.",
+            cure="Make the pattern data.irf narrower, so that it holds one production.",
+        )
     irfs = tuple(
         Irf(irf.name, irf.file.path, fingerprint(ready=irf.file.identity), None) for irf in fitting
     )

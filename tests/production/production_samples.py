@@ -1,0 +1,74 @@
+"""A site, a night and lstchain's options as data, for tests that touch no telescope file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from astran.base.nightdata import ConfigText, FileRef, McNode, Models, NightData, RunFile
+from astran.config.analysis import AnalysisConfig
+from astran.config.site import SiteConfig
+from astran.production.toolset import Tool, Toolset
+
+OPTIONS = {
+    Tool.DL1_TO_DL2: "input-files path-models output-dir config overwrite log-level",
+    Tool.CREATE_IRF: "input-gamma-dl2 output-irf-file point-like config global-gh-cut "
+    "global-theta-cut energy-dependent-gh energy-dependent-theta gh-efficiency theta-containment "
+    "overwrite log-level",
+    Tool.CREATE_DL3: "input-dl2 output-dl3-path input-irf-path irf-file-pattern source-name "
+    "source-ra source-dec use-nearest-irf-node config overwrite log-level",
+    Tool.CREATE_INDEX: "input-dl3-dir output-index-path file-pattern overwrite log-level",
+}
+"""As in lstchain 0.12.3."""
+TOOLS = Toolset(
+    "0.12",
+    "0.12.3",
+    "/opt/lst/bin",
+    {tool: frozenset(words.split()) for tool, words in OPTIONS.items()},
+)
+
+
+def without(tool: Tool, *options: str) -> Toolset:
+    """TOOLS of an older version that lacks some options."""
+    known = {**TOOLS.options, tool: TOOLS.options[tool] - set(options)}
+    return replace(TOOLS, options=known)
+
+
+def a_site(workdir: Path, **more: Any) -> SiteConfig:
+    environments = {"0.12": {"bin": "/opt/lst/bin"}}
+    lstchain = {"default": "0.12", "environments": environments}
+    return SiteConfig.model_validate(
+        {"site": "test", "workdir": str(workdir), "lstchain": lstchain, **more}
+    )
+
+
+def a_config(**more: Any) -> AnalysisConfig:
+    target = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
+    return AnalysisConfig.model_validate({"target": target, "date": "20231213", **more})
+
+
+def ref(path: str, size: int = 1000, mtime_ns: int = 5) -> FileRef:
+    return FileRef(path, size, mtime_ns)
+
+
+def a_night(**more: Any) -> NightData:
+    """Two runs of DL1, models, two Monte Carlo nodes."""
+    forests = ("reg_energy", "cls_gh", "reg_disp_norm", "cls_disp_sign")
+    names = ("theta_10.000_az_102.199", "theta_23.630_az_100.758")
+    night = NightData(
+        complete=True,
+        runs=tuple(
+            RunFile(run, ref(f"/data/DL1/dl1_LST-1.Run{run}.h5"), "v0.12", "tailcut84")
+            for run in (15861, 15862)
+        ),
+        models=Models(
+            "/models/dec_2276", tuple(ref(f"/models/dec_2276/{n}.sav") for n in forests), True
+        ),
+        mc_nodes=tuple(McNode(name, ref(f"/mc/node_{name}_/dl2_gamma.h5")) for name in names),
+    )
+    return replace(night, **more)
+
+
+def site_settings(text: str) -> ConfigText:
+    return ConfigText(ref("/models/lstchain_config.json"), text)
