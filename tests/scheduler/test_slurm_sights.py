@@ -1,0 +1,323 @@
+"""What follows from squeue and sacct together, also where they disagree, lag or are silent."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from scheduler.fake_slurm import FakeSlurm
+
+from astran.base.errors import SchedulerUnavailable, SubmitRefused, SubmitUnknown
+from astran.base.jobs import Batch, JobRef, JobState, Missing, Seen, Sight, Unavailable
+from astran.base.tasks import Resources
+from astran.config.site import SlurmSettings
+from astran.scheduler.slurm import SlurmScheduler
+
+SUBMITTED = datetime(2026, 11, 21, 0, 41, 10, tzinfo=UTC)
+JOB = JobRef("tok", "12", SUBMITTED, 2, "/nowhere")
+DOWN = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n"
+NO_DATABASE = "sacct: error: Problem talking to the database: Connection refused\n"
+
+
+@pytest.fixture
+def fake(tmp_path: Path) -> FakeSlurm:
+    return FakeSlurm(tmp_path / "bin")
+
+
+@pytest.fixture
+def slurm(fake: FakeSlurm) -> SlurmScheduler:
+    return SlurmScheduler(SlurmSettings(timeout=10), fake.environ)
+
+
+def queued(
+    index: object, word: str, status: int = 0, name: str = "tok", when: str = "2026-11-21T00:41:08"
+) -> str:
+    return f"12|{index}|{name}|{word}|{status}|{when}|n1|0:02|None|\n"
+
+
+def accounted(
+    index: object,
+    word: str,
+    code: str = "0:0",
+    name: str = "tok",
+    when: str = "2026-11-21T00:41:08",
+) -> str:
+    return f"12_{index}|{name}|{word}|{code}|{when}|5||n1|None\n"
+
+
+def look(slurm: SlurmScheduler) -> tuple[Sight, Sight]:
+    sights = slurm.observe([JOB])
+    assert set(sights) == {("tok", 0), ("tok", 1)}
+    return sights["tok", 0], sights["tok", 1]
+
+
+def states(slurm: SlurmScheduler) -> list[JobState]:
+    seen = look(slurm)
+    assert isinstance(seen[0], Seen) and isinstance(seen[1], Seen)
+    return [seen[0].state, seen[1].state]
+
+
+def test_what_lives_needs_no_sacct(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("squeue", queued(0, "RUNNING") + queued(1, "PENDING"))
+    assert states(slurm) == [JobState.RUNNING, JobState.PENDING]
+    assert len(fake.calls("squeue")) == 1
+    assert fake.calls("sacct") == []
+
+
+def test_what_has_left_the_queue_is_in_sacct(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("squeue", queued(1, "RUNNING"))
+    fake.says("sacct", accounted(0, "OUT_OF_MEMORY", "0:125") + accounted(1, "RUNNING"))
+    assert states(slurm) == [JobState.OUT_OF_MEMORY, JobState.RUNNING]
+    (call,) = fake.calls("sacct")
+    assert "--jobs=12" in call
+
+
+def test_sacct_may_lag_behind_the_end(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("squeue", queued(0, "COMPLETED") + queued(1, "FAILED", 7 << 8))
+    fake.says("sacct", accounted(0, "RUNNING") + accounted("[1]", "PENDING"))
+    good, bad = look(slurm)
+    assert isinstance(good, Seen) and isinstance(bad, Seen)
+    assert (good.state, good.exit_code) == (JobState.COMPLETED, 0)
+    assert (bad.state, bad.exit_code) == (JobState.FAILED, 7)
+
+
+def test_sacct_alone_cannot_say_that_a_job_lives(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    """A database that lost the end says RUNNING for ever."""
+    fake.says("sacct", accounted(0, "RUNNING") + accounted(1, "COMPLETED"))
+    assert look(slurm)[0] == Missing()
+    assert isinstance(look(slurm)[1], Seen)
+
+
+def test_an_element_s_own_row_counts_more_than_one_for_the_rest(
+    slurm: SlurmScheduler, fake: FakeSlurm
+) -> None:
+    fake.says("sacct", accounted(0, "COMPLETED") + accounted("[0-1%1]", "CANCELLED by 0"))
+    assert states(slurm) == [JobState.COMPLETED, JobState.CANCELLED]
+
+
+def test_a_cancelled_remainder_without_indices(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("squeue", queued("N/A", "CANCELLED") + queued(0, "COMPLETED"))
+    fake.says("sacct", stderr=NO_DATABASE, code=1)
+    assert states(slurm) == [JobState.COMPLETED, JobState.CANCELLED]
+
+
+def test_cancelled_before_the_start_without_any_row(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("squeue", queued(0, "RUNNING"))
+    fake.says("sacct", accounted(0, "RUNNING"))
+    assert look(slurm)[1] == Missing()
+
+
+@pytest.mark.parametrize(
+    "error", [NO_DATABASE, "Slurm accounting storage is disabled\n", "anything else"]
+)
+def test_without_accounting(slurm: SlurmScheduler, fake: FakeSlurm, error: str) -> None:
+    fake.says("sacct", stderr=error, code=1)
+    fake.says("squeue", queued(0, "TIMEOUT", 15))
+    sights = look(slurm)
+    assert isinstance(sights[0], Seen) and sights[0].state is JobState.TIMEOUT
+    assert sights[1] == Missing()
+
+
+def test_without_controller_only_ends_are_known(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("squeue", stderr=DOWN, code=1)
+    fake.says("sacct", accounted(0, "COMPLETED") + accounted(1, "RUNNING"))
+    ended, other = look(slurm)
+    assert isinstance(ended, Seen) and ended.state is JobState.COMPLETED
+    assert isinstance(other, Unavailable)
+    assert "Unable to contact" in other.reason
+
+
+def test_without_any_answer_nothing_follows(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("squeue", stderr=DOWN, code=1)
+    fake.says("sacct", stderr=NO_DATABASE, code=1)
+    assert all(isinstance(sight, Unavailable) for sight in look(slurm))
+
+
+def test_an_unreadable_answer_is_none(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("squeue", "12|0|tok|RUNN\n")
+    assert all(isinstance(sight, Unavailable) for sight in look(slurm))
+
+
+def test_a_command_that_hangs_is_no_answer(fake: FakeSlurm) -> None:
+    slurm = SlurmScheduler(SlurmSettings(timeout=0.3), fake.environ)
+    (fake.folder / "squeue").write_text("#!/bin/bash\nsleep 20\n")
+    (fake.folder / "sbatch").write_text("#!/bin/bash\nsleep 20\n")
+    (fake.folder / "scancel").write_text("#!/bin/bash\nsleep 20\n")
+    assert all(isinstance(sight, Unavailable) for sight in look(slurm))
+    with pytest.raises(SchedulerUnavailable):
+        slurm.cancel(JOB)
+    with pytest.raises(SubmitUnknown):
+        slurm.submit(batch(fake.folder))
+
+
+def test_a_command_that_is_not_there_is_no_answer(fake: FakeSlurm) -> None:
+    slurm = SlurmScheduler(SlurmSettings(), {**fake.environ, "PATH": str(fake.folder / "none")})
+    assert all(isinstance(sight, Unavailable) for sight in look(slurm))
+    with pytest.raises(SubmitRefused) as caught:
+        slurm.submit(batch(fake.folder))
+    assert caught.value.transient
+
+
+def test_a_strange_word_is_neither_success_nor_failure(
+    slurm: SlurmScheduler, fake: FakeSlurm
+) -> None:
+    fake.says("squeue", queued(0, "VAPORISED"))
+    fake.says("sacct", accounted(1, "EVAPORATED"))
+    assert states(slurm) == [JobState.STRANGE, JobState.STRANGE]
+
+
+@pytest.mark.parametrize("change", [{"name": "other"}, {"when": "2017-05-01T10:00:00"}])
+def test_an_id_used_again_is_another_job(
+    slurm: SlurmScheduler, fake: FakeSlurm, change: dict[str, str]
+) -> None:
+    fake.says("squeue", queued(0, "RUNNING", **change))
+    fake.says("sacct", accounted(0, "COMPLETED", **change) + accounted(1, "FAILED", **change))
+    assert look(slurm) == (Missing(), Missing())
+
+
+def test_the_last_of_several_runs_counts(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    rows = accounted(0, "COMPLETED", when="2017-05-01T10:00:00")
+    rows += accounted(0, "REQUEUED") + accounted(0, "FAILED", "1:0")
+    fake.says("sacct", rows + accounted(1, "COMPLETED"))
+    assert states(slurm) == [JobState.FAILED, JobState.COMPLETED]
+
+
+def test_sacct_is_asked_about_a_hundred_jobs_at_most(
+    slurm: SlurmScheduler, fake: FakeSlurm
+) -> None:
+    jobs = [JobRef(f"tok{i}", str(100 + i), SUBMITTED, 1, "/nowhere") for i in range(250)]
+    sights = slurm.observe(jobs)
+    assert len(sights) == 250 and set(sights.values()) == {Missing()}
+    assert len(fake.calls("squeue")) == 1
+    asked = [
+        word.removeprefix("--jobs=").split(",")
+        for call in fake.calls("sacct")
+        for word in call
+        if word.startswith("--jobs=")
+    ]
+    assert [len(ids) for ids in asked] == [100, 100, 50]
+    assert sorted(int(i) for ids in asked for i in ids) == list(range(100, 350))
+
+
+def test_nothing_is_asked_without_jobs(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    """An empty list of ids would make sacct tell of other people's jobs."""
+    assert slurm.observe([]) == {}
+    assert fake.calls("squeue") == fake.calls("sacct") == []
+
+
+def test_find_asks_sacct_where_squeue_has_forgotten(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("sacct", accounted(0, "COMPLETED") + accounted(1, "COMPLETED"))
+    assert slurm.find("tok", SUBMITTED) == "12"
+    (call,) = fake.calls("sacct")
+    assert "--name=tok" in call
+    assert "--starttime=2026-11-21T00:36:10" in call
+
+
+def test_find_takes_no_older_job(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("squeue", queued(0, "RUNNING", when="2026-11-21T00:30:00"))
+    assert slurm.find("tok", SUBMITTED) == Missing()
+
+
+@pytest.mark.parametrize(
+    ("squeue_up", "sacct_up", "answer"),
+    [
+        (True, True, Missing),
+        (True, False, Missing),
+        (False, True, Unavailable),
+        (False, False, Unavailable),
+    ],
+)
+def test_find_says_missing_only_with_squeue_s_word(
+    slurm: SlurmScheduler, fake: FakeSlurm, squeue_up: bool, sacct_up: bool, answer: type
+) -> None:
+    if not squeue_up:
+        fake.says("squeue", stderr=DOWN, code=1)
+    if not sacct_up:
+        fake.says("sacct", stderr=NO_DATABASE, code=1)
+    assert isinstance(slurm.find("tok", SUBMITTED), answer)
+
+
+def test_cancel_names_job_and_elements(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    slurm.cancel(JOB)
+    slurm.cancel(JobRef("tok", "12", SUBMITTED, 9, "/nowhere"), [7, 1, 2, 3])
+    assert fake.calls("scancel") == [
+        ["--me", "--name=tok", "12"],
+        ["--me", "--name=tok", "12_[1-3,7]"],
+    ]
+
+
+def test_cancel_of_a_job_that_is_gone_is_fine(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    error = "scancel: error: Kill job error on job id 12: Invalid job id specified\n"
+    fake.says("scancel", stderr=error, code=1)
+    slurm.cancel(JOB)
+    fake.says("scancel", stderr=DOWN, code=8)
+    with pytest.raises(SchedulerUnavailable):
+        slurm.cancel(JOB)
+
+
+def batch(folder: Path) -> Batch:
+    return Batch(
+        token="tok",
+        label="Crab20231207\ndl2",
+        scripts=("/scripts/one.sh", "/scripts/two.sh"),
+        logs=(str(folder / "logs" / "one.log"), str(folder / "logs" / "two.log")),
+        tokens=("tok.0", "tok.1"),
+        resources=Resources(cpus=2, memory_mb=16000, time_min=240),
+        folder=str(folder / "batch 100%"),
+        throttle=5,
+        exclude=("cp07", "cp08"),
+    )
+
+
+def test_the_command_line_of_sbatch(fake: FakeSlurm) -> None:
+    settings = SlurmSettings(
+        partition="short",
+        account="lst",
+        qos="fast",
+        constraint="big",
+        throttle=9,
+        options=("--nice=100", "--gres=lustre:1"),
+    )
+    fake.says("sbatch", "77;astran\n")
+    job = batch(fake.folder)
+    assert SlurmScheduler(settings, fake.environ).submit(job) == "77"
+    (call,) = fake.calls("sbatch")
+    double = job.folder.replace("%", "%%")
+    assert call == [
+        "--parsable",
+        "--job-name=tok",
+        "--comment=Crab20231207 dl2",
+        "--array=0-1%5",
+        "--no-requeue",
+        "--export=NONE",
+        f"--chdir={job.folder}",
+        f"--output={double}/array_tok_%a.log",
+        "--nodes=1",
+        "--ntasks=1",
+        "--cpus-per-task=2",
+        "--mem=16000M",
+        "--time=240",
+        "--partition=short",
+        "--account=lst",
+        "--qos=fast",
+        "--constraint=big",
+        "--exclude=cp07,cp08",
+        "--nice=100",
+        "--gres=lustre:1",
+        f"{job.folder}/array_tok.sh",
+    ]
+    manifest = (Path(job.folder) / "array_tok.tsv").read_text().splitlines()
+    assert manifest[1] == f"1\t/scripts/two.sh\t{job.logs[1]}\ttok.1"
+
+
+def test_the_array_limit_is_asked_once(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("scontrol", "Configuration data as of now\nMaxArraySize            = 301\n")
+    assert slurm.max_batch == 301
+    assert slurm.max_batch == 301
+    assert len(fake.calls("scontrol")) == 1
+
+
+def test_the_array_limit_of_a_silent_cluster(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("scontrol", stderr=DOWN, code=1)
+    assert slurm.max_batch == 1001
