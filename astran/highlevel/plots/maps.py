@@ -52,7 +52,10 @@ def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, Plot]:
                 [x], [y], marker="x", color=style.VERMILION, markersize=7, markeredgewidth=1.6
             )
         axes.coords[0].set_axislabel("right ascension (ICRS)")
-        axes.coords[1].set_axislabel("declination (ICRS)", minpad=0.5)
+        if axes is left:
+            axes.coords[1].set_axislabel("declination (ICRS)", minpad=0.5)
+        else:
+            axes.coords[1].set_axislabel(" ")
         for coordinate in axes.coords:
             coordinate.set_ticks_position("all")
         axes.coords[0].set_major_formatter("d.d")

@@ -1,0 +1,119 @@
+"""Plots: no text on text, marks where they must be, and warnings in words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from matplotlib.figure import Figure
+from synthetic_dl3 import DEC, RA, write_night
+
+from astran.config.analysis import HighlevelSettings
+from astran.highlevel.analysis import Findings, measure
+from astran.highlevel.concerns import concerns
+from astran.highlevel.options import Options
+from astran.highlevel.plots import curves, maps, style, theta2
+from astran.highlevel.results import assemble
+
+LONG = "A source with a very long name 1234+567"
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Findings, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("dl3")
+    write_night(folder, runs=9, background=3000)
+    options = Options(
+        folder,
+        folder,
+        LONG,
+        (RA, DEC),
+        HighlevelSettings(),
+        simulated=True,
+        versions=(("lstchain", "0.12.3"),),
+    )
+    findings = measure(options)
+    return findings, assemble(findings, options, datetime(2023, 12, 8, tzinfo=UTC))
+
+
+def figures(found: Findings, data: dict[str, Any]) -> list[Figure]:
+    return [
+        theta2.draw(data)[0],
+        maps.draw_map(data, found.sky)[0],
+        maps.draw_distribution(data)[0],
+        curves.draw_cumulative(data)[0],
+        curves.draw_rates(data)[0],
+    ]
+
+
+def test_no_text_lies_on_another(found: tuple[Findings, dict[str, Any]]) -> None:
+    with style.styled():
+        for figure in figures(*found):
+            figure.canvas.draw()
+            renderer = figure.canvas.get_renderer()
+            boxes = [
+                (text.get_text(), text.get_window_extent(renderer))
+                for holder in [figure, *figure.axes]
+                for text in holder.texts
+                if text.get_text().strip()
+            ]
+            for axes in figure.axes:
+                for text in (axes.title, axes.xaxis.label, axes.yaxis.label):
+                    if text.get_text().strip() and text.get_visible():
+                        boxes.append((text.get_text(), text.get_window_extent(renderer)))
+            for (one, first), (other, second) in combinations(boxes, 2):
+                assert not first.overlaps(second), f"{one!r} and {other!r} overlap"
+            for text, box in boxes:
+                assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, f"{text!r} is cut off"
+
+
+def test_every_plot_is_stamped(found: tuple[Findings, dict[str, Any]]) -> None:
+    with style.styled():
+        for figure in figures(*found):
+            said = " ".join(text.get_text() for text in figure.texts)
+            for word in ("PRELIMINARY", "SIMULATED", "2023-12-07", "9 runs", "ASTRAN", " h"):
+                assert word in said
+            assert "lstchain 0.12.3" in said
+            assert "A source with" in said
+
+
+def test_real_data_are_not_called_simulated(found: tuple[Findings, dict[str, Any]]) -> None:
+    with style.styled():
+        figure, _ = theta2.draw({**found[1], "simulated": False})
+    assert "SIMULATED" not in " ".join(text.get_text() for text in figure.texts)
+
+
+def test_the_style_leaves_no_trace(found: tuple[Findings, dict[str, Any]]) -> None:
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    with style.styled():
+        theta2.draw(found[1])
+    assert dict(mpl.rcParams) == before
+
+
+def test_saving_leaves_png_and_pdf_only(
+    found: tuple[Findings, dict[str, Any]], tmp_path: Path
+) -> None:
+    with style.styled():
+        style.save(theta2.draw(found[1])[0], tmp_path, "theta2")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["theta2.pdf", "theta2.png"]
+
+
+def changed(data: dict[str, Any], part: str, **values: Any) -> dict[str, Any]:
+    return {**data, part: {**data[part], **values}}
+
+
+def test_warnings_in_words(found: tuple[Findings, dict[str, Any]]) -> None:
+    data = found[1]
+    assert concerns(data, None) == []
+    assert "1.31" in concerns(changed(data, "map", off_sigma=1.31), None)[0]
+    assert concerns(changed(data, "map", off_sigma=1.14), None) == []
+    assert "only 3 OFF counts" in concerns(changed(data, "stacked", n_off=3), None)[0]
+    tail = {"on": 900, "background": 500.0, "ratio": 1.8, "ratio_error": 0.1}
+    assert "theta2 tail" in concerns(changed(data, "theta2", tail=tail), None)[0]
+    assert "5 OFF regions do not fit" in concerns(data, 5)[0]
+    one_side = {**data, "runs": [run for run in data["runs"] if run["position_angle_deg"] < 180]}
+    assert "not balanced" in concerns(one_side, None)[0]

@@ -1,0 +1,287 @@
+"""Broken files: each is left out with a reason that names the fault, and the night goes on."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from synthetic_dl3 import DEC, RA, Made, write_night, write_run
+
+from astran.base.errors import ProductError
+from astran.config.analysis import HighlevelSettings
+from astran.highlevel.analysis import Findings, measure
+from astran.highlevel.options import Options
+
+BAD = 15999
+
+
+def find(folder: Path, **values: Any) -> Findings:
+    settings = values.pop("settings", {})
+    return measure(
+        Options(
+            dl3=folder,
+            output=folder,
+            name="Crab",
+            position=(RA, DEC),
+            settings=HighlevelSettings(**settings),
+            **values,
+        )
+    )
+
+
+def drop(name: str) -> Callable[[fits.HDUList], None]:
+    def change(hdus: fits.HDUList) -> None:
+        del hdus[name]
+
+    return change
+
+
+def header(key: str, value: Any, hdu: str = "EVENTS") -> Callable[[fits.HDUList], None]:
+    def change(hdus: fits.HDUList) -> None:
+        if value is None:
+            hdus[hdu].header.remove(key)
+        else:
+            hdus[hdu].header[key] = value
+
+    return change
+
+
+def column(name: str, value: Any, hdu: str = "EVENTS") -> Callable[[fits.HDUList], None]:
+    def change(hdus: fits.HDUList) -> None:
+        hdus[hdu].data[name] = value(hdus) if callable(value) else value
+
+    return change
+
+
+def both(
+    first: Callable[[fits.HDUList], None], second: Callable[[fits.HDUList], None]
+) -> Callable[[fits.HDUList], None]:
+    def change(hdus: fits.HDUList) -> None:
+        first(hdus)
+        second(hdus)
+
+    return change
+
+
+def no_rows(name: str) -> Callable[[fits.HDUList], None]:
+    def change(hdus: fits.HDUList) -> None:
+        hdus[name].data = hdus[name].data[:0]
+
+    return change
+
+
+def without_column(name: str) -> Callable[[fits.HDUList], None]:
+    def change(hdus: fits.HDUList) -> None:
+        hdus["EVENTS"].columns.del_col(name)
+
+    return change
+
+
+def source_dependent(hdus: fits.HDUList) -> None:
+    events = hdus["EVENTS"].data
+    side = np.arange(len(events)) % 2
+    events["RA"], events["DEC"] = RA - 0.8 * side, DEC
+
+
+def unit(name: str, value: str) -> Callable[[fits.HDUList], None]:
+    def change(hdus: fits.HDUList) -> None:
+        hdus["EVENTS"].columns[name].unit = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (drop("EVENTS"), "no EVENTS"),
+        (no_rows("EVENTS"), "empty"),
+        (without_column("ENERGY"), "no column ENERGY"),
+        (without_column("TIME"), "no column TIME"),
+        (unit("ENERGY", "m"), "unit 'm'"),
+        (drop("GTI"), "no GTI"),
+        (no_rows("GTI"), "no rows"),
+        (column("STOP", lambda h: h["GTI"].data["START"], "GTI"), "no length"),
+        (column("STOP", np.nan, "GTI"), "no length"),
+        (header("DEADC", None), "DEADC is missing"),
+        (header("DEADC", 0.0), "DEADC is 0"),
+        (header("DEADC", 1.7), "DEADC is 1.7"),
+        (header("DEADC", "unknown"), "DEADC is no number"),
+        (header("MJDREFI", None), "MJDREFI is missing"),
+        (header("MJDREFI", 0), "good time intervals"),
+        (both(header("MJDREFI", 0), header("MJDREFI", 0, "GTI")), "MJDREF or TIME is wrong"),
+        (header("TIMESYS", "SUN"), "TIMESYS"),
+        (header("RA_PNT", None), "RA_PNT is missing"),
+        (header("DEC_PNT", 200.0), "impossible"),
+        (header("DEC_PNT", DEC + 1.9), "scatter around"),
+        (header("DEC_PNT", DEC + 8.0), "away from the target"),
+        (both(header("RA_PNT", RA), header("DEC_PNT", DEC - 0.01)), "no OFF region"),
+        (header("OBS_MODE", "DRIFT"), "no fixed pointing"),
+        (column("ENERGY", np.nan), "none of its"),
+        (column("RA", np.nan), "none of its"),
+        (column("ENERGY", -1.0), "none of its"),
+        (column("TIME", lambda h: h["EVENTS"].data["TIME"] + 1e5), "good time intervals"),
+        (source_dependent, "source-dependent"),
+        (header("AL_CUT", 10.0, "EFFECTIVE AREA"), "source-dependent"),
+    ],
+)
+def test_a_broken_run_is_left_out_and_the_night_goes_on(
+    tmp_path: Path, change: Callable[[fits.HDUList], None], reason: str
+) -> None:
+    good = write_night(tmp_path)
+    write_run(tmp_path, BAD, change=change)
+    found = find(tmp_path)
+    assert [part.run.obs_id for part in found.runs] == [15860, 15861, 15862, 15863]
+    assert len(found.excluded) == 1
+    assert reason in found.excluded[0].reason
+    assert f"{BAD}" in found.excluded[0].file
+    assert found.stacked.livetime_s == pytest.approx(sum(r.ontime * r.deadc for r in good))
+
+
+@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 0.9, 0.99])
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_truncated_file_is_left_out(tmp_path: Path, part: float, packed: bool) -> None:
+    write_night(tmp_path)
+    path = write_run(tmp_path, BAD).path
+    content = path.read_bytes()
+    if packed:
+        path.unlink()
+        path, content = path.with_name(path.name + ".gz"), gzip.compress(content)
+    path.write_bytes(content[: int(part * len(content))])
+    found = find(tmp_path)
+    assert len(found.runs) == 4
+    assert [item.file for item in found.excluded] == [path.name]
+    assert "cannot be read" in found.excluded[0].reason
+
+
+def test_garbage_is_left_out(tmp_path: Path) -> None:
+    write_night(tmp_path)
+    (tmp_path / "dl3_LST-1.Run00001.fits").write_bytes(b"no FITS at all" * 1000)
+    found = find(tmp_path)
+    assert len(found.runs) == 4
+    assert "cannot be read" in found.excluded[0].reason
+
+
+def test_some_bad_events_are_dropped_and_told(tmp_path: Path) -> None:
+    def change(hdus: fits.HDUList) -> None:
+        hdus["EVENTS"].data["ENERGY"][:7] = np.nan
+        hdus["EVENTS"].data["DEC"][7:10] = 95.0
+        hdus["EVENTS"].data["TIME"][20:25] += 5000.0
+
+    made = write_run(tmp_path, 15860, change=change)
+    found = find(tmp_path)
+    assert found.runs[0].run.energy.size == made.signal + made.background - 15
+    assert any("10 events with NaN" in text for text in found.warnings)
+    assert any("5 events outside" in text for text in found.warnings)
+
+
+def test_the_livetime_is_good_time_times_deadc(tmp_path: Path) -> None:
+    write_run(tmp_path, 15860, ontime=1000.0, deadc=0.9, change=header("LIVETIME", 5.0))
+    found = find(tmp_path)
+    assert found.stacked.livetime_s == pytest.approx(900.0)
+    assert any("LIVETIME keyword says 5 s" in text for text in found.warnings)
+
+
+def test_overlapping_good_times_count_once(tmp_path: Path) -> None:
+    def change(hdus: fits.HDUList) -> None:
+        gti = hdus["GTI"]
+        start, stop = float(gti.data["START"][0]), float(gti.data["STOP"][0])
+        hdus["GTI"] = fits.BinTableHDU.from_columns(
+            [
+                fits.Column("START", "D", array=[start + 500, start]),
+                fits.Column("STOP", "D", array=[stop, start + 700]),
+            ],
+            gti.header,
+            name="GTI",
+        )
+
+    write_run(tmp_path, 15860, ontime=1200.0, deadc=1.0, change=change)
+    assert find(tmp_path).stacked.livetime_s == pytest.approx(1200.0)
+
+
+def test_energies_in_another_unit_are_converted(tmp_path: Path) -> None:
+    def change(hdus: fits.HDUList) -> None:
+        hdus["EVENTS"].data["ENERGY"] *= 1000.0
+        hdus["EVENTS"].columns["ENERGY"].unit = "GeV"
+
+    one = find(write_run(tmp_path / "tev", 15860).path.parent, settings={"energy_min": 0.1})
+    other = find(
+        write_run(tmp_path / "gev", 15860, change=change).path.parent,
+        settings={"energy_min": 0.1},
+    )
+    assert one.stacked.n_on == other.stacked.n_on > 0
+
+
+def test_a_right_ascension_beyond_360_is_the_same_place(tmp_path: Path) -> None:
+    turned = column("RA", lambda hdus: hdus["EVENTS"].data["RA"] + 360.0)
+    one = find(write_run(tmp_path / "a", 15860).path.parent)
+    other = find(write_run(tmp_path / "b", 15860, change=turned).path.parent)
+    assert one.stacked.n_on == other.stacked.n_on > 0
+
+
+def test_the_same_run_twice_counts_once(tmp_path: Path) -> None:
+    first = write_run(tmp_path, 15860)
+    write_run(tmp_path, 15860, name="dl3_LST-1.Run15860_copy.fits")
+    found = find(tmp_path)
+    assert found.stacked.livetime_s == pytest.approx(first.ontime * first.deadc)
+    assert "the same run" in found.excluded[0].reason
+
+
+def test_a_missing_run_number_is_read_from_the_name(tmp_path: Path) -> None:
+    write_run(tmp_path, 15864, change=header("OBS_ID", None))
+    assert find(tmp_path).runs[0].run.obs_id == 15864
+
+
+def test_irf_and_index_files_in_the_folder_are_not_runs(tmp_path: Path) -> None:
+    def only_irfs(hdus: fits.HDUList) -> None:
+        for name in ("EVENTS", "GTI", "POINTING"):
+            del hdus[name]
+
+    write_night(tmp_path)
+    write_run(tmp_path, 1, name="irf.fits", change=only_irfs)
+    assert find(tmp_path).excluded == ()
+
+
+def test_a_file_that_the_index_names_and_that_is_gone_is_told(tmp_path: Path) -> None:
+    write_night(tmp_path)
+    columns = [
+        fits.Column("OBS_ID", "K", array=[15860, 15890]),
+        fits.Column("HDU_TYPE", "20A", array=["events", "events"]),
+        fits.Column("FILE_DIR", "20A", array=[".", "."]),
+        fits.Column(
+            "FILE_NAME", "60A", array=["dl3_LST-1.Run15860.fits", "dl3_LST-1.Run15890.fits"]
+        ),
+    ]
+    table = fits.BinTableHDU.from_columns(columns, name="HDU_INDEX")
+    table.writeto(tmp_path / "hdu-index.fits.gz")
+    found = find(tmp_path)
+    assert [item.obs_id for item in found.excluded] == [15890]
+    assert "not there" in found.excluded[0].reason
+
+
+def test_when_nothing_is_left_the_error_names_every_reason(tmp_path: Path) -> None:
+    write_run(tmp_path, 1, change=header("DEADC", 0.0))
+    write_run(tmp_path, 2, change=drop("GTI"))
+    with pytest.raises(ProductError, match=r"No usable run: 1: DEADC is 0.*; 2: it has no GTI"):
+        find(tmp_path)
+
+
+def test_an_empty_or_absent_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProductError, match="no FITS file"):
+        find(tmp_path)
+    with pytest.raises(ProductError, match="no folder"):
+        find(tmp_path / "nowhere")
+
+
+def test_the_run_is_what_the_maker_put_in(tmp_path: Path) -> None:
+    made: Made = write_run(tmp_path, 15864, signal=500, background=6000)
+    run = find(tmp_path).runs[0].run
+    assert run.object == "Crab"
+    assert run.zenith == pytest.approx(20.0)
+    assert run.start.isoformat() == "2023-12-07T22:00:00+00:00"
+    assert str(run.night) == "20231207"
+    assert run.energy.size == made.signal + made.background
