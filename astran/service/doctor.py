@@ -63,9 +63,8 @@ def examine(
         path = site_path(site_file)
         site = load_site(path)
     except ConfigError as error:
-        finding = failed_by("site", error)
-        cure = finding.cure or "Correct the file; `astran init` writes a fresh one to compare with."
-        yield fail("site", finding.message, cure)
+        cure = "Correct the file; `astran init --output FILE` writes a fresh one to compare with."
+        yield failed_by("site", error, cure)
         return
     yield ok("site", f"{site.site}: {path}")
     patient = Patient(site, clock, python, send_test)
@@ -109,4 +108,4 @@ def _caught(check: Check, patient: Patient) -> Iterator[Finding]:
     try:
         yield from check.examine(patient)
     except (AstranError, OSError) as error:
-        yield failed_by(check.part, error)
+        yield failed_by(check.part, error, "Correct the site configuration.")

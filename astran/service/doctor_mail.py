@@ -70,7 +70,7 @@ def secrets(patient: Patient) -> Iterator[Finding]:
         try:
             server.password.reveal()
         except AstranError as error:
-            yield _named(failed_by("secrets", error), key)
+            yield _named(failed_by("secrets", error, "Run the command by hand."), key)
         else:
             yield ok("secrets", f"{key} was found.")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -60,36 +59,29 @@ print(json.dumps(found))
 def workdir(patient: Patient) -> Iterator[Finding]:
     """Can files be made and locked there?"""
     folder = patient.site.workdir
-    if not folder.exists():
-        above = existing(folder)
-        if not os.access(above, os.W_OK | os.X_OK):
-            yield fail(
-                "workdir",
-                f"There is no folder {folder}, and it cannot be made in {above}.",
-                "Make it, writable for the user who runs ASTRAN, or correct `workdir`.",
-            )
-        else:
-            yield ok("workdir", f"{folder} will be made at first use.")
-        return
+    place = existing(folder)
     try:
         with (
-            tempfile.TemporaryDirectory(prefix=".astran-doctor-", dir=folder) as probe,
+            tempfile.TemporaryDirectory(prefix=".astran-doctor-", dir=place) as probe,
             try_lock(Path(probe, "lock")) as free,
         ):
             locks = free
     except OSError as error:
+        what = "written or locked" if place == folder else f"made in {place}"
         yield fail(
             "workdir",
-            f"{folder} cannot be written, or files in it cannot be locked: {error.strerror}.",
-            f"Check its owner and permissions (ls -ld {folder}) and its file system.",
+            f"{folder} cannot be {what}: {error.strerror}.",
+            f"Check owner, permissions and file system of {place}, or correct `workdir`.",
         )
         return
     if not locks:
         yield fail(
-            "workdir", f"Locks do not work in {folder}.", "Choose a file system that has flock."
+            "workdir", f"Locks do not work in {place}.", "Choose a file system that has flock."
         )
-        return
-    yield ok("workdir", f"{folder} can be written and locked.")
+    elif place != folder:
+        yield ok("workdir", f"{folder} will be made at first use.")
+    else:
+        yield ok("workdir", f"{folder} can be written and locked.")
 
 
 def disk(patient: Patient) -> Iterator[Finding]:

@@ -46,7 +46,7 @@ def slurm(settings: SlurmSettings, resources: Mapping[Stage, StageResources]) ->
     try:
         found = partitions(settings)
     except ProcessError as error:
-        yield failed_by("slurm partition", error)
+        yield failed_by("slurm partition", error, "Check slurmctld.")
         return
     partition = next(
         (p for p in found if (p.name == settings.partition if settings.partition else p.default)),

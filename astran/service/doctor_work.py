@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from astran.base.errors import CatalogueError, ConfigError
+from astran.base.text import count
 from astran.config.site import SchedulerKind, SiteConfig
 from astran.service.doctor_slurm import slurm
 from astran.service.findings import Finding, Patient, fail, failed_by, ok, warn
@@ -63,7 +64,8 @@ def environments(patient: Patient) -> Iterator[Finding]:
         try:
             tools = probe(name, environment)
         except ConfigError as error:
-            finding = failed_by(part, error)
+            cure = f"Check lstchain.environments.{name} in the site configuration."
+            finding = failed_by(part, error, cure)
             if needed:
                 yield finding
             else:
@@ -100,7 +102,7 @@ def data(patient: Patient) -> Iterator[Finding]:
             try:
                 yield from _pattern(key, pattern, every_night=every_night)
             except ConfigError as error:
-                yield failed_by(f"data {key}", error)
+                yield failed_by(f"data {key}", error, f"Correct data.{key}.")
     yield from _models(site)
     if site.data.lstchain_config is not None:
         yield _json_file(site.data.lstchain_config)
@@ -127,7 +129,7 @@ def _pattern(key: str, pattern: str, *, every_night: bool) -> Iterator[Finding]:
     if not every_night:
         yield ok(part, f"{folder} is there.")
     elif number:
-        yield ok(part, f"{number} files.")
+        yield ok(part, f"{count(number, 'file')}.")
     else:
         yield warn(part, f"No file fits {pattern}.", f"Check data.{key}.")
 
@@ -154,9 +156,11 @@ def _models(site: SiteConfig) -> Iterator[Finding]:
         # the declination of the Crab: any would do to see whether there are models at all
         choice = choose(root, "", 22.0)
     except CatalogueError as error:
-        yield failed_by("data models", error)
+        yield failed_by("data models", error, "Correct data.models.")
     else:
-        yield ok("data models", f"{choice.models.folder}: {len(choice.models.files)} files.")
+        yield ok(
+            "data models", f"{choice.models.folder}: {count(len(choice.models.files), 'file')}."
+        )
 
 
 def _json_file(path: Path) -> Finding:

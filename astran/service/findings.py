@@ -60,10 +60,12 @@ def fail(part: str, message: str, cure: str) -> Finding:
     return Finding(part, Result.FAIL, message, cure)
 
 
-def failed_by(part: str, error: AstranError | OSError) -> Finding:
-    """The finding that an error makes."""
+def failed_by(part: str, error: AstranError | OSError, cure: str = "") -> Finding:
+    """The finding that an error makes; `cure` is for errors that name none."""
     if isinstance(error, OSError):
-        return fail(part, f"{error.strerror or error}: {error.filename or 'no file'}.", "")
+        place = f"{error.filename}: " if error.filename else ""
+        message = f"{place}{error.strerror or error}."
+        return fail(part, message, cure or "Check the rights of the user who runs ASTRAN.")
     problems = error.problems if isinstance(error, ConfigError) else ()
     message = "\n".join([error.message, *(f"- {problem}" for problem in problems)])
-    return fail(part, message, error.cure)
+    return fail(part, message, error.cure or cure)

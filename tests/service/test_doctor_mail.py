@@ -1,0 +1,265 @@
+"""`astran doctor` against real mail servers, whole and broken."""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from doctor_patient import Make, found, make_patient
+from services.daemon import free_ports
+from services.dovecot import Dovecot
+from services.smtp import SmtpServer
+
+from astran.service import doctor_mail
+from astran.service.findings import Patient, Result
+
+SERVICE = "astran@astran.test"
+
+
+@pytest.fixture
+def patient(tmp_path: Path) -> Make:
+    return make_patient(tmp_path)
+
+
+@pytest.fixture
+def password(tmp_path: Path, dovecot: Dovecot) -> Path:
+    path = tmp_path / "password"
+    path.touch(mode=0o600)
+    path.write_text(dovecot.users[SERVICE] + "\n")
+    return path
+
+
+@pytest.fixture
+def mail(dovecot: Dovecot, smtp_server: SmtpServer, password: Path) -> dict[str, Any]:
+    """A mail section in which everything is right; tests break single values."""
+    common = {
+        "host": "localhost",
+        "user": SERVICE,
+        "password": {"file": str(password)},
+        "ca_file": str(dovecot.ca_file),
+        "timeout": 5,
+    }
+    return {
+        "address": SERVICE,
+        "imap": {**common, "port": dovecot.imaps_port},
+        "smtp": {**common, "port": smtp_server.port, "security": "starttls"},
+        "allow": ["@astran.test"],
+        "operator": "operator@astran.test",
+        "authserv_id": "mx.astran.test",
+    }
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A server that takes connections and never says a word."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        held: list[socket.socket] = []
+
+        def accept() -> None:
+            while True:
+                try:
+                    held.append(server.accept()[0])
+                except OSError:
+                    return
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+        for connection in held:
+            connection.close()
+
+
+def everything(patient: Patient) -> dict[str, Result]:
+    checks = (doctor_mail.settings, doctor_mail.secrets, doctor_mail.imap, doctor_mail.smtp)
+    return {part: f.result for check in checks for part, f in found(check, patient).items()}
+
+
+# ---- settings, without any server ----------------------------------------------------------------
+
+BARE = {
+    "address": SERVICE,
+    "imap": {"host": "localhost", "port": 1},
+    "smtp": {"host": "localhost", "port": 1},
+}
+
+
+def test_no_mailbox(patient: Make) -> None:
+    assert everything(patient()) == {"mail": Result.WARN}
+
+
+def test_a_mailbox_that_nobody_may_use(patient: Make) -> None:
+    findings = found(doctor_mail.settings, patient(mail=BARE))
+    assert {p: f.result for p, f in findings.items()} == {
+        "allow list": Result.WARN,
+        "sender check": Result.WARN,
+        "operator": Result.WARN,
+    }
+    assert "authserv_id" in findings["sender check"].message
+
+
+def test_a_from_line_that_is_believed(patient: Make) -> None:
+    mail = {**BARE, "trust_from": True, "authserv_id": "x"}
+    finding = found(doctor_mail.settings, patient(mail=mail))["sender check"]
+    assert finding.result is Result.WARN
+    assert "trust_from" in finding.message
+
+
+def test_no_password(patient: Make) -> None:
+    findings = found(doctor_mail.secrets, patient(mail=BARE))
+    assert findings["secrets"].result is Result.FAIL
+    assert "mail.imap.password" in findings["secrets"].message
+
+
+def test_a_password_that_others_can_read(patient: Make, tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_text("secret\n")
+    path.chmod(0o644)
+    server = {"host": "localhost", "port": 1, "user": "x", "password": {"file": str(path)}}
+    finding = found(doctor_mail.secrets, patient(mail={**BARE, "imap": server}))["secrets"]
+    assert finding.result is Result.FAIL
+    assert "0644" in finding.message
+    assert finding.cure == f"Run: chmod 600 {path}"
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"),
+    [
+        ({"file": "/nowhere/password"}, "/nowhere/password"),
+        ({"env": "ASTRAN_NO_SUCH_VARIABLE"}, "ASTRAN_NO_SUCH_VARIABLE"),
+        ({"command": ["/nowhere/pass"]}, "/nowhere/pass"),
+        ({"command": [sys.executable, "-c", ""]}, "printed no secret"),
+    ],
+)
+def test_a_password_that_is_not_there(patient: Make, secret: dict[str, Any], words: str) -> None:
+    server = {"host": "localhost", "port": 1, "user": "x", "password": secret}
+    finding = found(doctor_mail.secrets, patient(mail={**BARE, "imap": server}))["secrets"]
+    assert finding.result is Result.FAIL
+    assert words in finding.message
+    assert finding.message.startswith("mail.imap.password: ")
+
+
+# ---- real servers --------------------------------------------------------------------------------
+
+
+@pytest.mark.services
+def test_all_is_well(patient: Make, mail: dict[str, Any], dovecot: Dovecot) -> None:
+    assert everything(patient(mail=mail)) == {
+        "allow list": Result.OK,
+        "sender check": Result.OK,
+        "secrets": Result.OK,
+        "imap": Result.OK,
+        "smtp": Result.OK,
+    }
+
+
+@pytest.mark.services
+def test_looking_moves_no_mail(
+    patient: Make, mail: dict[str, Any], dovecot: Dovecot, smtp_server: SmtpServer
+) -> None:
+    from astran.config.model import build
+    from astran.config.site import MailSettings
+    from astran.mail.inbox import Inbox
+
+    dovecot.deliver(b"Subject: stays\r\nMessage-ID: <stays@astran.test>\r\n\r\nx\r\n", SERVICE)
+    everything(patient(mail=mail))
+    with Inbox(build(MailSettings, mail, "mail")) as inbox:
+        assert inbox.contains("<stays@astran.test>", ["INBOX"])
+    assert smtp_server.taken == []
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("name", ["imap", "smtp"])
+def test_a_wrong_password(patient: Make, mail: dict[str, Any], password: Path, name: str) -> None:
+    password.write_text("wrong\n")
+    finding = found(getattr(doctor_mail, name), patient(mail=mail))[name]
+    assert finding.result is Result.FAIL
+    assert "refused the log-in" in finding.message
+    assert f"mail.{name}.password" in finding.cure
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("name", ["imap", "smtp"])
+def test_a_closed_port(patient: Make, mail: dict[str, Any], name: str) -> None:
+    (mail[name]["port"],) = free_ports(1)
+    finding = found(getattr(doctor_mail, name), patient(mail=mail))[name]
+    assert finding.result is Result.FAIL
+    assert "out of reach" in finding.message
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("name", ["imap", "smtp"])
+def test_a_server_that_says_nothing(
+    patient: Make, mail: dict[str, Any], name: str, silent_port: int
+) -> None:
+    mail[name] |= {"port": silent_port, "timeout": 0.5}
+    finding = found(getattr(doctor_mail, name), patient(mail=mail))[name]
+    assert finding.result is Result.FAIL
+    assert "within 0.5 s" in finding.message or "timed out" in finding.message
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("name", ["imap", "smtp"])
+def test_a_certificate_that_is_not_trusted(
+    patient: Make, mail: dict[str, Any], dovecot: Dovecot, name: str
+) -> None:
+    mail[name]["ca_file"] = str(dovecot.certificates.stranger)
+    finding = found(getattr(doctor_mail, name), patient(mail=mail))[name]
+    assert finding.result is Result.FAIL
+    assert "not trusted" in finding.message
+    assert "ca_file" in finding.cure
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("name", ["imap", "smtp"])
+def test_a_certificate_file_that_is_gone(patient: Make, mail: dict[str, Any], name: str) -> None:
+    mail[name]["ca_file"] = "/nowhere/ca.pem"
+    finding = found(getattr(doctor_mail, name), patient(mail=mail))[name]
+    assert finding.result is Result.FAIL
+
+
+@pytest.mark.services
+def test_a_folder_that_is_not_there(patient: Make, mail: dict[str, Any]) -> None:
+    mail["folder"] = "Requests"
+    finding = found(doctor_mail.imap, patient(mail=mail))["imap"]
+    assert finding.result is Result.FAIL
+    assert "SELECT Requests" in finding.message
+
+
+@pytest.mark.services
+def test_a_folder_that_cannot_be_made(patient: Make, mail: dict[str, Any]) -> None:
+    mail["processed"] = "a\tb/../../c"
+    finding = found(doctor_mail.imap, patient(mail=mail))["imap"]
+    assert finding.result is Result.FAIL
+
+
+@pytest.mark.services
+def test_a_test_mail(patient: Make, mail: dict[str, Any], smtp_server: SmtpServer) -> None:
+    assert found(doctor_mail.test_mail, patient(mail=mail)) == {}
+    subject = patient("alice@astran.test", mail=mail)
+    assert found(doctor_mail.test_mail, subject)["test mail"].result is Result.OK
+    (taken,) = smtp_server.taken
+    assert taken.recipients == ("alice@astran.test",)
+    assert taken.message["From"] == SERVICE
+    assert taken.message["Auto-Submitted"] == "auto-generated"
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("address", ["nobody@elsewhere.example", "no address"])
+def test_a_test_mail_that_is_refused(
+    patient: Make, mail: dict[str, Any], address: str, smtp_server: SmtpServer
+) -> None:
+    finding = found(doctor_mail.test_mail, patient(address, mail=mail)).popitem()[1]
+    assert finding.result is Result.FAIL
+    assert smtp_server.taken == []
+
+
+def test_a_test_mail_without_mailbox(patient: Make) -> None:
+    finding = found(doctor_mail.test_mail, patient("alice@astran.test"))["test mail"]
+    assert finding.result is Result.FAIL
