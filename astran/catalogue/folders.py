@@ -57,10 +57,11 @@ def dl2_files(folder: Path) -> dict[int, list[FileRef]]:
 
 
 def dl3_files(folder: Path) -> tuple[FileRef, ...]:
-    """FITS files but for the index."""
+    """FITS files of the folder and of those below it, but for the index: data stores often keep
+    their files one level down."""
     names = (
         path
-        for path in sorted(folder.iterdir())
+        for path in sorted(folder.rglob("*.fits*"))
         if _DL3.fullmatch(path.name) and not _INDEX.fullmatch(path.name)
     )
     return tuple(file for path in names if (file := look(path)))

@@ -164,11 +164,22 @@ class AnalysisConfig(Settings):
         """`Crab20231207`: the name of the analysis in folders and files."""
         return f"{slug(self.target.name)}{self.date}"
 
+    @property
+    def theta_cut_chosen(self) -> bool:
+        """Whether the theta cut was asked for; DL3 of others come with cuts of their own."""
+        return "theta_cut" in self.dl3.model_fields_set
+
+    def plain(self) -> dict[str, Any]:
+        """The configuration as plain data; building it again gives the same configuration."""
+        data = self.model_dump(mode="json")
+        if self.start is Start.DL3 and not self.theta_cut_chosen:
+            del data["dl3"]["theta_cut"]
+        return data
+
     def to_yaml(self, header: str = "") -> str:
         """The configuration as YAML, with `header` as leading comment lines."""
         comment = "".join(f"# {line}".rstrip() + "\n" for line in header.splitlines())
-        data = self.model_dump(mode="json")
-        return comment + yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+        return comment + yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True)
 
 
 def slug(name: str) -> str:

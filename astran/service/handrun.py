@@ -51,7 +51,7 @@ def find_or_start(
             now,
             Origin(),
             config.label,
-            config.model_dump(mode="json"),
+            config.plain(),
             context.site.workdir,
             email,
             key,

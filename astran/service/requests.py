@@ -148,7 +148,7 @@ def _launch(
         now,
         origin,
         config.label,
-        config.model_dump(mode="json"),
+        config.plain(),
         context.site.workdir,
         sender,
     )
@@ -160,14 +160,14 @@ def _about_one(
     context: Context,
     db: Connection,
     command: Command,
-    wanted: str | None,
+    wanted: int | None,
     sender: str,
     thread: Thread,
 ) -> None:
     analysis = _find(context, db, wanted, sender)
     if analysis is None:
         problem = Problem(
-            f"{command} {wanted}" if wanted else command,
+            f"{command} A{wanted}" if wanted else command,
             "names no analysis of yours." if wanted else "does not say which analysis is meant.",
             _choices(db, sender),
         )
@@ -264,12 +264,12 @@ def _list(context: Context, db: Connection, sender: str, thread: Thread) -> None
     letterbox.put(context, db, "status", letter)
 
 
-def _find(context: Context, db: Connection, wanted: str | None, sender: str) -> Analysis | None:
+def _find(context: Context, db: Connection, wanted: int | None, sender: str) -> Analysis | None:
     """The analysis, if the sender owns it or is the operator."""
     if wanted is None:
         return None
     try:
-        analysis = analyses.get(db, int(wanted.removeprefix("A")))
+        analysis = analyses.get(db, wanted)
     except StoreError:
         return None
     if sender in (analysis.requester.lower(), context.mail.operator.lower()):

@@ -166,9 +166,9 @@ class SmtpServer:
 
     def _deliver(self, sender: str | None, recipients: tuple[str, ...], data: bytes) -> None:
         with smtplib.LMTP("127.0.0.1", self.lmtp_port, timeout=20) as connection:
-            refused = connection.sendmail(sender or "", list(recipients), data)
-        if refused:
-            raise smtplib.SMTPRecipientsRefused(refused)
+            # LMTP answers once for each recipient, smtplib reads one answer: one mail for each
+            for recipient in recipients:
+                connection.sendmail(sender or "", [recipient], data)
 
 
 def stamp(data: bytes, user: str) -> bytes:
