@@ -1,1 +1,1 @@
-"""From DL3 to numbers and plots (gammapy); runs as a task."""
+"""From DL3 to numbers, plots and results.json; runs as a task of its own."""
