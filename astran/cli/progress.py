@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -14,6 +15,8 @@ from rich.progress import (
     TextColumn,
     TimeElapsedColumn,
 )
+
+_STEP_WIDTH = 70
 
 
 class Bars:
@@ -62,7 +65,8 @@ class Bars:
     def progress(self, step: str, done: int, total: int) -> None:
         """Within the part: what is being done, and how many steps of how many are done."""
         if self._current is not None:
-            self._bars.update(self._current, completed=done, total=total, step=step)
+            short = step if len(step) <= _STEP_WIDTH else f"{step[: _STEP_WIDTH - 1]}…"
+            self._bars.update(self._current, completed=done, total=total, step=escape(short))
         self._line(f"  {done}/{total} {step}")
 
     def _finish(self) -> None:

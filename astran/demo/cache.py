@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 from astran.base.clock import Clock
 from astran.base.files import try_lock
 
 CACHE_VARIABLE = "ASTRAN_CACHE"
+_KEEP = timedelta(days=60)
+"""What was not used for so long goes when something new is made."""
 
 
 def cache_root() -> Path:
@@ -37,20 +40,31 @@ def cached(
     the folder, and whether it had been there already
     """
     final = root / key
-    if final.is_dir():
-        return final, True
     told = False
-    while True:
+    while not final.is_dir():
         with try_lock(root / f"{key}.lock") as mine:
-            if final.is_dir():
-                return final, True
-            if mine:
+            if mine and not final.is_dir():
                 _make(final, make)
+                _forget_unused(root, clock)
                 return final, False
         if not told:
             waiting()
             told = True
         clock.sleep(0.5)
+    now = clock.now().timestamp()
+    os.utime(final, (now, now))
+    return final, True
+
+
+def _forget_unused(root: Path, clock: Clock) -> None:
+    """Remove what nobody has asked for in a long time: it is of older versions."""
+    oldest = clock.now().timestamp() - _KEEP.total_seconds()
+    for folder in root.iterdir():
+        # under its lock, so that nobody begins to make it meanwhile
+        if folder.is_dir() and folder.stat().st_mtime < oldest:
+            with try_lock(root / f"{folder.name.strip('.').removesuffix('.part')}.lock") as mine:
+                if mine:
+                    shutil.rmtree(folder)
 
 
 def _make(final: Path, make: Callable[[Path], None]) -> None:

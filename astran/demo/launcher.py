@@ -44,30 +44,30 @@ class Answer:
 
 
 class Launcher:
-    """Ticks, one after the other, until a wanted mail has come.
+    """Ticks, one after the other, until a wanted mail has come."""
 
-    Parameters
-    ----------
-    each_tick : called after every tick, for a progress display
-    """
-
-    def __init__(
-        self,
-        house: House,
-        servers: MailServers,
-        clock: Clock,
-        each_tick: Callable[[], None],
-    ) -> None:
+    def __init__(self, house: House, servers: MailServers, clock: Clock) -> None:
         self._house, self._servers, self._clock = house, servers, clock
-        self._each_tick = each_tick
         self._failing = 0
 
     def answers(self) -> list[Answer]:
         """All mails that the user has got."""
         return [Answer.read(mail) for mail in self._servers.inbox(USER)]
 
-    def until(self, wanted: str, fatal: frozenset[str], timeout: float) -> Answer:
+    def until(
+        self,
+        wanted: str,
+        fatal: frozenset[str],
+        timeout: float,
+        each_tick: Callable[[], None] = lambda: None,
+    ) -> Answer:
         """Tick until a mail of the wanted kind is in the user's mailbox.
+
+        Parameters
+        ----------
+        fatal : kinds of mails after which the wanted one will not come
+        timeout : [s]
+        each_tick : called after every tick, for a progress display
 
         Raises
         ------
@@ -78,7 +78,7 @@ class Launcher:
         deadline = self._clock.now().timestamp() + timeout
         while True:
             self._tick()
-            self._each_tick()
+            each_tick()
             for answer in self.answers()[seen:]:
                 seen += 1
                 if answer.kind == wanted:

@@ -110,17 +110,17 @@ def _correspond(
     display: Display,
 ) -> list[Delivered]:
     """Send both mails, each followed by ticks until its answer is there."""
-    total = 2 * simulation.runs + len(TEST_NODES) + 2
+    # DL2 and DL3 of each run, the IRFs, index, results
+    tasks = 2 * simulation.runs + len(TEST_NODES) + 2
 
     def tasks_done() -> None:
         done = len(list(house.analysis.glob("*/jobmanager/*/*.record.json")))
-        display.progress(_last_words(house.launcher_log), min(done, total), total)
+        display.progress(_last_words(house.launcher_log), min(done, tasks), tasks)
 
-    launcher = Launcher(house, servers, clock, tasks_done)
-    sent = []
-    display.stage("Analysing: mail sent, astran-launcher ticks")
-    sent.append(_send(servers, clock, launch_mail(clock, SOURCE, str(simulation.night))))
-    launcher.until("report", _REFUSALS, _REPORT_TIMEOUT)
+    display.stage("Launch mail sent; analysing, tick by tick")
+    sent = [_send(servers, clock, launch_mail(clock, SOURCE, str(simulation.night)))]
+    launcher = Launcher(house, servers, clock)
+    launcher.until("report", _REFUSALS, _REPORT_TIMEOUT, tasks_done)
     display.stage("A mail with typing errors, and its answer")
     sent.append(_send(servers, clock, mistaken_mail(clock)))
     launcher.until("problems", _REFUSALS - {"problems"}, _ANSWER_TIMEOUT)

@@ -156,14 +156,14 @@ class MailServers:
         """A user's mails, in the order in which they came."""
         box = mailbox.Maildir(self.folder / user, create=False)
         # by file name: what is delivered or flagged meanwhile does not disturb
-        found = [(_delivery(name), name) for name in box.keys()]  # noqa: SIM118 - no mapping
+        found = [(delivery_order(name), name) for name in box.keys()]  # noqa: SIM118 - no mapping
         return [
             Delivered(datetime.fromtimestamp(key[0] + key[1] / 1e6, UTC), box.get_bytes(name))
             for key, name in sorted(found)
         ]
 
 
-def _delivery(name: str) -> tuple[int, int, int]:
+def delivery_order(name: str) -> tuple[int, int, int]:
     """Time (seconds, microseconds) and count in a maildir's file name."""
     match = _DELIVERY.match(name)
     if match is None:

@@ -1,5 +1,6 @@
 """The cache holds complete folders or none, and each is made once."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -93,6 +94,18 @@ def test_the_second_waits_for_the_first(tmp_path):
     assert found
     assert results == [(folder, False)]
     assert (folder / "b").read_text() == "b"
+
+
+def test_what_nobody_uses_is_forgotten(tmp_path):
+    old, _ = cached(tmp_path, "old", make_two_files, CLOCK)
+    used, _ = cached(tmp_path, "used", make_two_files, CLOCK)
+    long_ago = CLOCK.now().timestamp() - 100 * 86400
+    for folder in (old, used):
+        os.utime(folder, (long_ago, long_ago))
+    cached(tmp_path, "used", never, CLOCK)
+    cached(tmp_path, "new", make_two_files, CLOCK)
+    assert not old.exists()
+    assert (used / "a").exists()
 
 
 def test_the_root_follows_the_environment(monkeypatch, tmp_path):

@@ -66,7 +66,7 @@ def world(tmp_path, monkeypatch):
     monkeypatch.setattr(driving, "run", world.tick)
     with fresh_house(tmp_path / "demo") as house:
         world.house = house
-        world.launcher = Launcher(house, world.servers, FakeClock(), lambda: None)
+        world.launcher = Launcher(house, world.servers, FakeClock())
         yield world
 
 

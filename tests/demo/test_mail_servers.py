@@ -17,7 +17,7 @@ import pytest
 from conftest import require
 
 from astran.base.errors import MailUnavailable
-from astran.demo.servers import MailServers
+from astran.demo.servers import MailServers, delivery_order
 
 
 @pytest.fixture
@@ -116,7 +116,7 @@ def test_the_servers_end_with_a_killed_parent(servers, tmp_path):
     script = textwrap.dedent("""
         import sys, time
         from pathlib import Path
-        from astran.demo.servers import MailServers
+        from astran.demo.servers import MailServers, delivery_order
         with MailServers(Path(sys.argv[1]), ("astran",)) as servers:
             print(servers.smtp_port, servers.imap_port, flush=True)
             time.sleep(60)
@@ -132,3 +132,8 @@ def test_the_servers_end_with_a_killed_parent(servers, tmp_path):
     while any(map(answers, ports)) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not any(map(answers, ports))
+
+
+def test_delivery_times_come_from_file_names():
+    assert delivery_order("1795222016.M228P19194Q3.host:2,S") == (1795222016, 228, 3)
+    assert delivery_order("something else") == (0, 0, 0)

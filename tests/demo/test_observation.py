@@ -81,8 +81,9 @@ def test_the_telescope_tracks_beside_the_source(observed):
     with iers.conf.set_temp("auto_download", False):
         frame = AltAz(obstime=Time(some.dragon_time, format="unix"), location=LST1_LOCATION)
         here = source.transform_to(frame)
-    looked = SkyCoord(some.az_tel.to_numpy() * u.rad, some.alt_tel.to_numpy() * u.rad, frame=frame)
-    assert np.allclose(looked.separation(here).deg, 0.4, atol=0.01)
+        az, alt = (some[name].to_numpy() * u.rad for name in ("az_tel", "alt_tel"))
+        apart = SkyCoord(az, alt, frame=frame).separation(here)
+    assert np.allclose(apart.deg, 0.4, atol=0.01)
     pointing = SkyCoord(told.pointing_ra, told.pointing_dec, unit="deg")
     assert source.position_angle(pointing).deg == pytest.approx(90, abs=0.5)
     assert 17 < told.zenith < 19
