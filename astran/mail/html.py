@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
-from html.parser import HTMLParser
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import unescape
 
 _BLOCK = re.compile(
     "address|article|aside|blockquote|body|center|d[dlt]|div|fieldset|figure|footer|form|h[1-6]"
@@ -36,95 +39,157 @@ _SIGNATURE_MARKS = re.compile(
     re.I,
 )
 _INDENT_ONLY = re.compile(r"border\s*:\s*(?:none|0)|border-left\s*:\s*(?:none|0)", re.I)
-_DEEPEST = 300
+_COMMENT_END = re.compile(r"--!?>")
+# no `<` within a tag: so the time stays linear whatever stands in the page
+_TAG = re.compile(r"<(/?)([A-Za-z][^\s/<>]*)((?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*)>")
+_ATTRIBUTE = re.compile(r"([^\s=/>\"'<]+)(?:\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+))?")
+_LONGEST_TAG = 8_000
+# characters by number, as far as they have a meaning
+_HUGE_NUMBER = re.compile(r"&#x?[0-9a-f]{9,};?", re.I)
+_RAW_TEXT = re.compile("script|style|title|textarea")
 
 
-class _Reader(HTMLParser):
-    """Collects lines; one frame per open element: (tag, quoted, hidden, preformatted)."""
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """An open element, with what it hands down to its content."""
+
+    tag: str = ""
+    quoted: bool = False
+    hidden: bool = False
+    preformatted: bool = False
+
+
+class _Reader:
+    """Builds lines from tags and text."""
 
     def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
         self.lines: list[str] = []
         self._line: list[str] = []
-        self._open: list[tuple[str, bool, bool, bool]] = []
+        self._open: list[_Frame] = [_Frame()]
+        self._count: Counter[str] = Counter()
         self._below = False
         self._cells = 0
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def start(self, tag: str, given: dict[str, str]) -> None:
         if tag == "br":
             self._break()
             return
         if _BLOCK.fullmatch(tag):
             self._block()
         if tag in ("td", "th"):
-            if self._cells and "".join(self._line).strip():
+            if self._cells and any(piece.strip() for piece in self._line):
                 self._line.append("\t")
             self._cells += 1
         if tag == "tr":
             self._cells = 0
         if _VOID.fullmatch(tag):
             return
-        _, quoted, hidden, pre = self._open[-1] if self._open else ("", False, False, False)
-        given = {name: value or "" for name, value in attrs}
-        marks = f"{given.get('class', '')} {given.get('id', '')}"
-        if _SIGNATURE_MARKS.search(given.get("class", "")) or _SIGNATURE_MARKS.search(
-            given.get("id", "")
-        ):
+        names = (given.get("class", ""), given.get("id", ""))
+        if any(_SIGNATURE_MARKS.search(name) for name in names):
             self._block()
             self._line.append("-- ")
             self._break()
-        self._below = self._below or bool(_ALL_BELOW.search(marks))
-        quoted = quoted or self._below or bool(_QUOTE_MARKS.search(marks)) or _is_quote(tag, given)
-        hidden = (
-            hidden
-            or bool(_SILENT.fullmatch(tag))
-            or "hidden" in given
-            or bool(_HIDDEN.search(given.get("style", "")))
+        self._below = self._below or any(_ALL_BELOW.search(name) for name in names)
+        above = self._open[-1]
+        quote = _is_quote(tag, given) or any(_QUOTE_MARKS.search(name) for name in names)
+        unseen = "hidden" in given or bool(_HIDDEN.search(given.get("style", "")))
+        self._count[tag] += 1
+        self._open.append(
+            _Frame(
+                tag,
+                above.quoted or self._below or quote,
+                above.hidden or unseen or bool(_SILENT.fullmatch(tag)),
+                above.preformatted or tag == "pre",
+            )
         )
-        if len(self._open) < _DEEPEST:
-            self._open.append((tag, quoted, hidden, pre or tag == "pre"))
 
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        # browsers take `<div/>` for an opening tag
-        self.handle_starttag(tag, attrs)
-
-    def handle_endtag(self, tag: str) -> None:
+    def end(self, tag: str) -> None:
         if _BLOCK.fullmatch(tag):
             self._block()
-        for index in range(len(self._open) - 1, -1, -1):
-            if self._open[index][0] == tag:
-                del self._open[index:]
+        if not self._count[tag]:
+            return
+        while True:
+            closed = self._open.pop().tag
+            self._count[closed] -= 1
+            if closed == tag:
                 return
 
-    def handle_data(self, data: str) -> None:
-        _, _, hidden, pre = self._open[-1] if self._open else ("", False, False, False)
-        if hidden:
+    def data(self, text: str) -> None:
+        frame = self._open[-1]
+        if frame.hidden:
             return
-        if pre:
-            first, *rest = data.split("\n")
-            self._line.append(first)
-            for line in rest:
-                self._break()
-                self._line.append(line)
-        else:
-            self._line.append(re.sub(r"[ \t\r\n\f]+", " ", data))
+        text = unescape(_HUGE_NUMBER.sub("\ufffd", text))
+        if not frame.preformatted:
+            self._line.append(re.sub(r"[ \t\r\n\f]+", " ", text))
+            return
+        first, *rest = text.split("\n")
+        self._line.append(first)
+        for line in rest:
+            self._break()
+            self._line.append(line)
 
     def text(self) -> str:
         self._block()
         return "\n".join(self.lines)
 
     def _block(self) -> None:
-        if "".join(self._line).strip():
+        if any(piece.strip() for piece in self._line):
             self._break()
         else:
             self._line.clear()
 
     def _break(self) -> None:
-        quoted = self._below or (bool(self._open) and self._open[-1][1])
         text = "".join(self._line)
         text = text if text == "-- " else re.sub(r"  +", " ", text).strip(" \n")
         self._line.clear()
-        self.lines.append(f"> {text}" if quoted else text)
+        self.lines.append(f"> {text}" if self._below or self._open[-1].quoted else text)
+
+
+def _tokens(page: str) -> Iterator[tuple[str, str, str]]:
+    """(kind, tag or text, attributes) with kind `start`, `end` or `data`, in linear time.
+
+    The standard library's parser takes quadratic time for tags that never end.
+    """
+    at = 0
+    while at < len(page):
+        begin = page.find("<", at)
+        if begin != at:
+            yield "data", page[at : begin if begin > 0 else len(page)], ""
+        if begin < 0:
+            return
+        if match := _TAG.match(page, begin):
+            at = match.end()
+            tag = match[2].lower()
+            yield "end" if match[1] else "start", tag, match[3][:_LONGEST_TAG]
+            if not match[1] and _RAW_TEXT.fullmatch(tag):
+                at = _after(re.compile(f"</{tag}", re.I), page, at, keep=True)
+        elif page.startswith("<!--", begin):
+            at = _after(_COMMENT_END, page, begin + 4)
+        elif re.match(r"<[A-Za-z/!?]", page[begin : begin + 2]):
+            # a declaration, or a tag that is not well formed: as browsers do, up to the next `>`
+            at = page.find(">", begin) + 1 or len(page)
+            if match := re.match(r"<(/?)([A-Za-z][^\s/<>]*)", page[begin : begin + 60]):
+                attributes = page[begin + match.end() : at][:_LONGEST_TAG]
+                yield "end" if match[1] else "start", match[2].lower(), attributes
+        else:
+            yield "data", "<", ""
+            at = begin + 1
+
+
+def _after(pattern: re.Pattern[str], page: str, at: int, keep: bool = False) -> int:
+    """Where the next match ends (or begins, to be kept); the end of the page without one."""
+    match = pattern.search(page, at)
+    if match is None:
+        return len(page)
+    return match.start() if keep else match.end()
+
+
+def _attributes(text: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in _ATTRIBUTE.findall(text):
+        plain = value[1:-1] if value[:1] in ('"', "'") else value
+        found.setdefault(name.lower(), unescape(_HUGE_NUMBER.sub("", plain)))
+    return found
 
 
 def _is_quote(tag: str, given: dict[str, str]) -> bool:
@@ -139,7 +204,11 @@ def _is_quote(tag: str, given: dict[str, str]) -> bool:
 def html_to_text(page: str) -> str:
     """The visible text of a page; lines of quoted mails begin with `> `. Never raises."""
     reader = _Reader()
-    # conditional comments of Outlook are comments, but some of its markup is not valid
-    reader.feed(re.sub(r"<!\[(?:if|endif)[^>]{0,200}\]>", "", page))
-    reader.close()
+    for kind, what, attributes in _tokens(page):
+        if kind == "start":
+            reader.start(what, _attributes(attributes))
+        elif kind == "end":
+            reader.end(what)
+        else:
+            reader.data(what)
     return reader.text()

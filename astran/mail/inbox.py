@@ -105,6 +105,9 @@ class Inbox:
             if just_opened and self._uidnext and after_uid >= self._uidnext - 1:
                 return []
             self._select(self._settings.folder, readonly=False)
+            if not just_opened:
+                # only now does the server look for what came in since
+                self._check(self._client.noop(), "NOOP")
             # `n:*` always names the last mail, also where its UID is below n
             found = self._search("UID", f"{after_uid + 1}:*")
             uids = sorted(uid for uid in found if uid > after_uid)[:limit]

@@ -25,7 +25,8 @@ _MARKS = (
 _DENIALS = frozenset({"", "no", "none", "false", "0"})
 _AWAY = re.compile(
     r"(?:(?:re|aw|sv)\s*:\s*)*(?:"
-    r"out of (?:the )?office|auto(?:matic)?[- ]?(?:reply|response|responder)\b|auto\s*:|vacation (?:reply|response)|i am (?:currently )?out of|away from"
+    r"out of (?:the )?office|auto(?:matic)?[- ]?(?:reply|response|responder)\b"
+    r"|auto\s*:|vacation (?:reply|response)|i am (?:currently )?out of|away from"
     r"|automatische (?:antwort|reaktie)|automatisch antwoord|abwesenheit|abwesend\b"
     r"|afwezig|r[ée]ponse automatique|absence du bureau|message d'absence|absent du bureau"
     r"|respuesta autom[áa]tica|fuera de la oficina|risposta automatica|fuori (?:sede|ufficio)"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
-import quopri
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -126,26 +124,10 @@ def _attached(part: Message, params: dict[str, str]) -> bool:
 
 def _decoded(part: Message) -> str:
     """The text of a part: transfer encoding and charset undone, whatever they are labelled."""
-    payload: object = part.get_payload()
-    text = payload if isinstance(payload, str) else ""
-    data = text[:_LONGEST].encode("utf-8", "surrogateescape")
-    encoding = value(part, "content-transfer-encoding").strip().lower()
-    if encoding == "quoted-printable":
-        data = quopri.decodestring(data)
-    elif encoding == "base64":
-        data = _from_base64(data)
+    payload: object = part.get_payload(decode=True)
+    data = payload[:_LONGEST] if isinstance(payload, bytes) else b""
     _, params = content_type(part)
-    if data.startswith(b"\xef\xbb\xbf"):
-        data = data[3:]
-    return decode_bytes(data, params.get("charset"))
-
-
-def _from_base64(data: bytes) -> bytes:
-    clean = re.sub(rb"[^A-Za-z0-9+/]", b"", data.partition(b"=\n\n")[0])
-    try:
-        return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))
-    except binascii.Error:
-        return binascii.a2b_base64(clean[: len(clean) // 4 * 4])
+    return decode_bytes(data.removeprefix(b"\xef\xbb\xbf"), params.get("charset"))
 
 
 def _unflowed(part: Message, text: str) -> str:

@@ -1,0 +1,58 @@
+"""A mailbox in memory, behind the Mailbox port."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from astran.base.errors import MailGone
+from astran.mail.headers import message_id, read_message
+from astran.mail.ports import Envelope
+
+
+class FakeMailbox:
+    """Keeps mails by folder and UID; the contract tests hold it to what Dovecot does."""
+
+    def __init__(self, folder: str = "INBOX", uidvalidity: int = 1) -> None:
+        self.folder = folder
+        self.uidvalidity = uidvalidity
+        self.folders: dict[str, dict[int, bytes]] = {folder: {}}
+        self._last: dict[str, int] = {}
+
+    def add(self, raw: bytes, folder: str = "") -> int:
+        """Deliver a mail and return its UID."""
+        name = folder or self.folder
+        uid = self._last.get(name, 0) + 1
+        self._last[name] = uid
+        self.folders.setdefault(name, {})[uid] = raw
+        return uid
+
+    def highest_uid(self) -> int:
+        return self._last.get(self.folder, 0)
+
+    def new(self, after_uid: int, limit: int) -> list[Envelope]:
+        mails = self.folders[self.folder]
+        uids = sorted(uid for uid in mails if uid > after_uid)[:limit]
+        return [Envelope(uid, len(mails[uid]), read_message(_head(mails[uid]))) for uid in uids]
+
+    def fetch(self, uid: int) -> bytes:
+        try:
+            return self.folders[self.folder][uid]
+        except KeyError:
+            raise MailGone(f"The mail with UID {uid} is no longer in {self.folder}.") from None
+
+    def move(self, uid: int, folder: str) -> None:
+        raw = self.folders[self.folder].pop(uid, None)
+        self.folders.setdefault(folder, {})
+        if raw is not None:
+            self.add(raw, folder)
+
+    def contains(self, message_id_wanted: str, folders: Sequence[str]) -> bool:
+        return any(
+            message_id(read_message(raw)) == message_id_wanted
+            for folder in folders
+            for raw in self.folders.get(folder, {}).values()
+        )
+
+
+def _head(raw: bytes) -> bytes:
+    return raw.replace(b"\r\n", b"\n").partition(b"\n\n")[0] + b"\n\n"

@@ -1,0 +1,296 @@
+"""Who may ask: order of the gates, machine mail, authenticity, forgeries."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from mail_samples import ALICE, AUTHSERV, LAUNCH, OWN, PASSED, mail, settings
+
+from astran.base.commands import Command, find_command
+from astran.config.site import MailSettings
+from astran.mail.gate import Judgement, Verdict, judge
+from astran.mail.headers import decode, one_address, read_message
+
+THREAD_ID = "<confirmation.A12.1.0123456789abcdef@lst.example>"
+
+
+def verdict(raw: bytes, given: MailSettings | None = None) -> Verdict:
+    return judgement(raw, given).verdict
+
+
+def judgement(raw: bytes, given: MailSettings | None = None) -> Judgement:
+    return judge(read_message(raw), given or settings())
+
+
+def test_a_request_by_somebody_who_may_ask() -> None:
+    found = judgement(mail())
+    assert found.verdict is Verdict.TAKE
+    assert found.sender == ALICE
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "ASTRAN-LAUNCH",
+        "astran-launch Crab",
+        "Fwd: [ASTRAN-Launch] please",
+        "=?utf-8?q?ASTRAN-?= =?utf-8?q?LAUNCH?=",
+        "=?iso-8859-1?B?QVNUUkFOLUxBVU5DSA==?=",
+        "Grüße: ASTRAN-STATUS A12",
+        "ASTRAN-HELP",
+    ],
+)
+def test_keyword_in_the_decoded_subject(subject: str) -> None:
+    assert verdict(mail(Subject=subject)) is Verdict.TAKE
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        "",
+        "Hello",
+        "ASTRAN LAUNCH",
+        "ASTRAN\u2013LAUNCH",
+        "АSTRAN-LAUNCH",  # a Cyrillic A
+        "AſTRAN-LAUNCH",
+        "ＡＳＴＲＡＮ-LAUNCH",
+        "ASTRAN-LAUNCHER",
+        "NOASTRAN-LAUNCH",
+        "ASTRAN-LAUNCH_2",
+        "ASTRAN-LAUN\r\n CH",
+    ],
+)
+def test_what_is_not_the_keyword_is_left_alone(subject: str) -> None:
+    assert verdict(mail(Subject=subject)) is Verdict.NOT_OURS
+
+
+def test_an_answer_to_one_of_our_mails_is_ours_without_keyword() -> None:
+    assert verdict(mail(Subject="Re: Crab", In_Reply_To=THREAD_ID)) is Verdict.TAKE
+    assert verdict(mail(Subject="Re: Crab", References=f"<a@b> {THREAD_ID}")) is Verdict.TAKE
+    strange = THREAD_ID.replace("lst.example", "other.example")
+    assert verdict(mail(Subject="Re: Crab", In_Reply_To=strange)) is Verdict.NOT_OURS
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-Astran-Loop": "somebody@else.example"},
+        {"Message-ID": THREAD_ID},
+        {"From": OWN},
+        {"From": "ASTRAN <LST-Analysis@LST.example>"},
+        {"From": "astran+bounce@lst.example"},
+        {"Sender": OWN},
+        {"Return-Path": f"<{OWN}>"},
+    ],
+)
+def test_own_mail_comes_first(headers: dict[str, str]) -> None:
+    assert verdict(mail(**headers)) is Verdict.OWN
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content-Type": 'multipart/report; report-type="delivery-status"; boundary=x'},
+        {"From": "MAILER-DAEMON@mx.institute.example"},
+        {"From": "Mail System <postmaster@institute.example>"},
+        {"Return-Path": "<>"},
+        {"X-Failed-Recipients": "alice@institute.example"},
+    ],
+)
+def test_bounces(headers: dict[str, str]) -> None:
+    assert verdict(mail(**headers)) is Verdict.BOUNCE
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Auto-Submitted": "auto-replied"},
+        {"Auto-Submitted": "auto-generated; owner-email=x"},
+        {"Auto-Submitted": "auto-replied", "Return-Path": "<>"},
+        {"Precedence": "bulk"},
+        {"Precedence": " List"},
+        {"Precedence": "auto_reply"},
+        {"List-Id": "<lst.institute.example>"},
+        {"List-Unsubscribe": "<mailto:x@y>"},
+        {"X-Autoreply": "yes"},
+        {"X-Auto-Response-Suppress": "All"},
+        {"X-Loop": "someone"},
+        {"From": "no-reply@institute.example"},
+        {"From": "lst-noreply@institute.example"},
+        {"Subject": "Out of Office: ASTRAN-LAUNCH"},
+        {"Subject": "Automatische Antwort: ASTRAN-LAUNCH"},
+        {"Subject": "Réponse automatique : ASTRAN-LAUNCH"},
+        {"Subject": "=?utf-8?b?6Ieq5Yqo5Zue5aSN?=: ASTRAN-LAUNCH"},
+        {"Subject": "Read: ASTRAN-LAUNCH"},
+        {"Content-Type": "multipart/report; report-type=disposition-notification; boundary=x"},
+        {"Content-Type": "text/calendar; method=REPLY"},
+    ],
+)
+def test_machine_mail_is_never_answered(headers: dict[str, str]) -> None:
+    found = verdict(mail(**headers))
+    assert found is Verdict.MACHINE
+    assert not found.may_answer
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Auto-Submitted": "no"}, {"X-Auto-Response-Suppress": "None"}, {"Precedence": "normal"}],
+)
+def test_headers_that_deny_it_make_no_machine(headers: dict[str, str]) -> None:
+    assert verdict(mail(**headers)) is Verdict.TAKE
+
+
+def test_the_loop_test_comes_before_authentication() -> None:
+    forged = mail("X-Nothing: 1\r\n", Auto_Submitted="auto-replied")
+    assert verdict(forged) is Verdict.MACHINE
+
+
+def results(text: str) -> str:
+    return f"Authentication-Results: {text}\r\n"
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        PASSED,
+        PASSED.replace(AUTHSERV, AUTHSERV.upper()),
+        results(f"{AUTHSERV} 1; dmarc=pass (p=NONE dis=NONE) header.from=institute.example"),
+        results(f"{AUTHSERV};\r\n dkim=fail header.d=other.example;\r\n spf=none;"
+                "\r\n dmarc=pass header.from=Institute.Example"),
+        # one server, four headers, the verdict in the last
+        results(f"{AUTHSERV}; dkim=pass header.d=institute.example")
+        + results(f"{AUTHSERV}; spf=pass smtp.mailfrom=x@institute.example")
+        + results(f"{AUTHSERV}; x-tls=pass smtp.version=TLSv1.3")
+        + PASSED,
+        "Received: from x by y\r\nDelivered-To: astran@lst.example\r\n" + PASSED,
+        # what the sender wrote further down does not count, also if it says something bad
+        PASSED + "Received: from x by y\r\n" + results(f"{AUTHSERV}; dmarc=fail header.from=x"),
+        PASSED + results("other.example; dmarc=fail header.from=institute.example"),
+    ],
+)  # fmt: skip
+def test_the_server_vouches_for_the_sender(top: str) -> None:
+    assert verdict(mail(top)) is Verdict.TAKE
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        "X-Nothing: 1\r\n",
+        results("other.example; dmarc=pass header.from=institute.example"),
+        # a forged header of the right name below one of another server
+        results("other.example; none") + PASSED,
+        results(f"{AUTHSERV}; none"),
+        results(f"{AUTHSERV}; spf=pass smtp.mailfrom=institute.example"),
+        results(f"{AUTHSERV}; dmarc=fail header.from=institute.example"),
+        results(f"{AUTHSERV}; dmarc=none header.from=institute.example"),
+        results(f"{AUTHSERV}; dmarc=pass header.from=evil.example"),
+        results(f"{AUTHSERV}; dmarc=pass header.from=sub.institute.example"),
+        results(f"{AUTHSERV}; dmarc=pass"),
+        results(f"{AUTHSERV}; dmarc=fail header.from=institute.example;"
+                " dmarc=pass header.from=institute.example"),
+        results(f"{AUTHSERV}; dmarc=pass header.from=institute.example"
+                " header.from=evil.example"),
+        # the own header and a forged one directly below it
+        results(f"{AUTHSERV}; dmarc=fail header.from=institute.example") + PASSED,
+        # a gap: the second one was there before the mail arrived
+        results(f"{AUTHSERV}; dkim=none") + "Received: from evil by mx\r\n" + PASSED,
+        # text that only looks like a verdict: in a quoted local part, in a comment
+        results(f'{AUTHSERV}; spf=fail smtp.mailfrom="a; dmarc=pass header.from='
+                'institute.example"@evil.example'),
+        results(f"{AUTHSERV}; spf=fail (a (nested; dmarc=pass header.from=institute.example))"),
+        # no name of a server: not by the standard, and anything below it is not on top
+        results("spf=pass; dmarc=pass action=none header.from=institute.example") + PASSED,
+        results(f"{AUTHSERV}; dmarc=pass header.from=institute.example (" + "(" * 3000),
+        results(f"{AUTHSERV}; " + "(" * 39 + ")" * 39 + "dmarc"),
+    ],
+)  # fmt: skip
+def test_nobody_vouches_for_the_sender(top: str) -> None:
+    found = verdict(mail(top))
+    assert found is Verdict.UNAUTHENTICATED
+    assert not found.may_answer
+
+
+@pytest.mark.parametrize(
+    "sender",
+    [
+        "",
+        "nobody",
+        f"{ALICE}, eve@institute.example",
+        f"{ALICE} <eve@institute.example>",
+        f'"x" <{ALICE}> <eve@institute.example>',
+        f"group: {ALICE};",
+        f"{ALICE} (unclosed",
+        f"<{ALICE}",
+        f"alice@institute.example\u0000 <{ALICE}>",
+    ],
+)
+def test_a_from_line_with_two_readings_counts_as_none(sender: str) -> None:
+    assert verdict(mail(From=sender)) is Verdict.UNAUTHENTICATED
+
+
+def test_two_from_lines_count_as_none() -> None:
+    assert verdict(mail(PASSED + f"From: {ALICE}\r\n")) is Verdict.UNAUTHENTICATED
+
+
+def test_a_name_that_looks_like_an_address_is_only_a_name() -> None:
+    found = judgement(mail(From=f'"{ALICE}" <eve@institute.example>'))
+    assert found.sender == "eve@institute.example"
+    assert found.verdict is Verdict.STRANGER
+
+
+def test_strangers_and_whole_domains() -> None:
+    other = results(f"{AUTHSERV}; dmarc=pass header.from=allowed.example")
+    assert verdict(mail(other, From="Any <ANY@Allowed.Example>")) is Verdict.TAKE
+    assert verdict(mail(From="bob@institute.example")) is Verdict.STRANGER
+    below = results(f"{AUTHSERV}; dmarc=pass header.from=sub.allowed.example")
+    assert verdict(mail(below, From="any@sub.allowed.example")) is Verdict.STRANGER
+    assert Verdict.STRANGER.may_answer
+
+
+def test_the_operator_may_always_ask() -> None:
+    given = settings(operator="Bob@institute.example")
+    assert verdict(mail(From="bob@institute.example"), given) is Verdict.TAKE
+
+
+def test_without_authserv_id_nobody_is_authentic_unless_the_site_says_so() -> None:
+    assert verdict(mail(), settings(authserv_id="")) is Verdict.UNAUTHENTICATED
+    assert verdict(mail(), settings(authserv_id="", trust_from=True)) is Verdict.TAKE
+    # a pinned name is not weakened by it
+    bad = mail(results(f"{AUTHSERV}; dmarc=fail header.from=institute.example"))
+    assert verdict(bad, settings(trust_from=True)) is Verdict.UNAUTHENTICATED
+
+
+def test_find_command() -> None:
+    assert find_command("re: astran-cancel a12") == (Command.CANCEL, 17)
+    assert find_command("xASTRAN-LIST ASTRAN-LIST") == (Command.LIST, 24)
+
+
+def test_decoding_of_words() -> None:
+    assert decode("=?utf-8?b?w6?= =?utf-8?b?k=?=") != ""
+    assert decode("=?utf-8?q?=C3?= =?utf-8?q?=A4?=") == "ä"
+    assert decode("=?hex?q?41?= =?x-unknown?b?QQ?=") == "41A"
+    assert decode("a =?utf-8?q?b?= c") == "a b c"
+
+
+@given(st.binary(max_size=400), st.sampled_from(["From", "Subject", "Authentication-Results"]))
+def test_no_header_raises(value: bytes, name: str) -> None:
+    raw = name.encode() + b": " + value.replace(b"\n", b" ").replace(b"\r", b" ") + b"\r\n"
+    top = PASSED.encode() if name != "Authentication-Results" else b""
+    found = judge(read_message(top + raw + mail("X: 1\r\n")), settings())
+    assert found.verdict in Verdict
+
+
+@given(st.binary(max_size=2000))
+def test_no_mail_raises(raw: bytes) -> None:
+    assert judge(read_message(raw), settings(trust_from=True, authserv_id="")).verdict in Verdict
+
+
+@given(st.text(max_size=200))
+def test_no_address_raises(text: str) -> None:
+    found = one_address(text)
+    assert found is None or found.count("@") == 1
+
+
+def test_the_subject_of_a_launch_is_the_keyword() -> None:
+    assert Command.LAUNCH == LAUNCH
