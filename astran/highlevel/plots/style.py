@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from astran.base.night import Night
 
 BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE = (
     "#0072B2",
@@ -119,7 +120,7 @@ def heading(data: dict[str, Any], what: str) -> str:
 
 def nights(data: dict[str, Any]) -> str:
     """`night 2013-10-04`, or the range."""
-    days = [datetime.strptime(night, "%Y%m%d").date().isoformat() for night in data["nights"]]  # noqa: DTZ007
+    days = [Night.parse(night).iso for night in data["nights"]]
     return f"night {days[0]}" if len(days) == 1 else f"{len(days)} nights {days[0]} to {days[-1]}"
 
 
