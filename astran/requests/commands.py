@@ -14,7 +14,7 @@ _ID = re.compile(r"(?<![A-Za-z0-9.+-])[Aa]0{0,9}([1-9]\d{0,9})(?![A-Za-z0-9.+-])
 # right after the command people also write `12`, `#12`, `A 12`, `A-12`, `id: A12`
 _ID_AFTER = re.compile(
     r"[\s:;,.\-#(\[]{0,6}(?:(?:analysis|request|id|no\.?|number)[\s:#]{0,4})?"
-    r"[Aa]?[\s#-]{0,2}0{0,9}([1-9]\d{0,9})(?![A-Za-z0-9])"
+    r"[Aa]?[\s#-]{0,2}0{0,9}([1-9]\d{0,9})(?![A-Za-z0-9]|[+.-]\d)"
 )
 
 

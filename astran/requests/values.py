@@ -163,7 +163,8 @@ def _run(word: str) -> int:
 
 
 _NUMBER = re.compile(
-    r"([+-]?(?:\d{1,12}(?:\.\d{0,15})?|\.\d{1,15})(?:e[+-]?\d{1,2})?)\s*(.{0,20})", re.I
+    r"([+-]?(?:\d{1,12}(?:\.\d{0,15})?|\.\d{1,15})(?:e[+-]?\d{1,2})?)(?:\s*([a-z°%'][^\d]{0,19}))?",
+    re.I,
 )
 _FACTORS = {
     ("deg", "deg"): 1.0, ("deg", "°"): 1.0, ("deg", "degree"): 1.0, ("deg", "degrees"): 1.0,
@@ -182,12 +183,12 @@ def _number(key: Key, text: str) -> float:
                 f"{_short(text)} has a decimal comma.", f"Write {text.replace(',', '.')}."
             )
         raise BadValue(f"{_short(text)} is no number.", _unit_hint(key))
-    unit = match[2].strip().lower()
+    unit = (match[2] or "").strip().lower()
     if not unit:
         return float(match[1])
     factor = _FACTORS.get((key.unit.lower(), unit))
     if factor is None:
-        raise BadValue(f"{_short(match[2].strip())} is not a unit for it.", _unit_hint(key))
+        raise BadValue(f"{_short(unit)} is not a unit for it.", _unit_hint(key))
     # through decimal rounding: 12 arcmin shall be 0.2, not 0.2000…01
     return float(f"{float(match[1]) * factor:.12g}")
 
