@@ -158,7 +158,7 @@ def _on_network(file: Path) -> Iterator[Finding]:
         yield warn(
             "database",
             f"SQLite lies on a network file system ({kind}): {file}.",
-            "Set `database` to a file on a local disk (sqlite:////var/...) or to PostgreSQL.",
+            "Set `database` to a file on a local disk (sqlite:////path/to/file) or to PostgreSQL.",
         )
 
 
