@@ -1,7 +1,7 @@
 """The site's lstchain environments: which one a request gets, and what its tools can do.
 
-Importing lstchain takes seconds, so the tools are asked once per environment (all `--help` at a
-time, version from the package's metadata), and the answers are kept in
+Importing lstchain takes seconds, so an environment is asked once (the `--help` of all tools in one
+process, the version from the package's metadata), and the answers are kept in
 `<shared>/cache/environment-<name>.json` until the environment changes.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from astran.base.clock import Clock, SystemClock
 from astran.base.errors import ConfigError, ProcessError
-from astran.base.files import write_json
+from astran.base.files import packaged, write_json
 from astran.base.process import run
 from astran.base.tasks import fingerprint
 from astran.config.analysis import slug
@@ -100,7 +100,9 @@ def probe(name: str, environment: Environment) -> Toolset:
     with TemporaryDirectory(prefix="astran-probe-") as folder:
         answers = Path(folder)
         script = answers / "probe.sh"
-        script.write_text(render("probe.sh.j2", tools=list(Tool), **shell_values(environment)))
+        asker = str(packaged("templates") / "jobs" / "ask_tools.py")
+        values = shell_values(environment)
+        script.write_text(render("probe.sh.j2", tools=list(Tool), asker=asker, **values))
         try:
             run(["bash", script, folder], timeout=PROBE_TIMEOUT)
         except ProcessError as error:
@@ -108,19 +110,22 @@ def probe(name: str, environment: Environment) -> Toolset:
                 f"The lstchain environment {name!r} could not be asked: {error.message}",
                 cure="Check `setup` and `bin` of the environment in the site configuration.",
             ) from error
-        options = {tool: _answer(name, answers, tool) for tool in Tool if _has(answers, tool)}
-        if Tool.DL1_TO_DL2 not in options:
-            raise ConfigError(
-                f"The environment {name!r} has no lstchain: {Tool.DL1_TO_DL2} was not found.",
-                cure="Check `bin`, `setup` and PATH of the environment in the site configuration.",
-            )
-        version = _text(answers / "version")
-        if not version:
-            said = _text(answers / "version.err").splitlines() or ["it said nothing"]
-            raise ConfigError(
-                f"The lstchain version of the environment {name!r} cannot be read: {said[-1]}"
-            )
+        version, options = _answers(name, answers)
     return Toolset(name, version, str(environment.bin or ""), options)
+
+
+def _answers(name: str, answers: Path) -> tuple[str, dict[Tool, frozenset[str]]]:
+    """Version and options of the tools that are there."""
+    there = {Path(line).name for line in _text(answers / "tools").splitlines()}
+    version = _text(answers / "version")
+    if Tool.DL1_TO_DL2 not in there or not version:
+        what = "its package is not installed" if there else f"{Tool.DL1_TO_DL2} was not found"
+        raise ConfigError(
+            f"The environment {name!r} has no lstchain: {what}.",
+            cure="Check `bin`, `setup` and PATH of the environment in the site configuration.",
+        )
+    helps = {tool: _text(answers / f"{tool}.help") for tool in Tool if tool in there}
+    return version, {tool: parse_options(text) for tool, text in helps.items() if text}
 
 
 def _by_version(site: SiteConfig, wanted: str, keep: bool, clock: Clock) -> Toolset:
@@ -186,21 +191,6 @@ def _stamp(environment: Environment) -> str:
         packages = sorted(root.glob("lib/python3*/site-packages/lstchain-*.dist-info"))
         seen = [[str(path), path.stat().st_mtime_ns] for path in (Path(tool), *packages)]
     return fingerprint(definition=environment.model_dump(mode="json"), seen=seen)
-
-
-def _has(answers: Path, tool: Tool) -> bool:
-    return bool(_text(answers / f"{tool}.path"))
-
-
-def _answer(name: str, answers: Path, tool: Tool) -> frozenset[str]:
-    options = parse_options(_text(answers / f"{tool}.help"))
-    if _text(answers / f"{tool}.code") != "0" or not options:
-        said = _text(answers / f"{tool}.err").splitlines() or ["it said nothing"]
-        raise ConfigError(
-            f"{tool} of the environment {name!r} does not start: {said[-1]}",
-            cure="Run it by hand in that environment.",
-        )
-    return options
 
 
 def _text(path: Path) -> str:

@@ -49,7 +49,9 @@ def telling_lines(path: Path, limit: int = 12) -> tuple[str, ...]:
         lines = [line for line in _tail(path) if line.strip()]
     except OSError:
         return ()
-    found = list(dict.fromkeys(_told(lines))) or lines[-min(limit, 5) :]
+    found = list(dict.fromkeys(_told(lines)))
+    if not found:
+        found = [line for line in lines if not _HARMLESS.search(line)][-min(limit, 5) :]
     return tuple(line if len(line) <= WIDTH else line[: WIDTH - 3] + "..." for line in found)[
         -limit:
     ]

@@ -114,13 +114,18 @@ def test_start_from_dl3_is_the_high_level_stage_alone() -> None:
     assert task.environment == ""
 
 
-@pytest.mark.parametrize(("cut", "passed"), [(0.2, False), (0.1414, True)])
-def test_theta_cut_is_only_passed_for_foreign_dl3_and_on_request(cut: float, passed: bool) -> None:
+def test_theta_cut_is_only_passed_for_foreign_dl3_and_on_request() -> None:
+    """The cut of DL3 that lstchain made is in the files."""
     data = NightData(True, folder="/data/magic", dl3=(ref("/data/magic/run1.fits"),))
-    config = a_config(start="dl3", folder="/data/magic", dl3={"theta_cut": cut})
-    assert (f"--theta-cut={cut}" in plan(config, data).task("highlevel").argv) is passed
-    from_dl1 = plan(a_config(dl3={"theta_cut": cut})).task("highlevel")
-    assert not [word for word in from_dl1.argv if word.startswith("--theta-cut")]
+
+    def theta(config: AnalysisConfig, night: NightData | None = None) -> list[str]:
+        argv = plan(config, night).task("highlevel").argv
+        return [word for word in argv if word.startswith("--theta-cut")]
+
+    assert theta(a_config(start="dl3", folder="/data/magic"), data) == []
+    chosen = a_config(start="dl3", folder="/data/magic", dl3={"theta_cut": 0.1414})
+    assert theta(chosen, data) == ["--theta-cut=0.1414"]
+    assert theta(a_config(dl3={"theta_cut": 0.1414})) == []
 
 
 def test_high_level_stage_gets_every_choice() -> None:
