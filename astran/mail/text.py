@@ -101,11 +101,11 @@ def _shown_parts(message: Message) -> Iterator[tuple[Message, str]]:
         part = stack.pop()
         seen += 1
         kind, params = content_type(part)
-        payload: object = part.get_payload()
-        if isinstance(payload, list):
-            if kind in ("message/rfc822", "multipart/digest", "multipart/report"):
+        if part.is_multipart():
+            payload: object = part.get_payload()
+            if kind.startswith("message/") or kind in ("multipart/digest", "multipart/report"):
                 continue
-            inner = [each for each in payload if not isinstance(each, str)]
+            inner = list(payload) if isinstance(payload, list) else []
             if kind in ("multipart/signed", "multipart/related"):
                 inner = inner[:1]
             stack.extend(reversed(inner))

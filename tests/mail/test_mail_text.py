@@ -85,6 +85,19 @@ def test_charsets_also_where_the_label_is_wrong(charset: str, body: bytes) -> No
     assert new_text(read_message(raw)) == "Grüße"
 
 
+def test_a_charset_in_extended_form() -> None:
+    raw = mail(body="", Content_Type="text/plain; charset*=utf-8'en'utf-8") + "Grüße".encode()
+    assert new_text(read_message(raw)) == "Grüße"
+
+
+@pytest.mark.parametrize("kind", ["message/rfc822", "message/global", "multipart/digest"])
+def test_a_mail_that_holds_only_another_mail_says_nothing_new(kind: str) -> None:
+    inner = "Content-Type: text/plain\r\n\r\ntarget: Crab\r\n"
+    body = f"--b\r\n\r\n{inner}\r\n--b--\r\n" if kind.startswith("multipart") else inner
+    raw = mail(body=body, Content_Type=f"{kind}; boundary=b", MIME_Version="1.0")
+    assert new_text(read_message(raw)) == ""
+
+
 def test_a_mail_that_is_cut_off_says_so() -> None:
     whole = LAUNCHES["gmail"]
     assert read_body(read_message(whole)).damage == ""
