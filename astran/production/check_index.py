@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.errors import ProductError
+from astran.production.checks import present
 from astran.production.fits import open_fits
 
 HDU_INDEX = "hdu-index"
@@ -21,6 +22,7 @@ def check_index(path: Path) -> dict[str, Any]:
     -------
     files : number of DL3 files; rows : of the index
     """
+    present(path)
     there = sorted(file.name for file in path.parent.glob(PATTERN))
     if not there:
         raise ProductError(f"There is no DL3 file beside {path.name}.")

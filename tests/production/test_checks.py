@@ -1,0 +1,388 @@
+"""Checks of products, on good files and on files broken in one way each."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tables
+from astropy.io import fits
+from astropy.table import Table
+
+from astran.base.errors import ProductError
+from astran.base.tasks import Check
+from astran.production.checks import check
+
+RATE = 3000.0
+
+
+# ---- DL2 -----------------------------------------------------------------------------------------
+
+
+def events(mc: bool = False, rate: float = RATE, n: int = 3000, **changes: Any) -> np.ndarray:
+    """A table of DL2 events with the columns that later steps need."""
+    columns: dict[str, Any] = {
+        "event_id": np.arange(n),
+        "tel_id": np.ones(n, dtype=int),
+        "event_type": np.full(n, 32),
+        "intensity": np.full(n, 100.0),
+        **{name: np.full(n, 0.5) for name in ("alt_tel", "az_tel")},
+        **{name: np.full(n, 0.7) for name in ("reco_energy", "reco_alt", "reco_az", "gammaness")},
+    }
+    if mc:
+        names = ("mc_energy", "mc_alt", "mc_az", "mc_alt_tel", "mc_az_tel")
+        columns.update({name: np.full(n, 0.3) for name in names})
+    else:
+        columns["dragon_time"] = 1.7e9 + np.arange(n) / rate
+        columns["delta_t"] = np.full(n, 1 / rate)
+    columns.update(changes)
+    columns = {name: value for name, value in columns.items() if value is not None}
+    table = np.zeros(n, dtype=[(name, np.asarray(value).dtype) for name, value in columns.items()])
+    for name, value in columns.items():
+        table[name] = value
+    return table
+
+
+def write_dl2(path: Path, table: np.ndarray) -> Path:
+    with tables.open_file(str(path), "w") as handle:
+        group = "/dl2/event/telescope/parameters"
+        handle.create_table(group, "LST_LSTCam", obj=table, createparents=True)
+    return path
+
+
+def test_good_dl2_of_data(tmp_path: Path) -> None:
+    facts = check(write_dl2(tmp_path / "dl2.h5", events()), Check.DL2, {})
+    assert facts["rows"] == facts["showers"] == 3000
+    assert facts["data"] is True
+    assert facts["rate_hz"] == pytest.approx(RATE, rel=1e-3)
+    assert facts["warnings"] == []
+
+
+def test_good_dl2_of_monte_carlo(tmp_path: Path) -> None:
+    facts = check(write_dl2(tmp_path / "dl2.h5", events(mc=True)), Check.DL2, {})
+    assert facts["data"] is False
+    assert "rate_hz" not in facts
+
+
+def test_thinned_data_get_a_warning_about_the_livetime(tmp_path: Path) -> None:
+    path = write_dl2(tmp_path / "dl2.h5", events(rate=200.0))
+    (remark,) = check(path, Check.DL2, {})["warnings"]
+    assert "200 shower events per second" in remark
+    assert "livetime" in remark
+
+
+def test_pedestals_do_not_count_as_showers(tmp_path: Path) -> None:
+    """Only gaps between shower events make livetime."""
+    kinds = np.where(np.arange(3000) % 10 == 0, 32, 2)
+    path = write_dl2(tmp_path / "dl2.h5", events(event_type=kinds))
+    facts = check(path, Check.DL2, {})
+    assert facts["showers"] == 300
+    assert facts["rate_hz"] == pytest.approx(RATE / 10, rel=0.02)
+    assert facts["warnings"]
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (events(n=0), "holds no event"),
+        (events(gammaness=None), "lacks the columns gammaness"),
+        (events(delta_t=None), "lacks the columns delta_t"),
+        (events(mc=True, mc_az=None), "lacks the columns mc_az"),
+        (events(reco_energy=np.full(3000, np.nan)), "finite reco_energy"),
+        (events(event_type=np.full(3000, 2)), "no shower event"),
+    ],
+)
+def test_bad_dl2(tmp_path: Path, table: np.ndarray, said: str) -> None:
+    path = write_dl2(tmp_path / "dl2.h5", table)
+    with pytest.raises(ProductError, match=said):
+        check(path, Check.DL2, {})
+
+
+def test_the_stub_of_a_failed_start(tmp_path: Path) -> None:
+    path = tmp_path / "dl2.h5"
+    with tables.open_file(str(path), "w") as handle:
+        handle.create_group("/", "provenance")
+    assert path.stat().st_size < 20_000
+    with pytest.raises(ProductError, match="stub that a failed run leaves"):
+        check(path, Check.DL2, {})
+
+
+@pytest.mark.parametrize("kind", list(Check))
+@pytest.mark.parametrize("content", [b"", b"not a data file at all\n" * 300])
+def test_empty_and_foreign_files(tmp_path: Path, kind: Check, content: bytes) -> None:
+    path = tmp_path / ("results.json" if kind is Check.RESULTS else "dl3_x.fits")
+    path.write_bytes(content)
+    with pytest.raises(ProductError):
+        check(tmp_path if kind is Check.RESULTS else path, kind, {})
+
+
+def test_truncated_dl2(tmp_path: Path) -> None:
+    path = write_dl2(tmp_path / "dl2.h5", events())
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ProductError, match=r"HDF5|damaged"):
+        check(path, Check.DL2, {})
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    for kind in Check:
+        with pytest.raises(ProductError, match="cannot be read"):
+            check(tmp_path / "none", kind, {})
+
+
+# ---- IRF and DL3 ---------------------------------------------------------------------------------
+
+GLOBAL = {"gammaness_cut": 0.7, "theta_cut": 0.2}
+BY_ENERGY = {"gh_efficiency": 0.7, "theta_containment": 0.68}
+WORDS = {
+    "gammaness_cut": "GH_CUT",
+    "theta_cut": "RAD_MAX",
+    "gh_efficiency": "GH_EFF",
+    "theta_containment": "TH_CONT",
+}
+
+
+def irf_hdus(cuts: dict[str, float], azimuth: float = 100.758, area: float = 1e5) -> list[Any]:
+    header = fits.Header({WORDS[name]: value for name, value in cuts.items()})
+    header.update({"ZEN_PNT": 23.63, "AZ_PNT": azimuth, "B_DELTA": 50.1})
+    aeff = Table({"EFFAREA": np.full((1, 1, 5), area)})
+    hdus = [
+        fits.BinTableHDU(aeff, header, name="EFFECTIVE AREA"),
+        fits.BinTableHDU(Table({"MATRIX": np.ones((1, 5))}), header, name="ENERGY DISPERSION"),
+    ]
+    if "gh_efficiency" in cuts:
+        hdus.append(fits.BinTableHDU(Table({"cut": [0.5]}), name="GH_CUTS"))
+    if "theta_containment" in cuts:
+        hdus.append(fits.BinTableHDU(Table({"RAD_MAX": [[0.2]]}), name="RAD_MAX"))
+    return hdus
+
+
+def write_irf(path: Path, cuts: dict[str, float], **more: Any) -> Path:
+    fits.HDUList([fits.PrimaryHDU(), *irf_hdus(cuts, **more)]).writeto(path)
+    return path
+
+
+@pytest.mark.parametrize("cuts", [GLOBAL, BY_ENERGY])
+def test_good_irf(tmp_path: Path, cuts: dict[str, float]) -> None:
+    facts = check(write_irf(tmp_path / "irf.fits.gz", cuts), Check.IRF, cuts)
+    assert facts["cuts"] == cuts
+    assert facts["zenith_deg"] == 23.63
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"gammaness_cut": 0.8, "theta_cut": 0.2},
+        {"gammaness_cut": 0.7, "theta_cut": 0.1},
+        BY_ENERGY,
+    ],
+)
+def test_irf_of_other_cuts(tmp_path: Path, wanted: dict[str, float]) -> None:
+    with pytest.raises(ProductError, match="other cuts than asked for"):
+        check(write_irf(tmp_path / "irf.fits.gz", GLOBAL), Check.IRF, wanted)
+
+
+def test_energy_dependent_cuts_need_their_tables(tmp_path: Path) -> None:
+    hdus = irf_hdus(BY_ENERGY)[:2]
+    fits.HDUList([fits.PrimaryHDU(), *hdus]).writeto(tmp_path / "irf.fits.gz")
+    with pytest.raises(ProductError, match="GH_CUTS"):
+        check(tmp_path / "irf.fits.gz", Check.IRF, {})
+
+
+@pytest.mark.parametrize("azimuth", [-259.2, 360.0])
+def test_azimuths_of_nodes_stay_within_a_turn(tmp_path: Path, azimuth: float) -> None:
+    with pytest.raises(ProductError, match="azimuth"):
+        check(write_irf(tmp_path / "irf.fits", GLOBAL, azimuth=azimuth), Check.IRF, {})
+
+
+@pytest.mark.parametrize("area", [0.0, np.nan])
+def test_an_irf_needs_an_effective_area(tmp_path: Path, area: float) -> None:
+    with pytest.raises(ProductError, match="effective area"):
+        check(write_irf(tmp_path / "irf.fits", GLOBAL, area=area), Check.IRF, {})
+
+
+def write_dl3(
+    path: Path,
+    run: int = 15861,
+    cuts: dict[str, float] = GLOBAL,
+    n: int = 50,
+    gti: tuple[float, ...] = (1000.0, 2200.0),
+    least_gammaness: float = 0.71,
+    **header: Any,
+) -> Path:
+    table = Table(
+        {
+            "EVENT_ID": np.arange(n),
+            "TIME": np.linspace(1000.0, 2200.0, n),
+            **{name: np.full(n, 1.0) for name in ("RA", "DEC", "ENERGY")},
+            "GAMMANESS": np.linspace(least_gammaness, 1.0, n),
+        }
+    )
+    words = {"OBS_ID": run, "OBJECT": "Crab", "LIVETIME": 1172.0, "ALT_PNT": 66.0, **header}
+    words = {key: value for key, value in words.items() if value is not None}
+    intervals = Table({"START": gti[::2], "STOP": gti[1::2]}, dtype=(float, float))
+    hdus = [
+        fits.PrimaryHDU(),
+        fits.BinTableHDU(table, fits.Header(words), name="EVENTS"),
+        fits.BinTableHDU(intervals, name="GTI"),
+        *irf_hdus(cuts),
+    ]
+    fits.HDUList(hdus).writeto(path)
+    return path
+
+
+@pytest.mark.parametrize("cuts", [GLOBAL, BY_ENERGY])
+def test_good_dl3(tmp_path: Path, cuts: dict[str, float]) -> None:
+    path = write_dl3(tmp_path / "dl3.fits", cuts=cuts)
+    facts = check(path, Check.DL3, {"run": 15861, **cuts})
+    assert (facts["events"], facts["run"], facts["object"]) == (50, 15861, "Crab")
+    assert facts["livetime_s"] == 1172.0
+    assert facts["ontime_s"] == 1200.0
+    assert facts["rad_max_deg"] == cuts.get("theta_cut")
+    assert facts["rad_max_table"] is ("theta_containment" in cuts)
+    assert facts["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"n": 0}, "no event after the cuts"),
+        ({"gti": ()}, "no good time interval"),
+        ({"gti": (1000.0, 1000.0)}, "of no length"),
+        ({"LIVETIME": 0.0}, "livetime of 0"),
+        ({"LIVETIME": None, "DEADC": 0.0}, "livetime of 0"),
+        ({"run": 15862}, "run number 15862 instead of 15861"),
+        ({"cuts": {"gammaness_cut": 0.6, "theta_cut": 0.2}}, "other cuts than asked for"),
+        ({"cuts": BY_ENERGY}, "other cuts than asked for"),
+        ({"least_gammaness": 0.5}, "below the cut of its IRF"),
+    ],
+)
+def test_bad_dl3(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    path = write_dl3(tmp_path / "dl3.fits", **change)
+    with pytest.raises(ProductError, match=said):
+        check(path, Check.DL3, {"run": 15861, **GLOBAL})
+
+
+def test_short_livetime_gets_a_warning(tmp_path: Path) -> None:
+    path = write_dl3(tmp_path / "dl3.fits", LIVETIME=600.0)
+    (remark,) = check(path, Check.DL3, {})["warnings"]
+    assert "50% of the time" in remark
+
+
+def test_a_far_irf_node_gets_a_warning(tmp_path: Path) -> None:
+    """lstchain takes the nearest node and says so only in its log."""
+    path = write_dl3(tmp_path / "dl3.fits", ALT_PNT=40.0)
+    (remark,) = check(path, Check.DL3, {})["warnings"]
+    assert "outside" in remark and "50.0 deg" in remark
+
+
+def test_dl3_without_irfs(tmp_path: Path) -> None:
+    path = write_dl3(tmp_path / "dl3.fits")
+    with fits.open(path) as hdus:
+        hdus[:3].writeto(tmp_path / "bare.fits")
+    with pytest.raises(ProductError, match="EFFECTIVE AREA"):
+        check(tmp_path / "bare.fits", Check.DL3, {})
+
+
+def test_truncated_dl3(tmp_path: Path) -> None:
+    path = write_dl3(tmp_path / "dl3.fits")
+    path.write_bytes(path.read_bytes()[:9000])
+    with pytest.raises(ProductError):
+        check(path, Check.DL3, {})
+
+
+# ---- index ---------------------------------------------------------------------------------------
+
+
+def write_index(folder: Path, names: list[str], base: str = ".") -> tuple[Path, Path]:
+    """Both index files of the given DL3 files."""
+    rows = Table({"OBS_ID": range(len(names)), "FILE_DIR": [base] * len(names), "FILE_NAME": names})
+    paths = folder / "hdu-index.fits.gz", folder / "obs-index.fits.gz"
+    rows.write(paths[0], format="fits")
+    rows["OBS_ID",].write(paths[1], format="fits")
+    return paths
+
+
+NAMES = ["dl3_LST-1.Run15861.fits", "dl3_LST-1.Run15862.fits"]
+
+
+@pytest.fixture
+def dl3_folder(tmp_path: Path) -> Path:
+    for name in NAMES:
+        (tmp_path / name).write_bytes(b"dl3")
+    return tmp_path
+
+
+def test_good_index(dl3_folder: Path) -> None:
+    for path in write_index(dl3_folder, NAMES):
+        assert check(path, Check.INDEX, {})["files"] == 2
+
+
+def test_a_file_that_lstchain_skipped_is_missed(dl3_folder: Path) -> None:
+    hdu, obs = write_index(dl3_folder, NAMES[:1])
+    with pytest.raises(ProductError, match=f"does not list {NAMES[1]}"):
+        check(hdu, Check.INDEX, {})
+    with pytest.raises(ProductError, match="1 runs in 1 rows"):
+        check(obs, Check.INDEX, {})
+
+
+def test_an_index_made_in_another_folder_points_nowhere(dl3_folder: Path) -> None:
+    hdu, _ = write_index(dl3_folder, NAMES, base="..")
+    with pytest.raises(ProductError, match="files that are not there"):
+        check(hdu, Check.INDEX, {})
+
+
+def test_an_index_without_dl3(tmp_path: Path) -> None:
+    hdu, _ = write_index(tmp_path, NAMES)
+    with pytest.raises(ProductError, match="no DL3 file"):
+        check(hdu, Check.INDEX, {})
+
+
+# ---- results -------------------------------------------------------------------------------------
+
+STACKED = {
+    "n_on": 10,
+    "n_off": 4,
+    "alpha": 0.5,
+    "excess": 8.0,
+    "significance": None,
+    "livetime_h": 1.0,
+}
+
+
+def write_results(folder: Path, **changes: Any) -> Path:
+    data = {"stacked": STACKED, "runs": [{"run": 1}], "plots": [{"file": "a.png"}], **changes}
+    (folder / "results.json").write_text(json.dumps(data))
+    (folder / "a.png").write_bytes(b"png")
+    return folder
+
+
+def test_good_results(tmp_path: Path) -> None:
+    facts = check(write_results(tmp_path), Check.RESULTS, {})
+    assert facts["n_on"] == 10
+    assert facts["significance"] is None  # nobody could tell one, and says so
+    assert (facts["runs"], facts["plots"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"stacked": None}, "no numbers"),
+        ({"stacked": {"n_on": 3}}, "lacks n_off"),
+        ({"runs": []}, "lists no run"),
+        ({"plots": [{"file": "gone.png"}]}, "gone.png"),
+    ],
+)
+def test_bad_results(tmp_path: Path, change: dict[str, Any], said: str) -> None:
+    with pytest.raises(ProductError, match=said):
+        check(write_results(tmp_path, **change), Check.RESULTS, {})
+
+
+def test_results_that_are_no_json(tmp_path: Path) -> None:
+    write_results(tmp_path)
+    shutil.copy(tmp_path / "a.png", tmp_path / "results.json")
+    with pytest.raises(ProductError, match="not valid JSON"):
+        check(tmp_path, Check.RESULTS, {})
