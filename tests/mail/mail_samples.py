@@ -31,7 +31,7 @@ def settings(**changes: Any) -> MailSettings:
     return MailSettings(**{**values, **changes})
 
 
-def server_at(port: int, user: str, password: str, ca: Path, tls: Security) -> Server:
+def server_at(port: int, user: str, password: str, ca: Path | None, tls: Security) -> Server:
     import os
 
     name = f"ASTRAN_TEST_{abs(hash((user, password)))}"
