@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
                 _wait if args.keep_servers else lambda servers: None,
             )
     except KeyboardInterrupt:
-        print("\nInterrupted. Tasks that were running end by themselves within a minute.")
+        print("\nInterrupted. What was under way has been stopped.")
         return Exit.INTERRUPTED
     if args.json:
         print(json.dumps(result.summary))

@@ -6,17 +6,19 @@ import email
 import email.policy
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from astran.base.clock import Clock
-from astran.base.errors import AstranError
-from astran.base.process import run
+from astran.base.errors import AstranError, ProcessError
+from astran.base.process import Completed, run
 from astran.demo.house import USER, House
 from astran.demo.servers import Delivered, MailServers
 
 _TICK_TIMEOUT = 300.0
 _PAUSE = 1.0
+_FIRST_ANALYSIS = "A1"
 _PATIENCE = 5
 """So many failing ticks in a row end the demo."""
 
@@ -95,15 +97,23 @@ class Launcher:
                 )
             self._clock.sleep(_PAUSE)
 
-    def _tick(self) -> None:
-        program = Path(sys.executable).parent / "astran-launcher"
+    def cancel(self) -> None:
+        """Stop the analysis, so that no task goes on after an interrupted demo."""
+        with suppress(ProcessError):
+            self._command("astran", "astran.cli.main", "cancel", _FIRST_ANALYSIS)
+
+    def _command(self, name: str, module: str, *words: str) -> Completed:
+        program = Path(sys.executable).parent / name
         # from a source checkout without installed commands the module does the same
-        words = (
-            [str(program)] if program.exists() else [sys.executable, "-m", "astran.cli.launcher"]
-        )
-        done = run([*words, "--site", str(self._house.site)], timeout=_TICK_TIMEOUT, check=False)
+        start = [str(program)] if program.exists() else [sys.executable, "-m", module]
+        argv = [*start, *words, "--site", str(self._house.site)]
+        done = run(argv, timeout=_TICK_TIMEOUT, check=False)
         with self._house.launcher_log.open("a") as log:
             log.write(done.stdout + done.stderr)
+        return done
+
+    def _tick(self) -> None:
+        done = self._command("astran-launcher", "astran.cli.launcher")
         self._failing = self._failing + 1 if done.returncode else 0
         if self._failing >= _PATIENCE:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-1:]

@@ -120,7 +120,11 @@ def _correspond(
     display.stage("Launch mail sent; analysing, tick by tick")
     sent = [_send(servers, clock, launch_mail(clock, SOURCE, str(simulation.night)))]
     launcher = Launcher(house, servers, clock)
-    launcher.until("report", _REFUSALS, _REPORT_TIMEOUT, tasks_done)
+    try:
+        launcher.until("report", _REFUSALS, _REPORT_TIMEOUT, tasks_done)
+    except BaseException:
+        launcher.cancel()
+        raise
     display.stage("A mail with typing errors, and its answer")
     sent.append(_send(servers, clock, mistaken_mail(clock)))
     launcher.until("problems", _REFUSALS - {"problems"}, _ANSWER_TIMEOUT)

@@ -109,6 +109,11 @@ def test_a_tick_may_fail_but_not_for_ever(world):
     assert "no database" in Path(world.house.launcher_log).read_text()
 
 
+def test_an_interrupted_demo_cancels_its_analysis(world):
+    world.launcher.cancel()
+    assert world.commands[-1][-4:] == ["cancel", "A1", "--site", str(world.house.site)]
+
+
 def test_an_answer_is_read_from_its_mail():
     answer = Answer.read(mail("confirmation", "accepted"))
     assert (answer.kind, answer.text.strip()) == ("confirmation", "accepted")
