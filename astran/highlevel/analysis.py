@@ -18,7 +18,7 @@ from astran.highlevel.counts import (
     ThetaCut,
     choose_cut,
     count,
-    threshold_for,
+    off_threshold,
 )
 from astran.highlevel.events import Excluded
 from astran.highlevel.folder import look
@@ -90,13 +90,13 @@ def measure(options: Options) -> Findings:
     warnings = [*selection.warnings, *choice.warnings]
     low, high = settings.energy_min, settings.energy_max
     runs = in_range(choice.runs, low, high)
-    if choice.cut.kind is CutKind.ENERGY_DEPENDENT and settings.off_regions is not None:
-        threshold = threshold_for(runs, target, settings.off_regions)
+    if choice.cut.kind is CutKind.ENERGY_DEPENDENT:
+        wanted, threshold = off_threshold(runs, target, settings.off_regions)
         if threshold is not None and (high is None or threshold < high):
             low = threshold
             runs = in_range(runs, low, high)
             warnings.append(
-                f"{settings.off_regions} OFF regions fit only above {low:.3g} TeV, where the "
+                f"{wanted} OFF regions fit only above {low:.3g} TeV, where the "
                 "energy-dependent theta cut is small enough: events below are left out."
             )
     counted: list[RunCounts] = []

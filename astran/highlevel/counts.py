@@ -170,6 +170,25 @@ def threshold_for(runs: Sequence[Run], target: Floats, off_regions: int) -> floa
     return threshold or None
 
 
+def off_threshold(
+    runs: Sequence[Run], target: Floats, off_regions: int | None
+) -> tuple[int, float | None]:
+    """Number of OFF regions for energy-dependent cuts, and the least energy [TeV] for it.
+
+    A wide cut at the lowest energies must not cost the whole night its OFF regions, nor may the
+    choice cost the night its events: without a wish, the most regions (three at most) for which
+    at least half of the events lie above the threshold.
+    """
+    if off_regions is not None:
+        return off_regions, threshold_for(runs, target, off_regions)
+    energies = np.concatenate([run.energy for run in runs]) if runs else np.zeros(0)
+    for number in range(MOST_OFF_REGIONS, 1, -1):
+        threshold = threshold_for(runs, target, number)
+        if threshold is None or np.count_nonzero(energies >= threshold) * 2 >= energies.size:
+            return number, threshold
+    return 1, None
+
+
 def count(run: Run, target: Floats, cut: ThetaCut, off_regions: int | None) -> RunCounts | Excluded:
     """Measure the distance of every event of a run to its ON and OFF positions.
 

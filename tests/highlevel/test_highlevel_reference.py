@@ -90,10 +90,16 @@ def test_energy_dependent_cut(public_data: Data) -> None:
     assert found.cut.theta_deg is None
 
 
-def test_without_a_wish_there_are_as_many_off_regions_as_fit(public_data: Data) -> None:
+def test_without_a_wish_a_wide_cut_at_low_energies_does_not_cost_the_off_regions(
+    public_data: Data,
+) -> None:
     # the widest energy-dependent cut, 0.387 deg, leaves room for the opposite position only
     everything = find(public_data("magic/rad_max"), CRAB, None)
-    assert {part.off_regions for part in everything.runs} == {1}
+    assert {part.off_regions for part in everything.runs} == {3}
+    assert everything.energy_min == pytest.approx(0.0398107, rel=1e-5)
+    only = find(public_data("magic/rad_max"), CRAB, None, off_regions=1)
+    assert {part.off_regions for part in only.runs} == {1}
+    assert only.energy_min is None
     high = find(public_data("magic/rad_max"), CRAB, None, energy_min=0.1)
     assert {part.off_regions for part in high.runs} == {3}
 
