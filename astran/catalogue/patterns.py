@@ -86,7 +86,8 @@ def _glob(pattern: str, known: dict[str, str]) -> str:
         name = match[1]
         return glob.escape(known[name]) if name in known else "*"
 
-    return _PLACEHOLDER.sub(fill, pattern)
+    # {run}* would read **, which means any depth
+    return re.sub(r"\*+", "*", _PLACEHOLDER.sub(fill, pattern))
 
 
 def _regex(pattern: str, known: dict[str, str]) -> str:

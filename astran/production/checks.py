@@ -11,6 +11,7 @@ gammaness_cut, theta_cut [deg], gh_efficiency, theta_containment : the cuts of I
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ def check(path: Path, kind: Check, expect: Mapping[str, Expectation]) -> dict[st
     ------
     ProductError : it does not open or is not what it should be
     """
+    return {name: _plain(value) for name, value in _facts(path, kind, expect).items()}
+
+
+def _facts(path: Path, kind: Check, expect: Mapping[str, Expectation]) -> dict[str, Any]:
     # one import per kind: the files are opened by heavy libraries
     match kind:
         case Check.DL2:
@@ -55,6 +60,15 @@ def check(path: Path, kind: Check, expect: Mapping[str, Expectation]) -> dict[st
             from astran.production.check_results import check_results
 
             return check_results(path)
+
+
+def _plain(value: Any) -> Any:
+    """A fact as JSON can hold it: not-a-number and infinity become None."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def present(path: Path) -> int:

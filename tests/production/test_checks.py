@@ -360,6 +360,13 @@ def write_results(folder: Path, **changes: Any) -> Path:
     return folder
 
 
+def test_facts_can_be_written_as_json(tmp_path: Path) -> None:
+    write_results(tmp_path, stacked={**STACKED, "significance": float("nan")})
+    facts = check(tmp_path, Check.RESULTS, {})
+    assert facts["significance"] is None
+    json.dumps(facts, allow_nan=False)
+
+
 def test_good_results(tmp_path: Path) -> None:
     facts = check(write_results(tmp_path), Check.RESULTS, {})
     assert facts["n_on"] == 10
