@@ -23,7 +23,7 @@ SERVICES := slurm-wlm slurmdbd slurm-wlm-mysql-plugin munge mariadb-server \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint test-gammapy2 examples services clean check-python
+.PHONY: help demo test lint install-test test-gammapy2 examples services clean check-python
 
 help:
 	@echo "make demo            a simulated night, from mail to mail, on this machine"
@@ -32,6 +32,7 @@ help:
 	@echo "make test-gammapy2   the gammapy part with gammapy 2, without lstchain"
 	@echo "make services        install the real services that the remaining tests need (Debian)"
 	@echo "make examples        write configs/*.example.yml anew from the settings models"
+	@echo "make install-test    make the environment and nothing else"
 	@echo "make clean           remove the environments and what the tools left behind"
 	@echo
 	@echo "PYTHON=$(PYTHON) (Python 3.11 or newer), environment in $(VENV)"
@@ -41,6 +42,8 @@ demo: $(VENV)/.installed-demo
 
 test: lint
 	$(BIN)/pytest $(PYTEST)
+
+install-test: $(VENV)/.installed-test
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -57,15 +60,20 @@ examples: $(VENV)/.installed-test
 	$(BIN)/python -m astran.config.example configs
 
 services:
-	@if ! command -v apt-get >/dev/null; then \
-	  echo "This is no Debian. Install what these packages hold: $(SERVICES)"; exit 1; \
+	@command -v apt-get >/dev/null || { \
+	  echo "This is no Debian. Install what these packages hold: $(SERVICES)"; exit 1; }
+	@missing=$$(for name in $(SERVICES); do \
+	    dpkg-query -W -f='$${Status}' $$name 2>/dev/null | grep -q 'ok installed' || echo $$name; \
+	  done | tr '\n' ' '); \
+	if [ -z "$$missing" ]; then \
+	  echo "All services are installed."; \
 	elif [ "$$(id -u)" -ne 0 ]; then \
-	  echo "This needs root. Run:"; \
-	  echo "  sudo apt-get update && sudo apt-get install -y --no-install-recommends $(SERVICES)"; \
-	  exit 1; \
+	  echo "This needs root. Run: sudo make services"; \
+	  echo "or: sudo apt-get install --no-install-recommends $$missing"; exit 1; \
+	else \
+	  apt-get update -q && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
 	fi
-	apt-get update -q
-	DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(SERVICES)
 
 clean:
 	rm -rf $(VENV) $(VENV2) .venv-bootstrap build dist *.egg-info

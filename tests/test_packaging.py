@@ -1,0 +1,137 @@
+"""The wheel holds everything, and an installed ASTRAN works from any folder."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from email.parser import Parser
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+TREES = ("astran", "templates", "configs")
+
+
+def pip(*words: str | Path) -> None:
+    argv = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", *map(str, words)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy, so that nothing left over in the checkout gets in."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    source.mkdir()
+    for name in SOURCES:
+        shutil.copy(ROOT / name, source / name)
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in TREES:
+        shutil.copytree(ROOT / name, source / name, ignore=ignore)
+    pip("wheel", "--no-deps", "--wheel-dir", folder, source)
+    (path,) = folder.glob("astran-*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path) -> Path:
+    """Folder with the installed wheel; its requirements come from this environment."""
+    folder = wheel.parent / "installed"
+    pip("install", "--no-deps", "--target", folder, wheel)
+    return folder
+
+
+def run(installed: Path, cwd: Path, *argv: str | Path) -> str:
+    """Run Python with the installed wheel in front of everything, from another folder."""
+    env = {**os.environ, "PYTHONPATH": str(installed), "HOME": str(cwd)}
+    env.pop("ASTRAN_SITE", None)
+    done = subprocess.run(
+        [sys.executable, *map(str, argv)],
+        cwd=cwd,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def files_below(folder: Path) -> set[str]:
+    return {
+        str(path.relative_to(ROOT))
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def test_the_wheel_holds_every_file(wheel: Path) -> None:
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    code = files_below(ROOT / "astran")
+    data = {f"astran/{name}" for tree in TREES[1:] for name in files_below(ROOT / tree)}
+    # the frame for new migrations is for developers
+    wanted = (code | data) - {"astran/store/migrations/script.py.mako"}
+    assert sorted(wanted - packed) == []
+    assert sorted(packed - code - data) == []
+
+
+def test_the_metadata(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+    metadata = Parser().parsestr(archive.read(name).decode())
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert {"lst", "demo", "postgres", "test"} <= set(metadata.get_all("Provides-Extra", []))
+    needs = metadata.get_all("Requires-Dist", [])
+    # lstchain brings a gammapy of its own: only the extra may ask for it
+    assert [n for n in needs if n.startswith("lstchain")] == ['lstchain>=0.12; extra == "lst"']
+    assert "gammapy>=1.3" in needs
+
+
+def test_it_is_the_installed_one_that_runs(installed: Path, tmp_path: Path) -> None:
+    said = run(installed, tmp_path, "-c", "import astran; print(astran.__file__)")
+    assert Path(said.strip()).is_relative_to(installed)
+
+
+def test_commands_from_any_folder(installed: Path, tmp_path: Path) -> None:
+    program = installed / "bin" / "astran"
+    assert run(installed, tmp_path, program, "--version").startswith("ASTRAN ")
+    run(installed, tmp_path, program, "init")
+    assert "Nothing is under way" in run(installed, tmp_path, program, "status")
+    run(installed, tmp_path, installed / "bin" / "astran-launcher")
+    assert (tmp_path / "astran" / "heartbeat.json").is_file()
+
+
+def test_every_command_is_installed_and_loads(installed: Path, tmp_path: Path) -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = setup["options.entry_points"]["console_scripts"].split("\n")
+    wanted = {line.partition("=")[0].strip() for line in lines if line}
+    assert {path.name for path in (installed / "bin").iterdir()} == wanted
+    code = (
+        "from importlib.metadata import distribution\n"
+        "points = distribution('astran').entry_points\n"
+        "print(sorted(point.name for point in points if callable(point.load())))"
+    )
+    assert run(installed, tmp_path, "-c", code).strip() == str(sorted(wanted))
+
+
+def test_templates_and_configs_are_found(installed: Path, tmp_path: Path) -> None:
+    code = """
+from astran.base.files import packaged
+from astran.config.example import analysis_example, site_example
+from astran.production.scripts import render
+
+assert packaged("templates").parent.name == "astran", packaged("templates")
+assert (packaged("configs") / "site.example.yml").read_text() == site_example()
+assert (packaged("configs") / "analysis.example.yml").read_text() == analysis_example()
+text = render("task.sh.j2", title="x", setup=(), bin="", variables=(), command=["true", "a b"])
+assert text.rstrip().endswith("exec true 'a b'"), text
+"""
+    run(installed, tmp_path, "-c", code)
