@@ -127,22 +127,30 @@ class SlurmScheduler:
         return sights
 
     def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:
-        """scancel, restricted by name: an id that now belongs to another job is left alone.
+        """scancel; an id that now belongs to another job is left alone.
 
         Raises
         ------
-        SchedulerUnavailable : scancel could not reach Slurm
+        SchedulerUnavailable : Slurm could not be reached
         """
-        if indices is not None and not indices:
+        if indices is None:
+            self._scancel(["--me", f"--name={job.token}", job.job_id])
             return
-        which = "" if indices is None else f"_[{slurm_parse.write_set(list(indices))}]"
-        words = ["scancel", "--me", f"--name={job.token}", f"{job.job_id}{which}"]
+        # with a filter, scancel takes a waiting array as a whole and ends elements that were not
+        # named: so the name is looked at before
+        known = self._squeue([job.token])
+        if isinstance(known, Unavailable):
+            raise SchedulerUnavailable(known.reason, "It is tried again at the next tick.")
+        if indices and _by_index(job, known):
+            self._scancel([f"{job.job_id}_[{slurm_parse.write_set(list(indices))}]"])
+
+    def _scancel(self, words: Sequence[str]) -> None:
         try:
-            done = self._run(words, check=False)
+            done = self._run(["scancel", *words], check=False)
         except ProcessError as error:
             raise SchedulerUnavailable(error.message, error.cure) from error
-        gone = ("invalid job id", "already completing or completed")
-        if done.returncode and not any(words in done.stderr.lower() for words in gone):
+        harmless = ("invalid job id", "already completing or completed")
+        if done.returncode and not any(text in done.stderr.lower() for text in harmless):
             raise SchedulerUnavailable(
                 f"scancel failed: {_last_words(done)}", "It is tried again at the next tick."
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from astran.base.jobs import JobState, Seen
-from astran.scheduler.slurm_states import bare_reason
+from astran.scheduler.slurm_states import STUCK, bare_reason
 
 REASONS: Final[dict[str, str]] = {
     "None": "It waits for its turn.",
@@ -145,6 +145,8 @@ def explain(seen: Seen) -> str:
 
 
 def _failure(seen: Seen) -> str:
+    if (key := bare_reason(seen.reason)) in STUCK and key != "JobLaunchFailure":
+        return REASONS.get(key) or _reason(key)
     if seen.signal == _LAUNCH_SIGNAL:
         return "It could not start: its log or its work folder could not be opened on the node."
     if seen.signal:

@@ -31,6 +31,7 @@ class Bench:
     patience: float
     cluster: SlurmCluster | None = None
     resources: Resources = field(default_factory=lambda: Resources(1, 100, 5))
+    jobs: list[JobRef] = field(default_factory=list)
 
     def batch(
         self,
@@ -61,7 +62,20 @@ class Bench:
     def submit(self, batch: Batch) -> JobRef:
         submitted = datetime.now(UTC)
         job_id = self.scheduler.submit(batch)
-        return JobRef(batch.token, job_id, submitted, len(batch.scripts), batch.folder)
+        job = JobRef(batch.token, job_id, submitted, len(batch.scripts), batch.folder)
+        self.jobs.append(job)
+        return job
+
+    def close(self) -> None:
+        """Leave nothing running behind, also after a test that failed."""
+        alive = {
+            token
+            for (token, _), sight in self.scheduler.observe(self.jobs).items()
+            if isinstance(sight, Seen) and not sight.state.ended
+        }
+        for job in self.jobs:
+            if job.token in alive:
+                self.scheduler.cancel(job)
 
     def look(self, job: JobRef) -> Sights:
         sights = self.scheduler.observe([job])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,11 +22,14 @@ KINDS = ["local", "slurm", "slurm-without-accounting"]
 
 
 @pytest.fixture(params=KINDS)
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "local":
-        return local_bench(tmp_path)
-    fixture = "slurm_cluster" if request.param == "slurm" else "slurm_without_accounting"
-    return slurm_bench(request.getfixturevalue(fixture), tmp_path)
+        made = local_bench(tmp_path)
+    else:
+        fixture = "slurm_cluster" if request.param == "slurm" else "slurm_without_accounting"
+        made = slurm_bench(request.getfixturevalue(fixture), tmp_path)
+    yield made
+    made.close()
 
 
 def test_from_submission_to_end(bench: Bench) -> None:
@@ -126,7 +130,7 @@ def test_a_job_that_has_ended_can_be_cancelled_in_vain(bench: Bench) -> None:
 
 def test_the_time_limit_ends_a_task(bench: Bench) -> None:
     if bench.cluster is None:
-        bench = local_bench(bench.folder / "short", minute_s=1.0)
+        bench.scheduler = local_bench(bench.folder, minute_s=1.0).scheduler
     batch = bench.batch("echo begin; sleep 300", resources=Resources(1, 100, 1))
     job = bench.submit(batch)
     bench.until_all(job, JobState.RUNNING)
@@ -168,7 +172,7 @@ def test_secrets_stay_here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("ASTRAN_IMAP_PASSWORD", "open-sesame")
     monkeypatch.setenv("SBATCH_EXPORT", "ALL")
     if bench.cluster is not None:
-        bench = slurm_bench(bench.cluster, bench.folder)
+        bench.scheduler = slurm_bench(bench.cluster, bench.folder).scheduler
     batch = bench.batch("env")
     bench.ended(bench.submit(batch))
     text = Path(batch.logs[0]).read_text()

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -32,8 +32,10 @@ from astran.scheduler.local_procs import with_token
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return local_bench(tmp_path)
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = local_bench(tmp_path)
+    yield made
+    made.close()
 
 
 def folder_of(bench: Bench, job: JobRef) -> JobFolder:
@@ -231,7 +233,7 @@ def test_the_wrapper_is_asked_to_end(bench: Bench) -> None:
     assert isinstance(sight, Seen) and "outside" in sight.reason
 
 
-def test_a_task_that_will_not_end_is_killed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_will_not_end_is_killed(bench: Bench) -> None:
     batch = bench.batch("trap 'echo not me' TERM; while :; do sleep 0.2; done")
     job = bench.submit(batch)
     bench.until(job, "its trap is set", lambda _: list(with_token(batch.tokens[0])))

@@ -145,8 +145,9 @@ def test_a_command_that_hangs_is_no_answer(fake: FakeSlurm) -> None:
     (fake.folder / "sbatch").write_text("#!/bin/bash\nsleep 20\n")
     (fake.folder / "scancel").write_text("#!/bin/bash\nsleep 20\n")
     assert all(isinstance(sight, Unavailable) for sight in look(slurm))
-    with pytest.raises(SchedulerUnavailable):
-        slurm.cancel(JOB)
+    for indices in (None, [1]):
+        with pytest.raises(SchedulerUnavailable):
+            slurm.cancel(JOB, indices)
     with pytest.raises(SubmitUnknown):
         slurm.submit(batch(fake.folder))
 
@@ -239,12 +240,21 @@ def test_find_says_missing_only_with_squeue_s_word(
 
 
 def test_cancel_names_job_and_elements(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
-    slurm.cancel(JOB)
-    slurm.cancel(JobRef("tok", "12", SUBMITTED, 9, "/nowhere"), [7, 1, 2, 3])
-    assert fake.calls("scancel") == [
-        ["--me", "--name=tok", "12"],
-        ["--me", "--name=tok", "12_[1-3,7]"],
-    ]
+    job = JobRef("tok", "12", SUBMITTED, 9, "/nowhere")
+    fake.says("squeue", queued(1, "PENDING"))
+    slurm.cancel(job)
+    slurm.cancel(job, [7, 1, 2, 3])
+    slurm.cancel(job, [])
+    assert fake.calls("scancel") == [["--me", "--name=tok", "12"], ["12_[1-3,7]"]]
+
+
+def test_cancel_of_elements_leaves_other_jobs_alone(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("squeue", queued(1, "PENDING", name="other"))
+    slurm.cancel(JOB, [1])
+    fake.says("squeue", stderr=DOWN, code=1)
+    with pytest.raises(SchedulerUnavailable):
+        slurm.cancel(JOB, [1])
+    assert fake.calls("scancel") == []
 
 
 def test_cancel_of_a_job_that_is_gone_is_fine(slurm: SlurmScheduler, fake: FakeSlurm) -> None:

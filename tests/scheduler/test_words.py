@@ -38,6 +38,8 @@ def test_every_reason_has_a_sentence(reason: str) -> None:
         (Seen(JobState.FAILED, "FAILED", exit_code=3), "exit code 3."),
         (Seen(JobState.FAILED, "FAILED", signal=42), "signal 42."),
         (Seen(JobState.FAILED, "FAILED", reason="it could not be started: no bash"), "no bash"),
+        (Seen(JobState.FAILED, "FAILED", signal=1, reason="BadConstraints"), "No node"),
+        (Seen(JobState.FAILED, "FAILED", signal=9, reason="JobLaunchFailure"), "memory"),
         (Seen(JobState.NODE_FAIL, "NODE_FAIL", node="cp07"), "cp07"),
         (Seen(JobState.NODE_FAIL, "NODE_FAIL", reason="its process vanished"), "vanished"),
         (Seen(JobState.OUT_OF_MEMORY, "OUT_OF_MEMORY", signal=125), "memory"),
