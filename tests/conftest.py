@@ -15,6 +15,8 @@ from services.postgres import Postgres
 from services.slurm import SlurmCluster
 from services.smtp import SmtpServer
 
+pytest_plugins = ["demo_fixtures"]
+
 
 def require(condition: object, what: str, how: str = "") -> None:
     """Go on only if `condition` holds.
@@ -88,3 +90,20 @@ def postgres() -> Iterator[Postgres]:
     require(importlib.util.find_spec("psycopg"), "psycopg", "pip install 'psycopg[binary]'")
     with Postgres() as server:
         yield server
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say at the end which parts were not tested here, and how to get them tested."""
+    counts: dict[str, int] = {}
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+        reason = reason.removeprefix("Skipped: ")
+        counts[reason] = counts.get(reason, 0) + 1
+    if not counts:
+        return
+    terminalreporter.section("not tested on this machine")
+    for reason, number in sorted(counts.items(), key=lambda item: -item[1]):
+        terminalreporter.write_line(f"{number:4d} tests skipped: {reason}")
+    terminalreporter.write_line(
+        "`make services` installs the real services (Debian); then run `make test` again."
+    )

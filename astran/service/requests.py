@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
@@ -9,8 +10,6 @@ from sqlalchemy import Connection
 from astran.base.commands import Command
 from astran.base.errors import ConfigError, Problem, StoreError
 from astran.base.night import Night
-from astran.config.analysis import AnalysisConfig
-from astran.config.model import dotted_fields
 from astran.service import letterbox
 from astran.service.context import Context
 from astran.store import analyses, events, mailbox, tasks
@@ -19,6 +18,7 @@ from astran.store.analyses import Analysis, Origin
 if TYPE_CHECKING:
     from astran.mail.compose import Thread
     from astran.mail.headers import Message
+    from astran.mail.text import Body
 
 
 def act(
@@ -87,28 +87,40 @@ def _act(
     read_s: float | None,
 ) -> int:
     from astran.mail.headers import subject
-    from astran.mail.text import new_text
+    from astran.mail.text import read_body
     from astran.requests.commands import command_of
 
-    text = new_text(message)
-    asked = command_of(subject(message), text)
-    command, wanted = asked if asked is not None else (Command.HELP, None)
+    body = read_body(message)
+    command, wanted = command_of(subject(message), body.text)
     if command is Command.LAUNCH:
-        return _launch(context, db, row, sender, text, thread, read_s)
+        return _launch(context, db, row, sender, body, thread, read_s)
     if command in (Command.STATUS, Command.CANCEL, Command.RETRY):
-        _about_one(context, db, command, wanted, sender, thread)
+        about = wanted or _in_thread(context, thread)
+        _about_one(context, db, command, about, sender, thread)
     elif command is Command.LIST:
         _list(context, db, sender, thread)
+    elif command is None:
+        # an answer that asks for nothing ("thanks!") gets no answer
+        events.note(db, context.clock.now(), "mail-idle", f"{sender}: {thread.subject}")
     else:
-        # HELP, what is not there yet, and answers that ask for nothing in particular
-        from astran.requests.keys import all_keys
+        from astran.requests.help import keys
 
-        texts = dotted_fields(AnalysisConfig)
-        texts |= {name: texts[f"target.{name}"] for name in ("ra", "dec")}
-        texts["target"] = "Name of the source; with ra and dec it need not be a known one."
-        keys = [(name, texts.get(name, "")) for name in all_keys() if name in texts]
-        letterbox.put(context, db, "help", context.letters.help(thread, keys=keys))
+        reason = (
+            ""
+            if command is Command.HELP
+            else f"{command} is not offered by mail; `astran --config-analysis FILE` prints a plan."
+        )
+        letter = context.letters.help(thread, reason=reason, keys=keys())
+        letterbox.put(context, db, "help", letter)
     return 0
+
+
+def _in_thread(context: Context, thread: Thread) -> int | None:
+    """The analysis in whose conversation a mail stands, if it is just one."""
+    from astran.mail.identity import analyses_in
+
+    found = analyses_in(thread.references, context.mail)
+    return int(found[0].removeprefix("A")) if len(found) == 1 else None
 
 
 def _launch(
@@ -116,24 +128,29 @@ def _launch(
     db: Connection,
     row: int,
     sender: str,
-    text: str,
+    body: Body,
     thread: Thread,
     read_s: float | None,
 ) -> int:
     from astran.catalogue.sources import resolve as resolve_source
-    from astran.requests.language import parse
+    from astran.requests.language import parse_agreeing
     from astran.requests.resolve import example, resolve
 
     now = context.clock.now()
-    parsed = parse(text)
+    parsed = parse_agreeing(body.texts)
+    if parsed.empty and body.answers:
+        # a word of thanks under "Re: ASTRAN-LAUNCH" is no launch
+        events.note(db, now, "mail-idle", f"{sender}: {thread.subject}")
+        return 0
+    problems = [*parsed.problems, *_of_the_mail(body, thread)]
     try:
-        config = resolve(parsed, resolve_source, Night.of(now))
+        config = resolve(replace(parsed, problems=tuple(problems)), resolve_source, Night.of(now))
     except ConfigError as error:
-        letter = context.letters.problems(thread, error.problems, text, example())
+        letter = context.letters.problems(thread, error.problems, body.text, example(parsed))
         letterbox.put(context, db, "problems", letter)
         mailbox.set_folder(db, row, context.mail.rejected)
-        problems = "; ".join(str(problem) for problem in error.problems)
-        events.note(db, now, "problems", f"{sender}: {problems}")
+        words = "; ".join(str(problem) for problem in error.problems)
+        events.note(db, now, "problems", f"{sender}: {words}")
         return 0
     origin = Origin(
         message_id=row,
@@ -154,6 +171,17 @@ def _launch(
     )
     letterbox.put_confirmation(context, db, analysis, config, read_s)
     return 1
+
+
+def _of_the_mail(body: Body, thread: Thread) -> list[Problem]:
+    """What is wrong with the mail itself."""
+    found = []
+    if body.damage:
+        found.append(Problem("the mail", f"did not arrive whole: {body.damage}.", "Send it again."))
+    if not thread.in_reply_to:
+        reason = "has no Message-ID, without which a launch could happen twice."
+        found.append(Problem("the mail", reason, "Send it with another mail program."))
+    return found
 
 
 def _about_one(

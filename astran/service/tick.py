@@ -84,6 +84,7 @@ def step(context: Context, analysis: Analysis) -> None:
     from astran.service import planning, reporting, working
 
     if analysis.cancel_wanted:
+        working.check_ended(context, analysis)
         if working.cancel(context, analysis):
             reporting.report_cancelled(context, analysis)
         return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import require
+from demo_fixtures import SmallNight
 from e2e.site_under_test import ALICE, OPERATOR, SiteUnderTest, empty
 from services.dovecot import Dovecot
 from services.postgres import Postgres
@@ -80,7 +81,7 @@ def test_status_and_cancel_by_mail(magic_site: SiteUnderTest) -> None:
     magic_site.send("ASTRAN-STATUS A1", "")
     magic_site.send("ASTRAN-CANCEL A1", "")
     magic_site.tick()
-    magic_site.run_until("cancelled", timeout=60)
+    magic_site.run_until("] cancelled", timeout=60)
     subjects = [mail.subject for mail in magic_site.inbox()]
     assert sum("status" in subject for subject in subjects) == 1
     assert sum("] cancelled" in subject for subject in subjects) == 1
@@ -136,7 +137,7 @@ class TestChain:
         (results,) = site.workdir.glob("Crab20231213*/results/results.json")
         stacked = json.loads(results.read_text())["stacked"]
         assert stacked["significance"] > 5
-        assert len(list(site.workdir.glob("Crab20231213/DL3/dl3_*.fits"))) == 3
+        assert len(list(site.workdir.glob("Crab20231213/DL3/dl3_*.fits"))) == 2
         assert "SIMULATED" in mails[-1].subject
         logs = [a for a in mails[-1].attachments if a.filename.endswith(".zip")]
         assert logs
@@ -148,13 +149,13 @@ class TestChain:
         smtp_server: SmtpServer,
         slurm_env: SlurmCluster,
         postgres: Postgres,
-        simulated_night: dict[str, object],
+        simulated_night: SmallNight,
     ) -> None:
         site = SiteUnderTest(
             tmp_path,
             empty_mailboxes,
             smtp_server,
-            simulated_night,
+            simulated_night.tree.data_settings(),
             {"kind": "slurm", "resources": SMALL},
             database=postgres.url(postgres.new_database()),
         )
@@ -167,9 +168,11 @@ class TestChain:
         tmp_path: Path,
         empty_mailboxes: Dovecot,
         smtp_server: SmtpServer,
-        simulated_night: dict[str, object],
+        simulated_night: SmallNight,
     ) -> None:
-        site = SiteUnderTest(tmp_path, empty_mailboxes, smtp_server, simulated_night, LOCAL)
+        site = SiteUnderTest(
+            tmp_path, empty_mailboxes, smtp_server, simulated_night.tree.data_settings(), LOCAL
+        )
         site.send("ASTRAN-LAUNCH", self.BODY)
         site.run_until("result", timeout=900)
         self.check(site)
@@ -188,9 +191,11 @@ class TestChain:
         tmp_path: Path,
         empty_mailboxes: Dovecot,
         smtp_server: SmtpServer,
-        simulated_night: dict[str, object],
+        simulated_night: SmallNight,
     ) -> None:
-        site = SiteUnderTest(tmp_path, empty_mailboxes, smtp_server, simulated_night, LOCAL)
+        site = SiteUnderTest(
+            tmp_path, empty_mailboxes, smtp_server, simulated_night.tree.data_settings(), LOCAL
+        )
         site.send("ASTRAN-LAUNCH", self.BODY)
         site.run_until("result", timeout=900, kills=20, seed=20231213)
         for _ in range(3):
@@ -202,14 +207,14 @@ class TestChain:
         tmp_path: Path,
         empty_mailboxes: Dovecot,
         smtp_server: SmtpServer,
-        simulated_night: dict[str, object],
+        simulated_night: SmallNight,
     ) -> None:
-        broken = break_a_run(simulated_night, tmp_path / "data", 15862)
+        broken = break_a_run(simulated_night.tree.data_settings(), tmp_path / "data", 15862)
         site = SiteUnderTest(tmp_path, empty_mailboxes, smtp_server, broken, LOCAL)
         site.send("ASTRAN-LAUNCH", self.BODY)
         site.run_until("partial", timeout=900)
         report = site.inbox()[-1]
-        assert "2 of 3 runs" in report.subject
+        assert "1 of 2 runs" in report.subject
         assert "15862" in report.text
         assert "HDF5" in report.text or "h5" in report.text
 
