@@ -80,15 +80,18 @@ clean:
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# environments; the stamp files say what has been installed, so that nothing is installed twice
+# Environments. `wheel` is for lstchain's older requirements, which pip would otherwise install in a
+# way that it warns of. The stamp files say what has been installed, so that nothing is installed twice
 
 $(VENV)/.installed-demo: $(PACKAGING) | $(VENV)/.made
 	@echo "Installing ASTRAN with lstchain into $(VENV) (some minutes the first time) ..."
+	$(BIN)/pip install -q wheel
 	$(BIN)/pip install -q -e '.[lst,demo]'
 	@touch $@
 
 $(VENV)/.installed-test: $(PACKAGING) | $(VENV)/.made
 	@echo "Installing ASTRAN with lstchain and the test tools into $(VENV) ..."
+	$(BIN)/pip install -q wheel
 	$(BIN)/pip install -q -e '.[lst,demo,test]'
 	@touch $@ $(VENV)/.installed-demo
 
