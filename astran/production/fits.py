@@ -51,11 +51,16 @@ def need(path: Path, hdus: Any, *names: str) -> None:
 
 
 def read_cuts(path: Path, hdus: Any) -> IrfCuts:
-    """The cuts that the IRF headers tell, with the tables that energy-dependent cuts need."""
-    header = hdus[AEFF].header
-    values = {
-        name: float(header[word]) for name, word in _CUTS.items() if header.get(word) is not None
-    }
+    """The cuts that the IRF headers tell, with the tables that energy-dependent cuts need.
+
+    After an interpolation lstchain keeps GH_EFF and TH_CONT only with the tables of the cuts.
+    """
+    headers = [hdu.header for hdu in hdus if hdu.name in (AEFF, "GH_CUTS", "RAD_MAX")]
+    values = {}
+    for name, word in _CUTS.items():
+        found = [header[word] for header in headers if header.get(word) is not None]
+        if found:
+            values[name] = float(found[0])
     if "gh_efficiency" in values:
         need(path, hdus, "GH_CUTS")
     if "theta_containment" in values:

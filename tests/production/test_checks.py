@@ -266,6 +266,17 @@ def test_bad_dl3(tmp_path: Path, change: dict[str, Any], said: str) -> None:
         check(path, Check.DL3, {"run": 15861, **GLOBAL})
 
 
+def test_interpolated_irfs_tell_their_cuts_elsewhere(tmp_path: Path) -> None:
+    path = write_dl3(tmp_path / "dl3.fits", cuts=BY_ENERGY)
+    with fits.open(path, mode="update") as hdus:
+        for hdu in hdus:
+            if hdu.name in ("EFFECTIVE AREA", "ENERGY DISPERSION"):
+                del hdu.header["GH_EFF"], hdu.header["TH_CONT"]
+            if hdu.name in ("GH_CUTS", "RAD_MAX"):
+                hdu.header.update({"GH_EFF": 0.7, "TH_CONT": 0.68})
+    assert check(path, Check.DL3, {"run": 15861, **BY_ENERGY})["cuts"] == BY_ENERGY
+
+
 def test_short_livetime_gets_a_warning(tmp_path: Path) -> None:
     path = write_dl3(tmp_path / "dl3.fits", LIVETIME=600.0)
     (remark,) = check(path, Check.DL3, {})["warnings"]

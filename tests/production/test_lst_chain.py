@@ -1,0 +1,340 @@
+"""The real lstchain tools on a small simulated night, through the same tasks as the service's."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import tables
+from astropy.io import fits
+from demo_fixtures import SmallNight
+
+from astran.base.clock import SystemClock
+from astran.base.nightdata import NightData
+from astran.base.records import ExitRecord, Outcome
+from astran.base.tasks import Plan, Stage, Task
+from astran.catalogue.lst import LstCatalogue
+from astran.config.analysis import AnalysisConfig
+from astran.config.site import SiteConfig
+from astran.production.check_dl2 import TABLE
+from astran.production.environments import toolset
+from astran.production.lst import commands
+from astran.production.lst.commands import Bench
+from astran.production.lst.plan import make_plan
+from astran.production.toolset import Toolset
+
+pytestmark = [pytest.mark.lstchain, pytest.mark.slow]
+TARGET = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A site on the small night with everything up to the index made."""
+
+    site: SiteConfig
+    config: AnalysisConfig
+    data: NightData
+    tools: Toolset
+    folder: Path
+    plan: Plan
+    records: dict[str, ExitRecord]
+
+    def bench(self, folder: Path) -> Bench:
+        return Bench(self.site, self.tools, folder, sys.executable)
+
+
+@pytest.fixture(scope="module")
+def made(simulated_night: SmallNight, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
+    work = tmp_path_factory.mktemp("chain")
+    here = {"bin": str(Path(sys.executable).parent)}
+    site = SiteConfig.model_validate(
+        {
+            "site": "small night",
+            "workdir": str(work),
+            "simulated": True,
+            "lstchain": {"default": "here", "environments": {"here": here}},
+            "data": simulated_night.tree.data_settings(),
+        }
+    )
+    date = str(simulated_night.simulation.night)
+    config = AnalysisConfig.model_validate({"target": TARGET, "date": date})
+    data = LstCatalogue(site, SystemClock()).find(config)
+    tools = toolset(site)
+    folder = work / config.label
+    plan = make_plan(config, site, data, tools, folder, sys.executable, Stage.INDEX)
+    bench = Bench(site, tools, folder, sys.executable)
+    records = commands.run(plan.tasks, bench, lambda text: None)
+    yield Made(site, config, data, tools, folder, plan, {r.key: r for r in records})
+
+
+def run_one(made: Made, task: Task, folder: Path) -> ExitRecord:
+    """Run one task, moved to another folder."""
+    moved = replace(
+        task,
+        script=str(folder / Path(task.script).name),
+        log=str(folder / "task.log"),
+        record=str(folder / "record.json"),
+        outputs=tuple(
+            replace(output, path=str(folder / "out" / Path(output.path).name))
+            for output in task.outputs
+        ),
+    )
+    (record,) = commands.run([replace(moved, needs=())], made.bench(folder), lambda text: None)
+    return record
+
+
+def facts(made: Made, key: str) -> dict[str, object]:
+    return made.records[key].products[0].facts
+
+
+# ---- the whole chain -----------------------------------------------------------------------------
+
+
+def test_every_task_succeeds_and_its_product_is_where_the_plan_says(made: Made) -> None:
+    assert [task.key for task in made.plan.tasks] == list(made.records)
+    for task in made.plan.tasks:
+        record = made.records[task.key]
+        assert record.outcome is Outcome.OK, (task.key, record.message, record.telling)
+        assert [p.path for p in record.products] == [output.path for output in task.outputs]
+        assert all(Path(output.path).is_file() for output in task.outputs)
+    assert not list(made.folder.rglob(".work-*"))
+    assert not list(made.site.shared_dir.rglob(".work-*"))
+
+
+def test_dl2_keeps_the_rate_of_the_data(made: Made, simulated_night: SmallNight) -> None:
+    for run in simulated_night.runs:
+        found = facts(made, f"dl2-{run}")
+        assert found["rate_hz"] > 1000
+        assert found["warnings"] == []
+
+
+def test_livetime_and_cuts_of_dl3(made: Made, simulated_night: SmallNight) -> None:
+    for run in simulated_night.runs:
+        found = facts(made, f"dl3-{run}")
+        duration = simulated_night.simulation.duration
+        assert found["run"] == run
+        assert 0.9 * duration < found["livetime_s"] <= duration
+        assert found["cuts"] == {"gammaness_cut": 0.7, "theta_cut": 0.2}
+        assert found["rad_max_deg"] == 0.2
+        assert found["warnings"] == []
+
+
+def test_dl3_is_interpolated_between_the_nodes(made: Made, simulated_night: SmallNight) -> None:
+    for run in simulated_night.runs:
+        found = facts(made, f"dl3-{run}")
+        assert abs(found["irf_zenith_deg"] - found["zenith_deg"]) < 0.1
+        text = (made.folder / "log" / f"dl3-{run}.log").read_text()
+        assert "Paths of IRFs used for interpolation" in text
+
+
+def test_the_index_is_right_where_it_lies(made: Made, simulated_night: SmallNight) -> None:
+    from gammapy.data import DataStore
+
+    store = DataStore.from_dir(made.folder / "DL3")
+    assert sorted(store.obs_table["OBS_ID"]) == simulated_night.runs
+    observation = store.obs(simulated_night.runs[0], required_irf="point-like")
+    assert len(observation.events.table) == facts(made, f"dl3-{simulated_night.runs[0]}")["events"]
+    assert observation.aeff is not None
+    assert observation.rad_max is not None
+
+
+def test_records_tell_what_was_used(made: Made) -> None:
+    for record in made.records.values():
+        assert record.max_rss_mb is not None and record.max_rss_mb > 100
+        assert record.cpu_s is not None and record.cpu_s > 0.5
+        assert record.host
+
+
+def test_kept_irfs_serve_the_next_analysis(made: Made) -> None:
+    data = LstCatalogue(made.site, SystemClock()).find(made.config)
+    plan = make_plan(made.config, made.site, data, made.tools, made.folder, sys.executable)
+    assert not [task for task in plan.tasks if task.stage is Stage.IRF]
+    for key in (f"dl3-{run.run}" for run in data.runs):
+        assert plan.task(key).fingerprint == made.plan.task(key).fingerprint
+
+
+def test_energy_dependent_cuts_from_existing_dl2(made: Made, tmp_path: Path) -> None:
+    asked = {"target": TARGET, "date": made.config.date, "start": "dl2"}
+    config = AnalysisConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
+    files = sorted((made.folder / "DL2").glob("*.h5"))[:1]
+    data = LstCatalogue(made.site, SystemClock()).with_files(config, files)
+    records = commands.create_dl3(config, data, made.bench(tmp_path), lambda text: None)
+    assert [record.message for record in records] == ["done"] * (len(data.mc_nodes) + 1)
+    found = records[-1].products[0].facts
+    assert found["cuts"] == {"gh_efficiency": 0.7, "theta_containment": 0.7}
+    assert found["rad_max_table"] is True
+    (index,) = commands.create_index(tmp_path / "DL3", made.bench(tmp_path), lambda text: None)
+    assert index.outcome is Outcome.OK
+
+
+# ---- what goes wrong with lstchain ---------------------------------------------------------------
+
+
+def dl2_task(made: Made) -> Task:
+    return next(task for task in made.plan.tasks if task.stage is Stage.DL2)
+
+
+def test_a_missing_configuration_is_no_success(made: Made, tmp_path: Path) -> None:
+    """lstchain_dl1_to_dl2 ends with return code 0 and writes nothing."""
+    task = dl2_task(made)
+    config = task.argv[task.argv.index("-c") + 1]
+    argv = tuple(str(tmp_path / "gone.json") if word == config else word for word in task.argv)
+    record = run_one(made, replace(task, argv=argv), tmp_path)
+    assert record.returncode == 0
+    assert record.outcome is Outcome.CHECK_FAILED
+    assert any("configuration could not be loaded" in line for line in record.telling)
+
+
+def test_a_damaged_input_fails_and_its_stub_is_not_taken(made: Made, tmp_path: Path) -> None:
+    task = dl2_task(made)
+    source = Path(made.data.runs[0].file.path)
+    bad = tmp_path / source.name
+    with tables.open_file(str(bad), "w") as handle:
+        handle.create_group("/", "dl1")
+    argv = tuple(str(bad) if word == str(source) else word for word in task.argv)
+    record = run_one(made, replace(task, argv=argv, inputs=(str(bad),)), tmp_path)
+    assert record.outcome is Outcome.TOOL_FAILED
+    assert record.telling
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_thinned_events_are_noticed(made: Made, tmp_path: Path) -> None:
+    """Gaps above 10 ms are no livetime for lstchain."""
+    source = next(iter(sorted((made.folder / "DL2").glob("*.h5"))))
+    thin = tmp_path / source.name
+    shutil.copy(source, thin)
+    with tables.open_file(str(thin), "a") as handle:
+        table = handle.get_node(TABLE)
+        rows = table.read()[::40].copy()
+        table.remove_rows(0, table.nrows - 1)
+        table.append(rows)
+        table.flush()
+        table.remove_rows(0, 1)
+    (checked,) = commands.check_dl2([thin])
+    assert checked.problem == ""
+    assert "livetime" in checked.facts["warnings"][0]
+    data = LstCatalogue(made.site, SystemClock()).with_files(
+        made.config.model_copy(update={"start": "dl2"}), [thin]
+    )
+    config = AnalysisConfig.model_validate(
+        {"target": TARGET, "date": made.config.date, "start": "dl2"}
+    )
+    record = commands.create_dl3(config, data, made.bench(tmp_path), lambda text: None)[-1]
+    assert record.outcome is Outcome.OK
+    found = record.products[0].facts
+    assert found["livetime_s"] < 0.8 * found["ontime_s"]
+    assert "thinned out" in found["warnings"][0]
+
+
+def test_mixed_flavours_of_irfs_cannot_reach_dl3(made: Made, tmp_path: Path) -> None:
+    """Another analysis' IRFs in the same folder do not disturb."""
+    task = next(task for task in made.plan.tasks if task.stage is Stage.DL3)
+    kept = Path(task.links[0][1]).parent
+    stray = kept / "irf_stray.fits.gz"
+    with fits.open(kept / Path(task.links[0][1]).name) as hdus:
+        del hdus[1].header["GH_CUT"]
+        hdus.writeto(stray)
+    try:
+        assert run_one(made, task, tmp_path).outcome is Outcome.OK
+    finally:
+        stray.unlink()
+
+
+def test_an_irf_of_other_cuts_is_caught(made: Made, tmp_path: Path) -> None:
+    """If a file was put in the place of a kept IRF, DL3 carries its cuts and is refused."""
+    task = next(task for task in made.plan.tasks if task.stage is Stage.DL3)
+    links = []
+    for name, target in task.links:
+        other = tmp_path / Path(target).name
+        with fits.open(target) as hdus:
+            for hdu in hdus[1:]:
+                hdu.header["GH_CUT"] = 0.8
+            hdus.writeto(other)
+        links.append((name, str(other)))
+    record = run_one(made, replace(task, links=tuple(links)), tmp_path)
+    assert record.outcome is Outcome.CHECK_FAILED
+    assert "other cuts" in record.message
+
+
+def test_too_little_monte_carlo_is_told(made: Made, tmp_path: Path) -> None:
+    """No energy bin with 100 gammas ends in an IndexError of lstchain."""
+    node = made.data.mc_nodes[0]
+    few = tmp_path / Path(node.file.path).name
+    shutil.copy(node.file.path, few)
+    with tables.open_file(str(few), "a") as handle:
+        table = handle.get_node(TABLE)
+        table.remove_rows(60, table.nrows)
+    asked = {"target": TARGET, "date": made.config.date, "start": "dl2"}
+    config = AnalysisConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
+    data = replace(
+        made.data,
+        mc_nodes=(replace(node, file=replace(node.file, path=str(few))),),
+        kept_irfs=(),
+    )
+    (record,) = commands.create_irf(config, data, made.bench(tmp_path), lambda text: None)
+    assert record.outcome is Outcome.TOOL_FAILED
+    assert any("IndexError" in line for line in record.telling)
+
+
+def test_a_source_without_coordinates_in_the_net_needs_no_net(made: Made, tmp_path: Path) -> None:
+    """Coordinates are given, negative ones too; the tool asks nobody for the name."""
+    target = {"name": "Nobody's source", "ra": 83.6331, "dec": -22.0145}
+    asked = {"target": target, "date": made.config.date, "start": "dl2"}
+    config = AnalysisConfig.model_validate(asked)
+    files = sorted((made.folder / "DL2").glob("*.h5"))[:1]
+    data = LstCatalogue(made.site, SystemClock()).with_files(config, files)
+    record = commands.create_dl3(config, data, made.bench(tmp_path), lambda text: None)[-1]
+    assert record.outcome is Outcome.OK
+    with fits.open(record.products[0].path) as hdus:
+        assert hdus["EVENTS"].header["DEC_OBJ"] == pytest.approx(-22.0145)
+        assert hdus["EVENTS"].header["OBJECT"] == "Nobody's source"
+
+
+def test_forests_trained_for_all_cores_keep_to_those_of_the_task(made: Made) -> None:
+    """Their n_jobs is stored with them; the variable is what limits it."""
+    variables = dict(dl2_task(made).variables) | {"LOKY_MAX_CPU_COUNT": "1"}
+    code = "import joblib, sys\nwith joblib.parallel_config(sys.argv[1]):\n"
+    code += "    print(joblib.effective_n_jobs(-1))"
+    for backend in ("threading", "loky"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, backend],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.strip() == "1"
+
+
+# ---- command lines -------------------------------------------------------------------------------
+
+
+def test_command_lines_by_hand(
+    made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from astran.cli.production import check_dl2_main, check_dl3_main, create_dl2_main
+
+    site = tmp_path / "site.yml"
+    site.write_text(json.dumps(made.site.model_dump(mode="json", exclude_none=True)))
+    run = made.data.runs[0].run
+    words = ["-t", "Crab", "-d", made.config.date, "-r", str(run), "--site", str(site)]
+    out = tmp_path / "out"
+    assert create_dl2_main([*words, "--output", str(out), "--dry-run"]) == 0
+    said = capsys.readouterr().out
+    assert f"dl2-{run}" in said and "lstchain_dl1_to_dl2" in said
+    assert not out.exists()
+    assert create_dl2_main([*words, "--output", str(out)]) == 0
+    assert (out / "DL2" / f"dl2_LST-1.Run{run}.h5").is_file()
+    capsys.readouterr()
+    assert check_dl2_main([str(out / "DL2"), "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["problem"] == "" and found["facts"]["rows"] > 0
+    assert check_dl3_main([str(made.folder / "DL3")]) == 0
+    assert "livetime_s" in capsys.readouterr().out
