@@ -159,7 +159,7 @@ class LstchainSettings(Settings):
 
 class DataSettings(Settings):
     """Where data, models and Monte Carlo lie. Patterns may hold {date}, {run}, {version},
-    {tailcut} and shell wildcards."""
+    {tailcut}, {dec} (declination line of the models, like dec_2276) and shell wildcards."""
 
     dl1: str = Field(
         "",

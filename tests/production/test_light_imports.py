@@ -1,0 +1,24 @@
+"""Planning, writing scripts and finding data must not load what the minute tick cannot afford."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+MODULES = (
+    "astran.catalogue.lst",
+    "astran.production.lst.plan",
+    "astran.production.environments",
+    "astran.production.scripts",
+    "astran.production.logs",
+    "astran.production.checks",
+    "astran.production.run_task",
+)
+HEAVY = "numpy", "astropy", "gammapy", "matplotlib", "lstchain", "tables", "jinja2"
+
+
+def test_no_heavy_import() -> None:
+    code = f"import sys\nimport {', '.join(MODULES)}\n"
+    code += f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
