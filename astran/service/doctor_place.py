@@ -57,8 +57,13 @@ print(json.dumps(found))
 
 
 def workdir(patient: Patient) -> Iterator[Finding]:
-    """Can files be made and locked there?"""
-    folder = patient.site.workdir
+    """Can files be made and locked there, and in the folder of shared products?"""
+    yield _usable("workdir", patient.site.workdir)
+    if patient.site.shared is not None:
+        yield _usable("shared", patient.site.shared)
+
+
+def _usable(part: str, folder: Path) -> Finding:
     place = existing(folder)
     try:
         with (
@@ -68,20 +73,16 @@ def workdir(patient: Patient) -> Iterator[Finding]:
             locks = free
     except OSError as error:
         what = "written or locked" if place == folder else f"made in {place}"
-        yield fail(
-            "workdir",
+        return fail(
+            part,
             f"{folder} cannot be {what}: {error.strerror}.",
-            f"Check owner, permissions and file system of {place}, or correct `workdir`.",
+            f"Check owner, permissions and file system of {place}, or correct `{part}`.",
         )
-        return
     if not locks:
-        yield fail(
-            "workdir", f"Locks do not work in {place}.", "Choose a file system that has flock."
-        )
-    elif place != folder:
-        yield ok("workdir", f"{folder} will be made at first use.")
-    else:
-        yield ok("workdir", f"{folder} can be written and locked.")
+        return fail(part, f"Locks do not work in {place}.", "Choose a file system that has flock.")
+    if place != folder:
+        return ok(part, f"{folder} will be made at first use.")
+    return ok(part, f"{folder} can be written and locked.")
 
 
 def disk(patient: Patient) -> Iterator[Finding]:

@@ -13,9 +13,11 @@ from pathlib import Path
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.text import count
 from astran.config.site import SchedulerKind, SiteConfig
+from astran.service.doctor_place import file_system
 from astran.service.doctor_slurm import slurm
-from astran.service.findings import Finding, Patient, fail, failed_by, ok, warn
+from astran.service.findings import Finding, Patient, Result, fail, failed_by, ok, warn
 
+_OF_ONE_MACHINE = frozenset(("btrfs", "ext3", "ext4", "overlay", "tmpfs", "xfs", "zfs"))
 _MANY = 10_000
 """Files of a pattern that are counted at most."""
 
@@ -25,9 +27,23 @@ def scheduler(patient: Patient) -> Iterator[Finding]:
     settings = patient.site.scheduler
     here = shutil.which("sbatch") is not None
     if settings.kind is SchedulerKind.SLURM or (settings.kind is SchedulerKind.AUTO and here):
-        yield from slurm(settings.slurm, settings.resources)
+        findings = list(slurm(settings.slurm, settings.resources))
+        yield from findings
+        if findings[0].result is Result.OK:
+            yield from _seen_by_nodes(patient.site.workdir)
     else:
         yield from _local(patient)
+
+
+def _seen_by_nodes(folder: Path) -> Iterator[Finding]:
+    kind = file_system(folder)
+    if kind in _OF_ONE_MACHINE:
+        yield warn(
+            "slurm workdir",
+            f"{folder} lies on a file system of this machine ({kind}).",
+            "The nodes must see it under the same path: move `workdir` to a shared file system, "
+            "unless jobs run on this machine alone.",
+        )
 
 
 def _local(patient: Patient) -> Iterator[Finding]:

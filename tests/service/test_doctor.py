@@ -12,9 +12,11 @@ import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from conftest import require
 from doctor_patient import NOW, Make, found, make_patient
 from services.postgres import Postgres
 
@@ -142,6 +144,12 @@ def test_a_work_folder_that_cannot_be_used(patient: Make, folder: str) -> None:
     finding = found(doctor_place.workdir, patient(workdir=folder))["workdir"]
     assert finding.result is Result.FAIL
     assert folder in finding.message
+
+
+def test_the_folder_of_shared_products(patient: Make, tmp_path: Path) -> None:
+    assert "shared" not in found(doctor_place.workdir, patient())
+    assert found(doctor_place.workdir, patient(shared=str(tmp_path)))["shared"].result is Result.OK
+    assert found(doctor_place.workdir, patient(shared="/proc"))["shared"].result is Result.FAIL
 
 
 @pytest.mark.parametrize(
@@ -349,6 +357,16 @@ def test_an_environment_without_lstchain(patient: Make, tmp_path: Path) -> None:
     finding = found(doctor_work.environments, patient(lstchain=lstchain, data=data))[part]
     assert finding.result is Result.FAIL
     assert "lstchain_dl1_to_dl2" in finding.message
+
+
+@pytest.mark.lstchain
+def test_an_environment_with_lstchain(patient: Make) -> None:
+    beside = Path(sys.executable).parent
+    require((beside / "lstchain_dl1_to_dl2").exists(), "lstchain", "pip install 'astran[lst]'")
+    lstchain = {"default": "here", "environments": {"here": {"bin": str(beside)}}}
+    finding = found(doctor_work.environments, patient(lstchain=lstchain))["lstchain here"]
+    assert finding.result is Result.OK
+    assert version("lstchain") in finding.message
 
 
 def test_data_of_a_site(patient: Make, tmp_path: Path) -> None:
