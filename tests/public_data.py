@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 VARIABLE = "ASTRAN_TEST_DATA"
-DEFAULT = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+DEFAULT = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
 @pytest.fixture(scope="session")
