@@ -308,3 +308,9 @@ def test_the_schema_is_that_of_the_newest_migration() -> None:
 
     folder = Path(database.__file__).parent / "migrations"
     assert ScriptDirectory(str(folder)).get_heads() == [HEAD]
+
+
+def test_test_modules_do_not_hide_each_other() -> None:
+    """Test folders are no packages: all their modules share one name space."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py")]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
