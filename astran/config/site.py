@@ -106,6 +106,12 @@ class MailSettings(Settings):
         description="Send a blind copy of each mail to the own mailbox: after a crash it proves "
         "that a mail went out, so that none is sent twice.",
     )
+    copy_grace_s: float = Field(
+        45.0,
+        ge=0,
+        description="After a crash in mid-sending: how long that copy may take to arrive, before "
+        "the mail is sent again [s].",
+    )
     per_tick: int = Field(50, ge=1, description="At most so many new mails are taken per tick.")
     max_bytes: int = Field(200_000, ge=1000, description="Largest request mail [bytes].")
     max_report_bytes: int = Field(5_000_000, ge=100_000, description="Largest report mail [bytes].")

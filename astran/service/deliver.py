@@ -15,8 +15,6 @@ from astran.service.context import Context
 from astran.store import events, outbox
 from astran.store.outbox import MailState, Outgoing
 
-COPY_GRACE = timedelta(seconds=45)
-"""How long the copy of a mail may take to appear in the own mailbox."""
 WAITS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 240))
 """Waits before the next try after a failure that may pass."""
 
@@ -131,11 +129,12 @@ def _after_crash(context: Context, mail: Outgoing) -> None:
         if found:
             _sent(context, mail)
             return
-        if now - mail.next_try < COPY_GRACE:
+        if now - mail.next_try < timedelta(seconds=context.mail.copy_grace_s):
             return
     if mail.tries > len(WAITS):
         _dead(context, mail, f"given up after {mail.tries} tries")
         return
     with context.db.begin() as db:
-        again = mail.next_try + _wait(mail)
+        # after a crash nothing speaks against trying at once; after an error the server needs time
+        again = mail.next_try + _wait(mail) if mail.error else now
         outbox.move(db, mail, MailState.RETRY, next_try=again, error="no trace of the last try")

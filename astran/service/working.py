@@ -248,6 +248,8 @@ def _submit(
             attempt_tokens,
         ):
             return 0
+    for row in group:
+        _keep_old_log(Path(row.spec.log), row.attempts)
     batch = Batch(
         token=token,
         label=f"{analysis.name} {analysis.label} {stage}",
@@ -260,6 +262,12 @@ def _submit(
         exclude=exclude,
     )
     return _hand_over(context, batch)
+
+
+def _keep_old_log(log: Path, attempt: int) -> None:
+    """The log of an earlier attempt gets its number: `dl2-1.log` becomes `dl2-1.attempt1.log`."""
+    if attempt and log.exists():
+        log.replace(log.with_suffix(f".attempt{attempt}.log"))
 
 
 def _hand_over(context: Context, batch: Batch) -> int:

@@ -38,6 +38,8 @@ class Outgoing:
     tries: int
     next_try: datetime
     created: datetime
+    error: str
+    """What went wrong at the last try, if anything is known of it."""
 
 
 _COLUMNS = (
@@ -52,6 +54,7 @@ _COLUMNS = (
     t.outgoing_mail.c.tries,
     t.outgoing_mail.c.next_try,
     t.outgoing_mail.c.created,
+    t.outgoing_mail.c.error,
 )
 _OPEN = (MailState.PENDING, MailState.RETRY, MailState.SENDING)
 
@@ -96,8 +99,8 @@ def due(db: Connection, now: datetime, limit: int = 20) -> list[Outgoing]:
         .order_by(t.outgoing_mail.c.id)
         .limit(limit)
     )
-    rows = db.execute(query)
-    return [Outgoing(*row[:7], MailState(row[7]), *row[8:]) for row in rows]
+    rows = db.execute(query).mappings()
+    return [Outgoing(**{**row, "state": MailState(row["state"])}) for row in rows]
 
 
 def open_count(db: Connection, analysis_id: int | None = None) -> int:

@@ -22,6 +22,7 @@ from imap_tools import MailBox, MailMessage
 from services.dovecot import Dovecot
 from services.smtp import AUTHSERV_ID, SmtpServer
 
+LOCAL = {"kind": "local", "local": {"cores": 2, "memory_mb": 64000}}
 SERVICE, ALICE, OPERATOR = "astran@astran.test", "alice@astran.test", "operator@astran.test"
 
 
@@ -70,6 +71,7 @@ class SiteUnderTest:
                 "operator": OPERATOR,
                 "allow": [ALICE],
                 "authserv_id": AUTHSERV_ID,
+                "copy_grace_s": 3.0,
                 "imap": {**trust, **log_in, "port": self.dovecot.imaps_port, "security": "tls"},
                 "smtp": {**trust, **log_in, "port": self.smtp.port, "security": "starttls"},
             },
@@ -104,10 +106,15 @@ class SiteUnderTest:
         with box.login(user, self.dovecot.users[user], initial_folder=folder) as session:
             return list(session.fetch(mark_seen=False))
 
-    def launcher(self) -> subprocess.Popen[str]:
-        """Start one tick."""
+    def launcher(self, crash: str = "") -> subprocess.Popen[str]:
+        """Start one tick; `crash` names a moment of e2e/crashing_launcher.py."""
+        program = [str(Path(__file__).with_name("crashing_launcher.py")), crash]
         return subprocess.Popen(
-            [sys.executable, "-m", "astran.cli.launcher", "--site", str(self.file)],
+            [
+                sys.executable,
+                *(program if crash else ["-m", "astran.cli.launcher"]),
+                *("--site", str(self.file)),
+            ],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -146,6 +153,7 @@ class SiteUnderTest:
             else:
                 said.append(self.tick(expect=None))
             if any(word in mail.subject for mail in self.inbox()):
+                assert kills <= 0, f"the night ended {kills} kills too early"
                 return said
             time.sleep(0.5)
         raise AssertionError(f"no mail with {word!r} in {timeout:g} s:\n{''.join(said)[-4000:]}")

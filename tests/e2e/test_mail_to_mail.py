@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import pytest
-from conftest import require
 from demo_fixtures import SmallNight
-from e2e.site_under_test import ALICE, OPERATOR, SiteUnderTest, empty
+from e2e.site_under_test import ALICE, LOCAL, OPERATOR, SiteUnderTest
 from services.dovecot import Dovecot
 from services.postgres import Postgres
 from services.slurm import SlurmCluster
 from services.smtp import SmtpServer
-
-LOCAL = {"kind": "local", "local": {"cores": 2, "memory_mb": 64000}}
-
-
-def shared_data(*parts: str) -> Path:
-    """Real public DL3 data for tests."""
-    root = Path(os.environ.get("ASTRAN_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    folder = root.joinpath(*parts)
-    require(folder.is_dir(), f"the DL3 data {'/'.join(parts)}", "Set ASTRAN_TEST_DATA.")
-    return folder
-
-
-@pytest.fixture
-def empty_mailboxes(dovecot: Dovecot) -> Dovecot:
-    empty(dovecot)
-    return dovecot
-
-
-@pytest.fixture
-def magic_site(tmp_path: Path, empty_mailboxes: Dovecot, smtp_server: SmtpServer) -> SiteUnderTest:
-    data = {"roots": [str(shared_data("magic"))]}
-    return SiteUnderTest(tmp_path, empty_mailboxes, smtp_server, data, LOCAL, simulated=False)
 
 
 def test_real_magic_crab_from_dl3(magic_site: SiteUnderTest) -> None:
