@@ -152,7 +152,8 @@ def _show_plan(site: SiteConfig, config: AnalysisConfig) -> int:
     from astran.service.planning import lay_out, look
     from astran.store.database import Database
 
-    console = Console()
+    # in a file or pipe nothing is gained by folding lines
+    console = Console(width=None if sys.stdout.isatty() else 160)
     folder = site.workdir / config.label
     # nothing is stored: the database is only there because the context wants one
     context = Context(site, Database("sqlite://"), SystemClock(), sys.executable, _quiet)
