@@ -7,13 +7,15 @@ import sys
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from astran.base.clock import Clock, SystemClock
 from astran.base.errors import AstranError
 from astran.config.load import load_site, site_path
 from astran.config.site import SiteConfig
-from astran.service.context import Context
-from astran.store.database import Database
+
+if TYPE_CHECKING:
+    from astran.service.context import Context
 
 
 class Exit(IntEnum):
@@ -44,6 +46,9 @@ def make_context(
     site: SiteConfig, say: Callable[[str], None], clock: Clock | None = None
 ) -> Context:
     """The service on this site."""
+    from astran.service.context import Context
+    from astran.store.database import Database  # slow to load, and not needed by an idle tick
+
     try:
         site.workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -7,17 +7,19 @@ harm: the second finds the first one's lock and ends.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from astran import __version__
-from astran.base.clock import SystemClock
-from astran.cli.common import Exit, add_site_option, guarded, make_context, read_site
-from astran.service.tick import tick
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
+    # without plugins pydantic need not search all installed packages for them at each start
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    from astran.cli.common import add_site_option, guarded
+
     parser = argparse.ArgumentParser(prog="astran-launcher", description=__doc__)
     parser.add_argument("--version", action="version", version=f"ASTRAN {__version__}")
     add_site_option(parser)
@@ -26,13 +28,21 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _launch(args: argparse.Namespace) -> int:
+    from astran.base.clock import SystemClock
+    from astran.cli.common import Exit, make_context, read_site
+    from astran.service.idle import nothing_to_do
+
     clock = SystemClock()
 
     def say(text: str) -> None:
         print(f"{clock.now():%Y-%m-%d %H:%M:%S} {text}", flush=True)
 
-    context = make_context(read_site(args), say, clock)
-    result = tick(context)
+    site = read_site(args)
+    if nothing_to_do(site, clock):
+        return Exit.OK
+    from astran.service.tick import tick
+
+    result = tick(make_context(site, say, clock))
     return Exit.FAILED if result.faults else Exit.OK
 
 

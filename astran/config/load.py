@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from astran.base.errors import ConfigError
-from astran.config.analysis import AnalysisConfig, Target
 from astran.config.model import build
 from astran.config.site import SiteConfig
+
+if TYPE_CHECKING:
+    from astran.config.analysis import AnalysisConfig, Target
 
 SITE_VARIABLE = "ASTRAN_SITE"
 
 
-class _UniqueKeys(yaml.SafeLoader):
+class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Safe loader that refuses a key given twice, which YAML would silently overwrite."""
 
 
@@ -92,6 +94,8 @@ def load_analysis(path: Path, resolve: Callable[[str], Target]) -> AnalysisConfi
     `target: Crab` alone is enough: `resolve` turns a name into name and coordinates
     (CatalogueError for an unknown one). ConfigError with every problem otherwise.
     """
+    from astran.config.analysis import AnalysisConfig  # an idle tick does without
+
     data = read_yaml(path)
     if isinstance(data.get("target"), str):
         data["target"] = resolve(data["target"]).model_dump()

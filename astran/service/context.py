@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astran.base.clock import Clock
@@ -54,7 +53,3 @@ class Context:
         from astran.mail.letters import Letters
 
         return Letters(self.mail, self.site.site, self.site.simulated, self.clock)
-
-    @property
-    def lock_path(self) -> Path:
-        return self.site.workdir / ".astran.lock"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from astran.base.errors import MailError
-from astran.base.files import try_lock, write_json
+from astran.base.files import try_lock
 from astran.base.states import AnalysisState
 from astran.service.context import Context
 from astran.service.deliver import deliver
 from astran.service.faults import guarded
+from astran.service.heartbeat import beat, lock_path
 from astran.store import analyses
 from astran.store.analyses import Analysis
 
@@ -36,7 +37,7 @@ def tick(context: Context, *, mail: bool = True, only: int | None = None) -> Tic
     only : advance only this analysis
     """
     result = TickResult()
-    with try_lock(context.lock_path) as free:
+    with try_lock(lock_path(context.site)) as free:
         if not free:
             result.busy = True
             return result
@@ -46,8 +47,7 @@ def tick(context: Context, *, mail: bool = True, only: int | None = None) -> Tic
         if context.site.mail is not None:
             with guarded(context, result.faults, None):
                 result.sent = deliver(context)
-        heartbeat = {"at": context.clock.now().isoformat(), "faults": result.faults}
-        write_json(context.site.workdir / "heartbeat.json", heartbeat)
+        beat(context.site, context.clock, result.faults)
     return result
 
 

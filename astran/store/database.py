@@ -11,9 +11,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import OperationalError
 
 from astran.base.errors import StoreError
+from astran.store.version import HEAD
 
-HEAD = "0001"
-"""Schema version that this code needs; the newest migration (a test holds them together)."""
+__all__ = ["HEAD", "Database"]
 
 
 class Database:

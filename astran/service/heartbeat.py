@@ -1,0 +1,26 @@
+"""Names and signs that every tick shares: lock, heartbeat, mailbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from astran.base.clock import Clock
+from astran.base.files import write_json
+from astran.config.site import MailSettings, SiteConfig
+
+
+def lock_path(site: SiteConfig) -> Path:
+    """Held by the tick that is under way."""
+    return site.workdir / ".astran.lock"
+
+
+def mailbox_name(mail: MailSettings) -> str:
+    """The mailbox in the store."""
+    return f"{mail.address}/{mail.folder}"
+
+
+def beat(site: SiteConfig, clock: Clock, faults: Sequence[str]) -> None:
+    """Write `heartbeat.json`, for monitoring."""
+    value = {"at": clock.now().isoformat(), "faults": list(faults)}
+    write_json(site.workdir / "heartbeat.json", value)

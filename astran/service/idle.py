@@ -1,0 +1,37 @@
+"""The tick that finds nothing to do, at the least cost.
+
+It asks the same questions as `astran.service.tick`, in the same order and under the same lock, with
+the lightest means; wherever the answer is not a plain "nothing", the real tick follows.
+"""
+
+from __future__ import annotations
+
+from astran.base.clock import Clock
+from astran.base.errors import MailError
+from astran.base.files import try_lock
+from astran.config.site import SiteConfig
+from astran.service.heartbeat import beat, lock_path, mailbox_name
+from astran.store.glance import glance
+from astran.store.version import HEAD
+
+
+def nothing_to_do(site: SiteConfig, clock: Clock) -> bool:
+    """Whether this tick is over: no new mail, nothing live, nothing to be sent."""
+    if site.mail is None:
+        return False
+    with try_lock(lock_path(site)) as free:
+        if not free:
+            return False
+        seen = glance(site.database_url, HEAD, mailbox_name(site.mail), clock.now())
+        if seen is None or not seen.quiet:
+            return False
+        from astran.mail.inbox import Inbox
+
+        try:
+            with Inbox(site.mail) as inbox:
+                if inbox.uidvalidity != seen.uidvalidity or inbox.new(seen.last_uid, 1):
+                    return False
+        except MailError:
+            return False  # the real tick meets the same error and reports it
+        beat(site, clock, ())
+        return True

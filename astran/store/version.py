@@ -1,0 +1,4 @@
+"""Schema version."""
+
+HEAD = "0001"
+"""Schema version that this code needs; the newest migration (a test holds them together)."""
