@@ -7,7 +7,7 @@ the lightest means; wherever the answer is not a plain "nothing", the real tick 
 from __future__ import annotations
 
 from astran.base.clock import Clock
-from astran.base.errors import MailError
+from astran.base.errors import ConfigError, MailError, ProcessError
 from astran.base.files import try_lock
 from astran.config.site import SiteConfig
 from astran.service.heartbeat import beat, lock_path, mailbox_name
@@ -31,7 +31,7 @@ def nothing_to_do(site: SiteConfig, clock: Clock) -> bool:
             with Inbox(site.mail) as inbox:
                 if inbox.uidvalidity != seen.uidvalidity or inbox.new(seen.last_uid, 1):
                     return False
-        except MailError:
+        except (MailError, ConfigError, ProcessError):
             return False  # the real tick meets the same error and reports it
         beat(site, clock, ())
         return True
