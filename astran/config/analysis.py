@@ -97,7 +97,7 @@ class HighlevelSettings(Settings):
         None, gt=0, description="Largest reconstructed energy [TeV]; none: no limit."
     )
     map_width: float = Field(4.0, ge=1, le=10, description="Width of the sky map [deg].")
-    map_bin: float = Field(0.05, ge=0.01, le=0.2, description="Pixel size of the sky map [deg].")
+    map_bin: float = Field(0.02, ge=0.01, le=0.2, description="Pixel size of the sky map [deg].")
     map_radius: float = Field(
         0.1, gt=0.02, le=1, description="Radius of the ON circle at each sky-map pixel [deg]."
     )

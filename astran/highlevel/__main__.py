@@ -15,6 +15,7 @@ from astran.base.errors import AstranError, CatalogueError, ConfigError
 from astran.highlevel import options
 
 DONE, FAILED, USAGE = 0, 1, 2
+MOST_LINES = 20
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,7 +52,12 @@ def summary(results: dict[str, object]) -> list[str]:
         f"(N_on {stacked['n_on']}, N_off {stacked['n_off']}, alpha {stacked['alpha']:.3f}) "
         f"in {stacked['livetime_h']:.3f} h, {len(runs)} runs.",
     ]
-    lines += [f"left out: {item['obs_id'] or item['file']}: {item['reason']}" for item in excluded]
+    lines += [
+        f"left out: {item['obs_id'] or item['file']}: {item['reason']}"
+        for item in excluded[:MOST_LINES]
+    ]
+    if len(excluded) > MOST_LINES:
+        lines.append(f"left out: {len(excluded) - MOST_LINES} more; see results.json")
     return lines + [f"warning: {text}" for text in warnings]
 
 

@@ -1,41 +1,35 @@
-"""Background acceptance made from the data themselves.
+"""The background acceptance over the field of view.
 
-DL3 of point-like analyses has no background model. Here the shape of the acceptance over the
-field of view comes from the events outside of the source. With one wobble position it is a radial
-profile. With two or more it is that profile times a smooth two-dimensional correction in
-field-of-view coordinates: what the source covers in one run, its wobble partner shows free.
+Where all runs bring a background model, its shape is used. DL3 of point-like analyses has none:
+then the acceptance is made from the events outside of the sources. With one wobble position it is
+a radial profile. With two or more it is a smooth two-dimensional density in field-of-view
+coordinates: what the source covers in one run, its wobble partner shows free.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
 
 from astran.highlevel.arrays import Floats, Mask
 from astran.highlevel.events import Run
+from astran.highlevel.exclusion import Exclusion
 from astran.highlevel.geometry import deproject, project, separation
+from astran.highlevel.options import Background
 
 SAME_POINTING_DEG = 0.05
 SMOOTHING_DEG = 0.15
 GRID_DEG = 0.05
+LARGEST_MODEL_DEG = 2.0
+"""Background models are not trusted further out."""
 FIELD_EDGE = 0.03
 """The field of view ends where the acceptance falls below this part of its maximum."""
-PRIOR_COUNTS = 5.0
-"""The correction leans towards the radial profile with the weight of so many counts."""
 LEAST_COUNTS_2D = 500
 LEAST_COVER = 0.2
 """Part of the exposure that must see a point of the field free of the source."""
-
-
-class Background(StrEnum):
-    """How the acceptance was made."""
-
-    RADIAL = "radial"
-    TWO_D = "2d"
 
 
 @dataclass(frozen=True)
@@ -48,8 +42,9 @@ class Group:
     x: Floats
     y: Floats
     free: Mask
-    """Events outside of the excluded circle."""
+    """Events outside of the excluded circles."""
     livetime_s: float
+    runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True)
@@ -61,23 +56,31 @@ class Acceptance:
     """Of the field of view [deg]."""
     knots: Floats
     values: Floats
-    """Radial profile: offset [deg], density."""
-    correction: Floats | None
-    """Factor on a grid of `GRID_DEG` about the pointing, for the two-dimensional method."""
+    """Radial profile: offset [deg], density. Not used where there is an image."""
+    image: Floats | None = None
+    """Density on a grid of `GRID_DEG` about the pointing, y first."""
 
     def evaluate(self, x: Floats, y: Floats) -> Floats:
         """Density at points of the field of view; 0 outside, also where x is NaN."""
         offset = np.hypot(x, y)
         inside = offset <= self.radius
-        density = np.interp(np.where(inside, offset, 0.0), self.knots, self.values)
-        if self.correction is not None:
-            middle = (len(self.correction) - 1) / 2
+        if self.image is None:
+            density = np.interp(np.where(inside, offset, 0.0), self.knots, self.values)
+        else:
+            middle = (len(self.image) - 1) / 2
             place = [np.where(inside, part, 0.0) / GRID_DEG + middle for part in (y, x)]
-            density = density * map_coordinates(self.correction, place, order=1, mode="nearest")
+            density = map_coordinates(self.image, place, order=1, mode="nearest")
         return np.where(inside, density, 0.0)
 
+    def profile(self, offset: Floats) -> Floats:
+        """Mean density at each offset [deg], over all directions."""
+        turn = np.linspace(0, 2 * np.pi, 72, endpoint=False)
+        r, phi = np.meshgrid(offset, turn)
+        mean: Floats = self.evaluate(r * np.cos(phi), r * np.sin(phi)).mean(axis=0)
+        return mean
 
-def group_runs(runs: Sequence[Run], target: Floats, excluded_deg: float) -> list[Group]:
+
+def group_runs(runs: Sequence[Run], excluded: Exclusion) -> list[Group]:
     """Join runs of the same pointing; each event keeps its place in its own run's field."""
     groups: list[list[Run]] = []
     for run in runs:
@@ -99,59 +102,87 @@ def group_runs(runs: Sequence[Run], target: Floats, excluded_deg: float) -> list
                 direction=direction,
                 x=np.concatenate([x for x, _ in placed]),
                 y=np.concatenate([y for _, y in placed]),
-                free=separation(direction, target) > excluded_deg,
+                free=excluded.free(direction),
                 livetime_s=float(livetimes.sum()),
+                runs=tuple(members),
             )
         )
     return made
 
 
-def make_acceptance(
-    groups: Sequence[Group], target: Floats, excluded_deg: float, largest_deg: float
-) -> Acceptance:
-    """The common acceptance of all runs of a night.
+def make_acceptances(
+    groups: Sequence[Group],
+    excluded: Exclusion,
+    largest_deg: float,
+    energies: tuple[float | None, float | None] = (None, None),
+    wanted: Background | None = None,
+) -> list[Acceptance]:
+    """The acceptance of each group of runs.
 
     Parameters
     ----------
-    excluded_deg : radius about the target that does not count
+    excluded : circles whose events do not count
     largest_deg : no field of view larger than this
+    energies : of the events [TeV]; for background models
+    wanted : the kind; none: the files' model, else the best that the data allow. A kind that is
+        not to be had is replaced by the next one.
     """
+    grid = _grid(largest_deg)
+    modelled = all(run.background is not None for group in groups for run in group.runs)
+    if wanted in (None, Background.IRF) and modelled:
+        return [_from_models(group, grid, energies) for group in groups]
+    common = _from_data(groups, excluded, largest_deg, grid, wanted is Background.RADIAL)
+    return [common] * len(groups)
+
+
+def _grid(largest_deg: float) -> tuple[Floats, Floats]:
     half = int(np.ceil(largest_deg / GRID_DEG))
     axis = np.arange(-half, half + 1) * GRID_DEG
     gx, gy = np.meshgrid(axis, axis)
-    free = [_free_on_grid(group, target, excluded_deg, gx, gy) for group in groups]
-    weights = np.array([max(int(group.free.sum()), 1) for group in groups], float)
+    return gx, gy
+
+
+def _from_models(
+    group: Group, grid: tuple[Floats, Floats], energies: tuple[float | None, float | None]
+) -> Acceptance:
+    image = np.zeros_like(grid[0])
+    radius = float(grid[0].max())
+    for run in group.runs:
+        assert run.background is not None
+        image += run.ontime_s * run.background.image(*grid, *energies, run.zenith_angle)
+        radius = min(radius, run.background.radius, LARGEST_MODEL_DEG)
+    empty = np.array([0.0, 1.0])
+    return Acceptance(Background.IRF, radius, empty, empty, image)
+
+
+def _from_data(
+    groups: Sequence[Group],
+    excluded: Exclusion,
+    largest_deg: float,
+    grid: tuple[Floats, Floats],
+    only_radial: bool,
+) -> Acceptance:
+    gx, gy = grid
+    offset = np.hypot(gx, gy)
+    free = [excluded.free(deproject(gx, gy, group.centre)) for group in groups]
+    weights = np.array([group.livetime_s for group in groups])
     weights /= weights.sum()
-    knots, values = _profile(groups, free, weights, np.hypot(gx, gy))
+    knots, values = _profile(groups, free, weights, offset)
     beyond = np.flatnonzero(values < FIELD_EDGE * values.max())
     radius = min(float(knots[beyond[0]]) if beyond.size else largest_deg, largest_deg)
-    radial = Acceptance(Background.RADIAL, radius, knots, values, None)
+    radial = Acceptance(Background.RADIAL, radius, knots, values)
     counted = sum(int((g.free & (np.hypot(g.x, g.y) <= radius)).sum()) for g in groups)
-    cover = sum(w * mask for w, mask in zip(weights, free, strict=True))
-    seen = bool((cover[np.hypot(gx, gy) <= radius] >= LEAST_COVER).all())
-    if len(groups) < 2 or counted < LEAST_COUNTS_2D or not seen:
+    cover = np.sum([w * mask for w, mask in zip(weights, free, strict=True)], axis=0)
+    seen = bool((cover[offset <= radius] >= LEAST_COVER).all())
+    if only_radial or len(groups) < 2 or counted < LEAST_COUNTS_2D or not seen:
         return radial
-    edges = (np.arange(2 * half + 2) - half - 0.5) * GRID_DEG
+    edges = np.append(gx[0] - GRID_DEG / 2, gx[0, -1] + GRID_DEG / 2)
     found = np.zeros_like(gx)
-    expected = np.zeros_like(gx)
-    shape = radial.evaluate(gx, gy)
-    for group, mask in zip(groups, free, strict=True):
-        inside = group.free & (np.hypot(group.x, group.y) <= radius)
-        found += np.histogram2d(group.y[inside], group.x[inside], bins=(edges, edges))[0]
-        model = shape * mask
-        expected += model * inside.sum() / model.sum()
+    for group in groups:
+        found += np.histogram2d(group.y[group.free], group.x[group.free], bins=(edges, edges))[0]
     sigma = SMOOTHING_DEG / GRID_DEG
-    prior = PRIOR_COUNTS / (4 * np.pi * sigma**2)
-    correction = (gaussian_filter(found, sigma) + prior) / (
-        gaussian_filter(expected, sigma) + prior
-    )
-    return Acceptance(Background.TWO_D, radius, knots, values, correction)
-
-
-def _free_on_grid(
-    group: Group, target: Floats, excluded_deg: float, gx: Floats, gy: Floats
-) -> Mask:
-    return separation(deproject(gx, gy, group.centre), target) > excluded_deg
+    image = gaussian_filter(found, sigma) / np.maximum(gaussian_filter(cover, sigma), 1e-3)
+    return Acceptance(Background.TWO_D, radius, knots, values, image)
 
 
 def _profile(

@@ -21,6 +21,7 @@ from astran.highlevel.counts import (
     off_threshold,
 )
 from astran.highlevel.events import Excluded
+from astran.highlevel.exclusion import known_sources
 from astran.highlevel.folder import look
 from astran.highlevel.geometry import vector
 from astran.highlevel.options import Options
@@ -99,9 +100,10 @@ def measure(options: Options) -> Findings:
                 f"{wanted} OFF regions fit only above {low:.3g} TeV, where the "
                 "energy-dependent theta cut is small enough: events below are left out."
             )
+    sources = known_sources(target)
     counted: list[RunCounts] = []
     for run in runs:
-        outcome = count(run, target, choice.cut, settings.off_regions)
+        outcome = count(run, target, choice.cut, settings.off_regions, sources)
         if isinstance(outcome, Excluded):
             excluded.append(outcome)
         else:
@@ -116,6 +118,8 @@ def measure(options: Options) -> Findings:
         settings.map_bin,
         settings.map_radius,
         radius,
+        (low, high),
+        options.background,
     )
     peak = find_peak(sky)
     found = Findings(

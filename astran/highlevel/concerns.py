@@ -18,14 +18,22 @@ def concerns(data: dict[str, Any], wanted_off: int | None) -> list[str]:
     said: list[str] = []
     stacked, runs, sky = data["stacked"], data["runs"], data["map"]
     numbers = sorted({run["off_regions"] for run in runs})
-    if wanted_off is not None and numbers[0] < wanted_off:
+    if (
+        wanted_off is not None
+        and min(run["off_regions"] + len(run["off_spoiled_by"]) for run in runs) < wanted_off
+    ):
         said.append(
             f"{wanted_off} OFF regions do not fit beside the ON region in every run: "
             f"{numbers[0]} were used where they do not."
         )
-    elif len(numbers) > 1:
+    elif len(numbers) > 1 and not any(run["off_spoiled_by"] for run in runs):
         listed = " or ".join(str(n) for n in numbers)
         said.append(f"The number of OFF regions differs between the runs ({listed}).")
+    spoilers = sorted({name for run in runs for name in run["off_spoiled_by"]})
+    if spoilers:
+        said.append(
+            f"OFF regions that would hold gammas of {' and '.join(spoilers)} were left out."
+        )
     if stacked["n_off"] < FEW_OFF_COUNTS:
         said.append(
             f"There are only {stacked['n_off']} OFF counts: the background is hardly known, take "

@@ -11,6 +11,7 @@ import numpy as np
 
 from astran.highlevel.arrays import Floats, Mask
 from astran.highlevel.events import Excluded, Run
+from astran.highlevel.exclusion import KnownSource, spoiled
 from astran.highlevel.geometry import neighbour_distance, separation, wobble_positions
 from astran.highlevel.statistics import Counts
 
@@ -51,6 +52,10 @@ class RunCounts:
     """Distances [deg], shape (1 + OFF positions, events); ON first."""
     limit: Floats
     """The cut for each event [deg], shape (events,)."""
+    spoiled: tuple[str, ...] = ()
+    """Known sources because of which OFF positions are left out."""
+    steps: int = 0
+    """Into so many equal steps the wobble circle is divided; 0: OFF positions + 1."""
 
     @property
     def off_regions(self) -> int:
@@ -189,13 +194,20 @@ def off_threshold(
     return 1, None
 
 
-def count(run: Run, target: Floats, cut: ThetaCut, off_regions: int | None) -> RunCounts | Excluded:
+def count(
+    run: Run,
+    target: Floats,
+    cut: ThetaCut,
+    off_regions: int | None,
+    sources: Sequence[KnownSource] = (),
+) -> RunCounts | Excluded:
     """Measure the distance of every event of a run to its ON and OFF positions.
 
     Parameters
     ----------
     off_regions : wanted number; fewer are taken where they do not fit. None: as many as fit,
         at most `MOST_OFF_REGIONS`.
+    sources : known sources; OFF regions into which their gammas reach are left out
     """
     offset = float(separation(run.pointing, target))
     limit = limits(run, offset, cut)
@@ -208,6 +220,15 @@ def count(run: Run, target: Floats, cut: ThetaCut, off_regions: int | None) -> R
             f"it points {offset:.2f} deg from the target: no OFF region of {radius:.2f} deg "
             "fits at that offset.",
         )
-    positions = wobble_positions(target, run.pointing, number)
-    theta = np.stack([separation(run.direction, place) for place in positions])
-    return RunCounts(run, target, offset, theta, limit)
+    on, *off = wobble_positions(target, run.pointing, number)
+    spoilers = [spoiled(place, radius, sources) for place in off]
+    clean = [place for place, source in zip(off, spoilers, strict=True) if source is None]
+    names = tuple(dict.fromkeys(source.name for source in spoilers if source is not None))
+    if not clean:
+        return Excluded(
+            run.obs_id,
+            run.path.name,
+            f"all its OFF regions would hold gammas of {' and '.join(names)}.",
+        )
+    theta = np.stack([separation(run.direction, place) for place in (on, *clean)])
+    return RunCounts(run, target, offset, theta, limit, names, number + 1)

@@ -15,8 +15,10 @@ from astropy import units
 from astran.base.night import Night
 from astran.highlevel import validate
 from astran.highlevel.arrays import Floats
+from astran.highlevel.background import CLASSES as BACKGROUND_CLASSES
+from astran.highlevel.background import BackgroundModel
 from astran.highlevel.fitsfile import BROKEN, open_fits
-from astran.highlevel.geometry import altitude, separation, vector
+from astran.highlevel.geometry import altitude, parallactic_angle, separation, vector
 from astran.highlevel.radmax import RadMaxTable
 from astran.highlevel.validate import RunRejected
 
@@ -49,6 +51,9 @@ class Run:
     rad_max: float | None = None
     """Fixed directional cut of the IRFs."""
     rad_max_table: RadMaxTable | None = None
+    background: BackgroundModel | None = None
+    zenith_angle: float | None = None
+    """Direction of the zenith at the middle of the run, north through east [deg]."""
     notes: tuple[str, ...] = ()
     """What is odd about this run, in words."""
 
@@ -175,6 +180,8 @@ def _read(
         object_position=_object_position(header),
         rad_max=fixed,
         rad_max_table=table,
+        background=_background(hdus, irf_files),
+        zenith_angle=_zenith_angle(header, ra_pnt, dec_pnt, mjdref + float(gti.mean()) / 86400.0),
         notes=notes,
     )
 
@@ -239,10 +246,42 @@ def _zenith(header: Any, ra: float, dec: float, mjd: float) -> float | None:
     return None
 
 
+def _zenith_angle(header: Any, ra: float, dec: float, mjd: float) -> float | None:
+    place = header.get("GEOLON"), header.get("GEOLAT")
+    if all(isinstance(part, int | float) for part in place):
+        return parallactic_angle(ra, dec, mjd, float(place[0]), float(place[1]))
+    return None
+
+
 def _object_position(header: Any) -> tuple[float, float] | None:
     ra, dec = header.get("RA_OBJ"), header.get("DEC_OBJ")
     if isinstance(ra, int | float) and isinstance(dec, int | float) and abs(dec) <= 90:
         return float(ra) % 360.0, float(dec)
+    return None
+
+
+def _background(hdus: Any, irf_files: Sequence[Path]) -> BackgroundModel | None:
+    found = _background_in(hdus)
+    for path in irf_files:
+        if found is None:
+            found = _background_of_file(path)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _background_of_file(path: Path) -> BackgroundModel | None:
+    with open_fits(path) as hdus:
+        return _background_in(hdus)
+
+
+def _background_in(hdus: Any) -> BackgroundModel | None:
+    """The background model; none where there is none that can be used: a map can do without."""
+    for hdu in hdus:
+        if str(hdu.header.get("HDUCLAS4", "")).strip().upper() in BACKGROUND_CLASSES:
+            try:
+                return BackgroundModel.read(hdu)
+            except BROKEN:
+                return None
     return None
 
 

@@ -78,7 +78,7 @@ def _read_index(index: Path, missing: dict[Path, int], irfs: dict[Path, tuple[Pa
             kind = str(row["HDU_TYPE"]).strip().lower()
             if kind == "events":
                 events[run] = place.resolve()
-            elif kind in ("aeff", "edisp", "rad_max"):
+            elif kind in ("aeff", "edisp", "rad_max", "psf", "bkg"):
                 others.setdefault(run, []).append(place.resolve())
     for run, place in events.items():
         if not place.is_file():

@@ -83,9 +83,28 @@ def altitude(ra: float, dec: float, mjd_utc: float, longitude: float, latitude: 
     Greenwich mean sidereal time after Meeus, Astronomical Algorithms, equation 12.4, without
     precession, nutation and refraction.
     """
-    days = mjd_utc - 51544.5
-    sidereal = 280.46061837 + 360.98564736629 * days
-    hour_angle = np.radians(sidereal + longitude - ra)
+    hour_angle = _hour_angle(ra, mjd_utc, longitude)
     lat, d = np.radians(latitude), np.radians(dec)
     sine = np.sin(lat) * np.sin(d) + np.cos(lat) * np.cos(d) * np.cos(hour_angle)
     return float(np.degrees(np.arcsin(np.clip(sine, -1.0, 1.0))))
+
+
+def parallactic_angle(
+    ra: float, dec: float, mjd_utc: float, longitude: float, latitude: float
+) -> float:
+    """Direction of the zenith as seen from an ICRS direction, north through east [deg].
+
+    Meeus, Astronomical Algorithms, equation 14.1; to about 0.3 deg unless close to the zenith.
+    """
+    hour_angle = _hour_angle(ra, mjd_utc, longitude)
+    lat, d = np.radians(latitude), np.radians(dec)
+    across = np.sin(hour_angle) * np.cos(lat)
+    along = np.sin(lat) * np.cos(d) - np.cos(lat) * np.sin(d) * np.cos(hour_angle)
+    return float(np.degrees(np.arctan2(across, along)))
+
+
+def _hour_angle(ra: float, mjd_utc: float, longitude: float) -> float:
+    """[rad], positive to the west."""
+    days = mjd_utc - 51544.5
+    sidereal = 280.46061837 + 360.98564736629 * days
+    return float(np.radians(sidereal + longitude - ra))

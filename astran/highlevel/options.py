@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from astran.base.errors import CatalogueError, ConfigError
@@ -16,6 +17,14 @@ from astran.config.load import load_analysis
 from astran.config.model import build
 
 DEFAULT_THETA_DEG = 0.2
+
+
+class Background(StrEnum):
+    """Where the acceptance of the sky map comes from: the files' model, or the data themselves."""
+
+    IRF = "irf"
+    RADIAL = "radial"
+    TWO_D = "2d"
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,10 @@ class Options:
     fallback_theta: float = DEFAULT_THETA_DEG
     """Where the IRFs do not say anything [deg]."""
     fallback_origin: str = "default"
+    background: Background | None = None
+    """Kind of acceptance for the sky map; none: the best there is."""
+    spectrum: bool = True
+    """Whether to make spectrum and light curve."""
     simulated: bool = False
     versions: tuple[tuple[str, str], ...] = ()
 
@@ -60,6 +73,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         field = settings[name]
         text = f"{field.description} Default: {field.default:g}."
         add(_flag(name), type=float, metavar="DEG", help=text)
+    add(
+        "--map-background",
+        choices=[kind.value for kind in Background],
+        help="acceptance of the sky map: the files' model (irf), or from the data (radial, 2d); "
+        "default: the best there is",
+    )
+    add("--no-spectrum", action="store_true", help="leave out spectrum and light curve")
     add("--simulated", action="store_true", help="mark all results as SIMULATED")
     add(
         "--version",
@@ -102,6 +122,8 @@ def read(args: argparse.Namespace) -> Options:
         theta_cut=args.theta_cut,
         fallback_theta=config.dl3.theta_cut if config else DEFAULT_THETA_DEG,
         fallback_origin="configuration" if config else "default",
+        background=Background(args.map_background) if args.map_background else None,
+        spectrum=not args.no_spectrum,
         simulated=args.simulated,
         versions=tuple(_version(text) for text in args.versions),
     )

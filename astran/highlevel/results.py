@@ -15,9 +15,10 @@ from astropy.table import Table
 from astropy.wcs import WCS
 
 from astran import __version__
-from astran.highlevel.concerns import concerns
+from astran.highlevel.arrays import Floats
+from astran.highlevel.concerns import WIDEST_OFF_SIGMA, concerns
 from astran.highlevel.counts import RunCounts
-from astran.highlevel.geometry import project
+from astran.highlevel.geometry import project, radec
 from astran.highlevel.skymap import SkyMap
 from astran.highlevel.statistics import Counts, stack
 
@@ -139,6 +140,7 @@ def _run(part: RunCounts) -> dict[str, Any]:
         "ra_pnt_deg": run.ra_pnt,
         "dec_pnt_deg": run.dec_pnt,
         "off_regions": part.off_regions,
+        "off_spoiled_by": list(part.spoiled),
         "events": run.energy.size,
     }
 
@@ -225,6 +227,16 @@ def _map(found: Findings) -> dict[str, Any]:
         "off_sigma": off.std() if off.size > 1 else None,
         "off_pixels": off.size,
         "off_max": off.max() if off.size else None,
+        "flagged": bool(off.size > 1 and off.std() > WIDEST_OFF_SIGMA),
+        "exclusions": [
+            {"name": name, "radius_deg": radius, **_place(centre)}
+            for name, centre, radius in zip(
+                (found.target.name, *sky.exclusion.names),
+                sky.exclusion.centres,
+                sky.exclusion.radii,
+                strict=True,
+            )
+        ],
         "distribution": {
             "edges": edges,
             "off_source": np.histogram(off, edges)[0],
@@ -233,9 +245,16 @@ def _map(found: Findings) -> dict[str, Any]:
     }
 
 
+def _place(direction: Floats) -> dict[str, float]:
+    ra, dec = radec(direction)
+    return {"ra_deg": ra, "dec_deg": dec}
+
+
 def write_run_table(found: Findings, path: Path) -> None:
     """The runs as an ECSV table with units."""
     rows = [_run(part) for part in found.runs]
+    for row in rows:
+        row["off_spoiled_by"] = ", ".join(row["off_spoiled_by"])
     table = Table({key: [row[key] for row in rows] for key in rows[0]}, meta={"schema": SCHEMA})
     ends = {"_deg": "deg", "_h": "h", "_per_min": "1/min"}
     for name in table.colnames:
@@ -252,7 +271,7 @@ def write_run_table(found: Findings, path: Path) -> None:
 def wcs(sky: SkyMap, ra: float, dec: float) -> WCS:
     """World coordinates of the images of `sky_image`."""
     system = WCS(naxis=2)
-    middle = len(sky.counts) // 2 + 1
+    middle = (len(sky.counts) + 1) / 2
     system.wcs.crpix = [middle, middle]
     system.wcs.cdelt = [-sky.bin_deg, sky.bin_deg]
     system.wcs.crval = [ra, dec]

@@ -1,8 +1,8 @@
-"""Sky map of excess and significance by the ring method, with an acceptance from the data.
+"""Sky map of excess and significance by the ring method.
 
 At each pixel the ON counts of a circle are compared with the OFF counts of a ring about it; alpha
 is the ratio of the background acceptance in the circle to that in the ring (Berge, Funk, Hinton
-2007, A&A 466, 1219). The target is excluded from the OFF counts.
+2007, A&A 466, 1219). The target and known sources are excluded from the OFF counts.
 """
 
 from __future__ import annotations
@@ -13,13 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import fftconvolve
 
-from astran.highlevel.acceptance import Background, group_runs, make_acceptance
+from astran.highlevel.acceptance import Acceptance, group_runs, make_acceptances
 from astran.highlevel.arrays import Floats, Mask
 from astran.highlevel.events import Run
-from astran.highlevel.geometry import deproject, project, radec, separation
+from astran.highlevel.exclusion import Exclusion, exclusion, known_sources
+from astran.highlevel.geometry import deproject, project, radec
+from astran.highlevel.options import Background
 from astran.highlevel.statistics import li_ma
 
-EXCLUDED_DEG = 0.35
+EXCLUDED_DEG = 0.3
+"""About the target; further out for a wide ON region or an extended source."""
 RING_INNER_DEG = 0.5
 RING_WIDTH_DEG = 0.3
 LEAST_BACKGROUND = 0.05
@@ -29,8 +32,12 @@ LEAST_OFF_COUNTS = 10.0
 
 @dataclass(frozen=True)
 class SkyMap:
-    """Images of shape (n, n), n odd, the target in the middle; first axis to the north, second
-    axis to the **east** (falling to the right on the sky: turned over for display)."""
+    """Images of shape (n, n), the target in the middle; first axis to the north, second axis to
+    the **east** (falling to the right on the sky: turned over for display).
+
+    n is odd, so that the target is the centre of a pixel. With the files' background model it is
+    even, as in gammapy's map of that width: then the two can be compared pixel by pixel.
+    """
 
     target: Floats
     bin_deg: float
@@ -42,6 +49,10 @@ class SkyMap:
     method: Background
     field_deg: float
     """Radius of the field of view that was used."""
+    exclusion: Exclusion
+    """The circles that do not count as background."""
+    acceptances: tuple[Acceptance, ...]
+    """One per pointing."""
     counts: Floats
     background: Floats
     """Expected background per pixel, without the source."""
@@ -64,14 +75,15 @@ class SkyMap:
     @property
     def axis(self) -> Floats:
         """Offsets of the pixel centres from the target [deg], shape (n,)."""
-        half = len(self.counts) // 2
-        return np.arange(-half, half + 1) * self.bin_deg
+        number = len(self.counts)
+        return (np.arange(number) - (number - 1) / 2) * self.bin_deg
 
     @property
     def off_source(self) -> Mask:
-        """Valid pixels whose ON circle does not touch the excluded circle."""
+        """Valid pixels whose ON circle does not touch an excluded circle."""
         x, y = np.meshgrid(self.axis, self.axis)
-        return self.valid & (np.hypot(x, y) > self.excluded_deg + self.radius_deg)
+        pixels = deproject(x, y, self.target)
+        return self.valid & self.exclusion.grown(self.radius_deg).free(pixels)
 
     def direction(self, x: float, y: float) -> tuple[float, float]:
         """RA and Dec of an offset from the target in the tangential plane [deg]."""
@@ -79,41 +91,51 @@ class SkyMap:
 
 
 def make_map(
-    runs: Sequence[Run], target: Floats, width: float, bin_deg: float, radius: float, theta: float
+    runs: Sequence[Run],
+    target: Floats,
+    width: float,
+    bin_deg: float,
+    radius: float,
+    theta: float,
+    energies: tuple[float | None, float | None] = (None, None),
+    background: Background | None = None,
 ) -> SkyMap:
     """Compute the map.
 
     Parameters
     ----------
-    width : of the map [deg]; made an odd number of pixels
+    width : of the map [deg]; rounded to whole pixels
     bin_deg : size of a pixel [deg]
     radius : of the ON circle [deg]
     theta : radius of the ON region of the counts [deg]; the target is excluded a bit beyond it
+    energies : of the events [TeV]; none: no limit
+    background : the kind of acceptance; none: the best there is
     """
-    excluded = max(EXCLUDED_DEG, theta + 0.1)
-    inner = max(RING_INNER_DEG, radius + EXCLUDED_DEG)
+    circles = exclusion(target, max(EXCLUDED_DEG, theta + 0.1), known_sources(target))
+    inner = max(RING_INNER_DEG, radius + EXCLUDED_DEG, circles.radii[0])
     outer = inner + RING_WIDTH_DEG
-    half = round(width / 2 / bin_deg)
+    groups = group_runs(runs, circles)
+    acceptances = make_acceptances(groups, circles, width / 2 + 1.5, energies, background)
+    method = acceptances[0].method
     margin = int(np.ceil(outer / bin_deg))
-    axis = np.arange(-half - margin, half + margin + 1) * bin_deg
-    edges = np.append(axis - bin_deg / 2, axis[-1] + bin_deg / 2)
+    number = 2 * round(width / 2 / bin_deg) + (method is not Background.IRF) + 2 * margin
+    edges = (np.arange(number + 1) - number / 2) * bin_deg
+    axis = (edges[1:] + edges[:-1]) / 2
     px, py = np.meshgrid(axis, axis)
     pixels = deproject(px, py, target)
-    free = separation(pixels, target) > excluded
-    groups = group_runs(runs, target, excluded)
-    acceptance = make_acceptance(groups, target, excluded, largest_deg=width / 2 + 1.5)
+    free = circles.free(pixels)
     # solid angle of a pixel in the tangential plane shrinks with its distance from the centre
     solid = (1 + np.radians(np.hypot(px, py)) ** 2) ** -1.5
     counts = np.zeros_like(px)
-    background = np.zeros_like(px)
-    for group in groups:
+    expected = np.zeros_like(px)
+    for group, acceptance in zip(groups, acceptances, strict=True):
         inside = np.hypot(group.x, group.y) <= acceptance.radius
         ex, ey = project(group.direction[inside], target)
         image = np.histogram2d(ey, ex, bins=(edges, edges))[0]
         shape = acceptance.evaluate(*project(pixels, group.centre)) * solid
         counts += image
         if (total := float(shape[free].sum())) > 0:
-            background += shape * float(image[free].sum()) / total
+            expected += shape * float(image[free].sum()) / total
     disk = _kernel(0.0, radius, bin_deg)
     ring = _kernel(inner, outer, bin_deg)
     crop = (slice(margin, -margin),) * 2
@@ -122,8 +144,8 @@ def make_map(
         for image, kernel in (
             (counts, disk),
             (counts * free, ring),
-            (background, disk),
-            (background * free, ring),
+            (expected, disk),
+            (expected * free, ring),
         )
     )
     n_on, n_off = np.round(n_on), np.round(n_off)
@@ -134,12 +156,14 @@ def make_map(
         target=target,
         bin_deg=bin_deg,
         radius_deg=radius,
-        excluded_deg=excluded,
+        excluded_deg=circles.radii[0],
         ring=(inner, outer),
-        method=acceptance.method,
-        field_deg=acceptance.radius,
+        method=method,
+        field_deg=max(acceptance.radius for acceptance in acceptances),
+        exclusion=circles,
+        acceptances=tuple(acceptances),
         counts=counts[crop],
-        background=background[crop],
+        background=expected[crop],
         n_on=n_on,
         n_off=n_off,
         alpha=alpha,

@@ -15,7 +15,11 @@ from astran.highlevel.statistics import Counts, stack
 LARGEST_THETA2 = 0.4
 SOURCE_REACH_DEG = 0.15
 """Gammas of a point source reach about so far: OFF distances that touch it are not shown."""
+TAIL_MARGIN_DEG = 0.2
+"""So far beyond the ON region the point spread has ended."""
 MOST_BINS = 40
+LEAST_RANGE = 0.16
+"""[deg2]"""
 RANGE_IN_CUTS = 10
 """The range of the histogram in units of the squared cut, at most."""
 STEPS = 40
@@ -56,11 +60,11 @@ def histogram(runs: Sequence[RunCounts], radius: float) -> Theta2:
     Bins divide radius**2, so that a fixed cut falls on an edge. The range ends before the OFF
     distances reach the source itself; up to there OFF circles may share events among each other.
     """
-    reach = min(neighbour_distance(part.offset, part.off_regions) for part in runs) - max(
-        radius, SOURCE_REACH_DEG
-    )
+    reach = min(
+        neighbour_distance(part.offset, (part.steps or part.off_regions + 1) - 1) for part in runs
+    ) - max(radius, SOURCE_REACH_DEG)
     cut = radius**2
-    largest = min(max(reach, 0.0) ** 2, max(RANGE_IN_CUTS * cut, 0.1), LARGEST_THETA2)
+    largest = min(max(reach, 0.0) ** 2, max(RANGE_IN_CUTS * cut, LEAST_RANGE), LARGEST_THETA2)
     largest = max(largest, 1.5 * cut)
     division = next((d for d in (5, 4, 3, 2) if largest / cut * d <= MOST_BINS), 1)
     width = cut / division
@@ -79,7 +83,7 @@ def histogram(runs: Sequence[RunCounts], radius: float) -> Theta2:
         off += filled
         background += part.alpha * filled
         variance += part.alpha**2 * filled
-    return Theta2(edges, on, off, background, np.sqrt(variance), max(0.06, (radius + 0.1) ** 2))
+    return Theta2(edges, on, off, background, np.sqrt(variance), (radius + TAIL_MARGIN_DEG) ** 2)
 
 
 @dataclass(frozen=True, slots=True)

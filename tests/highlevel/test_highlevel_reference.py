@@ -5,15 +5,21 @@ The numbers come from an independent brute-force count and from gammapy.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from astran.config.analysis import HighlevelSettings
 from astran.highlevel.analysis import Findings, measure
-from astran.highlevel.options import Options
+from astran.highlevel.counts import CutKind, RunCounts, ThetaCut, count
+from astran.highlevel.events import Excluded, Run, read_run
+from astran.highlevel.geometry import vector
+from astran.highlevel.options import Background, Options
+from astran.highlevel.statistics import stack
 
 CRAB, PKS = (83.63333, 22.01444), (329.71693826, -30.225589)
 MSH = (228.529, -59.1575)
@@ -21,7 +27,11 @@ Data = Callable[[str], Path]
 
 
 def find(
-    folder: Path, position: tuple[float, float], theta: float | None, **settings: float
+    folder: Path,
+    position: tuple[float, float],
+    theta: float | None,
+    background: Background | None = None,
+    **settings: float,
 ) -> Findings:
     return measure(
         Options(
@@ -31,47 +41,96 @@ def find(
             position=position,
             settings=HighlevelSettings.model_validate(settings),
             theta_cut=theta,
+            background=background,
         )
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "position", "theta", "regions", "n_on", "n_off", "sigma", "hours"),
-    [
-        ("magic/rad_max", CRAB, 0.1414, 1, 1212, 422, 19.9605, 0.65359),
-        ("magic/rad_max", CRAB, 0.1414, 3, 1212, 1283, 25.3335, 0.65359),
-        ("joint-crab/magic", CRAB, 0.1414, 1, 923, 173, 23.7379, 0.65479),
-        ("joint-crab/magic", CRAB, 0.1414, 3, 923, 608, 29.1853, 0.65479),
-        ("joint-crab/veritas", CRAB, 0.10, 1, 294, 17, 17.2991, 0.60597),
-        ("joint-crab/veritas", CRAB, 0.10, 3, 294, 40, 24.3592, 0.60597),
-        ("joint-crab/veritas", CRAB, 0.10, 5, 294, 72, 26.7744, 0.60597),
-        ("joint-crab/fact", CRAB, 0.1732, 1, 691, 291, 12.9525, 10.12769),
-        ("joint-crab/fact", CRAB, 0.1732, 5, 691, 1349, 18.8721, 10.12769),
-        ("hess-dl3-dr1", CRAB, 0.11, 1, 698, 51, 25.8036, 1.75384),
-        ("hess-dl3-dr1", CRAB, 0.11, 3, 698, 190, 33.5046, 1.75384),
-        ("hess-dl3-dr1", CRAB, 0.11, 5, 698, 261, 38.3886, 1.75384),
-        ("hess-dl3-dr1", PKS, 0.11, 3, 15443, 1111, 187.9047, 6.57956),
-    ],
+REFERENCE: dict[str, Any] = json.loads(
+    Path(__file__).with_name("reference.json").read_text(encoding="utf-8")
 )
-def test_counts(
-    public_data: Data,
-    name: str,
-    position: tuple[float, float],
-    theta: float,
-    regions: int,
-    n_on: int,
-    n_off: int,
-    sigma: float,
-    hours: float,
-) -> None:
-    found = find(public_data(name), position, theta, off_regions=regions)
-    assert (found.stacked.n_on, found.stacked.n_off) == (n_on, n_off)
-    assert found.stacked.alpha == pytest.approx(1 / regions)
-    assert found.stacked.significance == pytest.approx(sigma, abs=1e-3)
-    assert found.stacked.livetime_s / 3600 == pytest.approx(hours, abs=1e-5)
+
+
+def place(case: dict[str, Any]) -> tuple[float, float]:
+    ra, dec = REFERENCE["positions"][case["source"]]
+    return ra, dec
+
+
+def called(case: dict[str, Any]) -> str:
+    return "-".join(str(case[k]) for k in ("data", "source", "off_regions"))
+
+
+@pytest.mark.parametrize("case", REFERENCE["counts"], ids=called)
+def test_counts(public_data: Data, case: dict[str, Any]) -> None:
+    found = find(
+        public_data(case["data"]), place(case), case["theta"], off_regions=case["off_regions"]
+    )
+    stacked = found.stacked
+    assert (stacked.n_on, stacked.n_off) == (case["n_on"], case["n_off"])
+    assert stacked.alpha == pytest.approx(1 / case["off_regions"])
+    assert stacked.excess == pytest.approx(case["excess"], abs=1e-5)
+    assert stacked.significance == pytest.approx(case["significance"], rel=1e-5)
+    assert stacked.livetime_s / 3600 == pytest.approx(case["livetime_h"], abs=1e-5)
+    runs = sorted([p.run.obs_id, p.counts.n_on, p.counts.n_off] for p in found.runs)
+    assert runs == sorted(case["runs"])
     # however a night is cut into steps, the last step is the night
-    assert found.steps[-1].counts.n_on == n_on
-    assert found.steps[-1].counts.significance == pytest.approx(sigma, abs=1e-3)
+    assert found.steps[-1].counts.n_on == case["n_on"]
+    assert found.steps[-1].counts.significance == pytest.approx(case["significance"], rel=1e-5)
+
+
+@pytest.mark.parametrize("case", REFERENCE["theta2"], ids=called)
+def test_theta2(public_data: Data, case: dict[str, Any]) -> None:
+    """Counts within the cut, and the ON histogram bin by bin."""
+    found = find(
+        public_data(case["data"]),
+        place(case),
+        float(np.sqrt(case["theta2"])),
+        off_regions=case["off_regions"],
+    )
+    assert (found.stacked.n_on, found.stacked.n_off) == (case["n_on"], case["n_off"])
+    edges = np.arange(len(case["counts"]) + 1) * case["width"]
+    theta2 = np.concatenate([part.theta[0] for part in found.runs]) ** 2
+    assert np.histogram(theta2, edges)[0] == pytest.approx(case["counts"], abs=1)
+
+
+@pytest.mark.parametrize("case", REFERENCE["nights"], ids=lambda case: case["night"])
+def test_nights(public_data: Data, case: dict[str, Any]) -> None:
+    found = find(public_data("joint-crab/fact"), CRAB, 0.1732, off_regions=5)
+    parts = [part.counts for part in found.runs if str(part.run.night) == case["night"]]
+    night = stack(parts)
+    assert (night.n_on, night.n_off) == (case["n_on"], case["n_off"])
+    assert night.significance == pytest.approx(case["significance"], rel=1e-5)
+    assert night.livetime_s / 3600 == pytest.approx(case["livetime_h"], abs=1e-5)
+    assert night.rate == pytest.approx(case["rate"], rel=1e-5)
+
+
+def test_fields_without_a_source(public_data: Data) -> None:
+    """Each run of an empty field at the position in its header: counts, and no signal."""
+    expected = REFERENCE["off_runs"]
+    files = {
+        int(path.name.split("_")[-1].split(".")[0]): path
+        for path in (public_data("hess-dl3-dr1") / "data").glob("*.fits.gz")
+    }
+    cut = ThetaCut(CutKind.FIXED, 0.11, "as requested")
+    parts = []
+    for obs_id, n_on, n_off in expected["runs"]:
+        run = read_run(files[obs_id], None)
+        assert isinstance(run, Run)
+        assert run.object_position is not None
+        outcome = count(run, vector(*run.object_position), cut, 3)
+        if n_on is None:
+            assert isinstance(outcome, Excluded) or outcome.offset > 2.5
+        else:
+            assert isinstance(outcome, RunCounts)
+            assert (outcome.counts.n_on, outcome.counts.n_off) == (n_on, n_off)
+            parts.append(outcome.counts)
+    total = stack(parts)
+    assert len(parts) == expected["n_runs"]
+    assert (total.n_on, total.n_off) == (expected["n_on"], expected["n_off"])
+    assert total.significance == pytest.approx(expected["lima"], rel=1e-4)
+    values = np.array([part.significance for part in parts])
+    assert values.mean() == pytest.approx(expected["per_run_mean"], abs=1e-3)
+    assert values.std() == pytest.approx(expected["per_run_std"], abs=0.02)
 
 
 def test_energy_dependent_cut(public_data: Data) -> None:
@@ -125,15 +184,17 @@ def test_the_cut_of_the_irfs_is_found_also_in_a_shared_file(
 
 
 @pytest.mark.parametrize(
-    ("name", "position", "energy_min", "peak", "sigma"),
+    ("name", "position", "energy_min", "method", "peak", "sigma"),
     [
-        ("magic/rad_max", CRAB, None, 30.61, 1.02),
-        ("magic/rad_max", CRAB, 0.15, 40.19, 0.97),
-        ("joint-crab/magic", CRAB, None, 36.07, 1.00),
-        ("joint-crab/veritas", CRAB, None, 33.70, 1.00),
-        ("joint-crab/fact", CRAB, None, 20.06, 0.96),
-        ("joint-crab/hess", CRAB, 0.5, 42.88, 1.04),
-        ("hess-dl3-dr1", MSH, 0.5, 19.34, 0.96),
+        ("magic/rad_max", CRAB, None, "2d", 30.607, 1.0205),
+        ("magic/rad_max", CRAB, 0.15, "2d", 40.193, 0.9740),
+        ("joint-crab/magic", CRAB, None, "2d", 36.067, 1.0026),
+        ("joint-crab/veritas", CRAB, None, "2d", 33.703, 0.9978),
+        ("joint-crab/fact", CRAB, None, "2d", 20.059, 0.9577),
+        # gammapy's ring background with the files' model
+        ("hess-dl3-dr1", CRAB, 0.5, "irf", 41.602, 1.0762),
+        ("hess-dl3-dr1", MSH, 0.5, "irf", 18.849, 1.0624),
+        ("hess-dl3-dr1", PKS, 0.5, "irf", 163.996, 1.0050),
     ],
 )
 def test_sky_map(
@@ -141,23 +202,35 @@ def test_sky_map(
     name: str,
     position: tuple[float, float],
     energy_min: float | None,
+    method: str,
     peak: float,
     sigma: float,
 ) -> None:
-    settings = {"map_bin": 0.02, "map_radius": 0.1}
-    if energy_min is not None:
-        settings["energy_min"] = energy_min
+    settings = {} if energy_min is None else {"energy_min": energy_min}
     found = find(public_data(name), position, 0.1, **settings)
     off = found.sky.significance[found.sky.off_source]
-    assert found.sky.method == "2d"
+    assert found.sky.method == method
     assert found.peak is not None
-    assert found.peak.significance == pytest.approx(peak, rel=0.035)
-    assert found.peak.offset < 0.05
+    assert found.peak.significance == pytest.approx(peak, rel=0.02)
+    assert found.peak.offset < 0.04
     assert off.std() == pytest.approx(sigma, abs=0.05)
     assert abs(off.mean()) < 0.15
     assert found.fit is not None
     assert found.fit.offset < 0.04
     assert np.isfinite(found.fit.x_error)
+
+
+@pytest.mark.parametrize(
+    ("position", "peak", "sigma"), [(CRAB, 42.879, 1.0385), (MSH, 19.339, 0.9599)]
+)
+def test_sky_map_from_the_data_in_spite_of_a_model(
+    public_data: Data, position: tuple[float, float], peak: float, sigma: float
+) -> None:
+    found = find(public_data("hess-dl3-dr1"), position, 0.1, Background.TWO_D, energy_min=0.5)
+    assert found.sky.method == "2d"
+    assert found.peak is not None
+    assert found.peak.significance == pytest.approx(peak, rel=0.02)
+    assert found.sky.significance[found.sky.off_source].std() == pytest.approx(sigma, abs=0.05)
 
 
 def test_off_runs_show_nothing(public_data: Data) -> None:

@@ -10,9 +10,8 @@ from astropy.io import fits
 from synthetic_dl3 import DEC, RA, write_night, write_run
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.acceptance import Background
 from astran.highlevel.analysis import Findings, measure
-from astran.highlevel.options import Options
+from astran.highlevel.options import Background, Options
 
 
 def find(folder: Path, target: tuple[float, float] = (RA, DEC), **settings: float) -> Findings:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from astran.highlevel.arrays import Floats
+from astran.highlevel.geometry import radec
 from astran.highlevel.plots import style
 from astran.highlevel.plots.style import Plot
 from astran.highlevel.results import sky_image, wcs
@@ -14,6 +16,11 @@ from astran.highlevel.skymap import SkyMap
 
 LOWEST, LEAST_HIGHEST, MOST_HIGHEST = -5.0, 8.0, 15.0
 """Ends of the colour scale [sigma]: a bright source may saturate, weak spots stay visible."""
+ACCEPTANCE = {
+    "irf": "from the files' background model",
+    "radial": "from the data (radial)",
+    "2d": "from the data (two-dimensional)",
+}
 CONTOURS = (5.0, 10.0, 20.0, 40.0, 80.0)
 
 
@@ -45,7 +52,11 @@ def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, Plot]:
         axes.set_facecolor("#ECEDEF")
         middle = (len(sky.counts) - 1) / 2
         _reticle(axes, middle, sky.bin_deg, ink)
-        _circle(axes, middle, sky.excluded_deg / sky.bin_deg, ink)
+        for centre, radius in zip(sky.exclusion.centres, sky.exclusion.radii, strict=True):
+            place = np.array(system.wcs_world2pix(*radec(centre), 0), float)
+            _circle(axes, place, radius / sky.bin_deg, ink)
+        axes.set_xlim(-0.5, len(sky.counts) - 0.5)
+        axes.set_ylim(-0.5, len(sky.counts) - 0.5)
         if facts["fit"]:
             x, y = system.wcs_world2pix(facts["fit"]["ra_deg"], facts["fit"]["dec_deg"], 0)
             axes.plot(
@@ -75,8 +86,8 @@ def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, Plot]:
     )
     alt = (
         f"Sky maps of significance and excess, {facts['width_deg']:.1f} deg wide, centred on "
-        f"{target['name']}: {where}; ring background, acceptance from the data "
-        f"({facts['background']})."
+        f"{target['name']}: {where}; ring background, acceptance "
+        f"{ACCEPTANCE[facts['background']]}."
     )
     return figure, Plot("skymap", "Sky map of significance and excess", alt)
 
@@ -108,11 +119,11 @@ def _reticle(axes: Any, middle: float, bin_deg: float, colour: str) -> None:
         )
 
 
-def _circle(axes: Any, middle: float, radius: float, colour: str) -> None:
+def _circle(axes: Any, place: Floats, radius: float, colour: str) -> None:
     angle = np.linspace(0, 2 * np.pi, 181)
     axes.plot(
-        middle + radius * np.cos(angle),
-        middle + radius * np.sin(angle),
+        place[0] + radius * np.cos(angle),
+        place[1] + radius * np.sin(angle),
         color=colour,
         linestyle=":",
         linewidth=1.3,
