@@ -16,10 +16,15 @@ from astran.config.site import SiteConfig
 if TYPE_CHECKING:
     from astran.config.analysis import AnalysisConfig, Target
 
+    _Loader = yaml.SafeLoader
+else:
+    # the one written in C is much faster; not every build of PyYAML has it
+    _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 SITE_VARIABLE = "ASTRAN_SITE"
 
 
-class _UniqueKeys(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+class _UniqueKeys(_Loader):
     """Safe loader that refuses a key given twice, which YAML would silently overwrite."""
 
 
