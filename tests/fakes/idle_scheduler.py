@@ -1,0 +1,35 @@
+"""A scheduler that takes everything and never begins anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from astran.base.jobs import Batch, JobRef, JobState, Missing, Seen, Sight, Unavailable
+
+
+class IdleScheduler:
+    """For tests of what happens before a job begins."""
+
+    name = "idle"
+    max_batch = 1000
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
+    def submit(self, batch: Batch) -> str:
+        self.batches.append(batch)
+        return str(len(self.batches))
+
+    def find(self, token: str, since: datetime) -> str | Missing | Unavailable:
+        for number, batch in enumerate(self.batches, 1):
+            if batch.token == token:
+                return str(number)
+        return Missing()
+
+    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+        waits = Seen(JobState.PENDING, "PENDING")
+        return {(job.token, index): waits for job in jobs for index in range(job.size)}
+
+    def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:
+        del job, indices
