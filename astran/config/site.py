@@ -8,130 +8,25 @@ from pathlib import Path
 from pydantic import Field, field_validator, model_validator
 
 from astran.base.tasks import Stage
+from astran.config.mailbox import Auth, MailSettings, Quotas, Security, Server
 from astran.config.model import Settings
-from astran.config.secrets import Secret
 
-
-class Security(StrEnum):
-    """How a mail connection is protected."""
-
-    TLS = "tls"
-    STARTTLS = "starttls"
-    NONE = "none"
-
-
-class Server(Settings):
-    """A mail server and the log-in to it."""
-
-    host: str = Field(description="Host name of the server.", examples=["mail.institute.example"])
-    port: int = Field(
-        ge=1,
-        le=65535,
-        description="Port number: usually 993 for IMAP, 465 for SMTP (587 with starttls).",
-        examples=[993],
-    )
-    security: Security = Field(
-        Security.TLS, description="tls, starttls, or none (only on the same machine)."
-    )
-    user: str = Field(
-        "",
-        description="Log-in name; empty: no log-in for SMTP, the mailbox's address for IMAP.",
-        examples=["astran@institute.example"],
-    )
-    password: Secret | None = Field(
-        None,
-        description="Where the password is: env, file (mode 0600) or command; never in here.",
-        examples=[{"file": "~/.config/astran/password"}],
-    )
-    ca_file: Path | None = Field(
-        None, description="Certificate file to trust, for servers with a private certificate."
-    )
-    timeout: float = Field(20.0, gt=0, description="Longest wait for any answer [s].")
-
-    @model_validator(mode="after")
-    def _plain_only_here(self) -> Server:
-        here = self.host in ("localhost", "::1") or self.host.startswith("127.")
-        if self.security is Security.NONE and not here:
-            raise ValueError(
-                "security: none is only accepted for a server on this machine; use tls or starttls"
-            )
-        return self
-
-
-class MailSettings(Settings):
-    """The mailbox that takes requests, and who may send them."""
-
-    address: str = Field(
-        description="Address of the service's own mailbox.", examples=["astran@institute.example"]
-    )
-    name: str = Field("ASTRAN", description="Name shown as sender.")
-    aliases: tuple[str, ...] = Field((), description="Further addresses of the same mailbox.")
-    imap: Server = Field(
-        description="IMAP server of the mailbox.", examples=[{"user": "astran@institute.example"}]
-    )
-    smtp: Server = Field(
-        description="Submission server of the same provider.",
-        examples=[{"port": 465, "user": "astran@institute.example"}],
-    )
-    folder: str = Field("INBOX", description="Folder in which requests arrive.")
-    processed: str = Field("ASTRAN/Processed", description="Folder for mails that were taken.")
-    rejected: str = Field("ASTRAN/Rejected", description="Folder for refused mails.")
-    quarantine: str = Field(
-        "ASTRAN/Quarantine", description="Folder for mails whose sender could not be verified."
-    )
-    sent: str = Field("ASTRAN/Sent", description="Folder for copies of ASTRAN's own mails.")
-    allow: tuple[str, ...] = Field(
-        (),
-        description="Who may launch: addresses, or whole domains written @institute.example.",
-        examples=[["shifter@institute.example", "@observatory.example"]],
-    )
-    operator: str = Field(
-        "",
-        description="Address that is told about faults of the service.",
-        examples=["operator@institute.example"],
-    )
-    authserv_id: str = Field(
-        "",
-        description="Name by which the mail server signs its Authentication-Results header; "
-        "only mails with a DMARC pass from it are believed.",
-        examples=["mail.institute.example"],
-    )
-    trust_from: bool = Field(
-        False,
-        description="Believe the From line without authentication. Only for a mailbox that no "
-        "stranger can reach.",
-    )
-    keep_copy: bool = Field(
-        True,
-        description="Send a blind copy of each mail to the own mailbox: after a crash it proves "
-        "that a mail went out, so that none is sent twice.",
-    )
-    copy_grace_s: float = Field(
-        45.0,
-        ge=0,
-        description="After a crash in mid-sending: how long that copy may take to arrive, before "
-        "the mail is sent again [s].",
-    )
-    per_tick: int = Field(50, ge=1, description="At most so many new mails are taken per tick.")
-    max_bytes: int = Field(200_000, ge=1000, description="Largest request mail [bytes].")
-    max_report_bytes: int = Field(5_000_000, ge=100_000, description="Largest report mail [bytes].")
-
-    @field_validator("address", "operator")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        if value and value.count("@") != 1:
-            raise ValueError("must be a mail address like astran@institute.example")
-        return value
-
-    @field_validator("allow")
-    @classmethod
-    def _allow(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for entry in value:
-            if entry.count("@") != 1:
-                raise ValueError(
-                    f"{entry!r} is neither an address nor a domain; write name@host or @host"
-                )
-        return tuple(entry.lower() for entry in value)
+__all__ = [
+    "Auth",
+    "DataSettings",
+    "Environment",
+    "LocalSettings",
+    "LstchainSettings",
+    "MailSettings",
+    "Quotas",
+    "SchedulerKind",
+    "SchedulerSettings",
+    "Security",
+    "Server",
+    "SiteConfig",
+    "SlurmSettings",
+    "StageResources",
+]
 
 
 class Environment(Settings):

@@ -7,11 +7,14 @@ with the name that the server is known by. Anything else may have been written b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from authres import AuthenticationResultsHeader, AuthResError
 
 from astran.mail.headers import Message, all_headers
+
+Proof = Callable[[str], tuple[bool, str]]
+"""Whether a From address is proven by the mail itself, and why."""
 
 _NAME = "authentication-results"
 # what filters on the same server may write in between
@@ -66,7 +69,8 @@ def _parse(value: str) -> AuthenticationResultsHeader | None:
     if len(value) > _LONGEST or value.count("(") > _DEEPEST or not value.isascii():
         return None
     try:
-        header = AuthenticationResultsHeader.parse_value(value)
+        # many servers end the last result, too, with a semicolon; the parser insists on none
+        header = AuthenticationResultsHeader.parse_value(value.rstrip("; \t"))
     except (AuthResError, ValueError):
         return None
     return header if header.authserv_id else None

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from astran.base.errors import Problem
 from astran.base.states import AnalysisState
+from astran.base.tasks import Plan, Task
 from astran.base.text import duration, one_line, quoted_line
 from astran.config.analysis import AnalysisConfig, Cuts, Start
 from astran.config.model import dotted_fields
@@ -153,6 +154,25 @@ def settings(config: AnalysisConfig, chosen: Collection[str]) -> list[Setting]:
             for key, help_text in dotted_fields(AnalysisConfig).items()
             if not key.startswith("target.") and key not in idle
         ),
+    ]
+
+
+def stages(plan: Plan) -> list[Cells]:
+    """The stages of a plan: name, number of tasks, what each of them asks for."""
+    rows: dict[str, list[Task]] = {}
+    for task in plan.tasks:
+        rows.setdefault(task.stage.value, []).append(task)
+    return [
+        Cells(
+            (
+                stage,
+                str(len(tasks)),
+                str(max(task.resources.cpus for task in tasks)),
+                f"{max(task.resources.memory_mb for task in tasks) / 1000:g} GB",
+                duration(60.0 * max(task.resources.time_min for task in tasks)),
+            )
+        )
+        for stage, tasks in rows.items()
     ]
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from astran.base.commands import find_command
 from astran.config.site import MailSettings
 from astran.mail import machine
-from astran.mail.authenticity import vouched
+from astran.mail.authenticity import Proof, vouched
 from astran.mail.compose import LOOP_HEADER
 from astran.mail.headers import (
     Message,
@@ -39,6 +39,8 @@ class Verdict(StrEnum):
     """From a program: file it, never answer."""
     UNAUTHENTICATED = "unauthenticated"
     """Nobody vouches for the From address: quarantine, in silence."""
+    UNSETTLED = "unsettled"
+    """A request; who sent it can only be told from the whole mail."""
     STRANGER = "stranger"
     """Authentic, but not on the allow list: at most one courtesy refusal a day."""
     TAKE = "take"
@@ -60,10 +62,13 @@ class Judgement:
     reason: str
 
 
-def judge(message: Message, settings: MailSettings) -> Judgement:
-    """Judge a mail by its headers; see `astran.mail.headers.read_message`. Never raises."""
+def judge(message: Message, settings: MailSettings, proof: Proof | None = None) -> Judgement:
+    """Judge a mail by its headers; see `astran.mail.headers.read_message`. Never raises.
+
+    Where the site verifies senders by the mail itself, the verdict without `proof` is UNSETTLED.
+    """
     sender = sender_address(message) or ""
-    verdict, reason = _verdict(message, sender, settings)
+    verdict, reason = _verdict(message, sender, settings, proof)
     return Judgement(verdict, sender, reason)
 
 
@@ -86,7 +91,9 @@ def is_request(message: Message, settings: MailSettings) -> bool:
     return any(is_own_id(reference, settings) for reference in references(message))
 
 
-def _verdict(message: Message, sender: str, settings: MailSettings) -> tuple[Verdict, str]:
+def _verdict(
+    message: Message, sender: str, settings: MailSettings, proof: Proof | None
+) -> tuple[Verdict, str]:
     if reason := _own(message, settings):
         return Verdict.OWN, reason
     if reason := machine.bounce(message):
@@ -99,9 +106,14 @@ def _verdict(message: Message, sender: str, settings: MailSettings) -> tuple[Ver
         return Verdict.UNAUTHENTICATED, "not exactly one From address"
     if settings.authserv_id:
         authentic, reason = vouched(message, sender, settings.authserv_id)
+    elif settings.trust_from:
+        authentic, reason = True, "the From line is trusted"
+    elif settings.verify_dkim or sender in settings.secrets:
+        if proof is None:
+            return Verdict.UNSETTLED, "the mail itself tells who sent it"
+        authentic, reason = proof(sender)
     else:
-        authentic = settings.trust_from
-        reason = "the From line is trusted" if authentic else "nothing vouches for the From address"
+        authentic, reason = False, "nothing vouches for the From address"
     if not authentic:
         return Verdict.UNAUTHENTICATED, reason
     if not allowed(sender, settings):

@@ -13,6 +13,8 @@ import re
 from email.parser import BytesParser
 from typing import TYPE_CHECKING
 
+from astran.mail.charsets import decode_bytes
+
 if TYPE_CHECKING:
     Message = email.message.Message[str, str]
 else:
@@ -22,18 +24,13 @@ _LONGEST = 20_000
 """Characters of one header that are looked at."""
 # RFC 2047: =?charset*language?B or Q?text?=
 _WORD = re.compile(r"=\?([A-Za-z0-9_.:-]{1,40})(?:\*[A-Za-z0-9-]*)?\?([bBqQ])\?([^?]*)\?=")
-_CHARSET = re.compile(
-    r"(?:utf-?(?:8|16|16-?le|16-?be|32|7)|us-?ascii|ascii|iso[-_]?(?:8859|2022|646)[-_0-9a-z]*"
-    r"|latin[-_]?\d+|windows-?\d+|cp-?\d+|ibm-?\d+|koi8-?[rut]|gb(?:k|2312|18030)|big5(?:-?hkscs)?"
-    r"|euc[-_](?:jp|kr|cn|tw)|shift[-_]?jis|sjis|ks_c_5601-1987|hz-gb-2312|tis-620|mac[-_]?[a-z]+)",
-    re.I,
-)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
     r"@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?)*"
 )
 _MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
+_BARE_ID = re.compile(r"[^<>\s@]{1,400}@[^<>\s@]{1,400}")
 
 
 def read_message(raw: bytes) -> Message:
@@ -71,33 +68,6 @@ def decode(text: str) -> str:
         end = match.end()
     pieces += [_join(pending), _eight_bit(text[end:])]
     return "".join(pieces)
-
-
-def decode_bytes(data: bytes, charset: str | None) -> str:
-    """Text from bytes: by the charset that is named if it fits, else UTF-8, else Windows-1252.
-
-    Never raises. UTF-8 that is labelled as something narrower is recognised.
-    """
-    named = charset.strip("\"' ").lower() if charset else ""
-    tries = ["utf-8"]
-    if named and _CHARSET.fullmatch(named):
-        narrow = named.replace("_", "-") in _ONE_BYTE
-        # one-byte charsets accept anything, so UTF-8, which does not, is asked first
-        tries = ["utf-8", _WIDER.get(named, named)] if narrow else [named, "utf-8"]
-    for name in tries:
-        try:
-            return data.decode(name)
-        except (LookupError, ValueError):
-            continue
-    return data.decode("cp1252", errors="replace")
-
-
-_WIDER = {
-    "iso-8859-1": "cp1252", "latin1": "cp1252", "latin-1": "cp1252", "us-ascii": "cp1252",
-    "ascii": "cp1252",
-}  # fmt: skip
-"""What mail programs write when they mean the larger set, as browsers read it too."""
-_ONE_BYTE = frozenset({*_WIDER, "iso-8859-15", "windows-1252", "cp1252"})
 
 
 def sender_address(message: Message) -> str | None:
@@ -144,7 +114,10 @@ def subject(message: Message) -> str:
 
 def message_id(message: Message) -> str:
     """The Message-ID with its angle brackets; empty where there is none that can be used."""
-    found = _MESSAGE_ID.findall(value(message, "message-id"))
+    text = value(message, "message-id").strip()
+    if _BARE_ID.fullmatch(text):
+        return f"<{text}>"
+    found = _MESSAGE_ID.findall(text)
     return found[0] if len(found) == 1 else ""
 
 

@@ -18,9 +18,12 @@ _SILENT = re.compile(
 )
 _HIDDEN = re.compile(
     r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|mso-hide\s*:\s*all"
-    r"|font-size\s*:\s*0(?:\.0+)?(?:px|pt|em|rem|%)?\s*(?:;|!|$)|opacity\s*:\s*0(?:\.0+)?\s*(?:;|!|$)"
-    r"|max-height\s*:\s*0(?:px)?\s*(?:;|!|$)|text-indent\s*:\s*-\d{3,}",
-    re.I,
+    r"|font-size\s*:\s*[01](?:\.\d+)?(?:px|pt)\s*(?:;|!|$)"
+    r"|font-size\s*:\s*0(?:\.\d+)?(?:em|rem|%|)\s*(?:;|!|$)|opacity\s*:\s*0(?:\.0+)?\s*(?:;|!|$)"
+    r"|max-(?:height|width)\s*:\s*0(?:px)?\s*(?:;|!|$)|text-indent\s*:\s*-\d{3,}"
+    r"|(?:left|top|right)\s*:\s*-\d{3,}|clip\s*:\s*rect\(\s*0|scale\(\s*0\s*[,)]"
+    r"|(?<![-\w])height\s*:\s*0(?:px)?\s*;.*overflow\s*:\s*hidden",
+    re.I | re.S,
 )
 # where mail programs keep the mail that is answered or forwarded
 _QUOTE_MARKS = re.compile(
@@ -38,7 +41,12 @@ _SIGNATURE_MARKS = re.compile(
     r"|applemailsignature|signature_block|x_signature",
     re.I,
 )
+_BAR_AT_LEFT = re.compile(r"border-left\s*:\s*(?!none|0)[^;]*\bsolid", re.I)
 _INDENT_ONLY = re.compile(r"border\s*:\s*(?:none|0)|border-left\s*:\s*(?:none|0)", re.I)
+_COLOUR = re.compile(r"(?:^|;)\s*color\s*:\s*([^;!]{1,40}?)\s*(?:[;!]|$)", re.I)
+_GROUND = re.compile(r"background(?:-color)?\s*:\s*([^;!]{1,60}?)\s*(?:[;!]|$)", re.I)
+_NAMED = {"white": "#ffffff", "black": "#000000"}
+_LONGEST_CSS = 200_000
 _COMMENT_END = re.compile(r"--!?>")
 # no `<` within a tag: so the time stays linear whatever stands in the page
 _TAG = re.compile(r"<(/?)([A-Za-z][^\s/<>]*)((?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*)>")
@@ -56,7 +64,11 @@ class _Frame:
     tag: str = ""
     quoted: bool = False
     hidden: bool = False
+    silent: bool = False
+    """Within what no program shows as text: scripts, styles."""
     preformatted: bool = False
+    ink: str = "#000000"
+    paper: str = "#ffffff"
 
 
 class _Reader:
@@ -64,11 +76,13 @@ class _Reader:
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.unseen: list[str] = []
         self._line: list[str] = []
         self._open: list[_Frame] = [_Frame()]
         self._count: Counter[str] = Counter()
         self._below = False
         self._cells = 0
+        self._hidden_classes: set[str] = set()
 
     def start(self, tag: str, given: dict[str, str]) -> None:
         if tag == "br":
@@ -84,7 +98,7 @@ class _Reader:
             self._cells = 0
         if _VOID.fullmatch(tag):
             return
-        names = (given.get("class", ""), given.get("id", ""))
+        names = (given.get("class", ""), given.get("id", ""), given.get("name", ""))
         if any(_SIGNATURE_MARKS.search(name) for name in names):
             self._block()
             self._line.append("-- ")
@@ -92,14 +106,18 @@ class _Reader:
         self._below = self._below or any(_ALL_BELOW.search(name) for name in names)
         above = self._open[-1]
         quote = _is_quote(tag, given) or any(_QUOTE_MARKS.search(name) for name in names)
-        unseen = "hidden" in given or bool(_HIDDEN.search(given.get("style", "")))
+        ink, paper = _colours(given, above.ink, above.paper)
+        unseen = ink == paper or _is_unseen(given) or self._hidden_by_class(names[0])
         self._count[tag] += 1
         self._open.append(
             _Frame(
                 tag,
                 above.quoted or self._below or quote,
-                above.hidden or unseen or bool(_SILENT.fullmatch(tag)),
+                above.hidden or unseen,
+                above.silent or bool(_SILENT.fullmatch(tag)),
                 above.preformatted or tag == "pre",
+                ink,
+                paper,
             )
         )
 
@@ -116,9 +134,14 @@ class _Reader:
 
     def data(self, text: str) -> None:
         frame = self._open[-1]
-        if frame.hidden:
+        if frame.silent:
+            if frame.tag == "style":
+                self._hidden_classes |= _hiding_classes(text)
             return
         text = unescape(_HUGE_NUMBER.sub("\ufffd", text))
+        if frame.hidden:
+            self.unseen.append(text)
+            return
         if not frame.preformatted:
             self._line.append(re.sub(r"[ \t\r\n\f]+", " ", text))
             return
@@ -131,6 +154,9 @@ class _Reader:
     def text(self) -> str:
         self._block()
         return "\n".join(self.lines)
+
+    def _hidden_by_class(self, names: str) -> bool:
+        return not self._hidden_classes.isdisjoint(names.split())
 
     def _block(self) -> None:
         if any(piece.strip() for piece in self._line):
@@ -192,7 +218,56 @@ def _attributes(text: str) -> dict[str, str]:
     return found
 
 
+def _is_unseen(given: dict[str, str]) -> bool:
+    return "hidden" in given or bool(_HIDDEN.search(given.get("style", "")))
+
+
+def _colours(given: dict[str, str], ink: str, paper: str) -> tuple[str, str]:
+    """Colours of letters and ground, in one spelling, from an element and what is around it."""
+    style = given.get("style", "")
+    if match := _COLOUR.search(style):
+        ink = _colour(match[1], ink)
+    elif "color" in given:
+        ink = _colour(given["color"], ink)
+    if match := _GROUND.search(style):
+        paper = _colour(match[1].split()[0], paper)
+    elif "bgcolor" in given:
+        paper = _colour(given["bgcolor"], paper)
+    return ink, paper
+
+
+def _colour(text: str, around: str) -> str:
+    word = re.sub(r"\s+", "", text.lower())
+    if word in ("inherit", "none", "initial", "unset", "", "transparent", "currentcolor"):
+        return around
+    if match := re.fullmatch(r"#([0-9a-f])([0-9a-f])([0-9a-f])", word):
+        word = "#" + "".join(2 * digit for digit in match.groups())
+    if match := re.fullmatch(r"rgba?\((\d{1,3}),(\d{1,3}),(\d{1,3})(?:,[\d.]+)?\)", word):
+        word = "#" + "".join(f"{min(int(part), 255):02x}" for part in match.groups())
+    return _NAMED.get(word, word)
+
+
+def _hiding_classes(css: str) -> set[str]:
+    """Classes that a style sheet hides on every screen: rules within @media do not count."""
+    found: set[str] = set()
+    depth, selector, begin = 0, "", 0
+    for match in re.finditer(r"[{}]", css[:_LONGEST_CSS]):
+        if match[0] == "{":
+            if depth == 0:
+                selector = css[begin : match.start()]
+            depth += 1
+        else:
+            depth = max(depth - 1, 0)
+            rule = css[begin : match.start()]
+            if depth == 0 and "@" not in selector and _HIDDEN.search(rule):
+                found |= set(re.findall(r"\.([\w-]+)(?=\s*(?:,|$))", selector))
+        begin = match.end()
+    return found
+
+
 def _is_quote(tag: str, given: dict[str, str]) -> bool:
+    if tag in ("div", "td", "table") and _BAR_AT_LEFT.search(given.get("style", "")):
+        return True
     if tag != "blockquote":
         return False
     # a border or `cite` marks a quote; a bare margin is how people indent their own text
@@ -201,8 +276,23 @@ def _is_quote(tag: str, given: dict[str, str]) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What stands on a page."""
+
+    visible: str
+    """What a person sees; lines of quoted mails begin with `> `."""
+    hidden: str
+    """What is made invisible by its style."""
+
+
 def html_to_text(page: str) -> str:
     """The visible text of a page; lines of quoted mails begin with `> `. Never raises."""
+    return read_html(page).visible
+
+
+def read_html(page: str) -> Page:
+    """The text of a page. Never raises."""
     reader = _Reader()
     for kind, what, attributes in _tokens(page):
         if kind == "start":
@@ -211,4 +301,4 @@ def html_to_text(page: str) -> str:
             reader.end(what)
         else:
             reader.data(what)
-    return reader.text()
+    return Page(reader.text(), "\n".join(reader.unseen))

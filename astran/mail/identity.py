@@ -9,7 +9,7 @@ from astran.config.site import MailSettings
 
 # `<kind.about.number.hash@domain of the service>`, as astran.mail.compose writes them
 _OWN_ID = re.compile(r"<[A-Za-z0-9_-]+(?:\.([A-Za-z0-9_-]+))?\.\d+\.[0-9a-f]{16}@([A-Za-z0-9.-]+)>")
-_ANALYSIS = re.compile(r"A[1-9]\d{0,9}")
+_MATTER = re.compile(r"[AS][1-9]\d{0,9}")
 
 
 def own_addresses(settings: MailSettings) -> frozenset[str]:
@@ -33,11 +33,17 @@ def is_own_id(message_id: str, settings: MailSettings) -> bool:
 
 def analyses_in(references: Iterable[str], settings: MailSettings) -> tuple[str, ...]:
     """Ids of the analyses (`A12`) in whose threads a mail with these references stands."""
+    return matters_in(references, settings, "A")
+
+
+def matters_in(references: Iterable[str], settings: MailSettings, letter: str) -> tuple[str, ...]:
+    """Ids with this letter (A: analysis, S: standing order) in the references of a mail."""
     found: dict[str, None] = {}
     for reference in references:
         match = _OWN_ID.fullmatch(reference)
-        if match and match[2].lower() in _domains(settings) and _ANALYSIS.fullmatch(match[1] or ""):
-            found[match[1]] = None
+        about = (match[1] or "") if match and match[2].lower() in _domains(settings) else ""
+        if about.startswith(letter) and _MATTER.fullmatch(about):
+            found[about] = None
     return tuple(found)
 
 

@@ -11,6 +11,7 @@ import re
 import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from types import TracebackType
 from typing import Any
 
@@ -25,12 +26,15 @@ from imap_tools import (
 from imap_tools.utils import encode_folder
 
 from astran.base.errors import ConfigError, MailAuthError, MailGone, MailUnavailable
-from astran.config.site import MailSettings, Security, Server
+from astran.config.site import Auth, MailSettings, Security, Server
 from astran.mail.headers import read_message
-from astran.mail.ports import Envelope
+from astran.mail.ports import Claim, Envelope
 
 _HEADER_BYTES = 65_536
 """More of a header is not fetched; no honest mail comes near."""
+_CLAIM = "astrantaken-"
+_FLAGS = re.compile(rb"\bFLAGS \(([^()]*)\)")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UID = re.compile(rb"\bUID (\d+)")
 _SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
 _LIST = re.compile(rb'\([^)]*\) (?:"((?:[^"\\]|\\.)*)"|NIL) ')
@@ -117,6 +121,30 @@ class Inbox:
             answer = self._ask("FETCH", ",".join(map(str, uids)), wanted)
             return sorted(_envelopes(answer, set(uids)), key=lambda envelope: envelope.uid)
 
+    def uid_before(self, day: date) -> int:
+        highest = self.highest_uid()
+        with _translated(self._settings.imap):
+            self._select(self._settings.folder, readonly=False)
+            since = f"{day.day}-{_MONTHS[day.month - 1]}-{day.year}"
+            return min(self._search("SINCE", since), default=highest + 1) - 1
+
+    def claim(self, uid: int, service: str) -> Claim:
+        mark = f"{_CLAIM}{service}".lower()
+        with _translated(self._settings.imap):
+            self._select(self._settings.folder, readonly=False)
+            claims = self._claims(uid)
+            if claims - {mark}:
+                return Claim.OTHERS
+            if (
+                claims
+                or self._client.uid("STORE", str(uid), "+FLAGS.SILENT", f"({mark})")[0] != "OK"
+            ):
+                return Claim.MINE
+            if not self._claims(uid) - {mark}:
+                return Claim.MINE
+            self._ask("STORE", str(uid), "-FLAGS.SILENT", f"({mark})")
+            return Claim.CONTESTED
+
     def fetch(self, uid: int) -> bytes:
         with _translated(self._settings.imap):
             self._select(self._settings.folder, readonly=False)
@@ -155,6 +183,17 @@ class Inbox:
                     return True
         return False
 
+    def _claims(self, uid: int) -> set[str]:
+        """Services that have claimed a mail, as the server knows it now."""
+        self._check(self._client.noop(), "NOOP")
+        found: set[str] = set()
+        for item in self._ask("FETCH", str(uid), "(UID FLAGS)"):
+            text = item[0] if isinstance(item, tuple) else item
+            if isinstance(text, bytes) and (match := _FLAGS.search(text)):
+                words = match[1].decode("ascii", "replace").lower().split()
+                found |= {word for word in words if word.startswith(_CLAIM)}
+        return found
+
     # -- one level down ---------------------------------------------------------------------------
 
     @property
@@ -167,7 +206,9 @@ class Inbox:
     def _login(self, user: str, password: str) -> None:
         assert self._box is not None
         login: Callable[..., object] = self._box.login
-        if not (user + password).isascii():
+        if self._settings.imap.auth is Auth.XOAUTH2:
+            login = self._box.xoauth2
+        elif not (user + password).isascii():
             login = self._box.login_utf8
         try:
             login(user, password, initial_folder=None)

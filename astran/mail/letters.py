@@ -7,46 +7,30 @@ be asked for in reply. Nothing in a letter is fetched from elsewhere.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from email.message import EmailMessage
-from typing import Any
 
-from astran.base.clock import Clock
 from astran.base.commands import Command as Keyword
 from astran.base.errors import Problem
 from astran.base.states import AnalysisState
-from astran.base.text import count, harmless, one_line, shorten
+from astran.base.tasks import Plan
+from astran.base.text import count, harmless, one_line
 from astran.config.analysis import AnalysisConfig
-from astran.config.site import MailSettings
 from astran.mail import content, reports
-from astran.mail.compose import (
-    Enclosure,
-    Envelope,
-    Picture,
-    Thread,
-    answer_subject,
-    compose,
-    message_id,
-)
+from astran.mail.compose import Thread
 from astran.mail.content import Cells, Command, ExecutionStats, ReportLike, Tone
-from astran.mail.render import render
+from astran.mail.desk import Desk, config_file, cut, footer_commands, moment
 
 EXAMPLE = "target: Crab\ndate: 20231207"
 
 
-class Letters:
+class Letters(Desk):
     """Writes letters in the name of one mailbox.
 
     In every method `n` counts letters of the same kind in the same matter, and `thread` says to
     whom and in answer to what. Equal arguments give an equal Message-ID. The clock gives the
     letters their dates.
     """
-
-    def __init__(self, mail: MailSettings, site: str, simulated: bool, clock: Clock) -> None:
-        self._mail = mail
-        self._site = site
-        self._simulated = simulated
-        self._clock = clock
 
     def confirmation(
         self,
@@ -72,14 +56,14 @@ class Letters:
             state=f"accepted: {content.title(config)}",
             request_id=request_id,
             n=n,
-            enclosures=[_config_file(config, config_yaml)],
+            enclosures=[config_file(config, config_yaml)],
             values={
                 "request_id": request_id,
                 "chosen": [row for row in rows if row.chosen],
                 "defaults": [row for row in rows if not row.chosen],
                 "plan_notes": list(plan_notes),
                 "stats": content.busy(stats) if stats else [],
-                "config_name": _config_file(config, config_yaml).name,
+                "config_name": config_file(config, config_yaml).name,
             },
         )
 
@@ -110,7 +94,7 @@ class Letters:
                     for p in problems
                     if p.line not in marked
                 ],
-                "example": _cut(example, 4000),
+                "example": cut(example, 4000),
             },
         )
 
@@ -133,7 +117,7 @@ class Letters:
             request_id=request_id,
             tone=Tone.PART,
             n=n,
-            values={"missing": list(missing), "deadline": _moment(deadline)},
+            values={"missing": list(missing), "deadline": moment(deadline)},
         )
 
     def status(
@@ -182,7 +166,7 @@ class Letters:
             state=f"cancelled: {content.title(config)}",
             request_id=request_id,
             n=n,
-            commands=_commands(request_id, AnalysisState.CANCELLED),
+            commands=footer_commands(request_id, AnalysisState.CANCELLED),
             values={"facts": list(facts), "folder": folder, "request_id": request_id},
         )
 
@@ -203,9 +187,9 @@ class Letters:
             state="help",
             n=n,
             values={
-                "reason": _cut(reason, 2000),
+                "reason": cut(reason, 2000),
                 "keys": list(keys),
-                "example": _cut(example, 4000),
+                "example": cut(example, 4000),
             },
         )
 
@@ -218,7 +202,7 @@ class Letters:
             state="not accepted",
             tone=Tone.BAD,
             n=n,
-            values={"reason": _cut(reason, 2000), "contact": self._mail.operator},
+            values={"reason": cut(reason, 2000), "contact": self._mail.operator},
             commands=(),
         )
 
@@ -233,7 +217,7 @@ class Letters:
             state=title,
             request_id=request_id,
             n=n,
-            values={"paragraphs": [p for p in _cut(text, 8000).split("\n\n") if p.strip()]},
+            values={"paragraphs": [p for p in cut(text, 8000).split("\n\n") if p.strip()]},
         )
 
     def fault(self, thread: Thread, request_id: str, short: str, *, n: int = 1) -> EmailMessage:
@@ -247,7 +231,7 @@ class Letters:
             request_id=request_id,
             tone=Tone.BAD,
             n=n,
-            values={"short": _cut(short, 2000), "contact": self._mail.operator},
+            values={"short": cut(short, 2000), "contact": self._mail.operator},
         )
 
     def operator(
@@ -299,9 +283,9 @@ class Letters:
                 n=n,
                 generated=True,
                 simulated=bool(mark),
-                commands=_commands(report.request_id, report.state),
+                commands=footer_commands(report.request_id, report.state),
                 pictures=parts.pictures,
-                enclosures=[*parts.enclosures, _config_file(report.config)],
+                enclosures=[*parts.enclosures, config_file(report.config)],
                 values={
                     "report": report,
                     "parts": parts,
@@ -311,83 +295,94 @@ class Letters:
                     "attached": [
                         *(p.name for p in parts.plots),
                         *(e.name for e in parts.enclosures),
-                        _config_file(report.config).name,
+                        config_file(report.config).name,
                     ],
-                    "config_name": _config_file(report.config).name,
+                    "config_name": config_file(report.config).name,
                 },
             )
 
         return reports.fitted(write, report, self._mail)
 
-    def _letter(
+    def plan(
         self,
-        kind: str,
         thread: Thread,
+        config: AnalysisConfig,
+        plan: Plan,
+        explicit: Collection[str] = (),
         *,
-        headline: str,
-        state: str,
-        values: dict[str, Any],
-        request_id: str = "",
-        tone: Tone = Tone.CALM,
         n: int = 1,
-        generated: bool = False,
-        simulated: bool | None = None,
-        commands: Sequence[Command] | None = None,
-        pictures: Sequence[Picture] = (),
-        enclosures: Sequence[Enclosure] = (),
     ) -> EmailMessage:
-        now = self._clock.now().astimezone(UTC)
-        text, html = render(
-            kind,
-            {
-                **values,
-                "headline": one_line(headline, 300),
-                "tone": tone.value,
-                "about": request_id,
-                "service": self._mail.name,
-                "site": self._site,
-                "address": self._mail.address,
-                "moment": _moment(now),
-                "simulated": self._simulated if simulated is None else simulated,
-                "commands": _commands(request_id) if commands is None else commands,
+        """The plan of an analysis that was not started."""
+        number = count(len(plan.tasks), "task")
+        return self._letter(
+            "plan",
+            thread,
+            headline=f"{content.title(config)}: {number} planned, nothing was started",
+            state=f"plan: {content.title(config)}",
+            n=n,
+            enclosures=[config_file(config)],
+            values={
+                "chosen": [row for row in content.settings(config, explicit) if row.chosen],
+                "stages": content.stages(plan),
+                "left_out": [f"Run {run}: {why}" for run, why in plan.left_out],
+                "notes": list(plan.notes),
+                "config_name": config_file(config).name,
             },
         )
-        tag = f"[{request_id}] " if request_id else ""
-        envelope = Envelope(
-            thread=thread,
-            subject=answer_subject(thread, f"{tag}{state}"),
-            message_id=message_id(self._mail, kind, request_id, thread, n),
-            date=now,
-            generated=generated,
+
+    def ordered(
+        self,
+        thread: Thread,
+        order_id: str,
+        config: AnalysisConfig,
+        until: str,
+        explicit: Collection[str] = (),
+        *,
+        n: int = 1,
+    ) -> EmailMessage:
+        """A standing order was taken."""
+        target = one_line(config.target.name, 60)
+        rows = [row for row in content.settings(config, explicit) if row.key != "date"]
+        return self._letter(
+            "order",
+            thread,
+            headline=f"{target}: each new night is analysed until {until}",
+            state=f"standing order: {target}",
+            request_id=order_id,
+            n=n,
+            commands=(
+                Command("End it", f"{Keyword.CANCEL} {order_id}"),
+                Command("List your analyses and orders", Keyword.LIST.value),
+            ),
+            values={
+                "until": until,
+                "chosen": [row for row in rows if row.chosen],
+                "defaults": [row for row in rows if not row.chosen],
+            },
         )
-        return compose(self._mail, envelope, text, html, pictures, enclosures)
 
+    def digest(
+        self, due: datetime, rows: Sequence[Cells], number: int, *, n: int = 1
+    ) -> EmailMessage:
+        """For the operator, once a day: mails that got no answer, or a refusal.
 
-def _commands(request_id: str, state: AnalysisState | None = None) -> tuple[Command, ...]:
-    """What can be asked for; `state` where the analysis has ended, None while it is under way."""
-    usage = Command("Ask how to write a request", Keyword.HELP.value)
-    listing = Command("List your analyses", Keyword.LIST.value)
-    if not request_id:
-        return (listing, usage)
-    again = Command("Run it again", f"{Keyword.RETRY} {request_id}")
-    if state is not None:
-        return (again, listing, usage)
-    return (
-        Command("Ask how it is going", f"{Keyword.STATUS} {request_id}"),
-        Command("Stop it", f"{Keyword.CANCEL} {request_id}"),
-        usage,
-    )
-
-
-def _config_file(config: AnalysisConfig, text: str = "") -> Enclosure:
-    name = f"config_{config.label}.yml"
-    return Enclosure(name, (text or config.to_yaml()).encode(), "application/yaml")
-
-
-def _cut(text: str, limit: int) -> str:
-    """A harmless text of several lines, not longer than a mail bears."""
-    return shorten(harmless(text[: 4 * limit]).strip(), limit)
-
-
-def _moment(moment: datetime | None) -> str:
-    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else ""
+        Raises
+        ------
+        MailError : the site names no operator
+        """
+        headline = f"{count(number, 'mail')} of strangers or with an unverified sender"
+        return self._letter(
+            "digest",
+            Thread(self._mail.operator, seed=f"digest {due.isoformat()}"),
+            headline=headline,
+            state=f"operator: {headline}",
+            n=n,
+            generated=True,
+            commands=(),
+            values={
+                "columns": ("Received", "Verdict", "Sender", "Subject", "Reason"),
+                "rows": list(rows),
+                "quarantine": self._mail.quarantine,
+                "more": number - len(rows),
+            },
+        )

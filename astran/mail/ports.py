@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
 from typing import Protocol
 
 from astran.mail.headers import Message
@@ -19,8 +21,18 @@ class Envelope:
     headers: Message
 
 
+class Claim(StrEnum):
+    """Who deals with a mail, where several services read one mailbox."""
+
+    MINE = "mine"
+    OTHERS = "others"
+    """Another service has it."""
+    CONTESTED = "contested"
+    """Another service reached for it at the same moment: both let go, look again later."""
+
+
 class Mailbox(Protocol):
-    """A folder of an IMAP account; reading leaves no trace (no mail is marked as seen)."""
+    """A folder of an IMAP account; no mail is marked as seen by reading it."""
 
     @property
     def uidvalidity(self) -> int:
@@ -33,6 +45,14 @@ class Mailbox(Protocol):
 
     def new(self, after_uid: int, limit: int) -> list[Envelope]:
         """Mails with a UID above `after_uid`, oldest first, at most `limit`."""
+        ...
+
+    def uid_before(self, day: date) -> int:
+        """The UID up to which all mails came before a day; mails of that day on lie above."""
+        ...
+
+    def claim(self, uid: int, service: str) -> Claim:
+        """Claim a mail for a service; always MINE where the server keeps no keywords."""
         ...
 
     def fetch(self, uid: int) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from astran.base.errors import ConfigError, MailAuthError, MailError, MailRejected, MailUnavailable
-from astran.config.site import Security, Server
+from astran.config.site import Auth, Security, Server
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _AUTH_CODES = frozenset({530, 534, 535, 538})
@@ -27,18 +27,10 @@ class SmtpPostman:
 
     def send(self, raw: bytes, sender: str, recipients: Sequence[str]) -> tuple[str, ...]:
         server = self._server
-        password = ""
-        if server.user:
-            if server.password is None:
-                raise ConfigError(
-                    "There is no password for the submission server.",
-                    cure="Set mail.smtp.password in the site config.",
-                )
-            password = server.password.reveal()
+        secret = _secret(server)
         data = _LINE_END.sub(b"\r\n", raw)
         with _translated(server), _session(server) as smtp:
-            if server.user:
-                smtp.login(server.user, password)
+            _log_in(smtp, server, secret)
             options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") and not data.isascii() else []
             if not "".join([sender, *recipients]).isascii():
                 options.append("SMTPUTF8")
@@ -48,11 +40,33 @@ class SmtpPostman:
     def check(self) -> None:
         """Connect and log in, send nothing. Raises as `send` does."""
         server = self._server
-        password = server.password.reveal() if server.user and server.password else ""
+        secret = _secret(server)
         with _translated(server), _session(server) as smtp:
-            if server.user:
-                smtp.login(server.user, password)
+            _log_in(smtp, server, secret)
             smtp.noop()
+
+
+def _secret(server: Server) -> str:
+    """Password or token; empty where there is no log-in."""
+    if not server.user:
+        return ""
+    if server.password is None:
+        raise ConfigError(
+            "There is no password for the submission server.",
+            cure="Set mail.smtp.password in the site config.",
+        )
+    return server.password.reveal()
+
+
+def _log_in(smtp: smtplib.SMTP, server: Server, secret: str) -> None:
+    if not server.user:
+        return
+    if server.auth is Auth.PASSWORD:
+        smtp.login(server.user, secret)
+        return
+    words = f"user={server.user}\1auth=Bearer {secret}\1\1"
+    # a refusal comes as a challenge that is to be answered with nothing; then follows the code
+    smtp.auth("XOAUTH2", lambda challenge=None: words if challenge is None else "")
 
 
 @contextmanager

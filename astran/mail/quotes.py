@@ -10,6 +10,7 @@ import re
 from enum import StrEnum, auto
 
 _LONGEST_LINE = 600
+_CUT_HERE = "\0cut\0"
 
 
 def _any(*patterns: str) -> str:
@@ -96,12 +97,22 @@ _FORWARD_LINE = re.compile(
     re.I,
 )
 _RULE = re.compile(r"[_-]{10,}\s*")
+# text signed in place (RFC 9580): the armour around it, and dashes escaped by `- `
+_ARMOUR_BEGINS = re.compile(r"-{5}BEGIN PGP SIGNED MESSAGE-{5}\s*")
+_ARMOUR_ENDS = re.compile(r"-{5}BEGIN PGP SIGNATURE-{5}\s*")
+_ARMOUR_HEADER = re.compile(r"(?:Hash|NotDashEscaped|Charset|Comment|Version): .{0,200}")
+# an introduction in any language names somebody and ends with a colon
+_SOMEBODY = re.compile(r"<[^<>\s@]{1,80}@[^<>\s]{1,200}>")
+_ANY_HEADER = re.compile(r"[*>\s]{0,4}" r"\S[^:@]{0,30}:\s?\S.{0,600}")
+_ADDRESS = re.compile(r"[^\s<>@]{1,80}@[^\s<>@]{1,200}\.[a-z]{2,}", re.I)
+_TIME = re.compile(r"\b\d{1,2}[:.]\d{2}\b")
 _LEAD = r"[*>\s]{0,4}"
 _FROM = re.compile(
     _LEAD
     + _any(
         "from|von|de|da|van|fr[åa]n|fra|od|от|kimden|l[äa]hett[äa]j[äa]",
-        "发件人|寄件者|差出人|보낸 사람",
+        "发件人|寄件者|差出人|보낸 사람|feladó|de la|από|від|nuo|saatja|pengirim|dari|từ|remitente",
+        "发信人|寄件人|מאת|من|จาก",
     )
     + r"\s?:.{0,300}",
     re.I,
@@ -114,7 +125,10 @@ _HEADER = re.compile(
         "assunto|verzonden|aan|onderwerp|skickat|till|[äa]mne|sendt|til|emne|do|temat",
         "wys[łl]ano|odesl[áa]no|komu|p[řr]edm[ěe]t|poslano|za|naslov|predmet",
         "отправлено|кому|тема|дата|发送时间|收件人|主题|日期|送信日時|宛先|件名",
-        "보낸 날짜|받는 사람|제목",
+        "보낸 날짜|받는 사람|제목|elküldve|címzett|tárgy|trimis|către|subiect|στάλθηκε|προς|θέμα",
+        "надіслано|дата|до|относно|изпратено|gönderi(?:len|lme tarihi)|kime|konu|tarih",
+        "odoslané|predmet|enviat|per a|assumpte|dikirim|kepada|perihal|đã gửi|đến|chủ đề",
+        "נשלח|אל|נושא|تم الإرسال|إلى|الموضوع|抄送|副本|답장|寄件日期|收件者|主旨|发送日期",
     )
     + r"\s?:.{0,600}",
     re.I,
@@ -165,6 +179,7 @@ def own_lines(text: str) -> str:
     """
     lines = text.split("\n")
     out: list[str] = []
+    _take_off_armour(lines)
     number = 0
     while number < len(lines):
         kind, used = _classify(lines, number)
@@ -180,6 +195,24 @@ def own_lines(text: str) -> str:
     return "\n".join(out).strip("\n")
 
 
+def _take_off_armour(lines: list[str]) -> None:
+    """Take the armour off a text that was signed in place, and mark its end."""
+    begin = next((n for n, line in enumerate(lines[:50]) if _ARMOUR_BEGINS.fullmatch(line)), -1)
+    if begin < 0:
+        return
+    lines[begin] = ""
+    number = begin + 1
+    while number < len(lines) and _ARMOUR_HEADER.fullmatch(lines[number]):
+        lines[number] = ""
+        number += 1
+    while number < len(lines):
+        if _ARMOUR_ENDS.fullmatch(lines[number]):
+            lines[number] = _CUT_HERE
+            return
+        lines[number] = lines[number].removeprefix("- ")
+        number += 1
+
+
 def _classify(lines: list[str], number: int) -> tuple[_Line, int]:
     """What the line is, and how many lines belong to it."""
     line = lines[number].strip()
@@ -187,15 +220,32 @@ def _classify(lines: list[str], number: int) -> tuple[_Line, int]:
         return _Line.OWN, 1
     if line.startswith(">"):
         return _Line.QUOTED, 1
+    if line == _CUT_HERE.strip():
+        return _Line.END, 1
     if _SIGNATURE.fullmatch(lines[number].strip("\r")) or _DEVICE.fullmatch(line):
         return _Line.END, 1
     if _FORWARD_LINE.fullmatch(line) or (_DASHED.fullmatch(line) and _DASHED_WORDS.search(line)):
         return _Line.END, 1
     if _RULE.fullmatch(line) and _headers_from(lines, number + 1):
         return _Line.END, 1
-    if _FROM.fullmatch(line) and _headers_from(lines, number):
+    if ":" in line and _headers_from(lines, number):
         return _Line.END, 1
     return _introduction(lines, number)
+
+
+def _looks_like_headers(near: list[str]) -> bool:
+    """The headers of a mail in a language that is not known here: somebody's address in the first
+    line, a time in one of the next, and every line of the form `name: value`."""
+    if not (
+        _ANY_HEADER.fullmatch(near[0][:_LONGEST_LINE]) and _ADDRESS.search(near[0][:_LONGEST_LINE])
+    ):
+        return False
+    block = near[1:4]
+    return (
+        len(block) == 3
+        and all(_ANY_HEADER.fullmatch(line[:_LONGEST_LINE]) for line in block)
+        and any(_TIME.search(line[:_LONGEST_LINE]) for line in block[:2])
+    )
 
 
 def _introduction(lines: list[str], number: int) -> tuple[_Line, int]:
@@ -207,7 +257,7 @@ def _introduction(lines: list[str], number: int) -> tuple[_Line, int]:
         joined = f"{joined} {line.strip()}".strip()
         if used > 1 and not _WROTE_BEGINS.match(joined):
             break
-        if joined.endswith(":") and _WROTE.fullmatch(joined):
+        if joined.endswith(":") and (_WROTE.fullmatch(joined) or _SOMEBODY.search(joined)):
             return _Line.INTRO, used
     return _Line.OWN, 1
 
@@ -215,6 +265,8 @@ def _introduction(lines: list[str], number: int) -> tuple[_Line, int]:
 def _headers_from(lines: list[str], number: int) -> bool:
     """Whether the headers of another mail stand here: a From line and two more."""
     near = [line.strip() for line in lines[number : number + 10] if line.strip()][:7]
-    if not near or not _FROM.fullmatch(near[0][:_LONGEST_LINE]):
+    if not near:
         return False
+    if not _FROM.fullmatch(near[0][:_LONGEST_LINE]):
+        return _looks_like_headers(near)
     return sum(bool(_HEADER.fullmatch(line[:_LONGEST_LINE])) for line in near[1:]) >= 2

@@ -17,6 +17,10 @@ _ID_AFTER = re.compile(
     r"[Aa]?[\s#-]{0,2}0{0,9}([1-9]\d{0,9})(?![A-Za-z0-9]|[+.-]\d)"
 )
 
+_ORDER_AFTER = re.compile(
+    r"[\s:;,.\-#(\[]{0,6}(?:(?:standing )?order[\s:#]{0,4})?[Ss][\s#-]{0,2}0{0,9}([1-9]\d{0,8})\b"
+)
+
 
 class Asked(NamedTuple):
     """A command, and the analysis it is about if one is named."""
@@ -24,6 +28,8 @@ class Asked(NamedTuple):
     command: Command | None
     analysis: int | None
     """12 for `A12`."""
+    order: int | None = None
+    """3 for the standing order `S3`."""
 
 
 def command_of(subject: str, new_text: str) -> Asked:
@@ -38,9 +44,10 @@ def command_of(subject: str, new_text: str) -> Asked:
     found = find_command(line)
     if found and line.upper().startswith(found[0].value):
         about = _about(line, found)
-        return Asked(found[0], analysis_in(title) if about is None else about)
+        order = _order(line, found)
+        return Asked(found[0], about if order or about else analysis_in(title), order)
     if found := find_command(title):
-        return Asked(found[0], _about(title, found))
+        return Asked(found[0], _about(title, found), _order(title, found))
     return Asked(None, analysis_in(title))
 
 
@@ -48,6 +55,11 @@ def analysis_in(text: str) -> int | None:
     """The analysis that a text names (`A12`); None where it names none or more than one."""
     found = {int(match[1]) for match in _ID.finditer(text[:4000])}
     return found.pop() if len(found) == 1 else None
+
+
+def _order(text: str, found: tuple[Command, int]) -> int | None:
+    match = _ORDER_AFTER.match(text[found[1] : found[1] + 80])
+    return int(match[1]) if match else None
 
 
 def _about(text: str, found: tuple[Command, int]) -> int | None:

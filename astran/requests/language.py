@@ -15,7 +15,7 @@ from typing import Any
 from astran.base.errors import Problem
 from astran.base.plain import plain
 from astran.base.text import one_line
-from astran.requests.keys import SECTIONS, Kind, suggest
+from astran.requests.keys import SECTIONS, Kind, all_keys, suggest
 from astran.requests.scan import Entry, entries
 from astran.requests.values import BadValue, read_value, refuse_strange
 
@@ -61,9 +61,11 @@ def parse(text: str) -> Parsed:
     failed: set[str] = set()
     found = list(entries(plain(text[:MAX_CHARACTERS]), MAX_LINES, MAX_LINE))
     first, last = _extent(found)
+    # a line apart from a block that is whole may be small talk
+    whole = set(REQUIRED) <= {entry.key.name for entry in found if entry.key is not None}
     for entry in found:
         if entry.key is None:
-            if problem := _unknown(entry, first <= entry.line <= last):
+            if problem := _unknown(entry, first <= entry.line <= last, whole):
                 problems.append(problem)
             continue
         name = entry.key.name
@@ -126,7 +128,7 @@ def _extent(found: Sequence[Entry]) -> tuple[int, int]:
     return (known[0], known[-1]) if known else (1, 0)
 
 
-def _unknown(entry: Entry, inside: bool) -> Problem | None:
+def _unknown(entry: Entry, inside: bool, whole: bool) -> Problem | None:
     """The problem with an unknown key; None for small talk that happens to have a colon."""
     low = entry.written.lower()
     if low in SECTIONS and not entry.value:
@@ -134,11 +136,23 @@ def _unknown(entry: Entry, inside: bool) -> Problem | None:
     if _SMALL_TALK.fullmatch(low):
         return None
     guess = suggest(entry.written)
-    if not (guess or inside or entry.joined or "." in low.strip(".")):
-        return None
+    if not (inside or entry.joined):
+        if guess is None and "." not in low.strip("."):
+            return None
+        if whole and not (guess and _would_do(guess, entry.value)):
+            return None
     where = one_line(entry.written, 60)
     hint = f"Did you mean {guess!r}?" if guess else "ASTRAN-HELP in a subject gets all keys."
     return Problem(where, "unknown key.", hint, entry.line)
+
+
+def _would_do(name: str, value: str) -> bool:
+    """Whether a value is one for this key: then its key was misspelt."""
+    try:
+        read_value(all_keys()[name], value)
+    except BadValue:
+        return False
+    return True
 
 
 def _missing(given: set[str]) -> list[Problem]:
@@ -154,6 +168,13 @@ def _missing(given: set[str]) -> list[Problem]:
     for one, other in (("ra", "dec"), ("dec", "ra")):
         if one in given and other not in given:
             found.append(Problem(other, f"is needed beside {one}.", "Give both in degrees, ICRS."))
+    if Kind.REPEAT in given:
+        hint = "Leave one of them out: a standing order takes every night as it comes."
+        found += [
+            Problem(name, "does not go with a standing order (repeat).", hint)
+            for name in ("date", "runs", "start", "folder")
+            if name in given
+        ]
     return found
 
 

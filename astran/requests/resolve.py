@@ -25,7 +25,8 @@ def resolve(
     ----------
     parsed : what the mail says
     resolve_source : name of a source to its catalogue entry; CatalogueError for an unknown one
-    today : the night that is going on, or the last one; later ones are in the future
+    today : the night that is going on, or the last one; later ones are in the future, and it is
+        the date of a standing order's configuration
 
     Raises
     ------
@@ -39,7 +40,12 @@ def resolve(
         reason = f"{date} is in the future."
         hint = f"The last night that can be asked for is {today}."
         problems.append(Problem("date", reason, hint, parsed.lines.get("date")))
-    rest = {name: value for name, value in given.items() if name not in ("target", "ra", "dec")}
+    aside = ("target", "ra", "dec", "repeat")
+    rest = {name: value for name, value in given.items() if name not in aside}
+    repeat = given.pop("repeat", None)
+    if repeat is not None and last_night(repeat) < today:
+        hint = f"Name a later night: `repeat: until {today.evening.replace(month=12, day=31)}`."
+        problems.append(Problem("repeat", "is over already.", hint, parsed.lines.get("repeat")))
     # placeholders stand in for what is missing, so that the model still judges all the rest
     data = _nested(rest) | {"target": _PLACEHOLDER if target is None else target.model_dump()}
     data.setdefault("date", str(today))
@@ -52,6 +58,20 @@ def resolve(
         problems.sort(key=lambda problem: problem.line or 10**9)
         raise ConfigError("The request cannot be used:", problems)
     return config
+
+
+def last_night(repeat: str) -> Night:
+    """The last night of a standing order, `until YYYY-MM-DD`."""
+    return Night.parse(repeat.removeprefix("until ").replace("-", ""))
+
+
+def resolved(config: AnalysisConfig, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as plain data; a standing order has `repeat` in place of its date."""
+    data = config.plain()
+    if "repeat" in params:
+        del data["date"]
+        data["repeat"] = params["repeat"]
+    return data
 
 
 def example(parsed: Parsed | None = None) -> str:

@@ -7,17 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from astran.requests.keys import SECTIONS, Key, Kind, find
 
 _EDGES = "\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f"
 """Unseen characters that programs leave at the ends of lines; inside a value they are refused."""
-_BULLET = re.compile(r"(?:[-+*•·◦▪‣–—]|\d{1,2}[.)]|[a-z][.)])\s+")
+_BULLET = re.compile(
+    r"(?:[-+*–—]|\(?\d{1,2}[.)]|\(?[a-z][.)])\s+"
+    r"|[•·◦▪‣●○■□◾►▶▸➢➤→⇒✓✔∙⁃\uf0b7\uf0a7\uf0d8§]\s*|o\s+(?=\S+\s?[:=])"
+)
 _MARK = re.compile(r"(\*{1,3}|_{1,2}|`{1,3}|~{2})(?=\S)")
 _KEY = re.compile(r"[^\W\d_][\w .\-]{0,48}")
 _KEY_UNIT = re.compile(r"\s*[\[(]([^\])(\[]{0,16})[\])]\s*$")
 _CONTINUES = re.compile(r"[\s,;\[\]&]*(?:(?:run|and|to)?[\s#_]*\d{1,10}[\s,;.\-\[\]&]*)+", re.I)
+_OPEN_RANGE = re.compile(r"\d\s?(?:-|\.\.\.?|to|until)\s*$", re.I)
 _NEXT_KEY = re.compile(r"[,;|]\s*(?=[A-Za-z][\w .]{0,40}[:=])")
 _COMMENT = re.compile(r"(?:^|\s)#\s.*$|\s//\s.*$")
 
@@ -32,7 +36,7 @@ class Entry:
     key: Key | None
     value: str
     joined: bool = False
-    """Whether the line stands directly above or below another line of this kind."""
+    """Whether only lines of this kind part it from one with a known key."""
 
 
 def entries(text: str, max_lines: int, max_line: int) -> Iterator[Entry]:
@@ -42,12 +46,14 @@ def entries(text: str, max_lines: int, max_line: int) -> Iterator[Entry]:
     out; so are lines of more than `max_line` characters unless they begin with a known key.
     """
     lines = text.split("\n")[:max_lines]
-    above = False
+    block: list[Entry] = []
     number = 0
     while number < len(lines):
         found = _split(lines[number], max_line)
         if found is None:
-            above = above and bool(_is_detail(lines[number]))
+            if not _is_detail(lines[number]):
+                yield from _closed(block)
+                block = []
             number += 1
             continue
         written, key, value = found
@@ -55,10 +61,14 @@ def entries(text: str, max_lines: int, max_line: int) -> Iterator[Entry]:
         number += 1
         if key is not None:
             value, number = _gather(key, value, lines, number, max_line)
-        below = number < len(lines) and _split(lines[number], max_line) is not None
-        for part_written, part_key, part in _inline(written, key, value):
-            yield Entry(first + 1, part_written, part_key, part, above or below)
-        above = True
+        block += [Entry(first + 1, *part) for part in _inline(written, key, value)]
+    yield from _closed(block)
+
+
+def _closed(block: list[Entry]) -> list[Entry]:
+    """Entries that stand together, told whether a known key is among them."""
+    known = any(entry.key is not None for entry in block)
+    return [replace(entry, joined=known) for entry in block]
 
 
 def _split(line: str, max_line: int) -> tuple[str, Key | None, str] | None:
@@ -119,7 +129,8 @@ def _gather(key: Key, value: str, lines: list[str], number: int, max_line: int) 
             item = re.sub(r"^[-*•·◦▪‣]\s+", "", line)
             if not line or len(line) > max_line or not _CONTINUES.fullmatch(item):
                 break
-            opened = f"{opened.rstrip(', ')}, {item}".lstrip(", ")
+            glue = " " if _OPEN_RANGE.search(opened) or item.startswith("-") else ", "
+            opened = f"{opened.rstrip(', ')}{glue}{item}".lstrip(", ")
             number += 1
         return opened, number
     if not value and number < len(lines):

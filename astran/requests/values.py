@@ -269,10 +269,18 @@ def _word(key: Key, text: str) -> str:
     return text
 
 
+_UNTIL = re.compile(
+    r"(?:(?:every|each) (?:night|day|morning)\s*,?\s*)?(?:until|till|to|thru)\s+(.+)"
+)
+
+
 def _repeat(key: Key, text: str) -> str:
-    raise BadValue(
-        "standing orders are not switched on at this site.", "Ask for each night with a `date:`."
-    )
+    match = _UNTIL.fullmatch(" ".join(text.lower().split()))
+    if not match:
+        raise BadValue(
+            f"{_short(text)} does not say until when.", "Write `repeat: until 2026-12-31`."
+        )
+    return f"until {_date(key, match[1])}"
 
 
 def _short(text: str) -> str:

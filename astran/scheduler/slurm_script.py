@@ -83,7 +83,7 @@ def command(batch: Batch, script: Path, settings: SlurmSettings) -> list[str]:
     ]
     wishes = {
         "partition": settings.partition,
-        "account": settings.account,
+        "account": batch.account or settings.account,
         "qos": settings.qos,
         "constraint": settings.constraint,
         "exclude": ",".join(batch.exclude),

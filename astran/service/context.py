@@ -49,6 +49,16 @@ class Context:
         return self.site.mail
 
     @cached_property
+    def service_id(self) -> str:
+        """The same for every process on one database, and for no other."""
+        import hashlib
+        import socket
+
+        url = self.site.database_url
+        place = socket.gethostname() if url.startswith("sqlite") else ""
+        return hashlib.sha256(f"{place}\0{url}".encode()).hexdigest()[:12]
+
+    @cached_property
     def letters(self) -> Letters:
         from astran.mail.letters import Letters
 

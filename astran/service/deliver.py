@@ -11,8 +11,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from astran.base.errors import MailAuthError, MailError, MailRejected
+from astran.service import logins
 from astran.service.context import Context
-from astran.store import events, outbox
+from astran.store import events, mailbox, outbox
 from astran.store.outbox import MailState, Outgoing
 
 WAITS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 240))
@@ -24,13 +25,36 @@ def deliver(context: Context) -> int:
     now = context.clock.now()
     with context.db.begin() as db:
         due = outbox.due(db, now)
+        held = bool(due) and logins.held(context, db, logins.SMTP)
     sent = 0
     for mail in due:
         if mail.state is MailState.SENDING:
             _after_crash(context, mail)
-        else:
-            sent += _send(context, mail)
+        elif not held and not _barred(context, mail):
+            try:
+                sent += _send(context, mail)
+            except MailAuthError:
+                # the next mail would meet the same refusal
+                break
     return sent
+
+
+def _barred(context: Context, mail: Outgoing) -> bool:
+    """Whether this mail must not go out, or not now: its address bounces, or had enough mails."""
+    now = context.clock.now()
+    with context.db.begin() as db:
+        bounced = mailbox.bounced(db, mail.recipient)
+        number = outbox.sent_since(db, mail.recipient, now - timedelta(days=1))
+    if bounced is not None:
+        _dead(context, mail, f"mails to {mail.recipient} come back, since {bounced:%Y-%m-%d %H:%M}")
+        return True
+    if number < context.mail.quotas.mails_per_recipient:
+        return False
+    with context.db.begin() as db:
+        error = f"{mail.recipient} got {number} mails in 24 hours"
+        outbox.move(db, mail, MailState.RETRY, next_try=now + timedelta(hours=1), error=error)
+        events.note(db, now, "mail-capped", f"{mail.subject}: {error}", mail.analysis_id)
+    return True
 
 
 def _send(context: Context, mail: Outgoing) -> int:
@@ -47,6 +71,10 @@ def _send(context: Context, mail: Outgoing) -> int:
         recipients.append(own)
     try:
         refused = SmtpPostman(context.mail.smtp).send(mail.raw, own, recipients)
+    except MailAuthError as error:
+        _later(context, sending, error)
+        logins.refused(context, logins.SMTP, error)
+        raise
     except MailRejected as error:
         _dead(context, sending, str(error))
         return 0
@@ -57,6 +85,7 @@ def _send(context: Context, mail: Outgoing) -> int:
         _dead(context, sending, f"{mail.recipient} was refused by the mail server")
         return 0
     _sent(context, sending)
+    logins.went_well(context, logins.SMTP)
     return 1
 
 

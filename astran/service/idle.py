@@ -25,6 +25,9 @@ def nothing_to_do(site: SiteConfig, clock: Clock) -> bool:
         seen = glance(site.database_url, HEAD, mailbox_name(site.mail), clock.now())
         if seen is None or not seen.quiet:
             return False
+        if seen.held:
+            beat(site, clock, ())
+            return True
         from astran.mail.inbox import Inbox
 
         try:

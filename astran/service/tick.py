@@ -43,6 +43,7 @@ def tick(context: Context, *, mail: bool = True, only: int | None = None) -> Tic
             return result
         if mail and context.site.mail is not None:
             _intake(context, result)
+            _chores(context, result)
         _advance(context, result, only)
         if context.site.mail is not None:
             with guarded(context, result.faults, None):
@@ -61,6 +62,23 @@ def _intake(context: Context, result: TickResult) -> None:
             # the analyses under way do not depend on the mailbox
             result.faults.append(f"mailbox: {error}")
             context.say(f"the mailbox cannot be read: {error}")
+
+
+def _chores(context: Context, result: TickResult) -> None:
+    """What is due at a time rather than by an event."""
+    from astran.store import chores
+
+    with context.db.begin() as db:
+        names = [chore.name for chore in chores.due(db, context.clock.now())]
+    if not names:
+        return
+    from astran.service import digest, dryrun, standing
+
+    with guarded(context, result.faults, None):
+        digest.send_due(context)
+    with guarded(context, result.faults, None):
+        standing.look_after(context)
+    dryrun.answer_due(context, result.faults)
 
 
 def _advance(context: Context, result: TickResult, only: int | None) -> None:

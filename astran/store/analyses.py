@@ -109,22 +109,10 @@ def create(
 
     The folder is `<workdir>/<label>`, or `<label>_2`, `_3`, … where that is taken.
     """
-    request_id = db.execute(
-        insert(t.request).values(
-            message_id=origin.message_id,
-            sender_id=origin.sender_id,
-            command=origin.command,
-            subject=origin.subject,
-            in_reply_to=origin.in_reply_to,
-            refs=list(origin.references),
-            params=dict(origin.params or {}),
-            created=now,
-        )
-    ).inserted_primary_key
-    assert request_id is not None
+    request_id = add_request(db, now, origin)
     analysis_id = db.execute(
         insert(t.analysis).values(
-            request_id=request_id[0],
+            request_id=request_id,
             label=label,
             folder=str(_free_folder(db, workdir, label)),
             config=dict(config),
@@ -140,6 +128,24 @@ def create(
     assert analysis_id is not None
     note(db, now, "received", f"{label} requested by {requester or 'hand'}", analysis_id[0])
     return get(db, analysis_id[0])
+
+
+def add_request(db: Connection, now: datetime, origin: Origin) -> int:
+    """Store a request; returns its row id."""
+    key = db.execute(
+        insert(t.request).values(
+            message_id=origin.message_id,
+            sender_id=origin.sender_id,
+            command=origin.command,
+            subject=origin.subject,
+            in_reply_to=origin.in_reply_to,
+            refs=list(origin.references),
+            params=dict(origin.params or {}),
+            created=now,
+        )
+    ).inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
 def _free_folder(db: Connection, workdir: Path, label: str) -> Path:
@@ -164,6 +170,33 @@ def get(db: Connection, analysis_id: int) -> Analysis:
     return _analysis(row)
 
 
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for, by whom."""
+
+    sender: str
+    subject: str
+    in_reply_to: str
+    references: tuple[str, ...]
+    params: Mapping[str, Any]
+
+
+def request(db: Connection, request_id: int) -> Request:
+    """A stored request (StoreError where there is none)."""
+    columns = (
+        t.sender.c.address,
+        t.request.c.subject,
+        t.request.c.in_reply_to,
+        t.request.c.refs,
+        t.request.c.params,
+    )
+    query = select(*columns).join_from(t.request, t.sender).where(t.request.c.id == request_id)
+    row = db.execute(query).first()
+    if row is None:
+        raise StoreError(f"There is no request {request_id}.")
+    return Request(row[0], row[1], row[2], tuple(row[3]), row[4])
+
+
 def by_hand_key(db: Connection, key: str) -> Analysis | None:
     """The hand-run of the same file with the same content, if there was one."""
     row = db.execute(_select().where(t.analysis.c.hand_key == key)).mappings().first()
@@ -184,9 +217,25 @@ def newest(db: Connection, limit: int, requester: str | None = None) -> list[Ana
     return [_analysis(row) for row in db.execute(query).mappings()]
 
 
-def live_count(db: Connection) -> int:
-    """How many analyses have not ended."""
+def live_count(db: Connection, requester: str | None = None) -> int:
+    """How many analyses (of one requester) have not ended."""
     query = select(func.count()).where(t.analysis.c.state.in_(_LIVE))
+    if requester is not None:
+        query = query.where(t.analysis.c.requester == requester)
+    return db.execute(query).scalar_one()
+
+
+def launches_since(db: Connection, since: datetime, requester: str | None = None) -> int:
+    """How many analyses were asked for by mail (by one requester) since a time."""
+    query = (
+        select(func.count())
+        .select_from(t.analysis)
+        .join(t.request)
+        .where(t.analysis.c.created >= since, t.request.c.command.in_(("launch", "retry")))
+        .where(t.analysis.c.requester != "")
+    )
+    if requester is not None:
+        query = query.where(t.analysis.c.requester == requester)
     return db.execute(query).scalar_one()
 
 

@@ -18,6 +18,8 @@ _PREFIX = "sqlite:///"
 _FINAL = tuple(state.value for state in AnalysisState if state.final)
 _LIVE = f"select count(*) from analysis where state not in ({','.join('?' * len(_FINAL))})"
 _DUE = "select count(*) from outgoing_mail where state not in ('sent', 'dead') and next_try <= ?"
+_CHORES = "select count(*) from chore where due <= ?"
+_HOLD = "select until from hold where name = ?"
 _MOVES = "select count(*) from message where moved = 0 and mailbox = ?"
 _CURSOR = "select uidvalidity, last_uid from mailbox_cursor where mailbox = ?"
 
@@ -27,9 +29,11 @@ class Glance:
     """What the database says at a glance."""
 
     quiet: bool
-    """No live analysis, no mail due, no mail to be moved."""
+    """No live analysis, no mail due, no mail to be moved, no chore."""
     uidvalidity: int
     last_uid: int
+    held: bool = False
+    """The mailbox refused the log-in a while ago: it must not be asked again yet."""
 
 
 def glance(url: str, version: str, mailbox: str, now: datetime) -> Glance | None:
@@ -50,7 +54,11 @@ def glance(url: str, version: str, mailbox: str, now: datetime) -> Glance | None
                 db.execute(_LIVE, _FINAL).fetchone(),
                 db.execute(_DUE, (moment,)).fetchone(),
                 db.execute(_MOVES, (mailbox,)).fetchone(),
+                db.execute(_CHORES, (moment,)).fetchone(),
             )
+            hold = db.execute(_HOLD, ("imap",)).fetchone()
     except sqlite3.Error:
         return None
-    return Glance(all(count == (0,) for count in counts), *cursor)
+    held = hold is not None and str(hold[0]) > moment
+    quiet = all(count == (0,) for count in counts)
+    return Glance(quiet, cursor[0], cursor[1], held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -114,6 +115,61 @@ def sender_id(db: Connection, address: str, now: datetime) -> int:
     key = db.execute(insert(t.sender).values(address=address, first_seen=now)).inserted_primary_key
     assert key is not None
     return int(key[0])
+
+
+def set_bounced(db: Connection, address: str, now: datetime) -> None:
+    """A mail to this address came back."""
+    known = sender_id(db, address, now)
+    db.execute(update(t.sender).where(t.sender.c.id == known).values(bounced=now))
+
+
+def clear_bounced(db: Connection, address: str) -> None:
+    """Somebody wrote from this address: it is worth another try."""
+    db.execute(
+        update(t.sender)
+        .where(t.sender.c.address == address, t.sender.c.bounced.is_not(None))
+        .values(bounced=None)
+    )
+
+
+def bounced(db: Connection, address: str) -> datetime | None:
+    """When a mail to this address last came back; None where that is not known or settled."""
+    query = select(t.sender.c.bounced).where(t.sender.c.address == address.lower())
+    return db.execute(query).scalar()
+
+
+@dataclass(frozen=True, slots=True)
+class Unheard:
+    """A mail that got no answer, for the operator."""
+
+    received: datetime
+    verdict: str
+    sender: str
+    subject: str
+    reason: str
+
+
+def unheard(
+    db: Connection, since: datetime, until: datetime, verdicts: Sequence[str]
+) -> list[Unheard]:
+    """Mails with one of these verdicts in a time, oldest first."""
+    columns = (
+        t.message.c.received,
+        t.message.c.verdict,
+        t.message.c.sender,
+        t.message.c.subject,
+        t.message.c.reason,
+    )
+    query = (
+        select(*columns)
+        .where(
+            t.message.c.received >= since,
+            t.message.c.received < until,
+            t.message.c.verdict.in_(verdicts),
+        )
+        .order_by(t.message.c.id)
+    )
+    return [Unheard(*row) for row in db.execute(query)]
 
 
 def may_refuse(db: Connection, address: str, now: datetime) -> bool:

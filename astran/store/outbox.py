@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -101,6 +102,30 @@ def due(db: Connection, now: datetime, limit: int = 20) -> list[Outgoing]:
     )
     rows = db.execute(query).mappings()
     return [Outgoing(**{**row, "state": MailState(row["state"])}) for row in rows]
+
+
+def sent_since(db: Connection, recipient: str, since: datetime) -> int:
+    """How many mails went to this address since a time."""
+    query = select(func.count()).where(
+        t.outgoing_mail.c.recipient == recipient,
+        t.outgoing_mail.c.state == MailState.SENT,
+        t.outgoing_mail.c.sent >= since,
+    )
+    return db.execute(query).scalar_one()
+
+
+def find_sent(db: Connection, message_ids: Sequence[str]) -> Outgoing | None:
+    """The mail of ours with one of these Message-IDs that was handed to the server."""
+    query = (
+        select(*_COLUMNS)
+        .where(
+            t.outgoing_mail.c.message_id.in_(message_ids[:50]),
+            t.outgoing_mail.c.state.in_((MailState.SENT, MailState.SENDING)),
+        )
+        .limit(1)
+    )
+    row = db.execute(query).mappings().first()
+    return None if row is None else Outgoing(**{**row, "state": MailState(row["state"])})
 
 
 def open_count(db: Connection, analysis_id: int | None = None) -> int:

@@ -68,6 +68,7 @@ sender = Table(
     Column("address", String(320), nullable=False, unique=True),
     Column("first_seen", UtcTime, nullable=False),
     Column("refused", UtcTime),  # last courtesy refusal: at most one a day
+    Column("bounced", UtcTime),  # a mail to this address came back; cleared by a mail from it
 )
 
 mailbox_cursor = Table(
@@ -260,6 +261,52 @@ outgoing_mail = Table(
     Column("created", UtcTime, nullable=False),
     Column("sent", UtcTime),
     Column("error", Text, nullable=False, default=""),
+)
+
+# --- what the service has to do at a time, and what it must not do before a time
+
+standing_order = Table(
+    "standing_order",
+    metadata,
+    _id(),
+    _to("request"),
+    Column("label", String(120), nullable=False),
+    Column("config", JSON, nullable=False),  # of the night on which it was given
+    Column("requester", String(320), nullable=False),
+    Column("first_night", String(8), nullable=False),
+    Column("last_night", String(8), nullable=False),
+    Column("state", String(20), nullable=False, index=True),
+    Column("created", UtcTime, nullable=False),
+    Column("ended", UtcTime),
+)
+
+order_night = Table(
+    "order_night",
+    metadata,
+    _id(),
+    _to("standing_order"),
+    _to("analysis"),
+    Column("night", String(8), nullable=False),
+    UniqueConstraint("standing_order_id", "night"),
+)
+
+chore = Table(
+    "chore",
+    metadata,
+    _id(),
+    Column("name", String(60), nullable=False, unique=True),
+    Column("due", UtcTime, nullable=False, index=True),
+    Column("tries", Integer, nullable=False, default=0),
+)
+
+hold = Table(
+    "hold",
+    metadata,
+    _id(),
+    Column("name", String(60), nullable=False, unique=True),
+    Column("until", UtcTime, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
 )
 
 # --- the data: what was observed, and with which software it was analysed

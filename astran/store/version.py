@@ -1,4 +1,4 @@
 """Schema version."""
 
-HEAD = "0001"
+HEAD = "0002"
 """Schema version that this code needs; the newest migration (a test holds them together)."""

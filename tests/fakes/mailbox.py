@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 
 from astran.base.errors import MailGone
 from astran.mail.headers import message_id, read_message
-from astran.mail.ports import Envelope
+from astran.mail.ports import Claim, Envelope
 
 
 class FakeMailbox:
@@ -16,6 +17,8 @@ class FakeMailbox:
         self.folder = folder
         self.uidvalidity = uidvalidity
         self.folders: dict[str, dict[int, bytes]] = {folder: {}}
+        self.received: dict[int, date] = {}
+        self.claims: dict[int, str] = {}
         self._last: dict[str, int] = {}
 
     def add(self, raw: bytes, folder: str = "") -> int:
@@ -33,6 +36,15 @@ class FakeMailbox:
         mails = self.folders[self.folder]
         uids = sorted(uid for uid in mails if uid > after_uid)[:limit]
         return [Envelope(uid, len(mails[uid]), read_message(_head(mails[uid]))) for uid in uids]
+
+    def uid_before(self, day: date) -> int:
+        mails = self.folders[self.folder]
+        later = [uid for uid in mails if self.received.get(uid, date.max) >= day]
+        return min(later, default=self.highest_uid() + 1) - 1
+
+    def claim(self, uid: int, service: str) -> Claim:
+        taker = self.claims.setdefault(uid, service)
+        return Claim.MINE if taker == service else Claim.OTHERS
 
     def fetch(self, uid: int) -> bytes:
         try:

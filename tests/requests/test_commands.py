@@ -35,4 +35,12 @@ from astran.requests.commands import Command, command_of
     ],
 )
 def test_commands(subject: str, text: str, command: Command | None, analysis: int | None) -> None:
-    assert command_of(subject, text) == (command, analysis)
+    assert command_of(subject, text) == (command, analysis, None)
+
+
+@pytest.mark.parametrize(
+    "subject", ["ASTRAN-CANCEL S3", "astran-cancel s3 please", "ASTRAN-CANCEL order S3"]
+)
+def test_a_standing_order_has_a_number_of_its_own(subject: str) -> None:
+    assert command_of(subject, "") == (Command.CANCEL, None, 3)
+    assert command_of("Re: [A12] accepted", subject) == (Command.CANCEL, None, 3)

@@ -209,7 +209,6 @@ def test_sections_as_in_the_file() -> None:
         ("models: /etc", "below the site"),
         ("ra: 83.6", "needed beside ra"),
         ("ra: 25:99:00\ndec: 1", "no number"),
-        ("repeat: until 2026-12-31", "not switched on"),
     ],
 )
 def test_parameters_that_cannot_be_used(line: str, reason: str) -> None:
@@ -308,6 +307,16 @@ def test_forms_that_disagree() -> None:
     assert parse_agreeing([]).empty
     for other in (f"{BLOCK}runs: 3", "target: Mrk421\ndate: 20231207", "nothing of the kind"):
         assert "different things" in str(parse_agreeing([BLOCK, other]).problems[-1])
+
+
+def test_a_standing_order_has_no_date() -> None:
+    for text in ("until 2026-12-31", "Until 31 Dec 2026", "every night until 20261231"):
+        assert good(f"target: Crab\nrepeat: {text}") == {
+            "target": "Crab", "repeat": "until 2026-12-31"
+        }  # fmt: skip
+    assert "does not go with" in problems(f"{BLOCK}repeat: until 2026-12-31")[0]
+    assert "until when" in problems("target: Crab\nrepeat: daily")[0]
+    assert "two dates" in problems("target: Crab\nrepeat: until 7/12/2026")[0]
 
 
 def test_caps() -> None:

@@ -95,7 +95,7 @@ def test_the_example_is_correct_and_shows_the_keys_that_were_used(text: str) -> 
 
 def test_the_help_names_every_key_of_the_language() -> None:
     named = dict(keys())
-    assert set(named) == set(all_keys()) - {"repeat"}
+    assert set(named) == set(all_keys())
     assert all(named.values())
     assert list(named)[:2] == ["target", "date"]
 

@@ -1,0 +1,196 @@
+"""Settings of the mailbox: servers, who may ask, for how much, and how senders are verified."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+from pydantic import Field, field_validator, model_validator
+
+from astran.config.model import Settings
+from astran.config.secrets import Secret
+
+
+class Security(StrEnum):
+    """How a mail connection is protected."""
+
+    TLS = "tls"
+    STARTTLS = "starttls"
+    NONE = "none"
+
+
+class Auth(StrEnum):
+    """How ASTRAN logs in."""
+
+    PASSWORD = "password"
+    XOAUTH2 = "xoauth2"
+
+
+class Server(Settings):
+    """A mail server and the log-in to it."""
+
+    host: str = Field(description="Host name of the server.", examples=["mail.institute.example"])
+    port: int = Field(
+        ge=1,
+        le=65535,
+        description="Port number: usually 993 for IMAP, 465 for SMTP (587 with starttls).",
+        examples=[993],
+    )
+    security: Security = Field(
+        Security.TLS, description="tls, starttls, or none (only on the same machine)."
+    )
+    user: str = Field(
+        "",
+        description="Log-in name; empty: no log-in for SMTP, the mailbox's address for IMAP.",
+        examples=["astran@institute.example"],
+    )
+    password: Secret | None = Field(
+        None,
+        description="Where the password is: env, file (mode 0600) or command; never in here.",
+        examples=[{"file": "~/.config/astran/password"}],
+    )
+    auth: Auth = Field(
+        Auth.PASSWORD,
+        description="password, or xoauth2 (Gmail, Microsoft 365): `password` then leads to an "
+        "OAuth2 access token, as a rule by a command that prints a fresh one.",
+    )
+    ca_file: Path | None = Field(
+        None, description="Certificate file to trust, for servers with a private certificate."
+    )
+    timeout: float = Field(20.0, gt=0, description="Longest wait for any answer [s].")
+
+    @model_validator(mode="after")
+    def _plain_only_here(self) -> Server:
+        here = self.host in ("localhost", "::1") or self.host.startswith("127.")
+        if self.security is Security.NONE and not here:
+            raise ValueError(
+                "security: none is only accepted for a server on this machine; use tls or starttls"
+            )
+        return self
+
+
+class Quotas(Settings):
+    """How much may be asked for; what goes beyond is refused with the reason."""
+
+    live_per_user: int = Field(20, ge=1, description="Analyses under way at once, per sender.")
+    live_total: int = Field(100, ge=1, description="Analyses under way at once, of all senders.")
+    launches_per_user: int = Field(50, ge=1, description="Launches in 24 hours, per sender.")
+    launches_total: int = Field(200, ge=1, description="Launches in 24 hours, of all senders.")
+    orders_per_user: int = Field(10, ge=1, description="Standing orders in force, per sender.")
+    mails_per_recipient: int = Field(
+        200, ge=1, description="Mails in 24 hours to one address; further ones wait."
+    )
+
+
+class MailSettings(Settings):
+    """The mailbox that takes requests, and who may send them."""
+
+    address: str = Field(
+        description="Address of the service's own mailbox.", examples=["astran@institute.example"]
+    )
+    name: str = Field("ASTRAN", description="Name shown as sender.")
+    aliases: tuple[str, ...] = Field((), description="Further addresses of the same mailbox.")
+    imap: Server = Field(
+        description="IMAP server of the mailbox.", examples=[{"user": "astran@institute.example"}]
+    )
+    smtp: Server = Field(
+        description="Submission server of the same provider.",
+        examples=[{"port": 465, "user": "astran@institute.example"}],
+    )
+    folder: str = Field("INBOX", description="Folder in which requests arrive.")
+    processed: str = Field("ASTRAN/Processed", description="Folder for mails that were taken.")
+    rejected: str = Field("ASTRAN/Rejected", description="Folder for refused mails.")
+    quarantine: str = Field(
+        "ASTRAN/Quarantine", description="Folder for mails whose sender could not be verified."
+    )
+    sent: str = Field("ASTRAN/Sent", description="Folder for copies of ASTRAN's own mails.")
+    allow: tuple[str, ...] = Field(
+        (),
+        description="Who may launch: addresses, or whole domains written @institute.example.",
+        examples=[["shifter@institute.example", "@observatory.example"]],
+    )
+    accounts: dict[str, str] = Field(
+        {},
+        description="Slurm account by sender: an address, or a whole domain written "
+        "@institute.example; others use scheduler.slurm.account.",
+        examples=[{"shifter@institute.example": "gamma-1", "@observatory.example": "guests"}],
+    )
+    quotas: Quotas = Field(Quotas(), description="How much may be asked for.")
+    operator: str = Field(
+        "",
+        description="Address that is told about faults of the service.",
+        examples=["operator@institute.example"],
+    )
+    authserv_id: str = Field(
+        "",
+        description="Name by which the mail server signs its Authentication-Results header; "
+        "only mails with a DMARC pass from it are believed.",
+        examples=["mail.institute.example"],
+    )
+    verify_dkim: bool = Field(
+        False,
+        description="Where authserv_id is empty because the mail server stamps nothing: verify "
+        "DKIM signatures here (needs dkimpy and DNS); a signature of the From domain is believed.",
+    )
+    secrets: dict[str, Secret] = Field(
+        {},
+        description="Where authserv_id is empty: secret by sender's address. A mail is believed "
+        "that holds it, as a line `secret: …` or in the address, as in astran+SECRET@….",
+        examples=[{"shifter@institute.example": {"file": "~/.config/astran/secret-shifter"}}],
+    )
+    trust_from: bool = Field(
+        False,
+        description="Believe the From line without authentication. Only for a mailbox that no "
+        "stranger can reach.",
+    )
+    keep_copy: bool = Field(
+        True,
+        description="Send a blind copy of each mail to the own mailbox: after a crash it proves "
+        "that a mail went out, so that none is sent twice.",
+    )
+    copy_grace_s: float = Field(
+        45.0,
+        ge=0,
+        description="After a crash in mid-sending: how long that copy may take to arrive, before "
+        "the mail is sent again [s].",
+    )
+    per_tick: int = Field(50, ge=1, description="At most so many new mails are taken per tick.")
+    max_bytes: int = Field(5_000_000, ge=1000, description="Largest request mail [bytes].")
+    max_report_bytes: int = Field(5_000_000, ge=100_000, description="Largest report mail [bytes].")
+
+    @field_validator("address", "operator")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        if value and value.count("@") != 1:
+            raise ValueError("must be a mail address like astran@institute.example")
+        return value
+
+    @field_validator("accounts")
+    @classmethod
+    def _accounts(cls, value: dict[str, str]) -> dict[str, str]:
+        for sender, account in value.items():
+            if sender.count("@") != 1 or not re.fullmatch(r"[A-Za-z0-9_.+-]+", account):
+                raise ValueError(f"{sender!r}: {account!r} is no Slurm account of a sender")
+        return {sender.lower(): account for sender, account in value.items()}
+
+    def account_of(self, address: str) -> str:
+        """Slurm account of a sender; empty: the site's own."""
+        address = address.lower()
+        domain = "@" + address.rpartition("@")[2]
+        return self.accounts.get(address) or self.accounts.get(domain, "")
+
+    @field_validator("secrets")
+    @classmethod
+    def _lower(cls, value: dict[str, Secret]) -> dict[str, Secret]:
+        return {address.lower(): secret for address, secret in value.items()}
+
+    @field_validator("allow")
+    @classmethod
+    def _allow(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            if entry.count("@") != 1:
+                raise ValueError(
+                    f"{entry!r} is neither an address nor a domain; write name@host or @host"
+                )
+        return tuple(entry.lower() for entry in value)

@@ -1,0 +1,192 @@
+"""What becomes of a mail: the one function that decides, for the launcher and for `check-mail`.
+
+Nothing is read or written here but the mail and the source catalogue. What depends on the store
+(whether the mail is known already, whose analysis a command is about, quotas) is judged where the
+decision is carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from astran.base.commands import Command
+from astran.base.errors import ConfigError, Problem
+from astran.base.night import Night
+from astran.config.analysis import AnalysisConfig
+from astran.config.site import MailSettings
+from astran.mail.authenticity import Proof
+from astran.mail.compose import Thread
+from astran.mail.gate import Judgement, Verdict, judge
+from astran.mail.headers import Message, message_id, read_message, references, subject
+
+
+class Outcome(StrEnum):
+    """What ASTRAN does with a mail."""
+
+    LAUNCH = "launch"
+    COMMAND = "command"
+    IGNORE = "ignore"
+    ERROR_REPLY = "error_reply"
+    REFUSE = "refuse"
+    QUARANTINE = "quarantine"
+
+    @property
+    def replied(self) -> bool:
+        """Whether the sender is answered."""
+        return self not in (Outcome.IGNORE, Outcome.QUARANTINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a mail, and everything that was found out on the way."""
+
+    outcome: Outcome
+    judgement: Judgement
+    thread: Thread
+    """The conversation that an answer would continue."""
+    command: Command | None = None
+    about: int | None = None
+    """The analysis that a command names: 12 for A12."""
+    order: int | None = None
+    """The standing order that a command names: 3 for S3."""
+    text: str = ""
+    """What the sender newly wrote."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """What the mail says, by dotted name."""
+    config: AnalysisConfig | None = None
+    """The resolved configuration; of a standing order that for its next night."""
+    problems: tuple[Problem, ...] = ()
+    example: str = ""
+    """A correct text in place of one with problems."""
+
+    @property
+    def sender(self) -> str:
+        return self.judgement.sender
+
+    @property
+    def reason(self) -> str:
+        """Why, in words, where the headers alone decided."""
+        return self.judgement.reason
+
+
+_BY_VERDICT = {
+    Verdict.OWN: Outcome.IGNORE,
+    Verdict.BOUNCE: Outcome.IGNORE,
+    Verdict.NOT_OURS: Outcome.IGNORE,
+    Verdict.MACHINE: Outcome.IGNORE,
+    Verdict.UNAUTHENTICATED: Outcome.QUARANTINE,
+    Verdict.STRANGER: Outcome.REFUSE,
+}
+
+
+def at_the_door(headers: Message, size: int, rules: MailSettings) -> Decision | None:
+    """The decision that headers and size [bytes] allow; None where the whole mail must be read."""
+    return _by_headers(headers, size, rules, judge(headers, rules))
+
+
+def decide(raw: bytes, rules: MailSettings, today: Night, proof: Proof | None = None) -> Decision:
+    """The decision on a whole mail. Never raises on content.
+
+    Parameters
+    ----------
+    raw : the mail as it was received
+    rules : who may ask, and how senders are verified
+    today : the night that is going on, or the last one
+    proof : verifies a sender where the headers alone do not; None: as the rules say
+    """
+    from astran.mail.proofs import proof_of
+
+    message = read_message(raw)
+    verdict = judge(message, rules, proof or proof_of(raw, message, rules))
+    return _by_headers(message, len(raw), rules, verdict) or _by_text(message, verdict, today)
+
+
+def answer_to(message: Message, sender: str) -> Thread:
+    """The conversation that a mail began or continues."""
+    own = message_id(message)
+    return Thread(
+        to=sender,
+        subject=subject(message),
+        in_reply_to=own or None,
+        references=(*references(message), *((own,) if own else ())),
+    )
+
+
+def _by_headers(
+    message: Message, size: int, rules: MailSettings, judgement: Judgement
+) -> Decision | None:
+    thread = answer_to(message, judgement.sender)
+    if judgement.verdict is Verdict.UNSETTLED and size > rules.max_bytes:
+        # what is too large to be verified is not believed
+        reason = f"larger than {rules.max_bytes} bytes, so its sender was not verified"
+        judgement = Judgement(Verdict.UNAUTHENTICATED, judgement.sender, reason)
+    if outcome := _BY_VERDICT.get(judgement.verdict):
+        return Decision(outcome, judgement, thread)
+    if judgement.verdict is Verdict.TAKE and size > rules.max_bytes:
+        problem = Problem(
+            "the mail",
+            f"is too large: {size / 1e6:.1f} MB, at most {rules.max_bytes / 1e6:g} MB are read.",
+            "Send it again without attachments.",
+        )
+        return Decision(Outcome.ERROR_REPLY, judgement, thread, problems=(problem,))
+    return None
+
+
+def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
+    from astran.mail.proofs import without_secret
+    from astran.mail.text import read_body
+    from astran.requests.commands import command_of
+
+    body = read_body(message)
+    thread = answer_to(message, judgement.sender)
+    texts = [without_secret(text) for text in body.texts]
+    text = texts[0] if texts else ""
+    command, about, order = command_of(subject(message), text)
+    base = Decision(Outcome.COMMAND, judgement, thread, command, about, order, text)
+    if command is None:
+        # an answer that asks for nothing ("thanks!") gets no answer
+        return replace(base, outcome=Outcome.IGNORE)
+    if not command.takes_parameters:
+        return base
+    from astran.catalogue.sources import resolve as resolve_source
+    from astran.requests.language import parse, parse_agreeing
+    from astran.requests.resolve import example, resolve
+
+    parsed = parse_agreeing(texts)
+    if parsed.empty and body.answers:
+        # a word of thanks under "Re: ASTRAN-LAUNCH" is no launch
+        return replace(base, outcome=Outcome.IGNORE, command=None)
+    aside = next(
+        (where for where, text in body.aside if parsed.empty and not parse(text).empty), ""
+    )
+    found = [*parsed.problems, *_of_the_mail(body.damage, aside, thread)]
+    parsed = replace(parsed, problems=tuple(found))
+    try:
+        config = resolve(parsed, resolve_source, today)
+    except ConfigError as error:
+        return replace(
+            base,
+            outcome=Outcome.ERROR_REPLY,
+            params=parsed.params,
+            problems=error.problems,
+            example=example(parsed),
+        )
+    outcome = Outcome.LAUNCH if command is Command.LAUNCH else Outcome.COMMAND
+    return replace(base, outcome=outcome, params=parsed.params, config=config)
+
+
+def _of_the_mail(damage: str, aside: str, thread: Thread) -> list[Problem]:
+    """What is wrong with the mail itself."""
+    found = []
+    if damage:
+        found.append(Problem("the mail", f"did not arrive whole: {damage}.", "Send it again."))
+    if aside:
+        reason = f"has its launch lines only {aside}."
+        found.append(Problem("the mail", reason, "Write them into the text of the mail itself."))
+    if not thread.in_reply_to:
+        reason = "has no Message-ID, without which a launch could happen twice."
+        found.append(Problem("the mail", reason, "Send it with another mail program."))
+    return found

@@ -1,0 +1,93 @@
+"""Standing orders: each morning, the last night of a target is analysed by itself.
+
+A night belongs to an order once: its row in the store, unique by order and night, is written in the
+transaction that makes the analysis.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from astran.base.errors import CatalogueError, ConfigError
+from astran.base.night import Night
+from astran.config.analysis import AnalysisConfig
+from astran.config.model import build
+from astran.service import letterbox, quotas
+from astran.service.context import Context
+from astran.store import chores, events, orders
+from astran.store.orders import Order, OrderState
+
+NAME = "orders"
+EVERY = timedelta(minutes=10)
+"""Pause between two looks for new data."""
+
+
+def plan_next(context: Context, db: Connection) -> None:
+    """See to it that standing orders are looked after."""
+    chores.plan(db, NAME, context.clock.now() + EVERY)
+
+
+def look_after(context: Context) -> None:
+    """Start what is due, end what is over."""
+    now = context.clock.now()
+    with context.db.begin() as db:
+        if not chores.due(db, now, NAME):
+            return
+        found = orders.active(db)
+        if found:
+            chores.postpone(db, NAME, now + EVERY)
+        else:
+            chores.done(db, NAME)
+    for order in found:
+        _look(context, order, now)
+
+
+def _look(context: Context, order: Order, now: datetime) -> None:
+    nights = _nights(context, order, now)
+    with context.db.begin() as db:
+        known = orders.nights_done(db, order)
+    for night in nights:
+        if str(night) not in known:
+            _start_if_there(context, order, night)
+    # the night after the last one has gone by, and its data had their time
+    grace = timedelta(hours=24 + context.site.data.dl1_deadline_h)
+    if Night.of(now - grace) > Night.parse(order.last_night):
+        with context.db.begin() as db:
+            orders.end(db, now, order, OrderState.ENDED)
+
+
+def _nights(context: Context, order: Order, now: datetime) -> list[Night]:
+    """Nights whose data may just have appeared, oldest first."""
+    back = int(context.site.data.dl1_deadline_h // 24) + 1
+    days = [Night.of(now - timedelta(days=n)) for n in range(back, -1, -1)]
+    first, last = Night.parse(order.first_night), Night.parse(order.last_night)
+    return [night for night in days if first <= night <= last]
+
+
+def _start_if_there(context: Context, order: Order, night: Night) -> None:
+    from astran.service.planning import look
+
+    config = build(AnalysisConfig, {**order.config, "date": str(night)}, "The standing order")
+    try:
+        data = look(context, config)
+    except (CatalogueError, ConfigError):
+        # no run of this target in that night, or not yet
+        return
+    if not data.runs:
+        return
+    now = context.clock.now()
+    with context.db.begin() as db:
+        if reason := quotas.exceeded(context, db, order.requester):
+            events.note(db, now, "quota", f"{order.name}: {reason}")
+            return
+        fresh = orders.get(db, order.id)
+        if fresh is None or fresh.state is not OrderState.ACTIVE:
+            return
+        analysis = orders.start_night(
+            db, now, order, str(night), config.label, config.plain(), context.site.workdir
+        )
+        if analysis is not None and context.site.mail is not None:
+            letterbox.put_confirmation(context, db, analysis, config, None)
+            context.say(f"{order.name}: {analysis.name} {analysis.label}")
