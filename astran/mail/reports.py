@@ -110,7 +110,7 @@ def missing(report: Any) -> list[str]:
     """Failed runs with their reasons, one line for each reason."""
     runs: dict[str, list[str]] = {}
     for run in report.bad:
-        stage = f"failed at {run.stage}" if run.stage else "failed"
+        stage = f"failed at {run.stage}" if run.stage else "left out"
         runs.setdefault(f"{stage}: {run.reason or 'the cause is not known'}", []).append(
             str(run.run)
         )

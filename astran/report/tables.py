@@ -196,7 +196,7 @@ def _run_row(name: str, numbers: dict[str, Any]) -> Row:
 
 
 def _remark(stage: str, reason: str) -> str:
-    place = f"failed at {stage}" if stage else "failed"
+    place = f"failed at {stage}" if stage else "left out"
     return one_line(f"{place}: {reason}" if reason else f"{place}: the cause is not known", 300)
 
 

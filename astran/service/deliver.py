@@ -8,7 +8,7 @@ Only where it does not turn up in good time is the mail sent again, under the sa
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from astran.base.errors import MailAuthError, MailError, MailRejected
 from astran.service import logins
@@ -18,6 +18,8 @@ from astran.store.outbox import MailState, Outgoing
 
 WAITS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 240))
 """Waits before the next try after a failure that may pass."""
+ORDER_FOR = timedelta(minutes=5)
+"""How long a mail waits for an earlier one of its conversation."""
 
 
 def deliver(context: Context) -> int:
@@ -26,17 +28,35 @@ def deliver(context: Context) -> int:
     with context.db.begin() as db:
         due = outbox.due(db, now)
         held = bool(due) and logins.held(context, db, logins.SMTP)
+        before = outbox.held_up(db, now) if due else {}
     sent = 0
     for mail in due:
         if mail.state is MailState.SENDING:
-            _after_crash(context, mail)
-        elif not held and not _barred(context, mail):
+            if not _after_crash(context, mail):
+                _hold_up(before, mail)
+        elif not held and not _too_early(mail, before, now) and not _barred(context, mail):
             try:
-                sent += _send(context, mail)
+                went = _send(context, mail)
             except MailAuthError:
                 # the next mail would meet the same refusal
                 break
+            sent += went
+            if not went:
+                _hold_up(before, mail)
     return sent
+
+
+def _hold_up(before: dict[tuple[int, str], int], mail: Outgoing) -> None:
+    if mail.analysis_id is not None:
+        before.setdefault((mail.analysis_id, mail.recipient), mail.id)
+
+
+def _too_early(mail: Outgoing, before: dict[tuple[int, str], int], now: datetime) -> bool:
+    """Whether an earlier mail of the same conversation should arrive first: a report before its
+    confirmation confuses. After a while the later mail does not wait any longer."""
+    if mail.analysis_id is None or now - mail.created > ORDER_FOR:
+        return False
+    return before.get((mail.analysis_id, mail.recipient), mail.id) < mail.id
 
 
 def _barred(context: Context, mail: Outgoing) -> bool:
@@ -143,8 +163,11 @@ def _dead(context: Context, mail: Outgoing, why: str) -> None:
     context.say(f"cannot be sent ({why}): {mail.subject} -> {mail.recipient}")
 
 
-def _after_crash(context: Context, mail: Outgoing) -> None:
-    """It is unknown whether this mail went out: its copy in the own mailbox tells."""
+def _after_crash(context: Context, mail: Outgoing) -> bool:
+    """It is unknown whether this mail went out: its copy in the own mailbox tells.
+
+    Returns whether the mail is dealt with for good.
+    """
     from astran.mail.inbox import Inbox
 
     now = context.clock.now()
@@ -154,16 +177,17 @@ def _after_crash(context: Context, mail: Outgoing) -> None:
                 found = inbox.contains(mail.message_id, (context.mail.folder, context.mail.sent))
         except MailError as error:
             context.say(f"cannot look for the copy of {mail.subject!r}: {error}")
-            return
+            return False
         if found:
             _sent(context, mail)
-            return
+            return True
         if now - mail.next_try < timedelta(seconds=context.mail.copy_grace_s):
-            return
+            return False
     if mail.tries > len(WAITS):
         _dead(context, mail, f"given up after {mail.tries} tries")
-        return
+        return True
     with context.db.begin() as db:
         # after a crash nothing speaks against trying at once; after an error the server needs time
         again = mail.next_try + _wait(mail) if mail.error else now
         outbox.move(db, mail, MailState.RETRY, next_try=again, error="no trace of the last try")
+    return False

@@ -161,7 +161,7 @@ def _runs(
                 run=run, ok=results is not None, stage=Stage.HIGHLEVEL, numbers=numbers.get(run)
             )
     for run, why in analysis.left_out:
-        outcomes.setdefault(run, RunOutcome(run=run, ok=False, stage="data", reason=why))
+        outcomes.setdefault(run, RunOutcome(run=run, ok=False, reason=why))
     for run, entry in numbers.items():
         outcomes.setdefault(run, RunOutcome(run=run, ok=True, numbers=entry))
     wanted = set(config_of(analysis).runs or ())

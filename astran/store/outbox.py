@@ -92,6 +92,18 @@ def put(
     return True
 
 
+def held_up(db: Connection, now: datetime) -> dict[tuple[int, str], int]:
+    """The oldest mail that is open but not due, by analysis and recipient: later mails of the same
+    conversation come after it."""
+    c = t.outgoing_mail.c
+    query = (
+        select(c.analysis_id, c.recipient, func.min(c.id))
+        .where(c.state.in_(_OPEN), c.next_try > now, c.analysis_id.is_not(None))
+        .group_by(c.analysis_id, c.recipient)
+    )
+    return {(analysis, recipient): first for analysis, recipient, first in db.execute(query)}
+
+
 def due(db: Connection, now: datetime, limit: int = 20) -> list[Outgoing]:
     """Mails to be dealt with now, oldest first."""
     query = (
