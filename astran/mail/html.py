@@ -188,7 +188,8 @@ def _tokens(page: str) -> Iterator[tuple[str, str, str]]:
             tag = match[2].lower()
             yield "end" if match[1] else "start", tag, match[3][:_LONGEST_TAG]
             if not match[1] and _RAW_TEXT.fullmatch(tag):
-                at = _after(re.compile(f"</{tag}", re.I), page, at, keep=True)
+                begin, at = at, _after(re.compile(f"</{tag}", re.I), page, at, keep=True)
+                yield "data", page[begin:at], ""
         elif page.startswith("<!--", begin):
             at = _after(_COMMENT_END, page, begin + 4)
         elif re.match(r"<[A-Za-z/!?]", page[begin : begin + 2]):

@@ -8,10 +8,12 @@ import time
 import pytest
 from corpus_blocks import BLOCKS, Block
 from corpus_clients import SHAPES, Shape
+from corpus_refused import REFUSED, Refused
 from mail_samples import AUTHSERV, OWN, settings
 
 from astran.base.night import Night
-from astran.service.decide import Decision, Outcome, decide
+from astran.mail.headers import read_message
+from astran.service.decide import Decision, Outcome, at_the_door, decide
 
 TODAY = Night.parse("20261120")
 ALICE = "alice@institute.example"
@@ -70,3 +72,20 @@ def test_every_program_can_launch(shape: Shape, block: Block) -> None:
     }
     assert params == expected
     assert decision.config is not None
+
+
+def test_the_corpus_is_large() -> None:
+    assert len({param.id for param in PAIRS}) > 1000
+    assert len(REFUSED) > 400
+    assert len({one.name for one in REFUSED}) == len(REFUSED)
+
+
+@pytest.mark.parametrize("mail", REFUSED, ids=lambda mail: mail.name)
+def test_what_must_not_launch(mail: Refused) -> None:
+    decision = judged(mail.raw)
+    assert decision.outcome is mail.outcome, (decision.reason, list(map(str, decision.problems)))
+    if decision.outcome is Outcome.ERROR_REPLY:
+        assert decision.problems
+    door = at_the_door(read_message(mail.raw), len(mail.raw), settings())
+    if door is not None:
+        assert door.outcome is decision.outcome, "headers and whole mail must agree"
