@@ -17,7 +17,7 @@ from astran.config.analysis import AnalysisConfig
 from astran.production.lst.plan import make_plan
 from astran.production.toolset import Tool, Toolset
 
-FOLDER = Path("/work/Crab20231213")
+FOLDER = Path("/archive/Crab20231213")
 
 
 def plan(
