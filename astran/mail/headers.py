@@ -7,10 +7,12 @@ the old, forgiving policy, and what ASTRAN needs of the headers is decoded here.
 from __future__ import annotations
 
 import binascii
+import email.errors
 import email.message
 import email.policy
 import re
 from email.parser import BytesParser
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from astran.mail.charsets import decode_bytes
@@ -24,6 +26,13 @@ _LONGEST = 20_000
 """Characters of one header that are looked at."""
 # RFC 2047: =?charset*language?B or Q?text?=
 _WORD = re.compile(r"=\?([A-Za-z0-9_.:-]{1,40})(?:\*[A-Za-z0-9-]*)?\?([bBqQ])\?([^?]*)\?=")
+# each may open one more level; the parser goes down by recursion, its time grows with the depth
+_NESTING = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.I | re.M)
+_MOST_NESTINGS = 200
+_MOST_MARKS = 5_000
+"""Lines that begin with two hyphens, as those between parts do."""
+_MOST_HEADERS = 2_000
+_LONGEST_ADDRESS = 2_000
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 _ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
@@ -33,19 +42,33 @@ _MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
 _BARE_ID = re.compile(r"[^<>\s@]{1,400}@[^<>\s@]{1,400}")
 
 
+class TooManyParts(email.errors.MessageDefect):
+    """More parts, or parts within parts, than anybody can mean."""
+
+
 def read_message(raw: bytes) -> Message:
-    """A mail, or only its headers, as a message object. Never raises on content."""
-    return BytesParser(policy=email.policy.compat32).parsebytes(raw)
+    """A mail, or only its headers, as a message object. Never raises on content.
+
+    A mail of too many parts has the defect TooManyParts, and none of them is read.
+    """
+    parser = BytesParser(policy=email.policy.compat32)
+    if raw.count(b"\n--") <= _MOST_MARKS and len(_NESTING.findall(raw)) <= _MOST_NESTINGS:
+        return parser.parsebytes(raw)
+    message = parser.parsebytes(raw, headersonly=True)
+    message.defects.append(TooManyParts())
+    return message
 
 
 def all_headers(message: Message) -> list[tuple[str, str]]:
     """Every header from top to bottom, as (name in lower case, unfolded undecoded value)."""
-    return [(name.lower(), _unfold(str(value))) for name, value in message.raw_items()]
+    items = islice(message.raw_items(), _MOST_HEADERS)
+    return [(name.lower(), _unfold(str(value))) for name, value in items]
 
 
 def values(message: Message, name: str) -> list[str]:
     """All values of a header, from top to bottom, unfolded, not decoded."""
-    return [value for key, value in all_headers(message) if key == name.lower()]
+    items = islice(message.raw_items(), _MOST_HEADERS)
+    return [_unfold(str(value)) for key, value in items if key.lower() == name.lower()]
 
 
 def value(message: Message, name: str) -> str:
@@ -76,13 +99,17 @@ def sender_address(message: Message) -> str | None:
     Where programs could read two different addresses out of it, it counts as none: otherwise the
     mail server could verify one of them and ASTRAN believe the other.
     """
+    if len(message) > _MOST_HEADERS:
+        return None
     lines = values(message, "from")
     return one_address(lines[0]) if len(lines) == 1 else None
 
 
 def one_address(text: str) -> str | None:
     """The one address in an address header, in lower case; None where it is not exactly one."""
-    rest = _without_comments(_QUOTED.sub(" ", text[:_LONGEST]))
+    if len(text) > _LONGEST_ADDRESS:
+        return None
+    rest = _without_comments(_QUOTED.sub(" ", text))
     if rest is None or '"' in rest:
         return None
     if "<" not in rest:

@@ -22,7 +22,7 @@ _HIDDEN = re.compile(
     r"|font-size\s*:\s*0(?:\.\d+)?(?:em|rem|%|)\s*(?:;|!|$)|opacity\s*:\s*0(?:\.0+)?\s*(?:;|!|$)"
     r"|max-(?:height|width)\s*:\s*0(?:px)?\s*(?:;|!|$)|text-indent\s*:\s*-\d{3,}"
     r"|(?:left|top|right)\s*:\s*-\d{3,}|clip\s*:\s*rect\(\s*0|scale\(\s*0\s*[,)]"
-    r"|(?<![-\w])height\s*:\s*0(?:px)?\s*;.*overflow\s*:\s*hidden",
+    r"|(?<![-\w])height\s*:\s*0(?:px)?\s*;.{0,200}overflow\s*:\s*hidden",
     re.I | re.S,
 )
 # where mail programs keep the mail that is answered or forwarded
@@ -41,7 +41,7 @@ _SIGNATURE_MARKS = re.compile(
     r"|applemailsignature|signature_block|x_signature",
     re.I,
 )
-_BAR_AT_LEFT = re.compile(r"border-left\s*:\s*(?!none|0)[^;]*\bsolid", re.I)
+_BAR_AT_LEFT = re.compile(r"border-left\s*:\s*(?!none|0)[^;]{0,60}\bsolid", re.I)
 _INDENT_ONLY = re.compile(r"border\s*:\s*(?:none|0)|border-left\s*:\s*(?:none|0)", re.I)
 _COLOUR = re.compile(r"(?:^|;)\s*color\s*:\s*([^;!]{1,40}?)\s*(?:[;!]|$)", re.I)
 _GROUND = re.compile(r"background(?:-color)?\s*:\s*([^;!]{1,60}?)\s*(?:[;!]|$)", re.I)

@@ -8,7 +8,15 @@ from email import errors
 
 from astran.base.plain import plain
 from astran.mail.charsets import decode_bytes
-from astran.mail.headers import Message, content_type, read_message, references, subject, value
+from astran.mail.headers import (
+    Message,
+    TooManyParts,
+    content_type,
+    read_message,
+    references,
+    subject,
+    value,
+)
 from astran.mail.html import read_html
 from astran.mail.quotes import own_lines
 from astran.mail.smime import signed_content
@@ -19,6 +27,7 @@ _CUT = (
     errors.NoBoundaryInMultipartDefect,
     errors.MultipartInvariantViolationDefect,
     errors.MissingHeaderBodySeparatorDefect,
+    TooManyParts,
 )
 _SPOILT = (
     errors.InvalidBase64PaddingDefect,
