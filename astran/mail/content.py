@@ -178,7 +178,15 @@ def stages(plan: Plan) -> list[Cells]:
 
 def _not_in_force(config: AnalysisConfig) -> set[str]:
     """Parameters that change nothing, given the others."""
+    if config.start is Start.DL3:
+        # the files come with their own cuts and models; only a theta cut may be asked for
+        production = {
+            name for name in dotted_fields(AnalysisConfig) if name[:4] in ("dl2.", "dl3.")
+        }
+        return production - {"dl3.theta_cut"} | {"lstchain"}
     idle = {"folder"} if config.start is Start.DL1 else set()
+    if config.start is Start.DL2:
+        idle |= {name for name in dotted_fields(AnalysisConfig) if name.startswith("dl2.")}
     if config.dl3.cuts is Cuts.GLOBAL:
         return idle | {"dl3.gh_efficiency", "dl3.theta_containment"}
     return idle | {"dl3.gammaness_cut", "dl3.theta_cut"}
@@ -189,6 +197,8 @@ def _is_in(key: str, chosen: Collection[str]) -> bool:
 
 
 def _value(config: AnalysisConfig, key: str, help_text: str) -> str:
+    if key == "dl3.theta_cut" and config.start is Start.DL3 and not config.theta_cut_chosen:
+        return "as in the DL3 files"
     value: Any = config
     for name in key.split("."):
         value = getattr(value, name) if isinstance(value, BaseModel) else None
