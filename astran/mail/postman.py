@@ -62,11 +62,28 @@ def _log_in(smtp: smtplib.SMTP, server: Server, secret: str) -> None:
     if not server.user:
         return
     if server.auth is Auth.PASSWORD:
-        smtp.login(server.user, secret)
+        _by_password(smtp, server.user, secret)
         return
     words = f"user={server.user}\1auth=Bearer {secret}\1\1"
     # a refusal comes as a challenge that is to be answered with nothing; then follows the code
     smtp.auth("XOAUTH2", lambda challenge=None: words if challenge is None else "")
+
+
+def _by_password(smtp: smtplib.SMTP, user: str, secret: str) -> None:
+    """One try by one mechanism: `SMTP.login` would go through all of them, and some servers lock
+    an account after a few refusals."""
+    offered = smtp.esmtp_features.get("auth", "").upper().split()
+    smtp.user, smtp.password = user, secret
+    if "PLAIN" in offered:
+        code, said = smtp.auth("PLAIN", smtp.auth_plain)
+    elif "LOGIN" in offered:
+        code, said = smtp.auth("LOGIN", smtp.auth_login)
+    elif "CRAM-MD5" in offered:
+        code, said = smtp.auth("CRAM-MD5", smtp.auth_cram_md5)
+    else:
+        raise smtplib.SMTPNotSupportedError("no log-in by PLAIN, LOGIN or CRAM-MD5")
+    if code not in (235, 503):
+        raise smtplib.SMTPAuthenticationError(code, said)
 
 
 @contextmanager

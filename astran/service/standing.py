@@ -6,7 +6,7 @@ transaction that makes the analysis.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy import Connection
 
@@ -20,6 +20,8 @@ from astran.store import chores, events, orders
 from astran.store.orders import Order, OrderState
 
 NAME = "orders"
+_MORNING = time(8, tzinfo=UTC)
+"""Dawn at La Palma comes before it all year."""
 EVERY = timedelta(minutes=10)
 """Pause between two looks for new data."""
 
@@ -62,8 +64,14 @@ def _nights(context: Context, order: Order, now: datetime) -> list[Night]:
     """Nights whose data may just have appeared, oldest first."""
     back = int(context.site.data.dl1_deadline_h // 24) + 1
     days = [Night.of(now - timedelta(days=n)) for n in range(back, -1, -1)]
+    # before its morning a night may still bring more runs
+    days = [night for night in days if now >= _morning(night)]
     first, last = Night.parse(order.first_night), Night.parse(order.last_night)
     return [night for night in days if first <= night <= last]
+
+
+def _morning(night: Night) -> datetime:
+    return datetime.combine(night.evening + timedelta(days=1), _MORNING)
 
 
 def _start_if_there(context: Context, order: Order, night: Night) -> None:
@@ -72,8 +80,9 @@ def _start_if_there(context: Context, order: Order, night: Night) -> None:
     config = build(AnalysisConfig, {**order.config, "date": str(night)}, "The standing order")
     try:
         data = look(context, config)
-    except (CatalogueError, ConfigError):
-        # no run of this target in that night, or not yet
+    except (CatalogueError, ConfigError) as error:
+        # no run of this target in that night, as a rule
+        context.say(f"{order.name}, {night.iso}: {error}")
         return
     if not data.runs:
         return
