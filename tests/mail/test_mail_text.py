@@ -148,9 +148,9 @@ def test_no_html_raises(page: str) -> None:
     ],
 )
 def test_hostile_html_is_read_in_time(text: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     html_to_text(text)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 10  # linear: well below a second; quadratic: minutes
 
 
 @pytest.mark.parametrize(
@@ -167,6 +167,6 @@ def test_hostile_html_is_read_in_time(text: str) -> None:
     ],
 )
 def test_hostile_text_is_read_in_time(text: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     new_text(read_message(mail(body=text)))
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 10  # linear: well below a second; quadratic: minutes

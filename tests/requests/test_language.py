@@ -378,6 +378,6 @@ def test_whatever_the_order_and_typography(
     ],
 )
 def test_hostile_text_is_read_in_time(text: str) -> None:
-    begin = time.perf_counter()
+    begin = time.process_time()
     parse(text)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 10  # linear: well below a second; quadratic: minutes
