@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -21,13 +22,15 @@ from astran.highlevel.counts import (
     off_threshold,
 )
 from astran.highlevel.events import Excluded
-from astran.highlevel.exclusion import known_sources
+from astran.highlevel.exclusion import KnownSource, known_sources
 from astran.highlevel.folder import look
 from astran.highlevel.geometry import vector
 from astran.highlevel.options import Options
 from astran.highlevel.position import Peak, PositionFit, find_peak, fit_position
 from astran.highlevel.selection import in_range, nothing_left, select
 from astran.highlevel.skymap import SkyMap, make_map
+from astran.highlevel.spectral.analysis import NoSpectrum, Spectral, make_spectrum
+from astran.highlevel.spectral.report import write_files
 from astran.highlevel.statistics import Counts, stack
 from astran.highlevel.theta2 import Step, Theta2, cumulative, histogram
 
@@ -52,6 +55,7 @@ class Findings:
     sky: SkyMap
     peak: Peak | None
     fit: PositionFit | None
+    spectral: Spectral | NoSpectrum
     warnings: tuple[str, ...]
 
 
@@ -67,6 +71,8 @@ def analyse(options: Options) -> dict[str, Any]:
     data = results.assemble(found, options, datetime.now(UTC))
     results.write_run_table(found, options.output / results.RUN_TABLE)
     results.write_map(found, options.output / results.MAP_FILE)
+    if isinstance(found.spectral, Spectral):
+        data["files"].update(write_files(found.spectral, options.output))
     from astran.highlevel.plots.gallery import draw  # matplotlib, only once there is something
 
     data["plots"] = draw(data, found.sky, options.output)
@@ -136,9 +142,30 @@ def measure(options: Options) -> Findings:
         sky=sky,
         peak=peak,
         fit=fit_position(sky, peak) if peak else None,
+        spectral=_spectral(counted, choice.cut, (low, high), options, sources),
         warnings=tuple(warnings),
     )
     return found
+
+
+def _spectral(
+    counted: list[RunCounts],
+    cut: ThetaCut,
+    energies: tuple[float | None, float | None],
+    options: Options,
+    sources: Sequence[KnownSource],
+) -> Spectral | NoSpectrum:
+    if not options.spectrum:
+        return NoSpectrum("No spectrum: it was not asked for.")
+    return make_spectrum(
+        counted,
+        cut,
+        energies,
+        options.settings.energy_min is not None,
+        options.threshold,
+        options.settings.off_regions,
+        sources,
+    )
 
 
 def _typical_cut(counted: list[RunCounts]) -> float:

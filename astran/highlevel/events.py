@@ -54,6 +54,8 @@ class Run:
     background: BackgroundModel | None = None
     zenith_angle: float | None = None
     """Direction of the zenith at the middle of the run, north through east [deg]."""
+    irf_files: tuple[Path, ...] = ()
+    """Further files with IRFs of this run."""
     notes: tuple[str, ...] = ()
     """What is odd about this run, in words."""
 
@@ -180,6 +182,7 @@ def _read(
         object_position=_object_position(header),
         rad_max=fixed,
         rad_max_table=table,
+        irf_files=tuple(irf_files),
         background=_background(hdus, irf_files),
         zenith_angle=_zenith_angle(header, ra_pnt, dec_pnt, mjdref + float(gti.mean()) / 86400.0),
         notes=notes,

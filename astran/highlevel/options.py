@@ -27,6 +27,16 @@ class Background(StrEnum):
     TWO_D = "2d"
 
 
+class Threshold(StrEnum):
+    """Where the energy range of a spectrum begins."""
+
+    FILES = "files"
+    """As the files state (LO_THRES), else by the effective area; a chosen energy wins over the
+    latter."""
+    AREA = "area"
+    """Where the effective area reaches a tenth of its maximum."""
+
+
 @dataclass(frozen=True)
 class Options:
     """One high-level analysis."""
@@ -49,6 +59,7 @@ class Options:
     """Kind of acceptance for the sky map; none: the best there is."""
     spectrum: bool = True
     """Whether to make spectrum and light curve."""
+    threshold: Threshold = Threshold.FILES
     simulated: bool = False
     versions: tuple[tuple[str, str], ...] = ()
 
@@ -80,6 +91,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "default: the best there is",
     )
     add("--no-spectrum", action="store_true", help="leave out spectrum and light curve")
+    add(
+        "--spectrum-threshold",
+        choices=[rule.value for rule in Threshold],
+        default=Threshold.FILES.value,
+        help="where the spectrum begins: as the files state, or where the effective area reaches "
+        "a tenth of its maximum. Default: files.",
+    )
     add("--simulated", action="store_true", help="mark all results as SIMULATED")
     add(
         "--version",
@@ -124,6 +142,7 @@ def read(args: argparse.Namespace) -> Options:
         fallback_origin="configuration" if config else "default",
         background=Background(args.map_background) if args.map_background else None,
         spectrum=not args.no_spectrum,
+        threshold=Threshold(args.spectrum_threshold),
         simulated=args.simulated,
         versions=tuple(_version(text) for text in args.versions),
     )

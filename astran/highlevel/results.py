@@ -20,6 +20,8 @@ from astran.highlevel.concerns import WIDEST_OFF_SIGMA, concerns
 from astran.highlevel.counts import RunCounts
 from astran.highlevel.geometry import project, radec
 from astran.highlevel.skymap import SkyMap
+from astran.highlevel.spectral.analysis import Spectral
+from astran.highlevel.spectral.report import crab_units, light_curve_part, spectrum_part
 from astran.highlevel.statistics import Counts, stack
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ SCHEMA = "astran-results-1"
 RESULTS = "results.json"
 RUN_TABLE = "run_table.ecsv"
 MAP_FILE = "skymap.fits"
-PACKAGES = ("astropy", "numpy", "scipy", "matplotlib")
+PACKAGES = ("gammapy", "astropy", "numpy", "scipy", "matplotlib")
 
 
 def assemble(found: Findings, options: Options, now: datetime) -> dict[str, Any]:
@@ -76,11 +78,25 @@ def assemble(found: Findings, options: Options, now: datetime) -> dict[str, Any]
             for step in found.steps
         ],
         "map": _map(found),
+        "spectrum": spectrum_part(found.spectral),
+        "light_curve": light_curve_part(found.spectral),
         "files": {"run_table": RUN_TABLE, "map": MAP_FILE},
         "plots": [],
         "warnings": [],
     }
-    data["warnings"] = [*found.warnings, *concerns(data, options.settings.off_regions)]
+    spectral = found.spectral
+    if isinstance(spectral, Spectral):
+        data["stacked"].update(crab_units(spectral.crab))
+        for run in data["runs"]:
+            run.update(crab_units(spectral.crab_by_run.get(run["obs_id"])))
+        told = spectral.warnings
+    else:
+        told = (spectral.reason,) if options.spectrum else ()
+    data["warnings"] = [
+        *found.warnings,
+        *concerns(data, options.settings.off_regions),
+        *told,
+    ]
     cleaned: dict[str, Any] = _plain(data)
     return cleaned
 
@@ -106,6 +122,7 @@ def _stacked(found: Findings) -> dict[str, Any]:
     limits = limits[limits > 0]
     return {
         **_counts(found.stacked),
+        **crab_units(None),
         "n_runs": len(found.runs),
         "ontime_h": sum(part.run.ontime_s for part in found.runs) / 3600,
         "events": sum(part.run.energy.size for part in found.runs),
@@ -128,6 +145,7 @@ def _run(part: RunCounts) -> dict[str, Any]:
     return {
         "obs_id": run.obs_id,
         **_counts(part.counts),
+        **crab_units(None),
         "file": run.path.name,
         "object": run.object,
         "night": str(run.night),
@@ -254,6 +272,10 @@ def write_run_table(found: Findings, path: Path) -> None:
     """The runs as an ECSV table with units."""
     rows = [_run(part) for part in found.runs]
     for row in rows:
+        if isinstance(found.spectral, Spectral):
+            row.update(crab_units(found.spectral.crab_by_run.get(row["obs_id"])))
+        for name, value in row.items():
+            row[name] = np.nan if value is None else value
         row["off_spoiled_by"] = ", ".join(row["off_spoiled_by"])
     table = Table({key: [row[key] for row in rows] for key in rows[0]}, meta={"schema": SCHEMA})
     ends = {"_deg": "deg", "_h": "h", "_per_min": "1/min"}

@@ -108,6 +108,8 @@ def _plots(folder: Path, data: dict[str, Any]) -> tuple[tuple[Plot, ...], tuple[
     plots: list[Plot] = []
     absent: list[str] = []
     for entry in _entries(data, "plots"):
+        if entry.get("mail") is False:
+            continue
         # only a name: results.json cannot make a mail carry files from elsewhere
         name = PurePath(str(entry.get("file") or "")).name
         title = one_line(str(entry.get("title") or entry.get("name") or name))

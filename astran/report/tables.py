@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -82,6 +83,8 @@ def number_rows(results: dict[str, Any], config: AnalysisConfig) -> tuple[Fact, 
         )
     rows.append(Fact("Cuts", _cuts(all_runs, config)))
     optional = (
+        ("Flux", _flux(results)),
+        ("Spectrum", _spectrum(results)),
         ("Rate from run to run", _constancy(results)),
         ("Energy", _energies(all_runs)),
         ("Zenith distance", _zenith(results)),
@@ -143,6 +146,39 @@ def _energies(numbers: dict[str, Any]) -> str:
     bounds = [f"> {least:.3g} TeV"] if least else []
     bounds += [f"< {most:.3g} TeV"] if most else []
     return f"reconstructed, {' and '.join(bounds)}" if bounds else ""
+
+
+def _flux(results: dict[str, Any]) -> str:
+    """In Crab units, of the energies that the spectrum covers."""
+    spectrum = part(results, "spectrum")
+    crab = part(spectrum, "crab")
+    low, high = number(spectrum.get("energy_min_tev")), number(spectrum.get("energy_max_tev"))
+    if number(crab.get("value")) is None or low is None or high is None:
+        return ""
+    span = f"from {low:.3g} to {high:.3g} TeV"
+    limit = number(crab.get("upper_limit"))
+    if crab.get("is_limit") is True and limit is not None:
+        return f"below {limit:.2g} Crab (95 %), {span}"
+    return f"{measured(crab['value'], crab.get('error'), 'Crab')}, {span}"
+
+
+def _spectrum(results: dict[str, Any]) -> str:
+    spectrum = part(results, "spectrum")
+    values, errors = part(spectrum, "parameters"), part(spectrum, "errors")
+    name = spectrum.get("model")
+    if not isinstance(name, str) or number(values.get("amplitude")) is None:
+        return ""
+    power = math.floor(math.log10(abs(values["amplitude"]) or 1.0))
+    unit = 10.0**power
+    error = number(errors.get("amplitude"))
+    flux = measured(values["amplitude"] / unit, None if error is None else error / unit)
+    said = [f"{name}, ({flux})e{power} cm-2 s-1 TeV-1 at 1 TeV"]
+    said += [
+        f"{key} {measured(values[key], errors.get(key))}"
+        for key in ("index", "alpha", "beta")
+        if number(values.get(key)) is not None
+    ]
+    return ", ".join(said)
 
 
 def _zenith(results: dict[str, Any]) -> str:

@@ -140,3 +140,13 @@ class TestLogs:
         large.write_text("".join(f"{noise.getrandbits(256):x}\n" for _ in range(20_000)))
         archive = pack_logs([small, large], tmp_path / "logs.zip")
         assert archive is not None and archive.stat().st_size > 150_000
+
+
+def test_plots_that_are_not_for_the_mail_stay_out(tmp_path: Path) -> None:
+    for name in ("theta2.png", "irfs.png"):
+        (tmp_path / name).write_bytes(b"png")
+    plots = [{"file": "theta2.png", "title": "a"}, {"file": "irfs.png", "mail": False}]
+    (tmp_path / "results.json").write_text(json.dumps({"plots": plots}))
+    found = read_results(tmp_path)
+    assert [plot.path.name for plot in found.plots] == ["theta2.png"]
+    assert found.warnings == ()

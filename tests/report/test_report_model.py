@@ -210,3 +210,36 @@ class TestTables:
             "Ended": "2023-12-08 09:14:00 UTC",
             "From mail to result": "14 min 00 s",
         }
+
+
+class TestSpectrumRows:
+    SPECTRUM = {
+        "model": "log-parabola",
+        "parameters": {"amplitude": 4.32e-11, "alpha": 2.585, "beta": 0.195},
+        "errors": {"amplitude": 3.3e-12, "alpha": 0.1, "beta": 0.052},
+        "energy_min_tev": 0.0891,
+        "energy_max_tev": 28.2,
+        "crab": {"value": 1.266, "error": 0.055, "upper_limit": 1.38, "is_limit": False},
+    }
+
+    def facts(self, **changes: object) -> dict[str, str]:
+        results = {"stacked": STACKED, "spectrum": {**self.SPECTRUM, **changes}}
+        return dict(fact.pair for fact in number_rows(results, CONFIG))
+
+    def test_flux_and_model(self) -> None:
+        facts = self.facts()
+        assert facts["Flux"] == "1.266 ± 0.055 Crab, from 0.0891 to 28.2 TeV"
+        assert facts["Spectrum"] == (
+            "log-parabola, (4.32 ± 0.33)e-11 cm-2 s-1 TeV-1 at 1 TeV, alpha 2.58 ± 0.10, "
+            "beta 0.195 ± 0.052"
+        )
+
+    def test_a_weak_source_has_a_limit(self) -> None:
+        crab = {"value": 0.01, "error": 0.02, "upper_limit": 0.052, "is_limit": True}
+        facts = self.facts(model=None, parameters={}, errors={}, crab=crab)
+        assert facts["Flux"] == "below 0.052 Crab (95 %), from 0.0891 to 28.2 TeV"
+        assert "Spectrum" not in facts
+
+    def test_without_a_spectrum_nothing_is_said(self) -> None:
+        facts = dict(fact.pair for fact in number_rows({"stacked": STACKED}, CONFIG))
+        assert not {"Flux", "Spectrum"} & set(facts)

@@ -8,6 +8,7 @@ white, so that a plot stays legible in a mail program's dark mode.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ class Plot:
     title: str
     alt: str
     """For those who do not see the image."""
+    mail: bool = True
+    """Whether it belongs into the report mail."""
 
 
 @contextmanager
@@ -160,6 +163,12 @@ def energy_range(data: dict[str, Any]) -> str:
 def energy(value: float) -> str:
     """An energy in the unit that reads best."""
     return f"{value * 1000:.3g} GeV" if value < 1 else f"{value:.3g} TeV"
+
+
+def with_error(value: float, error: float) -> str:
+    """A number with as many decimals as its error has two digits for."""
+    decimals = max(0, 1 - math.floor(math.log10(error))) if error > 0 else 2
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 
 
 def panel(axes: Any, lines: Sequence[tuple[str, str] | None], top: float = 1.0) -> None:

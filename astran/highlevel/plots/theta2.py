@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -83,7 +82,7 @@ def draw(data: dict[str, Any]) -> tuple[Figure, Plot]:
             ("OFF regions", f"{stacked['off_regions']}"),
             None,
             ("livetime", f"{stacked['livetime_h']:.3f} h"),
-            ("excess/min", _with_error(stacked["rate_per_min"], stacked["rate_error"])),
+            ("excess/min", style.with_error(stacked["rate_per_min"], stacked["rate_error"])),
             ("θ cut", cut_text),
             ("energy", style.energy_range(data)),
             *(
@@ -102,9 +101,3 @@ def draw(data: dict[str, Any]) -> tuple[Figure, Plot]:
         f"{stacked['significance']:.1f} sigma in {stacked['livetime_h']:.2f} h."
     )
     return figure, Plot(NAME, "θ² distribution", alt)
-
-
-def _with_error(value: float, error: float) -> str:
-    """A number with as many decimals as its error has two digits for."""
-    decimals = max(0, 1 - math.floor(math.log10(error))) if error > 0 else 2
-    return f"{value:.{decimals}f} ± {error:.{decimals}f}"

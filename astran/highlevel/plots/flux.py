@@ -1,0 +1,305 @@
+"""The spectral energy distribution and the light curve."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import matplotlib.dates as mdates
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from astran.highlevel.arrays import Floats
+from astran.highlevel.plots import style
+from astran.highlevel.plots.style import Plot
+from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV
+
+MODEL_NAMES = {"power-law": "power law", "log-parabola": "log-parabola"}
+LONGEST_SPAN_H = 20.0
+"""A longer light curve is drawn by run number, as its nights would be thin lines."""
+
+
+def draw_spectrum(data: dict[str, Any]) -> tuple[Figure, Plot]:
+    """Flux points, the best model with its error band, and Crab references."""
+    found = data["spectrum"]
+    points = found["flux_points"]
+    figure = style.new_figure(data, style.heading(data, "spectrum"))
+    axes, side = figure.subplots(1, 2, width_ratios=(2.3, 1))
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    energy = np.array(found["curve"]["energy_tev"])
+    to_erg = energy**2 * ERG_PER_TEV
+    model = np.array(found["curve"]["dnde"]) * to_erg
+    band = np.array(found["curve"]["dnde_error"]) * to_erg
+    wide = np.geomspace(points[0]["energy_min_tev"] / 1.3, points[-1]["energy_max_tev"] * 1.3, 200)
+    for reference, line in ((CRAB, "--"), (CRAB_HESS, ":")):
+        inside = wide[(wide >= reference.energy_min) & (wide <= reference.energy_max)]
+        if inside.size > 1:
+            axes.plot(
+                inside,
+                reference.shape(inside) * inside**2 * ERG_PER_TEV,
+                color=style.GREY,
+                linestyle=line,
+                linewidth=1.6,
+                label=f"{reference.name}",
+            )
+    if found["model"]:
+        axes.fill_between(
+            energy, np.clip(model - band, 1e-20, None), model + band, color=style.SKY, alpha=0.4
+        )
+        axes.plot(energy, model, color=style.BLUE, linewidth=2, label=MODEL_NAMES[found["model"]])
+    _points(axes, points)
+    values = _shown(points)
+    axes.set_ylim(values.min() / 4, values.max() * 3)
+    axes.set_xlim(wide[0], wide[-1])
+    axes.set_xlabel("energy [TeV]")
+    axes.set_ylabel(r"$E^2\,dN/dE$  [erg cm$^{-2}$ s$^{-1}$]")
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    handles, labels = axes.get_legend_handles_labels()
+    side.legend(
+        handles, labels, loc="upper left", bbox_to_anchor=(-0.06, 1.02), borderpad=0.2, fontsize=11
+    )
+    style.panel(side, _spectrum_lines(found), top=0.995 - 0.075 * len(labels))
+    return figure, Plot("spectrum", "Spectrum", _spectrum_alt(data))
+
+
+def _shown(points: list[dict[str, Any]]) -> Floats:
+    return np.array(
+        [p["e2dnde_limit_erg"] if p["is_limit"] else p["e2dnde_erg"] for p in points], float
+    )
+
+
+def _points(axes: Any, points: list[dict[str, Any]]) -> None:
+    for limit in (False, True):
+        some = [p for p in points if p["is_limit"] is limit]
+        if not some:
+            continue
+        energy = np.array([p["energy_tev"] for p in some])
+        wide = np.array(
+            [
+                [p["energy_tev"] - p["energy_min_tev"] for p in some],
+                [p["energy_max_tev"] - p["energy_tev"] for p in some],
+            ]
+        )
+        value = _shown(some)
+        to_erg = energy**2 * ERG_PER_TEV
+        low = np.array([p["dnde_error_low"] for p in some]) * to_erg
+        high = np.array([p["dnde_error_high"] for p in some]) * to_erg
+        axes.errorbar(
+            energy,
+            value,
+            xerr=wide,
+            yerr=value * 0.35 if limit else (np.minimum(low, 0.99 * value), high),
+            uplims=limit,
+            fmt="none" if limit else "o",
+            color=style.BLUE if not limit else None,
+            ecolor=style.VERMILION if limit else style.BLUE,
+            markersize=6,
+            elinewidth=1.6,
+            capsize=3 if limit else 0,
+            label="upper limit 95 %" if limit else "flux points",
+            zorder=4,
+        )
+
+
+def _spectrum_lines(found: dict[str, Any]) -> list[tuple[str, str] | None]:
+    lines: list[tuple[str, str] | None] = []
+    if found["model"]:
+        amplitude, error = found["parameters"]["amplitude"], found["errors"]["amplitude"]
+        power = int(np.floor(np.log10(amplitude)))
+        scaled = style.with_error(amplitude / 10**power, error / 10**power)
+        # its unit would not fit here, the exponent must
+        lines.append((rf"$\phi_0$ / $10^{{{power}}}$", scaled))
+        for name, value in found["parameters"].items():
+            if name != "amplitude":
+                shown = {"index": "Γ", "alpha": "α", "beta": "β (ln)"}[name]
+                lines.append((shown, style.with_error(value, found["errors"][name])))
+        best = next(m for m in found["models"] if m["name"] == found["model"])
+        fit = f"{best['statistic']:.0f}/{best['degrees_of_freedom']}"
+        lines += [("stat/dof", fit), None]
+    lines += [
+        ("range", style.energy(found["energy_min_tev"])),
+        ("to", style.energy(found["energy_max_tev"])),
+        ("significance", f"{found['significance']:.1f} σ"),
+        ("OFF regions", f"{found['off_regions']}"),
+    ]
+    crab = found.get("crab")
+    if crab:
+        text = (
+            f"< {crab['upper_limit']:.2g}"
+            if crab["is_limit"]
+            else style.with_error(crab["value"], crab["error"])
+        )
+        lines.append(("Crab units", text))
+    lines.append(None)
+    shown_names = {"MAGIC": "MAGIC: JHEAp 5, 30", "H.E.S.S.": "H.E.S.S.: A&A 457, 899"}
+    return lines + [(text, "") for text in shown_names.values()]
+
+
+def _spectrum_alt(data: dict[str, Any]) -> str:
+    found = data["spectrum"]
+    said = [f"Spectral energy distribution of {data['target']['name']} from"]
+    low, high = style.energy(found["energy_min_tev"]), style.energy(found["energy_max_tev"])
+    said.append(f"{low} to {high}")
+    limits = sum(point["is_limit"] for point in found["flux_points"])
+    said.append(f"with {len(found['flux_points']) - limits} flux points and {limits} upper limits,")
+    if found["model"] == "power-law":
+        said.append(f"and a power law of index {found['parameters']['index']:.2f};")
+    elif found["model"]:
+        said.append(f"and a log-parabola with alpha {found['parameters']['alpha']:.2f};")
+    said.append("the Crab Nebula's spectra of MAGIC (2015) and H.E.S.S. (2006) for comparison.")
+    return " ".join(said)
+
+
+def draw_light_curve(data: dict[str, Any]) -> tuple[Figure, Plot]:
+    """Flux in time: fine bins where there are some, runs and nights."""
+    curve = data["light_curve"]
+    figure = style.new_figure(data, style.heading(data, "light curve"), height=5.6)
+    axes = figure.subplots()
+    fine, runs, nights = curve["fine"], curve["runs"], curve["nights"]
+    power = int(np.floor(np.log10(max(abs(p["flux"]) for p in runs) or 1e-12)))
+    unit = 10.0**power
+    first, last = _time(runs[0]["start"]), _time(runs[-1]["stop"])
+    by_time = (last - first).total_seconds() / 3600 < LONGEST_SPAN_H
+    tops, lows = [], []
+    axes.axhline(0, color=style.INK, linewidth=0.8)
+    if by_time:
+        if fine:
+            tops += _drawn(axes, _as_points(fine), unit, style.SKY, ".", "finer bins")
+        tops += _drawn(axes, runs, unit, style.BLUE, "o", "runs")
+        axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M"))
+        axes.set_xlabel(f"UTC, {first:%Y-%m-%d}")
+    else:
+        tops += _by_number(axes, runs, nights, unit)
+    shown = [*runs, *(fine if by_time else [])]
+    lows = [(p["flux"] - p["flux_error"]) / unit for p in shown]
+    constant = curve.get("runs_constant")
+    if constant:
+        mean, error = constant["mean"] / unit, constant["error"] / unit
+        axes.axhspan(mean - error, mean + error, color=style.GREY, alpha=0.2, lw=0)
+        axes.axhline(
+            mean,
+            color=style.GREY,
+            linestyle="--",
+            linewidth=1.5,
+            label=f"mean, χ²/ndf {constant['chi2']:.1f}/{constant['ndf']}",
+        )
+    crab = curve["crab_flux"] / unit
+    high = max([*tops, 0.1])
+    if crab < 1.6 * high:
+        high = max(high, crab)
+        axes.axhline(crab, color=style.ORANGE, linestyle=":", linewidth=2, label="Crab, MAGIC 2015")
+    low = min([0.0, *lows])
+    axes.set_ylim(low - 0.05 * (high - low), high + 0.3 * (high - low))
+    above = style.energy(curve["energy_min_tev"])
+    below = style.energy(curve["energy_max_tev"])
+    axes.set_ylabel(rf"flux  [$10^{{{power}}}$ cm$^{{-2}}$ s$^{{-1}}$]")
+    axes.set_title(f"{above} < E < {below}", fontsize=12, loc="right")
+    axes.legend(loc="upper left", ncols=2, frameon=False)
+    what = f"{len(runs)} runs" if len(runs) > 1 else "one run"
+    stable = (
+        f", chi2/ndf {constant['chi2']:.1f}/{constant['ndf']} for a constant flux"
+        if constant
+        else ""
+    )
+    alt = (
+        f"Light curve of {data['target']['name']}: flux between {above} and {below} in {what}"
+        f"{f' and {len(fine)} finer bins' if fine and by_time else ''}{stable}; the Crab's flux is "
+        f"{curve['crab_flux']:.2g} per square centimetre and second."
+    )
+    return figure, Plot("light_curve", "Light curve", alt)
+
+
+def _as_points(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Short bins are shown as they are: limits would hide how they scatter."""
+    return [{**point, "is_limit": False} for point in points]
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _drawn(
+    axes: Any, points: list[dict[str, Any]], unit: float, colour: str, marker: str, label: str
+) -> list[float]:
+    start = np.array([mdates.date2num(_time(p["start"])) for p in points])
+    stop = np.array([mdates.date2num(_time(p["stop"])) for p in points])
+    return _errorbars(
+        axes, (start + stop) / 2, (stop - start) / 2, points, unit, colour, marker, label
+    )
+
+
+def _errorbars(
+    axes: Any,
+    place: Floats,
+    half: Floats | None,
+    points: list[dict[str, Any]],
+    unit: float,
+    colour: str,
+    marker: str,
+    label: str,
+) -> list[float]:
+    """Points, and arrows from the upper limits of weak ones; returns how high they reach."""
+    weak = np.array([p["is_limit"] for p in points])
+    flux = np.array([p["flux"] for p in points]) / unit
+    error = np.array([p["flux_error"] for p in points]) / unit
+    limit = np.array([p["flux_limit"] for p in points]) / unit
+    good = ~weak
+    if good.any():
+        axes.errorbar(
+            place[good],
+            flux[good],
+            xerr=None if half is None else half[good],
+            yerr=error[good],
+            fmt=marker,
+            color=colour,
+            markersize=6 if marker != "." else 7,
+            elinewidth=1.5,
+            label=label,
+        )
+    if weak.any():
+        axes.errorbar(
+            place[weak],
+            limit[weak],
+            xerr=None if half is None else half[weak],
+            yerr=0.12 * max(float(limit.max()), float((flux + error).max())),
+            uplims=True,
+            fmt="none",
+            ecolor=style.VERMILION,
+            elinewidth=1.5,
+            capsize=3,
+            label="upper limit 95 %",
+        )
+    return [*(flux + error)[good], *limit[weak]]
+
+
+def _by_number(
+    axes: Any, runs: list[dict[str, Any]], nights: list[dict[str, Any]], unit: float
+) -> list[float]:
+    """Runs side by side, nights above their runs: for more than one night."""
+    place: Floats = np.arange(len(runs), dtype=float)
+    tops = _errorbars(axes, place, None, _as_points(runs), unit, style.SKY, ".", "runs")
+    centres, halves = [], []
+    for night in nights:
+        inside = [
+            k
+            for k, run in enumerate(runs)
+            if night["start"] <= run["start"] and run["stop"] <= night["stop"]
+        ]
+        centres.append((inside[0] + inside[-1]) / 2)
+        halves.append((inside[-1] - inside[0]) / 2 + 0.4)
+        if inside[0]:
+            axes.axvline(inside[0] - 0.5, color=style.PALE, linewidth=1.2, zorder=0)
+    tops += _errorbars(
+        axes, np.array(centres), np.array(halves), nights, unit, style.BLUE, "o", "nights"
+    )
+    every = int(np.ceil(len(nights) / 8))
+    axes.set_xticks(
+        centres[::every],
+        [f"{n['label'][:4]}-{n['label'][4:6]}-{n['label'][6:]}" for n in nights[::every]],
+    )
+    axes.tick_params(axis="x", length=0)
+    axes.set_xlim(-0.7, len(runs) - 0.3)
+    axes.set_xlabel("runs in order of time, by night")
+    return tops

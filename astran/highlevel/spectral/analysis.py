@@ -1,0 +1,252 @@
+"""Spectrum, flux points and light curve of a night or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from astran.highlevel.counts import RunCounts, ThetaCut
+from astran.highlevel.exclusion import KnownSource
+from astran.highlevel.options import Threshold
+from astran.highlevel.spectral import lightcurve
+from astran.highlevel.spectral.fit import Model, dataset, fit_model
+from astran.highlevel.spectral.norm import Norm, fit_norm
+from astran.highlevel.spectral.reflected import off_events
+from astran.highlevel.spectral.response import NoResponse
+from astran.highlevel.spectral.shapes import CRAB, Shape, integral, power_law
+from astran.highlevel.spectral.spectra import (
+    RunSpectrum,
+    Spectrum,
+    energy_edges,
+    run_spectrum,
+    stack_spectra,
+)
+
+LEAST_FIT_SIGMAS = 5.0
+"""A weaker signal gets an upper limit, no fit."""
+CURVED = 9.0
+"""The log-parabola is the model of choice where it improves the statistic by so much."""
+ASSUMED_INDEX = 2.5
+POINTS_PER_DECADE = 5
+POINT_SIGMAS = 3.0
+LEAST_EXPECTED = 0.5
+"""Bins of a flux point in which fewer gammas are expected, and none came, tell nothing."""
+
+
+@dataclass(frozen=True)
+class FluxPoint:
+    """Differential flux in an energy bin; energies in TeV."""
+
+    energy_min: float
+    energy_max: float
+    energy: float
+    reference_flux: float
+    """Of the model, at `energy` [cm-2 s-1 TeV-1]; the norm is relative to it."""
+    norm: Norm
+    n_on: int
+    n_off: int
+    expected: float
+
+    @property
+    def is_limit(self) -> bool:
+        return self.norm.sqrt_ts < POINT_SIGMAS
+
+
+@dataclass(frozen=True)
+class Spectral:
+    """What was found about the spectrum."""
+
+    parts: tuple[RunSpectrum, ...]
+    nights: dict[str, tuple[list[RunSpectrum], Spectrum]]
+    stacked: Spectrum
+    energy_min: float
+    energy_max: float
+    """Edges of the range that was used [TeV]."""
+    models: tuple[Model, ...]
+    best: Model | None
+    shape: Shape
+    """The best model's, or the assumed one."""
+    total: Norm
+    """In units of `shape`."""
+    points: tuple[FluxPoint, ...]
+    runs: tuple[lightcurve.Point, ...]
+    night_points: tuple[lightcurve.Point, ...]
+    fine: tuple[lightcurve.Point, ...]
+    crab: Norm | None
+    """All counts in units of the Crab's spectrum."""
+    crab_by_run: dict[int, Norm]
+    warnings: tuple[str, ...]
+
+    @property
+    def flux(self) -> float:
+        """Integral flux of `shape` in the range [cm-2 s-1]."""
+        return integral(self.shape, self.energy_min, self.energy_max)
+
+
+@dataclass(frozen=True)
+class NoSpectrum:
+    """Why there is none, in words."""
+
+    reason: str
+
+
+def make_spectrum(
+    runs: Sequence[RunCounts],
+    cut: ThetaCut,
+    energies: tuple[float | None, float | None],
+    chosen_low: bool,
+    rule: Threshold,
+    off_regions: int | None,
+    sources: Sequence[KnownSource],
+) -> Spectral | NoSpectrum:
+    """Spectrum and light curve, where the IRFs allow them.
+
+    Parameters
+    ----------
+    energies : range of reconstructed energy [TeV]; none: no limit
+    chosen_low : whether the lower one was asked for
+    off_regions : number that was asked for; none: as many as fit
+    """
+    edges = energy_edges(*energies)
+    parts: list[RunSpectrum] = []
+    refused: dict[str, list[int]] = {}
+    for run in runs:
+        try:
+            off = off_events(run, cut, sources, off_regions)
+            parts.append(run_spectrum(run, cut, edges, chosen_low, rule, off))
+        except NoResponse as error:
+            refused.setdefault(str(error), []).append(run.run.obs_id)
+    warnings = _told(refused, len(runs))
+    if not parts:
+        reason = next(iter(refused), "no run")
+        return NoSpectrum(f"No spectrum: {_plural(len(runs))}: {reason}.")
+    warnings += sorted({f"Spectrum: {p.response.note}" for p in parts if p.response.note})
+    nights = _by_night(parts)
+    stacked = stack_spectra([spectrum for _, spectrum in nights.values()])
+    used = np.flatnonzero(stacked.used & (stacked.alpha > 0) & (stacked.matrix.sum(axis=0) > 0))
+    if used.size == 0:
+        return NoSpectrum("No spectrum: no energy bin lies above the threshold of the IRFs.")
+    low, high = float(edges[used[0]]), float(edges[used[-1] + 1])
+    crab = _norm(stacked, CRAB.shape)
+    if crab is None:
+        return NoSpectrum("No spectrum: no events in the energy range of the IRFs.")
+    models = _fit(nights, crab)
+    best = _best(models)
+    shape = best.shape if best else power_law(3e-12, ASSUMED_INDEX)
+    total = _norm(stacked, shape) or crab
+    if best is None and crab.sqrt_ts >= LEAST_FIT_SIGMAS:
+        warnings.append(
+            "The fit of the spectrum did not converge: fluxes are for a power law of index "
+            f"{ASSUMED_INDEX:g}."
+        )
+    fine = lightcurve.fine(parts, shape, total.sqrt_ts) if best else []
+    return Spectral(
+        parts=tuple(parts),
+        nights=nights,
+        stacked=stacked,
+        energy_min=low,
+        energy_max=high,
+        models=tuple(models),
+        best=best,
+        shape=shape,
+        total=total,
+        points=tuple(_points(stacked, shape)),
+        runs=tuple(lightcurve.by_run(parts, shape)),
+        night_points=tuple(lightcurve.by_night(nights, shape)),
+        fine=tuple(fine),
+        crab=crab,
+        crab_by_run={
+            part.part.run.obs_id: norm
+            for part in parts
+            if (norm := _norm(part.spectrum, CRAB.shape)) is not None
+        },
+        warnings=tuple(warnings),
+    )
+
+
+def _plural(number: int) -> str:
+    return "the run" if number == 1 else f"all {number} runs"
+
+
+def _told(refused: dict[str, list[int]], number: int) -> list[str]:
+    if sum(map(len, refused.values())) == number:
+        return []
+    said = []
+    for reason, runs in refused.items():
+        listed = ", ".join(str(run) for run in runs[:5])
+        more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""
+        said.append(f"Not in the spectrum: {listed}{more}: {reason}.")
+    return said
+
+
+def _by_night(parts: Sequence[RunSpectrum]) -> dict[str, tuple[list[RunSpectrum], Spectrum]]:
+    found: dict[str, list[RunSpectrum]] = {}
+    for part in parts:
+        found.setdefault(str(part.part.run.night), []).append(part)
+    return {
+        night: (members, stack_spectra([part.spectrum for part in members]))
+        for night, members in found.items()
+    }
+
+
+def _norm(spectrum: Spectrum, shape: Shape) -> Norm | None:
+    return fit_norm(spectrum.n_on, spectrum.n_off, spectrum.alpha, spectrum.expected(shape))
+
+
+def _fit(nights: dict[str, tuple[list[RunSpectrum], Spectrum]], crab: Norm) -> list[Model]:
+    if crab.sqrt_ts < LEAST_FIT_SIGMAS:
+        return []
+    sets = [
+        dataset(spectrum, night, sum(part.part.run.livetime_s for part in parts))
+        for night, (parts, spectrum) in nights.items()
+    ]
+    fitted = (fit_model(sets, kind) for kind in ("power-law", "log-parabola"))
+    return [model for model in fitted if model is not None]
+
+
+def _best(models: Sequence[Model]) -> Model | None:
+    by_name = {model.name: model for model in models}
+    straight, curved = by_name.get("power-law"), by_name.get("log-parabola")
+    if straight is None or curved is None:
+        return straight or curved
+    return curved if straight.statistic - curved.statistic >= CURVED else straight
+
+
+def _points(spectrum: Spectrum, shape: Shape) -> list[FluxPoint]:
+    """Points at five per decade, their edges among those of the spectrum."""
+    decades = np.round(np.log10(spectrum.edges) * POINTS_PER_DECADE, 6)
+    inner = np.flatnonzero(np.abs(decades - np.round(decades)) < 1e-3)
+    bounds = np.unique(np.concatenate([[0], inner, [spectrum.edges.size - 1]]))
+    if inner.size < 3:
+        bounds = np.arange(spectrum.edges.size)
+    expected = spectrum.expected(shape)
+    found = []
+    for first, last in pairwise(bounds):
+        bins = slice(int(first), int(last))
+        used = np.flatnonzero(spectrum.used[bins] & (spectrum.alpha[bins] > 0))
+        if used.size == 0:
+            continue
+        n_on, n_off, alpha = spectrum.part(bins)
+        norm = fit_norm(n_on, n_off, alpha, expected[bins])
+        gammas = float(expected[bins].sum())
+        if norm is None or (gammas < LEAST_EXPECTED and n_on.sum() == 0):
+            continue
+        low = float(spectrum.edges[first + used[0]])
+        high = float(spectrum.edges[first + used[-1] + 1])
+        middle = float(np.sqrt(low * high))
+        found.append(
+            FluxPoint(
+                energy_min=low,
+                energy_max=high,
+                energy=middle,
+                reference_flux=float(shape(np.array([middle]))[0]),
+                norm=norm,
+                n_on=int(n_on.sum()),
+                n_off=int(n_off.sum()),
+                expected=gammas,
+            )
+        )
+    return found

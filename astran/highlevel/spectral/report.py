@@ -1,0 +1,234 @@
+"""The spectrum and the light curve as parts of results.json, and as files for further work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from astran.highlevel.spectral import lightcurve
+from astran.highlevel.spectral.analysis import (
+    ASSUMED_INDEX,
+    FluxPoint,
+    NoSpectrum,
+    Spectral,
+)
+from astran.highlevel.spectral.fit import LOG10, Model, dataset
+from astran.highlevel.spectral.norm import Norm
+from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV, integral
+from astran.highlevel.spectral.spectra import BINS_PER_DECADE
+
+FOLDER = "spectra"
+POINTS, LIGHT_CURVE = "flux_points.ecsv", "light_curve.ecsv"
+CURVE_ENERGIES = 60
+
+
+def spectrum_part(found: Spectral | NoSpectrum) -> dict[str, Any]:
+    """`spectrum` of results.json."""
+    if isinstance(found, NoSpectrum):
+        return {"model": None, "reason": found.reason}
+    low, high = found.energy_min, found.energy_max
+    flux = found.flux
+    stacked = found.stacked
+    data: dict[str, Any] = {
+        "model": found.best.name if found.best else None,
+        "reason": None
+        if found.best
+        else "the signal is too weak for a fit: fluxes and limits are for a power law of index "
+        f"{ASSUMED_INDEX:g}",
+        "parameters": found.best.parameters if found.best else {},
+        "errors": found.best.errors if found.best else {},
+        "units": {"amplitude": "cm-2 s-1 TeV-1"},
+        "reference_energy_tev": 1.0,
+        "energy_min_tev": low,
+        "energy_max_tev": high,
+        "bins_per_decade": BINS_PER_DECADE,
+        "models": [_model(model, low, high) for model in found.models],
+        "flux": {
+            **_flux(found.total, flux),
+            "unit": "cm-2 s-1",
+            "energy_min_tev": low,
+            "energy_max_tev": high,
+        },
+        "significance": found.total.sqrt_ts,
+        "n_on": int(stacked.n_on.sum()),
+        "n_off": int(stacked.n_off.sum()),
+        "excess": float((stacked.n_on - stacked.background).sum()),
+        "off_regions": min(part.off_regions for part in found.parts),
+        "runs": [part.part.run.obs_id for part in found.parts],
+        "nights": list(found.nights),
+        "flux_points": [_point(point) for point in found.points],
+        "curve": _curve(found),
+        "references": [
+            {"name": item.name, "citation": item.citation} for item in (CRAB, CRAB_HESS)
+        ],
+    }
+    if found.crab:
+        data["crab"] = _crab(found.crab, low, high)
+    return data
+
+
+def light_curve_part(found: Spectral | NoSpectrum) -> dict[str, Any] | None:
+    """`light_curve` of results.json; none without a spectrum."""
+    if isinstance(found, NoSpectrum):
+        return None
+    flux = found.flux
+    data: dict[str, Any] = {
+        "energy_min_tev": found.energy_min,
+        "energy_max_tev": found.energy_max,
+        "unit": "cm-2 s-1",
+        "crab_flux": integral(CRAB.shape, found.energy_min, found.energy_max),
+        "crab_citation": CRAB.citation,
+    }
+    for name, points in (
+        ("runs", found.runs),
+        ("nights", found.night_points),
+        ("fine", found.fine),
+    ):
+        data[name] = [_time_point(point, flux) for point in points]
+        if len(points) > 1:
+            chi2, ndf = lightcurve.constancy(points, found.total.value)
+            data[f"{name}_constant"] = {
+                "mean": found.total.value * flux,
+                "error": found.total.error * flux,
+                "chi2": chi2,
+                "ndf": ndf,
+            }
+    return data
+
+
+def crab_units(norm: Norm | None) -> dict[str, float | None]:
+    """Fields of `stacked` and `runs`."""
+    return {
+        "crab_units": norm.value if norm else None,
+        "crab_units_error": norm.error if norm else None,
+    }
+
+
+def write_files(found: Spectral, folder: Path) -> dict[str, Any]:
+    """Flux points and light curve as ECSV, and one OGIP spectrum per night; returns their names."""
+    names: dict[str, Any] = {}
+    if found.points:
+        _write_table([_point(point) for point in found.points], folder / POINTS)
+        names["flux_points"] = POINTS
+    points = found.fine or found.runs
+    if points:
+        _write_table([_time_point(point, found.flux) for point in points], folder / LIGHT_CURVE)
+        names["light_curve"] = LIGHT_CURVE
+    place = folder / FOLDER
+    place.mkdir(exist_ok=True)
+    written = []
+    for night, (parts, spectrum) in found.nights.items():
+        data = dataset(spectrum, night, sum(part.part.run.livetime_s for part in parts))
+        name = f"pha_{night}.fits"
+        data.write(place / name, format="ogip", overwrite=True)
+        written.append(f"{FOLDER}/{name}")
+    return {**names, "ogip": written}
+
+
+def _model(model: Model, low: float, high: float) -> dict[str, Any]:
+    flux, error = model.flux(low, high)
+    above, above_error = model.flux(1.0, high) if low <= 1.0 < high else (None, None)
+    data: dict[str, Any] = {
+        "name": model.name,
+        "parameters": model.parameters,
+        "errors": model.errors,
+        "covariance": model.covariance,
+        "reference_energy_tev": model.reference,
+        "statistic": model.statistic,
+        "degrees_of_freedom": model.degrees,
+        "flux": flux,
+        "flux_error": error,
+        "flux_above_1tev": above,
+        "flux_above_1tev_error": above_error,
+        "decorrelation_energy_tev": model.pivot(low, high),
+    }
+    if "beta" in model.parameters:
+        data["beta_log10"] = model.parameters["beta"] * LOG10
+        data["beta_log10_error"] = model.errors["beta"] * LOG10
+    return data
+
+
+def _flux(norm: Norm, unit: float) -> dict[str, Any]:
+    return {
+        "value": norm.value * unit,
+        "error": norm.error * unit,
+        "upper_limit": norm.limit * unit,
+        "is_limit": norm.sqrt_ts < 3,
+        "sqrt_ts": norm.sqrt_ts,
+    }
+
+
+def _crab(norm: Norm, low: float, high: float) -> dict[str, Any]:
+    return {
+        **_flux(norm, 1.0),
+        "flux_of_crab": integral(CRAB.shape, low, high),
+        "citation": CRAB.citation,
+    }
+
+
+def _point(point: FluxPoint) -> dict[str, Any]:
+    flux, energy = point.reference_flux, point.energy
+    to_erg = energy**2 * ERG_PER_TEV
+    return {
+        "energy_tev": energy,
+        "energy_min_tev": point.energy_min,
+        "energy_max_tev": point.energy_max,
+        "dnde": point.norm.value * flux,
+        "dnde_error": point.norm.error * flux,
+        "dnde_error_low": point.norm.error_low * flux,
+        "dnde_error_high": point.norm.error_high * flux,
+        "dnde_limit": point.norm.limit * flux,
+        "e2dnde_erg": point.norm.value * flux * to_erg,
+        "e2dnde_error_erg": point.norm.error * flux * to_erg,
+        "e2dnde_limit_erg": point.norm.limit * flux * to_erg,
+        "is_limit": point.is_limit,
+        "sqrt_ts": point.norm.sqrt_ts,
+        "n_on": point.n_on,
+        "n_off": point.n_off,
+        "expected": point.expected,
+    }
+
+
+def _time_point(point: lightcurve.Point, flux: float) -> dict[str, Any]:
+    return {
+        "label": point.label,
+        "start": point.start.isoformat(timespec="seconds"),
+        "stop": point.stop.isoformat(timespec="seconds"),
+        "livetime_h": point.livetime_s / 3600,
+        "flux": point.norm.value * flux,
+        "flux_error": point.norm.error * flux,
+        "flux_limit": point.norm.limit * flux,
+        "is_limit": point.norm.sqrt_ts < 3,
+        "sqrt_ts": point.norm.sqrt_ts,
+        "n_on": point.n_on,
+        "n_off": point.n_off,
+    }
+
+
+def _curve(found: Spectral) -> dict[str, Any]:
+    energy = np.geomspace(found.energy_min, found.energy_max, CURVE_ENERGIES)
+    value = found.shape(energy)
+    error = found.best.error_band(energy) if found.best else np.zeros(energy.size)
+    return {"energy_tev": energy, "dnde": value, "dnde_error": error}
+
+
+def _write_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    table = Table({key: [row[key] for row in rows] for key in rows[0]})
+    for name in table.colnames:
+        if name.startswith("dnde"):
+            table[name].unit = "cm-2 s-1 TeV-1"
+        elif name.startswith("e2dnde"):
+            table[name].unit = "erg cm-2 s-1"
+        elif name.startswith("flux"):
+            table[name].unit = "cm-2 s-1"
+        elif name.endswith("_tev"):
+            table[name].unit = "TeV"
+        elif name.endswith("_h"):
+            table[name].unit = "h"
+    part = path.with_name(f".{path.name}.part")
+    table.write(part, format="ascii.ecsv", overwrite=True)
+    part.replace(path)
