@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from astran.service.decide import Decision
 
 _BATCH = 500
-_BATCHES = 10
-"""At most so many batches of headers are looked at in one tick."""
+_BATCHES = 120
+"""At most so many batches of headers are looked at in one tick; each batch is noted by itself."""
 _LOOK_BACK = timedelta(days=30)
 """At the first reading of a mailbox, older mails are left alone."""
 
@@ -96,9 +96,9 @@ class _Reading:
                     break
                 left -= stored
                 self.last_uid = envelope.uid
+            self._note_cursor()
             if not left or len(envelopes) < _BATCH:
                 break
-        self._note_cursor()
         return self.taken
 
     def _note_cursor(self) -> None:
