@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -45,6 +45,13 @@ class JobRef:
     size: int
     """Number of array elements."""
     folder: str
+    indices: tuple[int, ...] | None = None
+    """Elements that are asked about; None: all."""
+
+    @property
+    def wanted(self) -> Sequence[int]:
+        """Indices of the elements that are asked about."""
+        return range(self.size) if self.indices is None else self.indices
 
 
 class JobState(StrEnum):
@@ -121,8 +128,15 @@ class Scheduler(Protocol):
         """The job id of a token submitted after `since`, if the scheduler knows it."""
         ...
 
+    def find_all(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
+        """`find` for several tokens at once, at the price of one."""
+        ...
+
     def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
-        """State of each element of each job, by (token, array index); one answer for each."""
+        """State of each wanted element of each job, by (token, array index).
+
+        An element without answer was not asked about this time; nothing follows for it.
+        """
         ...
 
     def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:

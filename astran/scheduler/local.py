@@ -101,6 +101,10 @@ class LocalScheduler:
             return Unavailable(f"the pool in {self._pool} cannot be read: {error}")
         return token
 
+    def find_all(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
+        """`find` for several tokens."""
+        return {token: self.find(token, begin) for token, begin in since.items()}
+
     def pump(self) -> None:
         """Settle what vanished and start what fits; every `observe` does this too.
 
@@ -128,7 +132,7 @@ class LocalScheduler:
         except (OSError, ValueError) as error:
             nothing = Unavailable(f"the pool in {self._pool} cannot be used: {error}")
             for job in jobs:
-                for index in range(job.size):
+                for index in job.wanted:
                     sights.setdefault((job.token, index), nothing)
         return sights
 
@@ -205,11 +209,11 @@ class LocalScheduler:
     def _observe(self, ref: JobRef) -> Mapping[tuple[str, int], Sight]:
         folder = self._job(ref.job_id)
         if not folder.path.is_dir():
-            return {(ref.token, index): Missing() for index in range(ref.size)}
+            return {(ref.token, index): Missing() for index in ref.wanted}
         job = look(folder, folder.read_spec(), self._clock.now())
         return {
             (ref.token, index): (self._sight(job, index) if index < len(job.phases) else Missing())
-            for index in range(ref.size)
+            for index in ref.wanted
         }
 
     def _sight(self, job: Job, index: int) -> Sight:

@@ -8,6 +8,8 @@ either may be out of reach for weeks without harm.
 from __future__ import annotations
 
 import os
+import random
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -47,13 +49,20 @@ class SlurmScheduler:
     settings : partition, account, time limit of Slurm's commands and so on
     environ : environment of Slurm's commands; none: that of this process. Defaults for Slurm's
         options (SBATCH_*, SQUEUE_FORMAT, ...) and traces of an outer job are taken out of it.
+    dice : decides which jobs sacct is asked about where there are too many for one call
     """
 
     name = "slurm"
 
-    def __init__(self, settings: SlurmSettings, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        settings: SlurmSettings,
+        environ: Mapping[str, str] | None = None,
+        dice: random.Random | None = None,
+    ) -> None:
         self._settings = settings
         self._given = environ
+        self._dice = dice or random.Random()
 
     @cached_property
     def max_batch(self) -> int:
@@ -99,31 +108,44 @@ class SlurmScheduler:
         squeue knows a job from its first moment until some minutes after its end, sacct from some
         seconds after its submission: Missing needs squeue's word at least.
         """
-        check_token(token)
-        known = self._squeue([token])
-        if isinstance(known, list) and (found := _earliest(known, token, since)):
-            return found
-        recorded = self._sacct([f"--name={token}"], since - MARGIN)
-        if isinstance(recorded, list) and (found := _earliest(recorded, token, since)):
-            return found
-        return known if isinstance(known, Unavailable) else Missing()
+        return self.find_all({token: since})[token]
+
+    def find_all(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
+        """`find` for several tokens, from one squeue call and at most one sacct call."""
+        if not since:
+            return {}
+        tokens = [check_token(token) for token in since]
+        known = self._squeue(tokens)
+        found = _find(known, since)
+        rest = [token for token in tokens if token not in found][:PARENTS_PER_CALL]
+        if rest:
+            begin = min(since[token] for token in rest) - MARGIN
+            found |= _find(self._sacct([f"--name={','.join(rest)}"], begin), since)
+        nothing = known if isinstance(known, Unavailable) else Missing()
+        return {token: found.get(token, nothing) for token in tokens}
 
     def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
-        """One answer for each element, from one squeue call and, for what squeue does not show as
-        alive, one sacct call for each hundred jobs."""
+        """An answer for each wanted element, from one squeue call and at most one sacct call.
+
+        sacct is asked about what squeue does not show as alive. Of more than a hundred such jobs
+        it hears of a hundred: first of those that squeue has forgotten, and by lot. The forgotten
+        elements of the others have no answer this time.
+        """
         if not jobs:
             return {}
         known = self._squeue([job.token for job in jobs])
-        controller = {job: _by_index(job, known) for job in jobs}
-        asked = [job for job in jobs if not _all_alive(job, controller[job])]
-        recorded = self._records(asked)
         silent = known if isinstance(known, Unavailable) else None
+        by_parent = _by_parent(known)
+        controller = {job.token: _by_index(job, by_parent) for job in jobs}
+        asked, recorded = self._records(jobs, controller)
+        accounts = _by_parent(recorded)
         sights: dict[tuple[str, int], Sight] = {}
         for job in jobs:
-            accounts = _by_index(job, recorded)
-            for index in range(job.size):
-                rows = (_pick(controller[job], index), _pick(accounts, index))
-                sights[job.token, index] = _judge(*rows, silent)
+            shown, told = controller[job.token], _by_index(job, accounts)
+            for index in job.wanted:
+                seen = _pick(shown, index)
+                if seen is not None or silent is not None or job.token in asked:
+                    sights[job.token, index] = _judge(seen, _pick(told, index), silent)
         return sights
 
     def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:
@@ -141,7 +163,7 @@ class SlurmScheduler:
         known = self._squeue([job.token])
         if isinstance(known, Unavailable):
             raise SchedulerUnavailable(known.reason, "It is tried again at the next tick.")
-        if indices and _by_index(job, known):
+        if indices and _by_index(job, _by_parent(known)):
             self._scancel([f"{job.job_id}_[{slurm_parse.write_set(list(indices))}]"])
 
     def _scancel(self, words: Sequence[str]) -> None:
@@ -155,19 +177,25 @@ class SlurmScheduler:
                 f"scancel failed: {_last_words(done)}", "It is tried again at the next tick."
             )
 
-    def _records(self, jobs: Sequence[JobRef]) -> list[Row]:
-        """What sacct tells of the jobs; nothing where it does not answer, which is no harm."""
-        rows: list[Row] = []
-        for start in range(0, len(jobs), PARENTS_PER_CALL):
-            block = jobs[start : start + PARENTS_PER_CALL]
-            ids = ",".join(dict.fromkeys(job.job_id for job in block))
-            answer = self._sacct(
-                [f"--jobs={ids}"], min(job.submitted for job in block) - NOTED_LATE
-            )
-            if isinstance(answer, Unavailable):
-                break
-            rows += answer
-        return rows
+    def _records(
+        self, jobs: Sequence[JobRef], controller: Mapping[str, Mapping[int | None, Row]]
+    ) -> tuple[set[str], list[Row]]:
+        """Tokens of the jobs that sacct was asked about, and its rows.
+
+        Where it does not answer squeue alone decides about all: that is no harm.
+        """
+        doubtful = [(lack, job) for job in jobs if (lack := _lack(job, controller[job.token]))]
+        if not doubtful:
+            return set(), []
+        self._dice.shuffle(doubtful)
+        doubtful.sort(key=lambda pair: -pair[0])
+        block = [job for _, job in doubtful[:PARENTS_PER_CALL]]
+        ids = ",".join(dict.fromkeys(job.job_id for job in block))
+        since = min(job.submitted for job in block) - NOTED_LATE
+        answer = self._sacct([f"--jobs={ids}"], since)
+        if isinstance(answer, Unavailable):
+            return {job.token for job in jobs}, []
+        return {job.token for job in block}, answer
 
     def _squeue(self, tokens: Sequence[str]) -> _Answer:
         words = ["squeue", "--me", "--noheader", "--array", "--states=all"]
@@ -208,27 +236,31 @@ def _last_words(done: Completed) -> str:
     return f"{said[-1][:300]} (return code {done.returncode})"
 
 
-def _earliest(rows: Iterable[Row], token: str, since: datetime) -> str | None:
-    limit = since - MARGIN
-    ids = {
-        int(row.parent)
-        for row in rows
-        if row.name == token and (row.submitted is None or row.submitted >= limit)
-    }
-    return str(min(ids)) if ids else None
+def _find(rows: _Answer, since: Mapping[str, datetime]) -> dict[str, str]:
+    """The first array of each token that was submitted no earlier than it can have been."""
+    ids: dict[str, set[int]] = defaultdict(set)
+    for row in rows if not isinstance(rows, Unavailable) else ():
+        begin = since.get(row.name)
+        if begin is not None and (row.submitted is None or row.submitted >= begin - MARGIN):
+            ids[row.name].add(int(row.parent))
+    return {token: str(min(found)) for token, found in ids.items()}
 
 
-def _by_index(job: JobRef, rows: _Answer) -> dict[int | None, Row]:
+def _by_parent(rows: _Answer) -> Mapping[str, list[Row]]:
+    groups: dict[str, list[Row]] = defaultdict(list)
+    if not isinstance(rows, Unavailable):
+        for row in rows:
+            groups[row.parent].append(row)
+    return groups
+
+
+def _by_index(job: JobRef, rows: Mapping[str, Iterable[Row]]) -> dict[int | None, Row]:
     """The job's own rows; of several for one element (it was put back in the queue) the last."""
-    if isinstance(rows, Unavailable):
-        return {}
     limit = job.submitted - NOTED_LATE
     return {
         row.index: row
-        for row in sorted(rows, key=lambda row: not row.shared)
-        if row.parent == job.job_id
-        and row.name == job.token
-        and (row.submitted is None or row.submitted >= limit)
+        for row in sorted(rows.get(job.job_id, ()), key=lambda row: not row.shared)
+        if row.name == job.token and (row.submitted is None or row.submitted >= limit)
     }
 
 
@@ -237,9 +269,15 @@ def _pick(rows: Mapping[int | None, Row], index: int) -> Seen | None:
     return row.seen if row else None
 
 
-def _all_alive(job: JobRef, rows: Mapping[int | None, Row]) -> bool:
-    sights = [_pick(rows, index) for index in range(job.size)]
-    return all(seen is not None and not seen.state.ended for seen in sights)
+def _lack(job: JobRef, rows: Mapping[int | None, Row]) -> int:
+    """How much sacct is needed: 0 where all wanted elements live, 2 where squeue forgot one."""
+    lack = 0
+    for index in job.wanted:
+        seen = _pick(rows, index)
+        if seen is None:
+            return 2
+        lack |= seen.state.ended
+    return lack
 
 
 def _judge(controller: Seen | None, accounting: Seen | None, silent: Unavailable | None) -> Sight:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from astran.base.jobs import Seen
 from astran.scheduler.slurm_states import read_state
@@ -138,6 +139,7 @@ def write_set(indices: list[int]) -> str:
     return ",".join(str(a) if a == b else f"{a}-{b}" for a, b in parts)
 
 
+@lru_cache(maxsize=4096)  # the elements of an array share their time of submission
 def read_time(text: str) -> datetime | None:
     """A time that Slurm printed in UTC; None for Unknown, N/A and the like."""
     try:

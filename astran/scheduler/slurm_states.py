@@ -5,6 +5,7 @@ Source: `slurm.h` (job_states and the JOB_STATE_* flags), squeue(1) and sacct(1)
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from astran.base.jobs import JobState
@@ -76,6 +77,7 @@ def bare_reason(reason: str) -> str:
     return reason.strip().strip("()").split(",")[0].split(":")[0].strip()
 
 
+@lru_cache(maxsize=1024)  # many elements, few different words
 def read_state(word: str, reason: str = "") -> JobState:
     """State for a word of squeue or sacct.
 

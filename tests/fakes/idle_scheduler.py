@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from astran.base.jobs import Batch, JobRef, JobState, Missing, Seen, Sight, Unavailable
@@ -27,9 +27,12 @@ class IdleScheduler:
                 return str(number)
         return Missing()
 
+    def find_all(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
+        return {token: self.find(token, begin) for token, begin in since.items()}
+
     def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
         waits = Seen(JobState.PENDING, "PENDING")
-        return {(job.token, index): waits for job in jobs for index in range(job.size)}
+        return {(job.token, index): waits for job in jobs for index in job.wanted}
 
     def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:
         del job, indices

@@ -184,21 +184,65 @@ def test_the_last_of_several_runs_counts(slurm: SlurmScheduler, fake: FakeSlurm)
     assert states(slurm) == [JobState.FAILED, JobState.COMPLETED]
 
 
-def test_sacct_is_asked_about_a_hundred_jobs_at_most(
-    slurm: SlurmScheduler, fake: FakeSlurm
-) -> None:
-    jobs = [JobRef(f"tok{i}", str(100 + i), SUBMITTED, 1, "/nowhere") for i in range(250)]
-    sights = slurm.observe(jobs)
-    assert len(sights) == 250 and set(sights.values()) == {Missing()}
-    assert len(fake.calls("squeue")) == 1
-    asked = [
-        word.removeprefix("--jobs=").split(",")
+def asked_of(fake: FakeSlurm) -> list[list[int]]:
+    """Job ids of each sacct call."""
+    return [
+        [int(number) for number in word.removeprefix("--jobs=").split(",")]
         for call in fake.calls("sacct")
         for word in call
         if word.startswith("--jobs=")
     ]
-    assert [len(ids) for ids in asked] == [100, 100, 50]
-    assert sorted(int(i) for ids in asked for i in ids) == list(range(100, 350))
+
+
+MANY = [JobRef(f"tok{i}", str(100 + i), SUBMITTED, 1, "/nowhere") for i in range(250)]
+
+
+def test_one_call_of_each_command_whatever_the_number_of_jobs(
+    slurm: SlurmScheduler, fake: FakeSlurm
+) -> None:
+    sights = slurm.observe(MANY)
+    assert len(fake.calls("squeue")) == 1
+    (asked,) = asked_of(fake)
+    assert len(asked) == len(set(asked)) == 100
+    # the others were not asked about: nothing is said of them
+    assert sights == {(f"tok{number - 100}", 0): Missing() for number in asked}
+
+
+def test_by_lot_every_job_has_its_turn_soon(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    for _ in range(20):
+        slurm.observe(MANY)
+    assert {number for call in asked_of(fake) for number in call} == set(range(100, 350))
+
+
+def test_what_squeue_has_forgotten_is_asked_about_first(
+    slurm: SlurmScheduler, fake: FakeSlurm
+) -> None:
+    when = "2026-11-21T00:41:08"
+    rows = [
+        f"{100 + i}|0|tok{i}|COMPLETED|0|{when}|n1|0:02|None\n" for i in range(250) if i % 50 != 7
+    ]
+    fake.says("squeue", "".join(rows))
+    sights = slurm.observe(MANY)
+    assert len(sights) == 250, "what squeue shows as ended needs no sacct"
+    (asked,) = asked_of(fake)
+    assert len(asked) == 100 and {107, 157, 207, 257, 307} <= set(asked)
+
+
+def test_without_accounting_squeue_s_silence_counts_for_all(
+    slurm: SlurmScheduler, fake: FakeSlurm
+) -> None:
+    fake.says("sacct", stderr=NO_DATABASE, code=1)
+    assert slurm.observe(MANY) == {(job.token, 0): Missing() for job in MANY}
+    assert len(fake.calls("sacct")) == 1
+
+
+def test_elements_that_ended_long_ago_are_not_asked_about(
+    slurm: SlurmScheduler, fake: FakeSlurm
+) -> None:
+    fake.says("squeue", queued(1, "RUNNING"))
+    job = JobRef("tok", "12", SUBMITTED, 2, "/nowhere", indices=(1,))
+    assert set(slurm.observe([job])) == {("tok", 1)}
+    assert fake.calls("sacct") == []
 
 
 def test_nothing_is_asked_without_jobs(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
@@ -213,6 +257,18 @@ def test_find_asks_sacct_where_squeue_has_forgotten(slurm: SlurmScheduler, fake:
     (call,) = fake.calls("sacct")
     assert "--name=tok" in call
     assert "--starttime=2026-11-21T00:36:10" in call
+
+
+def test_many_are_found_at_the_price_of_one(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    fake.says("squeue", queued(0, "RUNNING"))
+    fake.says("sacct", accounted(0, "COMPLETED", name="gone").replace("12_", "9_"))
+    since = dict.fromkeys(["tok", "gone", "never"], SUBMITTED)
+    assert slurm.find_all(since) == {"tok": "12", "gone": "9", "never": Missing()}
+    assert len(fake.calls("squeue")) == 1
+    (call,) = fake.calls("sacct")
+    assert "--name=gone,never" in call
+    assert slurm.find_all({}) == {}
+    assert len(fake.calls("squeue")) == 1
 
 
 def test_find_takes_no_older_job(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
