@@ -33,6 +33,7 @@ COMMANDS = {
     "report": ("astran.cli.report", "show or resend the report of an analysis"),
     "check-mail": ("astran.cli.check_mail", "say what would be done with a stored mail"),
     "highlevel": ("astran.cli.highlevel", "results of a folder of DL3 files"),
+    "refit": ("astran.cli.refit", "fit OGIP spectra again"),
     "demo": ("astran.cli.demo", "a simulated night, from mail to mail, on this machine"),
     "simulate-night": ("astran.cli.simulate_night", "simulate an LST-1 night of the Crab"),
     "db": ("astran.cli.db", "look after the database"),

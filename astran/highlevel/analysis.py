@@ -22,13 +22,14 @@ from astran.highlevel.counts import (
     off_threshold,
 )
 from astran.highlevel.events import Excluded
-from astran.highlevel.exclusion import KnownSource, known_sources
+from astran.highlevel.exclusion import known_sources
 from astran.highlevel.folder import look
 from astran.highlevel.geometry import vector
 from astran.highlevel.options import Options
 from astran.highlevel.position import Peak, PositionFit, find_peak, fit_position
 from astran.highlevel.selection import in_range, nothing_left, select
 from astran.highlevel.skymap import SkyMap, make_map
+from astran.highlevel.sources import KnownSource
 from astran.highlevel.spectral.analysis import NoSpectrum, Spectral, make_spectrum
 from astran.highlevel.spectral.report import write_files
 from astran.highlevel.statistics import Counts, stack

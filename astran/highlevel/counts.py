@@ -11,8 +11,9 @@ import numpy as np
 
 from astran.highlevel.arrays import Floats, Mask
 from astran.highlevel.events import Excluded, Run
-from astran.highlevel.exclusion import KnownSource, spoiled
+from astran.highlevel.exclusion import spoiled
 from astran.highlevel.geometry import neighbour_distance, separation, wobble_positions
+from astran.highlevel.sources import KnownSource
 from astran.highlevel.statistics import Counts
 
 MOST_OFF_REGIONS = 3

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
-from astran.base.files import packaged
 from astran.highlevel.arrays import Floats, Mask
-from astran.highlevel.geometry import separation, vector
+from astran.highlevel.geometry import separation
+from astran.highlevel.sources import KnownSource, catalogue
 
 SAME_SOURCE_DEG = 0.1
 """A catalogue source as close to the target as this is the target."""
@@ -23,17 +21,6 @@ MAP_REACH_DEG = 0.25
 """A point source is excluded from the map's background so far."""
 FIELD_DEG = 4.5
 """Sources further away from the target are not looked at."""
-
-
-@dataclass(frozen=True)
-class KnownSource:
-    """A source of the catalogue."""
-
-    name: str
-    direction: Floats
-    """Unit vector."""
-    radius: float
-    """Of its emission [deg]; 0 for a point source."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +49,7 @@ def known_sources(target: Floats) -> tuple[KnownSource, ...]:
     """Catalogue sources in the target's field, without the target itself."""
     return tuple(
         source
-        for source in _catalogue()
+        for source in catalogue()
         if SAME_SOURCE_DEG < float(separation(source.direction, target)) < FIELD_DEG
     )
 
@@ -74,7 +61,7 @@ def exclusion(
 
     A source whose circle reaches into that of the target counts as well: it is left out, too.
     """
-    own = [source.radius for source in _catalogue() if _is_target(source, target)]
+    own = [source.radius for source in catalogue() if _is_target(source, target)]
     radius = max([target_radius, *(extent + 0.1 for extent in own)])
     return Exclusion(
         (target, *(source.direction for source in sources)),
@@ -94,16 +81,3 @@ def spoiled(place: Floats, radius: float, sources: Sequence[KnownSource]) -> Kno
 
 def _is_target(source: KnownSource, target: Floats) -> bool:
     return float(separation(source.direction, target)) <= SAME_SOURCE_DEG
-
-
-@cache
-def _catalogue() -> tuple[KnownSource, ...]:
-    import yaml
-
-    loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    with (packaged("configs") / "sources.yml").open(encoding="utf-8") as handle:
-        entries = yaml.load(handle, loader)
-    return tuple(
-        KnownSource(entry["name"], vector(entry["ra"], entry["dec"]), entry.get("radius", 0.0))
-        for entry in entries
-    )

@@ -30,6 +30,8 @@ class Background(StrEnum):
 class Threshold(StrEnum):
     """Where the energy range of a spectrum begins."""
 
+    LOWEST = "lowest"
+    """The lower one of the other two; a chosen energy wins where the files state nothing."""
     FILES = "files"
     """As the files state (LO_THRES), else by the effective area; a chosen energy wins over the
     latter."""
@@ -59,7 +61,7 @@ class Options:
     """Kind of acceptance for the sky map; none: the best there is."""
     spectrum: bool = True
     """Whether to make spectrum and light curve."""
-    threshold: Threshold = Threshold.FILES
+    threshold: Threshold = Threshold.LOWEST
     simulated: bool = False
     versions: tuple[tuple[str, str], ...] = ()
 
@@ -94,9 +96,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--spectrum-threshold",
         choices=[rule.value for rule in Threshold],
-        default=Threshold.FILES.value,
-        help="where the spectrum begins: as the files state, or where the effective area reaches "
-        "a tenth of its maximum. Default: files.",
+        default=Threshold.LOWEST.value,
+        help="where the spectrum begins: as the files state (LO_THRES), where the effective area "
+        "reaches a tenth of its maximum, or at the lower one of the two. Default: lowest.",
     )
     add("--simulated", action="store_true", help="mark all results as SIMULATED")
     add(
@@ -167,7 +169,9 @@ def _position(
             Target, {"name": args.target or "?", "ra": args.ra, "dec": args.dec}, "The position"
         )
         return target.ra, target.dec
-    return (config.target.ra, config.target.dec) if config else None
+    if config is None or (args.target and args.target.casefold() != config.target.name.casefold()):
+        return None
+    return config.target.ra, config.target.dec
 
 
 def _night(args: argparse.Namespace, config: AnalysisConfig | None) -> Night | None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from astran.base.errors import ProductError
 from astran.base.night import Night
 from astran.config.analysis import Target
+from astran.highlevel.arrays import Floats
 from astran.highlevel.events import Excluded, Run, read_run, too_far
 from astran.highlevel.folder import Folder
 from astran.highlevel.geometry import radec, separation, vector
 from astran.highlevel.options import Options
+from astran.highlevel.sources import named, same_name, squashed
 
 SAME_OBJECT_DEG = 0.1
+MOST_NAMES = 12
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ def select(folder: Folder, options: Options) -> Selection:
     ------
     ProductError : no run is left, with the reasons; or the target's position is unknown
     """
+    options = _with_position(options)
     wanted = vector(*options.position) if options.position else None
     warnings = list(folder.warnings)
     excluded = [
@@ -129,20 +133,17 @@ def _with_target(runs: Sequence[Run], options: Options) -> tuple[Target, list[Ru
     if options.position is not None:
         name = options.name or _common_name(runs)
         return Target(name=name, ra=options.position[0], dec=options.position[1]), list(runs), []
-    candidates = [
-        run for run in runs if not options.name or _plain(run.object) == _plain(options.name)
-    ] or list(runs)
-    places = [vector(*run.object_position) for run in candidates if run.object_position]
-    if not places or float(separation(np.array(places), places[0]).max()) > SAME_OBJECT_DEG:
-        names = ", ".join(sorted({run.object or "no name" for run in runs}))
+    place = _place_of(runs, options.name)
+    if place is None:
+        names = ", ".join(sorted({run.object or "no name" for run in runs})[:MOST_NAMES])
         raise ProductError(
             f"The position of the target is not known (sources in the folder: {names}).",
-            "Give --ra and --dec.",
+            "Give --ra and --dec, or --target with a name of the source catalogue.",
         )
-    ra, dec = radec(places[0])
+    ra, dec = radec(place)
     kept, excluded = [], []
     for run in runs:
-        reason = too_far(run.pointing, places[0])
+        reason = too_far(run.pointing, place)
         if reason is None:
             kept.append(run)
         else:
@@ -157,8 +158,23 @@ def _common_name(runs: Sequence[Run]) -> str:
     return max(set(names), key=names.count)[:60] if names else "Target"
 
 
-def _plain(name: str) -> str:
-    return "".join(c for c in name.lower() if c.isalnum())
+def _with_position(options: Options) -> Options:
+    """The options with the catalogue's position, where only a name was given."""
+    if options.position is None and options.name and (known := named(options.name)):
+        return replace(options, position=(known.ra, known.dec))
+    return options
+
+
+def _place_of(runs: Sequence[Run], name: str) -> Floats | None:
+    """Unit vector of the target where no coordinates were given; none where it is not known."""
+    candidates = [run for run in runs if not name or same_name(name, run.object)]
+    places = [vector(*run.object_position) for run in candidates if run.object_position]
+    if places and float(separation(np.array(places), places[0]).max()) <= SAME_OBJECT_DEG:
+        return places[0]
+    objects = {squashed(run.object) for run in candidates}
+    if not places and len(objects) == 1 and (known := named(objects.pop())) is not None:
+        return known.direction
+    return None
 
 
 def in_range(runs: Sequence[Run], low: float | None, high: float | None) -> tuple[Run, ...]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from scipy.stats import chi2
 
 from astran.highlevel.counts import RunCounts, ThetaCut
-from astran.highlevel.exclusion import KnownSource
 from astran.highlevel.options import Threshold
+from astran.highlevel.sources import KnownSource
 from astran.highlevel.spectral import lightcurve
 from astran.highlevel.spectral.fit import Model, dataset, fit_model
 from astran.highlevel.spectral.norm import Norm, fit_norm
@@ -30,6 +31,11 @@ LEAST_FIT_SIGMAS = 5.0
 CURVED = 9.0
 """The log-parabola is the model of choice where it improves the statistic by so much."""
 ASSUMED_INDEX = 2.5
+VARIABLE = 1e-6
+"""Less likely than that, a flux is not called constant from run to run."""
+CLEAN = 3.0
+"""Excess over background from which on few OFF counts do not bias a fit of single runs."""
+MOST_JOINT_RUNS = 60
 POINTS_PER_DECADE = 5
 POINT_SIGMAS = 3.0
 LEAST_EXPECTED = 0.5
@@ -66,6 +72,8 @@ class Spectral:
     energy_max: float
     """Edges of the range that was used [TeV]."""
     models: tuple[Model, ...]
+    joint: bool
+    """Whether the models were fitted to the runs together, instead of to stacked nights."""
     best: Model | None
     shape: Shape
     """The best model's, or the assumed one."""
@@ -136,6 +144,16 @@ def make_spectrum(
     models = _fit(nights, crab)
     best = _best(models)
     shape = best.shape if best else power_law(3e-12, ASSUMED_INDEX)
+    joint = False
+    if best and _varies(lightcurve.by_run(parts, shape)):
+        said = "The flux changes from run to run: the spectrum is an average over them"
+        if len(parts) <= MOST_JOINT_RUNS and _clean(stacked):
+            models = _fit({str(p.part.run.obs_id): ([p], p.spectrum) for p in parts}, crab)
+            best = _best(models)
+            shape = best.shape if best else shape
+            joint = True
+            said += ", fitted to the runs together"
+        warnings.append(f"{said}.")
     total = _norm(stacked, shape) or crab
     if best is None and crab.sqrt_ts >= LEAST_FIT_SIGMAS:
         warnings.append(
@@ -150,6 +168,7 @@ def make_spectrum(
         energy_min=low,
         energy_max=high,
         models=tuple(models),
+        joint=joint,
         best=best,
         shape=shape,
         total=total,
@@ -205,6 +224,29 @@ def _fit(nights: dict[str, tuple[list[RunSpectrum], Spectrum]], crab: Norm) -> l
     ]
     fitted = (fit_model(sets, kind) for kind in ("power-law", "log-parabola"))
     return [model for model in fitted if model is not None]
+
+
+def _varies(points: Sequence[lightcurve.Point]) -> bool:
+    """Whether the runs' fluxes disagree beyond chance with one that is common to all."""
+    if len(points) < 2:
+        return False
+    common = fit_norm(
+        *(np.concatenate(values) for values in zip(*(p.data for p in points), strict=True))
+    )
+    if common is None:
+        return False
+    worse, degrees = lightcurve.constancy(points, common.value)
+    return float(chi2.sf(worse, degrees)) < VARIABLE
+
+
+def _clean(spectrum: Spectrum) -> bool:
+    """Whether the signal stands so far above the background that runs can be fitted singly.
+
+    A stack of runs with different thresholds weighs a variable flux differently at each energy;
+    runs fitted together do not have that fault, but suffer from a bias where OFF counts are few.
+    """
+    background = float(spectrum.background.sum())
+    return float(spectrum.n_on.sum()) - background > CLEAN * background
 
 
 def _best(models: Sequence[Model]) -> Model | None:

@@ -12,8 +12,9 @@ import numpy as np
 
 from astran.highlevel.arrays import Floats
 from astran.highlevel.counts import RunCounts, ThetaCut
-from astran.highlevel.exclusion import KnownSource, spoiled
+from astran.highlevel.exclusion import spoiled
 from astran.highlevel.geometry import rotated, separation
+from astran.highlevel.sources import KnownSource
 
 GAP_RAD = 0.1
 STEP_RAD = 0.1

@@ -46,7 +46,8 @@ def spectrum_part(found: Spectral | NoSpectrum) -> dict[str, Any]:
         "energy_min_tev": low,
         "energy_max_tev": high,
         "bins_per_decade": BINS_PER_DECADE,
-        "models": [_model(model, low, high) for model in found.models],
+        "models": [model_part(model, low, high) for model in found.models],
+        "fitted_to": "runs" if found.joint else "nights",
         "flux": {
             **_flux(found.total, flux),
             "unit": "cm-2 s-1",
@@ -129,7 +130,8 @@ def write_files(found: Spectral, folder: Path) -> dict[str, Any]:
     return {**names, "ogip": written}
 
 
-def _model(model: Model, low: float, high: float) -> dict[str, Any]:
+def model_part(model: Model, low: float, high: float) -> dict[str, Any]:
+    """One of `models` of results.json; the flux is that between two energies [TeV]."""
     flux, error = model.flux(low, high)
     above, above_error = model.flux(1.0, high) if low <= 1.0 < high else (None, None)
     data: dict[str, Any] = {

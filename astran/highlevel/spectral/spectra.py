@@ -99,10 +99,14 @@ def usable(edges: Floats, found: Response, chosen_low: bool, rule: Threshold) ->
     A wish for a range wins over the rule about the effective area, but not over a threshold that
     the makers of the files state.
     """
-    if rule is Threshold.FILES and found.stated is not None:
-        threshold = found.stated
+    if rule is Threshold.AREA:
+        threshold = found.area_begins
+    elif found.stated is None:
+        threshold = 0.0 if chosen_low else found.area_begins
+    elif rule is Threshold.LOWEST:
+        threshold = min(found.stated, found.area_begins)
     else:
-        threshold = 0.0 if chosen_low and rule is Threshold.FILES else found.area_begins
+        threshold = found.stated
     tiny = 1 + EDGE_ROUNDING
     keep: Mask = (edges[:-1] * tiny >= threshold) & (edges[1:] <= found.ceiling * tiny)
     return keep
