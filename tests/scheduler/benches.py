@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from fakes.slurm.cluster import FakeCluster
 from services.slurm import SlurmCluster
 
 from astran.base.clock import SystemClock
@@ -29,7 +30,7 @@ class Bench:
     scheduler: Scheduler
     folder: Path
     patience: float
-    cluster: SlurmCluster | None = None
+    cluster: SlurmCluster | FakeCluster | None = None
     resources: Resources = field(default_factory=lambda: Resources(1, 100, 5))
     jobs: list[JobRef] = field(default_factory=list)
 
@@ -124,7 +125,7 @@ def local_bench(
 
 
 def slurm_bench(
-    cluster: SlurmCluster,
+    cluster: SlurmCluster | FakeCluster,
     folder: Path,
     environ: Mapping[str, str] | None = None,
     **settings: object,

@@ -1,4 +1,5 @@
-"""What every scheduler must do: the same tests on the local pool and on real Slurm clusters."""
+"""What every scheduler must do: the same tests on the local pool, on real Slurm clusters and on the
+fake one."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fakes.slurm.cluster import FakeCluster
 from scheduler.benches import Bench, gone, local_bench, slurm_bench, state_of
 
 from astran.base.errors import SubmitRefused
@@ -18,13 +20,19 @@ from astran.base.tasks import Resources
 from astran.config.site import SlurmSettings
 from astran.scheduler.slurm import SlurmScheduler
 
-KINDS = ["local", "slurm", "slurm-without-accounting"]
+FAKES: dict[str, dict[str, object]] = {
+    "fake-slurm": {"version": "22.05"},
+    "fake-slurm-without-accounting": {"version": "24.11", "accounting": False},
+}
+KINDS = ["local", "slurm", "slurm-without-accounting", *FAKES]
 
 
 @pytest.fixture(params=KINDS)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "local":
         made = local_bench(tmp_path)
+    elif request.param in FAKES:
+        made = slurm_bench(FakeCluster(tmp_path / "cluster", **FAKES[request.param]), tmp_path)
     else:
         fixture = "slurm_cluster" if request.param == "slurm" else "slurm_without_accounting"
         made = slurm_bench(request.getfixturevalue(fixture), tmp_path)
@@ -196,6 +204,7 @@ def test_the_environment_s_defaults_for_slurm_do_not_count(
         monkeypatch.setenv(name, value)
     if bench.cluster is not None:
         monkeypatch.setenv("SLURM_CONF", str(bench.cluster.conf))
+        monkeypatch.setenv("PATH", bench.cluster.env["PATH"])
         bench.scheduler = SlurmScheduler(SlurmSettings())
     job = bench.submit(bench.batch("exit 4"))
     sight = bench.ended(job)[0]
