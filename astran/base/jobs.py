@@ -132,6 +132,14 @@ class Scheduler(Protocol):
         """`find` for several tokens at once, at the price of one."""
         ...
 
+    def forbid(self, token: str, folder: str) -> str | None:
+        """See to it that a batch which nobody knows never runs, should it still turn up.
+
+        Returns the job id instead where it has begun after all: the batch's folder tells, even if
+        the scheduler has forgotten the job. Raises SchedulerUnavailable.
+        """
+        ...
+
     def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
         """State of each wanted element of each job, by (token, array index).
 

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 from astran.base.errors import ToolFailed, ToolMissing, ToolTimeout
 
@@ -23,6 +23,19 @@ class Completed:
     returncode: int
     stdout: str
     stderr: str
+
+
+class Runner(Protocol):
+    """`run` as a port."""
+
+    def __call__(
+        self,
+        argv: Sequence[str | os.PathLike[str]],
+        *,
+        timeout: float,
+        check: bool = True,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed: ...
 
 
 def run(

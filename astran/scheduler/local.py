@@ -105,6 +105,11 @@ class LocalScheduler:
         """`find` for several tokens."""
         return {token: self.find(token, begin) for token, begin in since.items()}
 
+    def forbid(self, token: str, folder: str) -> str | None:
+        """The pool's answers are certain: what it does not know cannot turn up."""
+        found = self.find(token, self._clock.now())
+        return found if isinstance(found, str) else None
+
     def pump(self) -> None:
         """Settle what vanished and start what fits; every `observe` does this too.
 

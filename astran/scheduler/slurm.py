@@ -23,7 +23,7 @@ from astran.base.errors import (
     ToolTimeout,
 )
 from astran.base.jobs import Batch, JobRef, JobState, Missing, Seen, Sight, Unavailable
-from astran.base.process import Completed, run
+from astran.base.process import Completed, Runner, run
 from astran.config.site import SlurmSettings
 from astran.scheduler import slurm_answer, slurm_parse, slurm_script
 from astran.scheduler.batches import check_batch, check_token
@@ -50,6 +50,7 @@ class SlurmScheduler:
     environ : environment of Slurm's commands; none: that of this process. Defaults for Slurm's
         options (SBATCH_*, SQUEUE_FORMAT, ...) and traces of an outer job are taken out of it.
     dice : decides which jobs sacct is asked about where there are too many for one call
+    runner : runs a command; a simulation brings its own
     """
 
     name = "slurm"
@@ -59,9 +60,11 @@ class SlurmScheduler:
         settings: SlurmSettings,
         environ: Mapping[str, str] | None = None,
         dice: random.Random | None = None,
+        runner: Runner = run,
     ) -> None:
         self._settings = settings
         self._given = environ
+        self._runner = runner
         self._dice = dice or random.Random()
 
     @cached_property
@@ -123,6 +126,20 @@ class SlurmScheduler:
             found |= _find(self._sacct([f"--name={','.join(rest)}"], begin), since)
         nothing = known if isinstance(known, Unavailable) else Missing()
         return {token: found.get(token, nothing) for token in tokens}
+
+    def forbid(self, token: str, folder: str) -> str | None:
+        """A job of that name that turns up late ends before it has done anything.
+
+        Raises
+        ------
+        SchedulerUnavailable : the batch's folder cannot be used
+        """
+        try:
+            return slurm_script.give_up(check_token(token), folder)
+        except OSError as error:
+            raise SchedulerUnavailable(
+                f"{folder} cannot be used: {error}", "It is tried again at the next tick."
+            ) from error
 
     def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
         """An answer for each wanted element, from one squeue call and at most one sacct call.
@@ -223,7 +240,7 @@ class SlurmScheduler:
     def _run(self, words: Sequence[str], *, check: bool = True, **extra: str) -> Completed:
         given = os.environ if self._given is None else self._given
         env = {**_clean(given), "LC_ALL": "C", **extra}
-        return run(words, timeout=self._settings.timeout, check=check, env=env)
+        return self._runner(words, timeout=self._settings.timeout, check=check, env=env)
 
 
 def _clean(environ: Mapping[str, str]) -> dict[str, str]:

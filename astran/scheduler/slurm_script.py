@@ -10,11 +10,25 @@ from astran.base.files import write_atomic
 from astran.base.jobs import Batch
 from astran.config.site import SlurmSettings
 
+DECLINED = 17
+"""Return code of a job that may not run its files."""
+_GIVEN_UP = "given-up"
+"""Owner of a batch that no job may run."""
+
 _SCRIPT = """\
 #!/bin/bash
 # {label}
 # Each array element runs its line of the manifest: index, script, log, token.
 manifest={manifest}
+owner={owner}
+# Of all jobs with these files only the first that begins may run them, and none once ASTRAN has
+# given them up. A link is made by one alone, on every file system.
+job="${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}"
+ln -s -n -- "$job" "$owner" 2> /dev/null
+if [ "$(readlink -- "$owner")" != "$job" ]; then
+    echo "ASTRAN: not run, because these tasks belong to: $(readlink -- "$owner")" >&2
+    exit {declined}
+fi
 while IFS=$'\\t' read -r index script log token; do
     if [ "$index" = "$SLURM_ARRAY_TASK_ID" ]; then
         export ASTRAN_TOKEN="$token"
@@ -46,7 +60,12 @@ def write_files(batch: Batch) -> Path:
         _link(folder / f"array_{batch.token}_{index}.log", Path(log))
     script = folder / f"array_{batch.token}.sh"
     label = " ".join(batch.label.split())
-    text = _SCRIPT.format(label=label, manifest=shlex.quote(str(manifest)))
+    text = _SCRIPT.format(
+        label=label,
+        manifest=shlex.quote(str(manifest)),
+        owner=shlex.quote(str(_owner(batch.token, folder))),
+        declined=DECLINED,
+    )
     write_atomic(script, text, mode=0o755)
     return script
 
@@ -56,6 +75,27 @@ def _link(link: Path, target: Path) -> None:
     part.unlink(missing_ok=True)
     part.symlink_to(target)
     part.replace(link)
+
+
+def give_up(token: str, folder: str) -> str | None:
+    """From now on no job may begin with a batch's files.
+
+    Returns
+    -------
+    The id of the job that has begun before; None if none has. OSError where that cannot be said.
+    """
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    link = _owner(token, Path(folder))
+    try:
+        link.symlink_to(_GIVEN_UP)
+    except FileExistsError:
+        mark = link.readlink().name
+        return mark if mark.isdigit() else None
+    return None
+
+
+def _owner(token: str, folder: Path) -> Path:
+    return folder / f"array_{token}.owner"
 
 
 def command(batch: Batch, script: Path, settings: SlurmSettings) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from astran.base.errors import SchedulerUnavailable
 from astran.base.jobs import JobRef, JobState, Missing, Seen, Sight, Unavailable
 from astran.base.records import ExitRecord
 from astran.base.states import LIVE_TASK_STATES, TaskState
@@ -32,16 +33,28 @@ def resolve_doubts(context: Context) -> None:
         if not local and now - doubt.intent < DOUBT_AGE:
             continue
         found = context.scheduler.find(doubt.token, doubt.intent)
+        looked = doubt.missing_since is not None and now - doubt.missing_since >= DOUBT_LOOKS
+        never = isinstance(found, Missing) and (local or looked)
+        if never:
+            # it may have run and be forgotten; else it must not turn up beside the next one
+            found = _forbid(context, doubt)
         with context.db.begin() as db:
             if isinstance(found, str):
                 submissions.settle(db, now, doubt, found)
             elif isinstance(found, Missing):
-                if local or (doubt.missing_since and now - doubt.missing_since >= DOUBT_LOOKS):
+                if never:
                     submissions.void(db, now, doubt, "the submission never reached the scheduler")
                 elif doubt.missing_since is None:
                     submissions.look_again(db, doubt, now)
             else:
                 _unavailable(context, db, found)
+
+
+def _forbid(context: Context, doubt: Submission) -> str | Missing | Unavailable:
+    try:
+        return context.scheduler.forbid(doubt.token, doubt.folder) or Missing()
+    except SchedulerUnavailable as error:
+        return Unavailable(str(error))
 
 
 def observe(context: Context) -> None:

@@ -30,6 +30,10 @@ class IdleScheduler:
     def find_all(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
         return {token: self.find(token, begin) for token, begin in since.items()}
 
+    def forbid(self, token: str, folder: str) -> str | None:
+        del token, folder
+        return None
+
     def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
         waits = Seen(JobState.PENDING, "PENDING")
         return {(job.token, index): waits for job in jobs for index in job.wanted}
