@@ -23,7 +23,7 @@ from astran.highlevel.counts import (
 )
 from astran.highlevel.events import Excluded
 from astran.highlevel.exclusion import known_sources
-from astran.highlevel.folder import look
+from astran.highlevel.folder import MAP_FILE, RESULTS, look
 from astran.highlevel.geometry import vector
 from astran.highlevel.options import Options
 from astran.highlevel.position import Peak, PositionFit, find_peak, fit_position
@@ -71,14 +71,14 @@ def analyse(options: Options) -> dict[str, Any]:
     options.output.mkdir(parents=True, exist_ok=True)
     data = results.assemble(found, options, datetime.now(UTC))
     results.write_run_table(found, options.output / results.RUN_TABLE)
-    results.write_map(found, options.output / results.MAP_FILE)
+    results.write_map(found, options.output / MAP_FILE)
     if isinstance(found.spectral, Spectral):
         data["files"].update(write_files(found.spectral, options.output))
     from astran.highlevel.plots.gallery import draw  # matplotlib, only once there is something
 
     data["plots"] = draw(data, found.sky, options.output)
     # last: who sees results.json finds everything that it names
-    write_json(options.output / results.RESULTS, data)
+    write_json(options.output / RESULTS, data)
     return data
 
 

@@ -106,14 +106,21 @@ def choose_cut(
     if any(run.rad_max_table is not None for run in runs):
         return _with_tables(runs, target)
     values = Counter(run.rad_max for run in runs if run.rad_max is not None)
+    untold = [run for run in runs if run.point_like and run.rad_max is None]
+    told: tuple[str, ...] = ()
+    if untold:
+        told = (
+            f"The point-like IRFs of {len(untold)} of {len(runs)} runs do not state their theta "
+            "cut: if it is another one than that of the counts, fluxes are wrong.",
+        )
     if not values:
-        return Choice(ThetaCut(CutKind.FIXED, fallback, fallback_name), tuple(runs))
+        return Choice(ThetaCut(CutKind.FIXED, fallback, fallback_name), tuple(runs), (), told)
     common = values.most_common(1)[0][0]
     assert common is not None
-    warnings: tuple[str, ...] = ()
+    warnings = told
     if len(values) > 1:
         listed = ", ".join(f"{value:g}" for value in sorted(v for v in values if v is not None))
-        warnings = (
+        warnings += (
             f"The runs have IRFs for different theta cuts ({listed} deg): {common:g} deg is "
             "used for all.",
         )

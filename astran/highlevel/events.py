@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ import numpy as np
 from astropy import units
 
 from astran.base.night import Night
-from astran.highlevel import validate
+from astran.highlevel import oddities, validate
 from astran.highlevel.arrays import Floats
-from astran.highlevel.background import CLASSES as BACKGROUND_CLASSES
 from astran.highlevel.background import BackgroundModel
 from astran.highlevel.fitsfile import BROKEN, open_fits
 from astran.highlevel.geometry import altitude, parallactic_angle, separation, vector
+from astran.highlevel.irffile import background_model, holds_irfs, point_like, theta_cuts
 from astran.highlevel.radmax import RadMaxTable
 from astran.highlevel.validate import RunRejected
 
@@ -51,6 +50,8 @@ class Run:
     rad_max: float | None = None
     """Fixed directional cut of the IRFs."""
     rad_max_table: RadMaxTable | None = None
+    point_like: bool = False
+    """Whether the IRFs in the run's own file hold only the gammas within a theta cut."""
     background: BackgroundModel | None = None
     zenith_angle: float | None = None
     """Direction of the zenith at the middle of the run, north through east [deg]."""
@@ -137,35 +138,37 @@ def read_run(
 def _read(
     hdus: Any, path: Path, target: Floats | None, irf_files: Sequence[Path], known: list[int]
 ) -> Run | None:
-    if "EVENTS" not in hdus and "GTI" not in hdus and _holds_irfs(hdus):
+    if "EVENTS" not in hdus and "GTI" not in hdus and holds_irfs(hdus):
         return None
     events = validate.require_hdu(hdus, "EVENTS")
     header = events.header
     known.append(validate.obs_id(header, path))
+    validate.only_one(hdus, "EVENTS")
     ra_pnt, dec_pnt = validate.pointing(header)
     axis = vector(ra_pnt, dec_pnt)
     if target is not None and (reason := too_far(axis, target)) is not None:
         raise RunRejected(reason)
+    validate.same_pointing(hdus, axis)
     deadc = validate.dead_time_factor(header)
     mjdref = validate.reference_mjd(header)
-    gti = validate.good_times(validate.require_hdu(hdus, "GTI"), mjdref)
+    gti, gti_notes = validate.good_times(validate.require_hdu(hdus, "GTI"), mjdref)
     start = validate.moment(float(gti[0, 0]), mjdref, header)
     time, ra, dec, energy = _columns(events)
     validate.not_source_dependent(hdus, ra, dec)
     usable = validate.whole(ra, dec, energy, time)
     in_time = validate.inside(time, gti)
-    notes = _oddities(header, usable, in_time, float((gti[:, 1] - gti[:, 0]).sum()), deadc)
+    notes = [*gti_notes, *oddities.about_values(usable, in_time)]
     keep = usable & in_time
+    if (again := oddities.doubles(time, ra, dec, energy) & keep).any():
+        notes.append(f"{int(again.sum())} events that are in its list twice were dropped.")
+        keep &= ~again
     direction = vector(ra[keep], dec[keep])
-    middle = direction.mean(axis=0)
-    spread = float(separation(middle / np.linalg.norm(middle), axis))
-    if keep.sum() >= 100 and spread > validate.LARGEST_SPREAD_DEG:
-        raise RunRejected(
-            f"its events scatter around a point {spread:.1f} deg away from the pointing in its "
-            "header"
-        )
-    fixed, table = _cuts(hdus, irf_files)
-    return Run(
+    place = _object_position(header)
+    source = target if target is not None else (None if place is None else vector(*place))
+    notes += oddities.about_centre(direction, axis, source)
+    notes += oddities.about_energies(energy[keep])
+    fixed, table = theta_cuts(hdus, irf_files)
+    run = Run(
         obs_id=known[0],
         path=path,
         object=str(header.get("OBJECT", "")).strip(),
@@ -179,19 +182,17 @@ def _read(
         time=time[keep],
         direction=direction,
         energy=energy[keep],
-        object_position=_object_position(header),
+        object_position=place,
         rad_max=fixed,
         rad_max_table=table,
+        point_like=point_like(hdus),
         irf_files=tuple(irf_files),
-        background=_background(hdus, irf_files),
+        background=background_model(hdus, irf_files),
         zenith_angle=_zenith_angle(header, ra_pnt, dec_pnt, mjdref + float(gti.mean()) / 86400.0),
-        notes=notes,
     )
-
-
-def _holds_irfs(hdus: Any) -> bool:
-    kinds = {str(hdu.header.get("HDUCLAS1", "")).strip().upper() for hdu in hdus}
-    return bool(kinds & {"RESPONSE", "INDEX"})
+    notes += oddities.about_livetime(header, run.ontime_s, deadc)
+    notes += oddities.about_gaps(run.elapsed(run.time), run.ontime_s)
+    return replace(run, notes=tuple(notes))
 
 
 def _columns(events: Any) -> tuple[Floats, Floats, Floats, Floats]:
@@ -208,6 +209,8 @@ def _columns(events: Any) -> tuple[Floats, Floats, Floats, Floats]:
     for name, unit in wanted.items():
         column = np.asarray(table[by_name[name]], float)
         written = events.columns[by_name[name]].unit
+        if name == "TIME":
+            written = written or events.header.get("TIMEUNIT")
         try:
             factor = units.Unit(written).to(unit) if written else 1.0
         except (ValueError, units.UnitsError) as error:
@@ -215,28 +218,6 @@ def _columns(events: Any) -> tuple[Floats, Floats, Floats, Floats]:
         values.append(column * factor)
     time, ra, dec, energy = values
     return time, ra % 360.0, dec, energy
-
-
-def _oddities(
-    header: Any, usable: Any, in_time: Any, ontime: float, deadc: float
-) -> tuple[str, ...]:
-    notes = []
-    if not (usable & in_time).any():
-        what = "has usable values" if not usable.any() else "lies within its good time intervals"
-        raise RunRejected(f"none of its {usable.size} events {what}")
-    bad = int((~usable).sum())
-    if bad:
-        notes.append(f"{bad} events with NaN or impossible values were dropped.")
-    outside = int((usable & ~in_time).sum())
-    if outside:
-        notes.append(f"{outside} events outside of the good time intervals were dropped.")
-    written = header.get("LIVETIME")
-    if isinstance(written, int | float) and abs(written - ontime * deadc) > 0.02 * ontime:
-        notes.append(
-            f"the LIVETIME keyword says {written:.0f} s, good time times DEADC is "
-            f"{ontime * deadc:.0f} s; the latter is used."
-        )
-    return tuple(notes)
 
 
 def _zenith(header: Any, ra: float, dec: float, mjd: float) -> float | None:
@@ -261,58 +242,3 @@ def _object_position(header: Any) -> tuple[float, float] | None:
     if isinstance(ra, int | float) and isinstance(dec, int | float) and abs(dec) <= 90:
         return float(ra) % 360.0, float(dec)
     return None
-
-
-def _background(hdus: Any, irf_files: Sequence[Path]) -> BackgroundModel | None:
-    found = _background_in(hdus)
-    for path in irf_files:
-        if found is None:
-            found = _background_of_file(path)
-    return found
-
-
-@lru_cache(maxsize=64)
-def _background_of_file(path: Path) -> BackgroundModel | None:
-    with open_fits(path) as hdus:
-        return _background_in(hdus)
-
-
-def _background_in(hdus: Any) -> BackgroundModel | None:
-    """The background model; none where there is none that can be used: a map can do without."""
-    for hdu in hdus:
-        if str(hdu.header.get("HDUCLAS4", "")).strip().upper() in BACKGROUND_CLASSES:
-            try:
-                return BackgroundModel.read(hdu)
-            except BROKEN:
-                return None
-    return None
-
-
-def _cuts(hdus: Any, irf_files: Sequence[Path]) -> tuple[float | None, RadMaxTable | None]:
-    fixed, table = _cuts_in(hdus)
-    for path in irf_files:
-        if fixed is None and table is None:
-            fixed, table = _cuts_of_file(path)
-    return fixed, table
-
-
-@lru_cache(maxsize=64)
-def _cuts_of_file(path: Path) -> tuple[float | None, RadMaxTable | None]:
-    """An IRF file is often shared by all runs of a folder."""
-    with open_fits(path) as hdus:
-        return _cuts_in(hdus)
-
-
-def _cuts_in(hdus: Any) -> tuple[float | None, RadMaxTable | None]:
-    fixed: float | None = None
-    for hdu in hdus:
-        kind = str(hdu.header.get("HDUCLAS4", "")).strip().upper()
-        if kind == "RAD_MAX_2D" or hdu.name.upper() == "RAD_MAX":
-            try:
-                return None, RadMaxTable.read(hdu)
-            except BROKEN as error:
-                raise RunRejected(f"its RAD_MAX table cannot be used: {error}") from error
-        value = hdu.header.get("RAD_MAX")
-        if fixed is None and isinstance(value, int | float) and 0 < value < 5:
-            fixed = float(value)
-    return fixed, None

@@ -16,6 +16,8 @@ from astran.highlevel.fitsfile import BROKEN, open_fits
 
 SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
 INDEX_NAMES = ("hdu-index", "obs-index")
+RESULTS, MAP_FILE, SPECTRA = "results.json", "skymap.fits", "spectra"
+"""What an analysis writes: its files are no DL3."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class Folder:
 
     path: Path
     files: tuple[Path, ...]
-    """FITS files below the folder, index files left out, sorted by name."""
+    """FITS files below the folder, index files left out, sorted by name; then those elsewhere that
+    an index names."""
     missing: Mapping[Path, int] = field(default_factory=dict)
     """Event files that an index names and that are not there, with their OBS_ID."""
     irfs: Mapping[Path, tuple[Path, ...]] = field(default_factory=dict)
@@ -49,7 +52,8 @@ def look(path: Path) -> Folder:
         and not any(part.startswith(".") for part in item.relative_to(path).parts)
     ]
     indices = [item for item in found if item.name.startswith(INDEX_NAMES)]
-    files = tuple(item for item in found if item not in indices)
+    files = [item for item in found if item not in indices and not _is_result(item)]
+    elsewhere: list[Path] = []
     missing: dict[Path, int] = {}
     irfs: dict[Path, tuple[Path, ...]] = {}
     warnings: list[str] = []
@@ -57,17 +61,28 @@ def look(path: Path) -> Folder:
         if not index.name.startswith("hdu-index"):
             continue
         try:
-            _read_index(index, missing, irfs)
+            elsewhere += _read_index(index, missing, irfs)
         except BROKEN as error:
             warnings.append(
                 f"The index file {index.name} cannot be read ({error}); it is not used."
             )
+    here = {item.resolve() for item in files}
+    files += [item for item in dict.fromkeys(elsewhere) if item not in here]
     if not files and not missing:
         raise ProductError(f"There is no FITS file in {path}.", "Name the folder of the DL3 files.")
-    return Folder(path, files, missing, irfs, tuple(warnings))
+    return Folder(path, tuple(files), missing, irfs, tuple(warnings))
 
 
-def _read_index(index: Path, missing: dict[Path, int], irfs: dict[Path, tuple[Path, ...]]) -> None:
+def _is_result(path: Path) -> bool:
+    """Whether a file is of an earlier analysis, whose results were put into the folder."""
+    home = path.parent.parent if path.parent.name == SPECTRA else path.parent
+    return (home / RESULTS).is_file() and (path.name == MAP_FILE or home != path.parent)
+
+
+def _read_index(
+    index: Path, missing: dict[Path, int], irfs: dict[Path, tuple[Path, ...]]
+) -> list[Path]:
+    """Event files that an index names and that are there; notes the others, and the IRFs."""
     with open_fits(index) as hdus:
         table = next(hdu.data for hdu in hdus[1:] if hdu.data is not None)
         events: dict[int, Path] = {}
@@ -86,3 +101,4 @@ def _read_index(index: Path, missing: dict[Path, int], irfs: dict[Path, tuple[Pa
         elsewhere = tuple(dict.fromkeys(p for p in others.get(run, []) if p != place))
         if elsewhere:
             irfs[place] = elsewhere
+    return [place for place in events.values() if place.is_file()]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from astropy import units
 
 from astran.highlevel.arrays import Floats
 
@@ -34,10 +35,17 @@ class RadMaxTable:
         theta_low = np.asarray(row["THETA_LO"], float).ravel()
         theta_high = np.asarray(row["THETA_HI"], float).ravel()
         values = np.asarray(row["RAD_MAX"], float).reshape(theta_low.size, low.size)
+        low, high = (part * _factor(hdu, "ENERG_LO", "TeV") for part in (low, high))
+        theta_low, theta_high = (
+            part * _factor(hdu, "THETA_LO", "deg") for part in (theta_low, theta_high)
+        )
+        values = np.nan_to_num(values * _factor(hdu, "RAD_MAX", "deg"), nan=0.0)
+        if not (values > 0).any():
+            raise ValueError("it has no positive value")
         edges = np.append(low, high[-1])
         if not (np.isfinite(edges).all() and (np.diff(edges) > 0).all()):
             raise ValueError("the energy bins are not in rising order")
-        return cls(edges, theta_low, theta_high, np.nan_to_num(values, nan=0.0))
+        return cls(edges, theta_low, theta_high, values)
 
     @property
     def offset_range(self) -> tuple[float, float]:
@@ -58,3 +66,9 @@ class RadMaxTable:
         """The cut for each event [deg]; 0, which no event passes, outside of the energy bins."""
         index = self.bins(energy)
         return np.where(index >= 0, self.at_offset(offset)[index], 0.0)
+
+
+def _factor(hdu: Any, name: str, unit: str) -> float:
+    """From the unit of a column to the wanted one. UnitsError is a ValueError."""
+    written = hdu.columns[name].unit
+    return float(units.Unit(written).to(unit)) if written else 1.0

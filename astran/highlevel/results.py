@@ -18,6 +18,7 @@ from astran import __version__
 from astran.highlevel.arrays import Floats
 from astran.highlevel.concerns import WIDEST_OFF_SIGMA, concerns
 from astran.highlevel.counts import RunCounts
+from astran.highlevel.folder import MAP_FILE
 from astran.highlevel.geometry import project, radec
 from astran.highlevel.skymap import SkyMap
 from astran.highlevel.spectral.analysis import Spectral
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
     from astran.highlevel.options import Options
 
 SCHEMA = "astran-results-1"
-RESULTS = "results.json"
 RUN_TABLE = "run_table.ecsv"
-MAP_FILE = "skymap.fits"
 PACKAGES = ("gammapy", "astropy", "numpy", "scipy", "matplotlib")
 
 

@@ -8,16 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from astropy import units
 from astropy.time import Time
 
 from astran.highlevel.arrays import Floats, Mask
+from astran.highlevel.geometry import separation, vector
 
 EVENT_COLUMNS = ("TIME", "RA", "DEC", "ENERGY")
 MOVING = ("DRIFT", "RASTER", "SLEW", "SCAN")
 """Observation modes (GADF) without one fixed pointing."""
 LEAST_ONTIME_S = 1.0
-LARGEST_SPREAD_DEG = 1.0
-"""Mean event position and pointing must agree so well; a bright source moves it by less."""
+POINTING_AGREES_DEG = 0.2
+"""The POINTING table and the header agree so well."""
 _GTI_MARGIN_S = 1.0
 """Some writers round the intervals to whole seconds; their first and last events count."""
 _RUN_IN_NAME = re.compile(r"(?:[Rr]un|obs_id)_?0*(\d+)")
@@ -35,6 +37,8 @@ def require_hdu(hdus: Any, name: str) -> Any:
         raise RunRejected(f"it has no {name} table") from None
     if hdu.header.get("XTENSION", "").strip() != "BINTABLE":
         raise RunRejected(f"its {name} extension is no table")
+    if "DATASUM" in hdu.header and not hdu.verify_datasum():
+        raise RunRejected(f"its {name} table is damaged: the checksum is wrong")
     return hdu
 
 
@@ -86,8 +90,37 @@ def dead_time_factor(header: Any) -> float:
 
 
 def reference_mjd(header: Any) -> float:
-    """MJD at which the TIME column is zero, in the scale TIMESYS."""
+    """MJD at which the TIME column is zero, in the scale TIMESYS. GADF writes it in two parts,
+    OGIP allows MJDREF as well."""
+    if header.get("MJDREFI") is None and header.get("MJDREF") is not None:
+        return number(header, "MJDREF")
     return number(header, "MJDREFI") + number(header, "MJDREFF", 0.0)
+
+
+def only_one(hdus: Any, name: str) -> None:
+    """Refuse a file with several tables of a name: GADF has one observation per file."""
+    found = sum(hdu.name.upper() == name for hdu in hdus)
+    if found > 1:
+        raise RunRejected(f"it has {found} {name} tables, so that it is not clear which counts")
+
+
+def same_pointing(hdus: Any, axis: Floats) -> None:
+    """Refuse a run whose POINTING table says something else than its header."""
+    for hdu in hdus:
+        names = [] if hdu.name.upper() != "POINTING" else [n.upper() for n in hdu.columns.names]
+        if not {"RA_PNT", "DEC_PNT"} <= set(names):
+            continue
+        ra, dec = (np.asarray(hdu.data[name], float).ravel() for name in ("RA_PNT", "DEC_PNT"))
+        good = np.isfinite(ra) & np.isfinite(dec) & (np.abs(dec) <= 90)
+        if not good.any():
+            continue
+        middle = vector(ra[good], dec[good]).mean(axis=0)
+        away = float(separation(middle / np.linalg.norm(middle), axis))
+        if away > POINTING_AGREES_DEG:
+            raise RunRejected(
+                f"its POINTING table and its header differ by {away:.1f} deg, so that the "
+                "pointing is not known"
+            )
 
 
 def moment(seconds: float, mjdref: float, header: Any) -> datetime:
@@ -104,8 +137,9 @@ def moment(seconds: float, mjdref: float, header: Any) -> datetime:
     return value
 
 
-def good_times(hdu: Any, mjdref: float) -> Floats:
-    """Good time intervals, shape (n, 2) [s after mjdref], sorted, overlaps merged."""
+def good_times(hdu: Any, mjdref: float) -> tuple[Floats, list[str]]:
+    """Good time intervals, shape (n, 2) [s after mjdref], sorted, overlaps merged; and what is odd
+    about them."""
     table = hdu.data
     if table is None or len(table) == 0:
         raise RunRejected("its GTI table has no rows")
@@ -115,8 +149,15 @@ def good_times(hdu: Any, mjdref: float) -> Floats:
     shift = 0.0
     if hdu.header.get("MJDREFI") is not None:
         shift = (reference_mjd(hdu.header) - mjdref) * 86400.0
-    rows = np.stack([np.asarray(table["START"], float), np.asarray(table["STOP"], float)], axis=1)
-    rows = rows[np.isfinite(rows).all(axis=1) & (rows[:, 1] > rows[:, 0])] + shift
+    written = np.stack([_seconds(hdu, "START"), _seconds(hdu, "STOP")], axis=1)
+    sound = np.isfinite(written).all(axis=1) & (written[:, 1] >= written[:, 0])
+    notes = []
+    if not sound.all():
+        notes.append(
+            f"{int((~sound).sum())} good time intervals that are NaN or end before they begin "
+            "were dropped."
+        )
+    rows = written[sound & (written[:, 1] > written[:, 0])] + shift
     merged: list[list[float]] = []
     for start, stop in rows[np.argsort(rows[:, 0])]:
         if merged and start <= merged[-1][1]:
@@ -125,7 +166,19 @@ def good_times(hdu: Any, mjdref: float) -> Floats:
             merged.append([float(start), float(stop)])
     if sum(stop - start for start, stop in merged) < LEAST_ONTIME_S:
         raise RunRejected("its good time intervals have no length, so that there is no livetime")
-    return np.array(merged)
+    return np.array(merged), notes
+
+
+def _seconds(hdu: Any, name: str) -> Floats:
+    """A column of times [s]: the unit is that of the column, else TIMEUNIT."""
+    by_name = {column.name.upper(): column for column in hdu.columns}
+    column = by_name[name]
+    written = column.unit or hdu.header.get("TIMEUNIT") or "s"
+    try:
+        factor = units.Unit(written).to("s")
+    except (ValueError, units.UnitsError) as error:
+        raise RunRejected(f"its column {name} has the unit {written!r}, not s") from error
+    return np.asarray(hdu.data[column.name], float) * factor
 
 
 def inside(times: Floats, gti: Floats) -> Mask:

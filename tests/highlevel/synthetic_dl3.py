@@ -11,6 +11,8 @@ import numpy as np
 from astropy.io import fits
 from astropy.time import Time
 
+from astran.highlevel.geometry import deproject, radec, vector
+
 RA, DEC = 83.6331, 22.0145
 MJDREFI = 58392  # 2018-10-01, as lstchain counts
 ENERGY_EDGES = (0.01, 0.1, 1.0, 10.0)
@@ -44,25 +46,29 @@ def write_run(
     object_name: str = "Crab",
     name: str | None = None,
     seed: int | None = None,
+    place: tuple[float, float] = (RA, DEC),
+    scale: float = 1.0,
     change: Callable[[fits.HDUList], Any] | None = None,
 ) -> Made:
-    """Write one run that points `offset` deg from the Crab at a position angle (north to east).
+    """Write one run that points `offset` deg from a place at a position angle (north to east).
 
-    `table` gives the three values of a RAD_MAX_2D table; `change` may damage the file before it
-    is written.
+    `scale` multiplies all energies; `table` gives the three values of a RAD_MAX_2D table;
+    `change` may damage the file before it is written.
     """
     rng = np.random.default_rng(obs_id if seed is None else seed)
     turn = np.radians(angle)
-    ra_pnt = RA + offset * np.sin(turn) / np.cos(np.radians(DEC))
-    dec_pnt = DEC + offset * np.cos(turn)
+    source = vector(*place)
+    axis = deproject(np.array([offset * np.sin(turn)]), np.array([offset * np.cos(turn)]), source)[
+        0
+    ]
+    ra_pnt, dec_pnt = radec(axis)
     # acceptance: a Gaussian of 1 deg about the pointing
     bx, by = rng.normal(0, 1.0, (2, background))
     sx, sy = rng.normal(0, psf, (2, signal))
-    dec = np.concatenate([dec_pnt + by, DEC + sy])
-    ra = np.concatenate([ra_pnt + bx / np.cos(np.radians(dec[:background])), np.zeros(signal)])
-    ra[background:] = RA + sx / np.cos(np.radians(DEC))
+    seen = [radec(d) for d in (*deproject(bx, by, axis), *deproject(sx, sy, source))]
+    ra, dec = np.array(seen).T
     number = background + signal
-    energy = 0.03 * (1 - rng.random(number)) ** (-1 / 1.7)
+    energy = scale * 0.03 * (1 - rng.random(number)) ** (-1 / 1.7)
     begin = (Time(start, scale="utc").mjd - MJDREFI) * 86400.0
     time = np.sort(begin + rng.random(number) * ontime)
     order = rng.permutation(number)
@@ -90,8 +96,8 @@ def write_run(
         "DEC_PNT": dec_pnt,
         "ALT_PNT": 70.0,
         "AZ_PNT": 180.0,
-        "RA_OBJ": RA,
-        "DEC_OBJ": DEC,
+        "RA_OBJ": place[0],
+        "DEC_OBJ": place[1],
     }
     events = fits.BinTableHDU.from_columns(columns, fits.Header(header), name="EVENTS")
     gti = fits.BinTableHDU.from_columns(

@@ -21,7 +21,7 @@ BAD = 15999
 
 
 def find(folder: Path, **values: Any) -> Findings:
-    settings = values.pop("settings", {})
+    settings = {"map_bin": 0.1, "map_width": 2.0, **values.pop("settings", {})}
     return measure(
         Options(
             dl3=folder,
@@ -82,6 +82,10 @@ def without_column(name: str) -> Callable[[fits.HDUList], None]:
     return change
 
 
+def only_primary(hdus: fits.HDUList) -> None:
+    del hdus[1:]
+
+
 def source_dependent(hdus: fits.HDUList) -> None:
     events = hdus["EVENTS"].data
     side = np.arange(len(events)) % 2
@@ -116,10 +120,16 @@ def unit(name: str, value: str) -> Callable[[fits.HDUList], None]:
         (both(header("MJDREFI", 0), header("MJDREFI", 0, "GTI")), "MJDREF or TIME is wrong"),
         (header("TIMESYS", "SUN"), "TIMESYS"),
         (header("RA_PNT", None), "RA_PNT is missing"),
+        (header("RA_PNT", "east"), "RA_PNT is no number"),
         (header("DEC_PNT", 200.0), "impossible"),
-        (header("DEC_PNT", DEC + 1.9), "scatter around"),
+        (both(drop("POINTING"), header("DEC_PNT", DEC + 1.9)), "scatter around"),
+        (both(drop("POINTING"), header("DEC_PNT", DEC + 0.9)), "scatter around"),
         (header("DEC_PNT", DEC + 8.0), "away from the target"),
-        (both(header("RA_PNT", RA), header("DEC_PNT", DEC - 0.01)), "no OFF region"),
+        (header("DEC_PNT", DEC + 0.4), "POINTING table and its header differ"),
+        (
+            both(drop("POINTING"), both(header("RA_PNT", RA), header("DEC_PNT", DEC - 0.01))),
+            "no OFF region",
+        ),
         (header("OBS_MODE", "DRIFT"), "no fixed pointing"),
         (column("ENERGY", np.nan), "none of its"),
         (column("RA", np.nan), "none of its"),
@@ -127,6 +137,14 @@ def unit(name: str, value: str) -> Callable[[fits.HDUList], None]:
         (column("TIME", lambda h: h["EVENTS"].data["TIME"] + 1e5), "good time intervals"),
         (source_dependent, "source-dependent"),
         (header("AL_CUT", 10.0, "EFFECTIVE AREA"), "source-dependent"),
+        (header("RAD_MAX", -1.0, "EFFECTIVE AREA"), "RAD_MAX = -1"),
+        (header("DATASUM", "123456"), "checksum"),
+        (lambda hdus: hdus.append(hdus["EVENTS"].copy()), "2 EVENTS tables"),
+        (column("DEC", lambda h: h["EVENTS"].data["RA"]), "scatter around"),
+        (unit("RA", "rad"), "scatter around"),
+        (without_column("RA"), "no column RA"),
+        (unit("TIME", "d"), "good time intervals"),
+        (only_primary, "no EVENTS"),
     ],
 )
 def test_a_broken_run_is_left_out_and_the_night_goes_on(
@@ -164,6 +182,72 @@ def test_garbage_is_left_out(tmp_path: Path) -> None:
     found = find(tmp_path)
     assert len(found.runs) == 4
     assert "cannot be read" in found.excluded[0].reason
+
+
+def some(name: str, values: Callable[[Any], Any], hdu: str = "EVENTS") -> Any:
+    """Change a column by a function of its values."""
+    return column(name, lambda hdus: values(hdus[hdu].data[name].copy()), hdu)
+
+
+def first(number: int, value: float) -> Callable[[Any], Any]:
+    def change(values: Any) -> Any:
+        values[:number] = value
+        return values
+
+    return change
+
+
+def repeat(hdus: fits.HDUList) -> None:
+    for name in hdus["EVENTS"].columns.names:
+        hdus["EVENTS"].data[name][:50] = hdus["EVENTS"].data[name][50:100]
+
+
+def shutter(hdus: fits.HDUList) -> None:
+    """No events in the second half of the good time."""
+    start = hdus["GTI"].data["START"][0]
+    hdus["EVENTS"].data["TIME"] = start + (hdus["EVENTS"].data["TIME"] - start) / 2
+
+
+def add_good_time(start: float, stop: float) -> Callable[[fits.HDUList], None]:
+    def change(hdus: fits.HDUList) -> None:
+        gti = hdus["GTI"]
+        columns = [
+            fits.Column(name, "D", unit="s", array=[gti.data[name][0], value])
+            for name, value in (("START", start), ("STOP", stop))
+        ]
+        hdus["GTI"] = fits.BinTableHDU.from_columns(columns, gti.header, name="GTI")
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (some("ENERGY", first(7, np.nan)), "7 events with NaN"),
+        (some("ENERGY", first(5, np.inf)), "5 events with NaN"),
+        (some("ENERGY", first(4, 0.0)), "4 events with NaN"),
+        (some("DEC", first(3, 95.0)), "3 events with NaN"),
+        (some("RA", first(9, np.nan)), "9 events with NaN"),
+        (some("TIME", first(6, np.nan)), "6 events with NaN"),
+        (some("TIME", first(8, 1.0)), "8 events outside"),
+        (some("ENERGY", lambda values: values * 1e4), "unit of ENERGY"),
+        (repeat, "50 events that are in its list twice"),
+        (shutter, "no events in"),
+        (add_good_time(np.nan, 5.0), "1 good time intervals that are NaN"),
+        (add_good_time(10.0, 5.0), "1 good time intervals that are NaN"),
+        (header("LIVETIME", 5.0), "LIVETIME keyword says 5 s"),
+        (header("RAD_MAX", None, "EFFECTIVE AREA"), "do not state their theta cut"),
+        (header("RAD_MAX", 0.3, "EFFECTIVE AREA"), "different theta cuts"),
+    ],
+)
+def test_what_is_odd_is_told(
+    tmp_path: Path, change: Callable[[fits.HDUList], None], words: str
+) -> None:
+    write_night(tmp_path, runs=2)
+    write_run(tmp_path, BAD, change=change)
+    found = find(tmp_path)
+    assert len(found.runs) == 3
+    assert any(words in text for text in found.warnings), found.warnings
 
 
 def test_some_bad_events_are_dropped_and_told(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
+from astran.highlevel.folder import SPECTRA
 from astran.highlevel.spectral import lightcurve
 from astran.highlevel.spectral.analysis import (
     ASSUMED_INDEX,
@@ -21,7 +22,6 @@ from astran.highlevel.spectral.norm import Norm
 from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV, integral
 from astran.highlevel.spectral.spectra import BINS_PER_DECADE
 
-FOLDER = "spectra"
 POINTS, LIGHT_CURVE = "flux_points.ecsv", "light_curve.ecsv"
 CURVE_ENERGIES = 60
 
@@ -119,14 +119,14 @@ def write_files(found: Spectral, folder: Path) -> dict[str, Any]:
     if points:
         _write_table([_time_point(point, found.flux) for point in points], folder / LIGHT_CURVE)
         names["light_curve"] = LIGHT_CURVE
-    place = folder / FOLDER
+    place = folder / SPECTRA
     place.mkdir(exist_ok=True)
     written = []
     for night, (parts, spectrum) in found.nights.items():
         data = dataset(spectrum, night, sum(part.part.run.livetime_s for part in parts))
         name = f"pha_{night}.fits"
         data.write(place / name, format="ogip", overwrite=True)
-        written.append(f"{FOLDER}/{name}")
+        written.append(f"{SPECTRA}/{name}")
     return {**names, "ogip": written}
 
 
