@@ -36,6 +36,15 @@ class RunFile:
     """As in the path, for example v0.12."""
     tailcut: str = ""
     """As in the path, for example tailcut84."""
+    parts: tuple[FileRef, ...] = ()
+    """Subrun-wise DL1: all its files in order, the first of them is `file`. Empty: run-wise."""
+    events: int = 0
+    """In all its files; 0: not known."""
+
+    @property
+    def files(self) -> tuple[FileRef, ...]:
+        """All input files of the run."""
+        return self.parts or (self.file,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +140,7 @@ class NightData:
     mc_nodes: tuple[McNode, ...] = ()
     ready_irfs: tuple[ReadyIrf, ...] = ()
     """IRFs of the site's own production."""
+    looking: bool = False
+    """True: some files have not been opened yet, within the time a look may take; look again."""
     kept_irfs: tuple[str, ...] = ()
     """Paths of IRFs that ASTRAN made before and keeps for everyone."""

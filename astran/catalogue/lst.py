@@ -1,27 +1,31 @@
 """The LST-1 data of a night: runs, DL1 files, models, Monte Carlo and IRFs.
 
-Only folders are listed and small files read; nothing waits, nothing is written.
+Folders are listed and small files read; large ones are opened by a program beside this one, which
+remembers what they hold.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from astran.base.clock import Clock
 from astran.base.errors import CatalogueError
 from astran.base.night import Night
-from astran.base.nightdata import ConfigText, FileRef, McNode, MissingRun, NightData, RunFile
+from astran.base.nightdata import ConfigText, McNode, MissingRun, NightData, RunFile
 from astran.catalogue import folders, irfs, models, patterns
-from astran.catalogue.dl1 import pick, run_number, subrun
-from astran.catalogue.runcatalog import read_run_catalog
+from astran.catalogue.archive import NightArchive
+from astran.catalogue.dl1 import Picked, run_number, subrun
+from astran.catalogue.facts import CheckFacts
+from astran.catalogue.inspector import BUDGET_S, Inspector
+from astran.catalogue.memory import Memory
+from astran.catalogue.quality import Known, select
+from astran.catalogue.runs import SameSource, Wanted, by_catalog, by_pointing
 from astran.config.analysis import AnalysisConfig, Start
 from astran.config.site import SiteConfig
-
-SameSource = Callable[[str, str], bool]
 
 
 def same_name(one: str, other: str) -> bool:
@@ -33,32 +37,36 @@ def same_name(one: str, other: str) -> bool:
     return bare(one) == bare(other)
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """The runs to look for."""
-
-    runs: tuple[int, ...]
-    refused: tuple[MissingRun, ...] = ()
-    complete: bool = True
-    """False: more runs may become known."""
-    notes: tuple[str, ...] = ()
-
-
 class LstCatalogue:
     """Finds what an analysis needs at this site."""
 
-    def __init__(self, site: SiteConfig, clock: Clock, same_source: SameSource = same_name) -> None:
+    def __init__(
+        self,
+        site: SiteConfig,
+        clock: Clock,
+        same_source: SameSource = same_name,
+        budget_s: float = BUDGET_S,
+    ) -> None:
+        """
+        Parameters
+        ----------
+        budget_s : how long one look may open files [s]
+        """
+        self._budget_s = budget_s
         self._site = site
         self._data = site.data
         self._clock = clock
         self._same_source = same_source
 
-    def find(self, config: AnalysisConfig, with_irfs: bool = True) -> NightData:
+    def find(
+        self, config: AnalysisConfig, with_irfs: bool = True, *, late: bool = False
+    ) -> NightData:
         """Look for the data of an analysis as they are now.
 
         Parameters
         ----------
         with_irfs : look for Monte Carlo and IRFs, too (they are only needed for DL3)
+        late : the wait for data is over: what is there is taken, the next best where need be
 
         Returns
         -------
@@ -72,7 +80,7 @@ class LstCatalogue:
         """
         match config.start:
             case Start.DL1:
-                data = self._from_dl1(config)
+                data = self._from_dl1(config, late)
             case Start.DL2:
                 data = self._from_dl2(config)
             case Start.DL3:
@@ -119,28 +127,51 @@ class LstCatalogue:
 
     # ---- start levels --------------------------------------------------------------------------
 
-    def _from_dl1(self, config: AnalysisConfig) -> NightData:
-        if not self._data.dl1:
-            raise CatalogueError(
-                "This site does not say where DL1 files are.",
-                cure="Set data.dl1 in the site configuration.",
-            )
-        chosen = self._models(config)
-        wanted = self._wanted(config)
-        picked = pick(self._data.dl1, config.date, wanted.runs, self._settled)
-        missing = sorted((*wanted.refused, *picked.missing), key=lambda gap: gap.run)
+    def _from_dl1(self, config: AnalysisConfig, late: bool) -> NightData:
+        eyes = self._inspector()
+        night = NightArchive(self._data, config.date, self._clock, eyes)
+        # asked for at once, as a site without them cannot analyse anything
+        chosen, settings = self._models(config), self._lstchain_config()
+        candidates = night.candidates
+        wanted = self._wanted(config, night, late)
+        picked = night.pick(wanted.runs, late)
+        selected = select(picked.runs, self._known(night, picked), config.quality)
+        gaps = (*wanted.refused, *picked.missing, *selected.left_out)
+        missing = sorted(gaps, key=lambda gap: gap.run)
+        quality = selected.notes if eyes.opens and picked.runs else ()
         return NightData(
             complete=wanted.complete and not any(gap.may_come for gap in missing),
-            runs=picked.runs,
+            runs=selected.runs,
             missing=tuple(missing),
-            notes=(*wanted.notes, *picked.notes, chosen.note),
+            notes=(*wanted.notes, *picked.notes, *quality, chosen.note),
             models=chosen.models,
-            lstchain_config=self._lstchain_config(),
+            lstchain_config=settings,
+            looking=picked.unseen and bool(candidates),
+        )
+
+    def _known(self, night: NightArchive, picked: Picked) -> dict[int, Known]:
+        none = CheckFacts()
+        return {
+            run: Known(run, seen.facts, night.checks.get(run, none))
+            for run, seen in picked.seen.items()
+            if seen.facts is not None
+        }
+
+    def _inspector(self) -> Inspector:
+        data = self._data
+        memory = Memory.of(self._site.shared_dir)
+        return Inspector(
+            memory,
+            self._clock,
+            settle_s=data.settle_s,
+            opens=data.open_dl1,
+            budget_s=self._budget_s,
         )
 
     def _from_dl2(self, config: AnalysisConfig) -> NightData:
         folder = folders.allowed_folder(config.folder, self._data.roots)
         found = folders.dl2_files(folder)
+        eyes = self._inspector()
         if not found:
             raise CatalogueError(f"The folder {folder} holds no DL2 file (dl2_LST-1.Run<run>.h5).")
         runs, missing = [], []
@@ -151,7 +182,7 @@ class LstCatalogue:
                 raise CatalogueError(f"The folder {folder} holds run {run} twice: {names}.")
             if not files:
                 missing.append(MissingRun(run, f"no DL2 file in {folder}", may_come=False))
-            elif not self._settled(files[0]):
+            elif not eyes.settled(files[0]):
                 missing.append(MissingRun(run, "its DL2 file is still being written", True))
             else:
                 runs.append(RunFile(run, files[0]))
@@ -177,57 +208,38 @@ class LstCatalogue:
 
     # ---- runs ----------------------------------------------------------------------------------
 
-    def _wanted(self, config: AnalysisConfig) -> _Wanted:
-        named = config.runs
-        path = self._run_catalog(config.date)
-        if path is not None:
-            return self._by_catalog(config, read_run_catalog(path))
-        if named is not None:
-            return _Wanted(named)
-        if not self._data.run_catalog:
+    def _wanted(self, config: AnalysisConfig, night: NightArchive, late: bool) -> Wanted:
+        over = self._over(config.night)
+        sources = night.sources
+        if sources is not None:
+            return by_catalog(config, sources, self._same_source, over)
+        if config.runs is not None:
+            return Wanted(config.runs)
+        blind = not self._data.open_dl1
+        if blind and (late or not self._data.run_catalog):
             raise CatalogueError(
-                "This site has no RunCatalog that tells the runs of a source.",
+                "There is no RunCatalog that tells the runs of a source.",
                 cure="Name the runs in the request, for example `runs: 15864, 15865`.",
             )
-        note = f"The RunCatalog of the night {config.night.iso} is not there yet."
-        return _Wanted((), complete=False, notes=(note,))
-
-    def _run_catalog(self, date: str) -> Path | None:
-        if not self._data.run_catalog:
-            return None
-        found = list(patterns.find(self._data.run_catalog, date=date))
-        return Path(found[-1].file.path) if found else None
-
-    def _by_catalog(self, config: AnalysisConfig, catalog: dict[int, str]) -> _Wanted:
-        target = config.target.name
-        own = [run for run, source in catalog.items() if self._same_source(source, target)]
-        if config.runs is not None:
-            others = {run: catalog[run] for run in config.runs if run in catalog and run not in own}
-            refused = tuple(
-                MissingRun(run, f"the RunCatalog says that it observed {source}", may_come=False)
-                for run, source in others.items()
-            )
-            return _Wanted(tuple(run for run in config.runs if run not in others), refused)
-        if own:
-            return _Wanted(tuple(sorted(own)))
-        if not self._over(config.night):
-            note = f"The RunCatalog holds no run of {target} yet; the night is not over."
-            return _Wanted((), complete=False, notes=(note,))
-        sources = ", ".join(sorted(set(catalog.values()))) or "no source at all"
-        raise CatalogueError(
-            f"No run of {target} was taken in the night {config.night.iso}; the RunCatalog lists "
-            f"{sources}."
+        if not late and (blind or not (over and night.candidates)):
+            what = "RunCatalog" if self._data.run_catalog else "DL1"
+            note = f"The {what} of the night {config.night.iso} is not there yet."
+            return Wanted((), complete=False, notes=(note,))
+        picked = night.pick(sorted(night.candidates), late)
+        facts = {run: seen.facts for run, seen in picked.seen.items() if seen.facts is not None}
+        return by_pointing(
+            config,
+            {run.run: facts[run.run] for run in picked.runs if run.run in facts},
+            picked.missing,
+            night.summary,
+            over=over and not picked.unseen,
+            quiet=late or night.quiet,
         )
 
     def _over(self, night: Night) -> bool:
         """Whether it is after the noon that follows the night."""
         noon = datetime.combine(night.evening + timedelta(days=1), time(12), UTC)
         return self._clock.now() >= noon
-
-    def _settled(self, file: FileRef) -> bool:
-        """Whether nobody has written to the file for some time."""
-        age = self._clock.now().timestamp() - file.mtime_ns / 1e9
-        return age >= self._data.settle_s
 
     # ---- models, Monte Carlo, IRFs -------------------------------------------------------------
 

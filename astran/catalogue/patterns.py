@@ -1,6 +1,7 @@
 """Path patterns of the site configuration.
 
-They hold {date}, {run}, {version}, {tailcut}, {dec} (declination line of the models) and wildcards.
+They hold {date}, {run}, {subrun}, {version}, {tailcut}, {dec} (declination line of the models) and
+wildcards.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from astran.base.nightdata import FileRef
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _GROUPS = {"run": r"0*(?P<run>\d+)", "version": r"(?P<version>[^/]+)"}
-_GROUPS["tailcut"] = r"(?P<tailcut>[^/]+)"
+_GROUPS |= {"tailcut": r"(?P<tailcut>[^/]+)", "subrun": r"(?P<subrun>\d{4})"}
+_GROUPS["date"] = r"(?P<date>\d{8})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,7 @@ class Found:
     run: int | None
     version: str
     tailcut: str
+    date: str = ""
 
 
 def find(pattern: str, **known: str) -> Iterator[Found]:
@@ -34,8 +37,8 @@ def find(pattern: str, **known: str) -> Iterator[Found]:
 
     Parameters
     ----------
-    known : placeholders whose value is fixed, for example date="20231207"; {run}, {version} and
-        {tailcut} may stay open and are read from the paths
+    known : placeholders whose value is fixed, for example date="20231207"; {date}, {run},
+        {subrun}, {version} and {tailcut} may stay open and are read from the paths
 
     Raises
     ------
@@ -58,6 +61,7 @@ def find(pattern: str, **known: str) -> Iterator[Found]:
                 None if run is None else int(run),
                 values.get("version") or "",
                 values.get("tailcut") or "",
+                values.get("date") or known.get("date", ""),
             )
 
 
@@ -105,7 +109,7 @@ def _regex(pattern: str, known: dict[str, str]) -> str:
         elif name:
             raise ConfigError(
                 f"The pattern {pattern!r} holds the unknown placeholder {piece}.",
-                cure="Known are {date}, {run}, {version}, {tailcut} and {dec}.",
+                cure="Known are {date}, {run}, {subrun}, {version}, {tailcut} and {dec}.",
             )
         elif piece.startswith("*"):
             words.append("[^/]*")

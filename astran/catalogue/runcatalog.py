@@ -1,18 +1,26 @@
-"""The RunCatalog of a night: which run observed which source.
-
-An ECSV table (https://github.com/astropy/astropy-APEs/blob/main/APE6.rst) with the columns run_id
-and source_name; read here by hand, as the real reader would load numpy.
-"""
+"""The tables of a night: RunCatalog (which run observed which source) and RunSummary (which runs
+there were, and of how many subruns)."""
 
 from __future__ import annotations
 
-import csv
-import re
+from dataclasses import dataclass
 from pathlib import Path
 
 from astran.base.errors import CatalogueError
+from astran.catalogue.ecsv import read_rows
 
-_DELIMITER = re.compile(r"""#\s*delimiter:\s*['"]?(.)['"]?\s*$""")
+OF_DATA = "DATA"
+"""The run type of observations; others are DRS4, PEDCALIB and ERROR."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One row of a RunSummary, as `lstchain_create_run_summary` writes it."""
+
+    run: int
+    subruns: int
+    """0: not told."""
+    kind: str
 
 
 def read_run_catalog(path: Path) -> dict[int, str]:
@@ -22,18 +30,7 @@ def read_run_catalog(path: Path) -> dict[int, str]:
     ------
     CatalogueError : it cannot be read or lacks a column
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CatalogueError(f"The RunCatalog {path} cannot be read: {error}.") from error
-    delimiter = " "
-    rows = []
-    for line in lines:
-        if match := _DELIMITER.match(line):
-            delimiter = match[1]
-        elif line.strip() and not line.startswith("#"):
-            rows.append(line)
-    table = list(csv.DictReader(rows, delimiter=delimiter, skipinitialspace=True))
+    table = read_rows(path, "RunCatalog")
     try:
         return {int(row["run_id"]): row["source_name"].strip() for row in table}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -41,3 +38,24 @@ def read_run_catalog(path: Path) -> dict[int, str]:
             f"The RunCatalog {path} is not as expected: it needs the columns run_id and "
             "source_name, and a number and a name in each row."
         ) from error
+
+
+def read_run_summary(path: Path) -> dict[int, Summary]:
+    """The runs of a night by number.
+
+    Raises
+    ------
+    CatalogueError : it cannot be read or lacks a column
+    """
+    table = read_rows(path, "RunSummary")
+    try:
+        rows = [
+            Summary(int(row["run_id"]), int(row["n_subruns"]), row["run_type"].strip())
+            for row in table
+        ]
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CatalogueError(
+            f"The RunSummary {path} is not as expected: it needs the columns run_id, n_subruns and "
+            "run_type."
+        ) from error
+    return {row.run: row for row in rows}

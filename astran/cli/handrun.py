@@ -157,7 +157,7 @@ def _show_plan(site: SiteConfig, config: AnalysisConfig) -> int:
     folder = site.workdir / config.label
     # nothing is stored: the database is only there because the context wants one
     context = Context(site, Database("sqlite://"), SystemClock(), sys.executable, _quiet)
-    data = look(context, config)
+    data = look(context, config, patient=True)
     plan, _ = lay_out(context, config, data, folder, keep=False)
     console.print(f"[bold]Plan for {config.target.name}, night of {config.night.iso}[/]")
     console.print(f"Folder: {folder}", highlight=False, soft_wrap=True)

@@ -18,6 +18,7 @@ from astran.base.errors import CatalogueError, ConfigError
 from astran.base.nightdata import NightData
 from astran.base.records import ExitRecord, Outcome
 from astran.base.tasks import Task
+from astran.catalogue.inspector import PATIENT_S
 from astran.catalogue.lst import LstCatalogue
 from astran.catalogue.sources import resolve, same_source
 from astran.cli.common import Exit, add_site_option, guarded, read_site
@@ -123,7 +124,7 @@ def _create(args: argparse.Namespace, start: Start) -> int:
     folder = (args.output or site.workdir / config.label).absolute()
     tools = toolset(site, config.lstchain, keep=not args.dry_run)
     bench = Bench(site, tools, folder, sys.executable)
-    catalogue = LstCatalogue(site, SystemClock(), same_source)
+    catalogue = LstCatalogue(site, SystemClock(), same_source, PATIENT_S)
     if start is Start.DL1:
         data = (
             catalogue.with_files(config, args.input, with_irfs=False)

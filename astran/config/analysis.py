@@ -109,6 +109,85 @@ class HighlevelSettings(Settings):
         return self
 
 
+class AtDeadline(StrEnum):
+    """What becomes of an analysis whose data are not complete in time."""
+
+    PARTIAL = "partial"
+    EXPIRE = "expire"
+
+
+class WaitingSettings(Settings):
+    """Data that are not there yet."""
+
+    hours: float | None = Field(
+        None,
+        ge=0,
+        le=24 * 60,
+        description="How long to wait for data, from the noon after the night [h]; none: as long "
+        "as the site does.",
+    )
+    at_deadline: AtDeadline = Field(
+        AtDeadline.PARTIAL,
+        description="When the wait is over: partial analyses what is there, and complete runs "
+        "start before the others have come; expire analyses nothing unless all is there.",
+    )
+
+
+class Moon(StrEnum):
+    """Whether runs under the moon are analysed."""
+
+    ANY = "any"
+    DARK = "dark"
+
+
+class QualitySettings(Settings):
+    """Runs that are not worth the computing; what is not known of a run is never held against it,
+    and said. Cuts and defaults after lstchain's notebook data_quality.ipynb where it has them."""
+
+    apply: bool = Field(True, description="Leave out runs that fail a cut; no: only say so.")
+    zenith_max: float | None = Field(
+        70.0,
+        gt=0,
+        le=90,
+        description="Largest mean zenith distance [deg]; all-sky Monte Carlo ends there.",
+    )
+    rate_min: float | None = Field(
+        1000.0,
+        ge=0,
+        description="Least rate of shower events [Hz]; below, lstchain's livetime is wrong, as it "
+        "counts only gaps shorter than 10 ms.",
+    )
+    rate_422_min: float | None = Field(
+        1.5,
+        ge=0,
+        description="Least rate of showers per p.e. at 422 p.e., corrected for zenith, by the data "
+        "check; less means cloud or dust. 1.5 as in lstchain's notebook.",
+    )
+    relative_rate_min: float | None = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="The same by DL1 where there is no data check, relative to the good runs of "
+        "the night; 0.5 is a transmission of 0.55, the limit of MAGIC (Fruck and Gaug 2015), as "
+        "the rate falls with its power 1.2.",
+    )
+    nsb_max: float | None = Field(
+        2.3,
+        gt=0,
+        description="Largest spread of the pedestal charge (night sky) by the data check [p.e.]; "
+        "2.3 as in lstchain's notebook: roughly moonless.",
+    )
+    pointing_max: float | None = Field(
+        0.01,
+        gt=0,
+        description="Largest spread of the pointing's declination within a run [deg]; 0.01 as in "
+        "lstchain's notebook.",
+    )
+    moon: Moon = Field(
+        Moon.ANY, description="any: the NSB level decides; dark: no run with the moon up."
+    )
+
+
 class AnalysisConfig(Settings):
     """One analysis: target, night and every parameter."""
 
@@ -127,6 +206,10 @@ class AnalysisConfig(Settings):
         description="For start dl2 or dl3: folder of the data, below one that the site allows.",
     )
     lstchain: str = Field("", description="Wanted lstchain version; empty: the site's default.")
+    waiting: WaitingSettings = Field(WaitingSettings(), description="Data that are not there yet.")
+    quality: QualitySettings = Field(
+        QualitySettings(), description="Runs that are not worth the computing."
+    )
     dl2: Dl2Settings = Field(Dl2Settings(), description="DL1 to DL2.")
     dl3: Dl3Settings = Field(Dl3Settings(), description="Cuts and IRFs.")
     highlevel: HighlevelSettings = Field(HighlevelSettings(), description="Results.")

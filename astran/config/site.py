@@ -59,7 +59,7 @@ class LstchainSettings(Settings):
 
 
 class DataSettings(Settings):
-    """Where data, models and Monte Carlo lie. Patterns may hold {date}, {run}, {version},
+    """Where data, models and Monte Carlo lie. Patterns may hold {date}, {run}, {subrun}, {version},
     {tailcut}, {dec} (declination line of the models, like dec_2276) and shell wildcards."""
 
     dl1: str = Field(
@@ -67,10 +67,27 @@ class DataSettings(Settings):
         description="Pattern of run-wise DL1 files.",
         examples=["/path/to/DL1/{date}/{version}/{tailcut}/dl1_LST-1.Run{run}.h5"],
     )
+    dl1_subruns: str = Field(
+        "",
+        description="Pattern of subrun-wise DL1 files; empty: as `dl1` with {run}.{subrun}.",
+        examples=["/path/to/DL1/{date}/{version}/{tailcut}/dl1_LST-1.Run{run}.{subrun}.h5"],
+    )
     run_catalog: str = Field(
         "",
-        description="Pattern of the night's RunCatalog ECSV (run_id, source_name).",
+        description="Pattern of the night's RunCatalog ECSV (run_id, source_name); none: the runs "
+        "of a source are told by their pointing, from the DL1 files.",
         examples=["/path/to/monitoring/RunCatalog/RunCatalog_{date}.ecsv"],
+    )
+    run_summary: str = Field(
+        "",
+        description="Pattern of the night's RunSummary ECSV (run_id, n_subruns, run_type).",
+        examples=["/path/to/monitoring/RunSummary/RunSummary_{date}.ecsv"],
+    )
+    datacheck: str = Field(
+        "",
+        description="Pattern of night-wise data-check files of lstchain, for the NSB level and "
+        "the transparency of the air.",
+        examples=["/path/to/DL1DataCheck_LongTerm/{version}/{date}/DL1_datacheck_{date}.h5"],
     )
     models: Path | None = Field(
         None, description="Folder of the random forests.", examples=["/path/to/models"]
@@ -90,8 +107,16 @@ class DataSettings(Settings):
     dl1_deadline_h: float = Field(
         48.0, ge=0, description="How long to wait for DL1 of a night that is not there yet [h]."
     )
+    look_every_min: float = Field(
+        5.0, gt=0, description="Pause between two looks for data that are not there yet [min]."
+    )
     settle_s: float = Field(
         60.0, ge=0, description="A DL1 file counts as complete once unchanged for so long [s]."
+    )
+    open_dl1: bool = Field(
+        True,
+        description="Open DL1 files before they are used: tells broken and empty ones, pointing, "
+        "rate and livetime. False: every file that is there counts as good.",
     )
 
 

@@ -15,7 +15,7 @@ from astran.base.errors import Problem
 from astran.base.states import AnalysisState
 from astran.base.tasks import Plan
 from astran.base.text import count, harmless, one_line
-from astran.config.analysis import AnalysisConfig
+from astran.config.analysis import AnalysisConfig, AtDeadline
 from astran.mail import content, reports
 from astran.mail.compose import Thread
 from astran.mail.content import Cells, Command, ExecutionStats, ReportLike, Tone
@@ -106,9 +106,10 @@ class Letters(Desk):
         missing: Sequence[str],
         deadline: datetime | None = None,
         *,
+        there: Sequence[int] = (),
         n: int = 1,
     ) -> EmailMessage:
-        """The analysis waits for data that are not there yet."""
+        """The analysis waits for data that are not there yet; those of the runs `there` are."""
         return self._letter(
             "waiting",
             thread,
@@ -117,7 +118,12 @@ class Letters(Desk):
             request_id=request_id,
             tone=Tone.PART,
             n=n,
-            values={"missing": list(missing), "deadline": moment(deadline)},
+            values={
+                "missing": list(missing),
+                "deadline": moment(deadline),
+                "there": ", ".join(map(str, there)),
+                "partial": config.waiting.at_deadline is AtDeadline.PARTIAL,
+            },
         )
 
     def status(

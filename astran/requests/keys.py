@@ -74,6 +74,11 @@ _OTHER_NAMES = {
     "dec": ("declination", "target.dec", "dec j2000", "dej2000", "decj2000", "dec icrs", "decl"),
     "start": ("start from", "start level", "data level", "start at", "from level"),
     "folder": ("data folder", "input folder", "directory"),
+    "waiting.hours": ("wait", "wait hours", "wait for"),
+    "waiting.at_deadline": ("deadline", "if late", "if incomplete"),
+    "quality.apply": ("quality", "quality cuts", "run selection"),
+    "quality.zenith_max": ("zenith", "max zenith", "maximum zenith", "zd max"),
+    "quality.nsb_max": ("nsb", "max nsb"),
     "lstchain": ("lstchain version", "version of lstchain"),
     "dl2.models": ("rf models", "random forests", "model folder"),
     "dl3.gammaness_cut": ("gammaness", "gh cut", "gammaness threshold", "global gammaness cut"),
@@ -84,7 +89,7 @@ _OTHER_NAMES = {
     "highlevel.energy_max": ("emax", "e max", "max energy", "maximum energy"),
     "highlevel.off_regions": ("off positions", "number of off regions", "n off"),
 }  # fmt: skip
-SECTIONS = frozenset({"target", "dl2", "dl3", "highlevel"})
+SECTIONS = frozenset({"target", "waiting", "quality", "dl2", "dl3", "highlevel"})
 _UNIT = re.compile(r"\[([^\]]+)\]")
 
 

@@ -77,6 +77,10 @@ def _plan(context: Context, config: AnalysisConfig) -> Plan:
     from astran.service.planning import lay_out, look
 
     data = look(context, config)
+    for _ in range(_MOST_TRIES):
+        if not data.looking:
+            break
+        data = look(context, config)
     with tempfile.TemporaryDirectory(prefix="astran-plan-") as folder:
         plan, _ = lay_out(context, config, data, Path(folder), keep=False)
     return plan

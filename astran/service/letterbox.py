@@ -106,8 +106,31 @@ def put_waiting(
     if not analysis.requester or context.site.mail is None:
         return
     missing = [f"Run {gap.run}: {gap.reason}" for gap in data.missing] or [*data.notes]
-    letter = context.letters.waiting(thread_of(analysis), analysis.name, config, missing, deadline)
+    letter = context.letters.waiting(
+        thread_of(analysis),
+        analysis.name,
+        config,
+        missing,
+        deadline,
+        there=[run.run for run in data.runs],
+    )
     put(context, db, "waiting", letter, analysis)
+
+
+def put_deadline(
+    context: Context, db: Connection, analysis: Analysis, config: AnalysisConfig, data: NightData
+) -> None:
+    """The wait is over and what is there is analysed; told once."""
+    if not analysis.requester or context.site.mail is None:
+        return
+    runs = ", ".join(str(run.run) for run in data.runs)
+    gaps = [f"Run {gap.run}: {gap.reason}." for gap in data.missing if gap.may_come]
+    night = f"{config.target.name} on {config.night.iso}"
+    first = f"The wait for the data of {night} is over. These runs are analysed: {runs}."
+    text = "\n\n".join([first, *gaps, "The report will name what was missing."])
+    title = f"{config.target.name}, {config.night.iso}: analysed without what is missing"
+    letter = context.letters.notice(thread_of(analysis), title, text, request_id=analysis.name)
+    put(context, db, "deadline", letter, analysis)
 
 
 def put_fault(context: Context, db: Connection, analysis: Analysis, short: str) -> None:

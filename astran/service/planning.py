@@ -8,22 +8,22 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import Connection
+
 from astran.base.errors import AstranError, CatalogueError, ConfigError
 from astran.base.files import write_atomic
-from astran.base.nightdata import NightData
+from astran.base.nightdata import FileRef, NightData, RunFile
 from astran.base.states import AnalysisState
-from astran.base.tasks import Plan
-from astran.config.analysis import AnalysisConfig, Start
+from astran.base.tasks import Plan, Stage
+from astran.config.analysis import AnalysisConfig, AtDeadline, Start
 from astran.config.model import build
 from astran.service.context import Context
-from astran.store import analyses, plans
+from astran.service.letterbox import put_deadline, put_waiting
+from astran.store import analyses, plans, tasks
 from astran.store.analyses import Analysis
 
 if TYPE_CHECKING:
     from astran.production.toolset import Toolset
-
-LOOK_EVERY = timedelta(minutes=5)
-"""Pause between two looks for data that are not there yet."""
 
 
 def config_of(analysis: Analysis | Mapping[str, Any]) -> AnalysisConfig:
@@ -47,28 +47,44 @@ def write_config(analysis: Analysis, config: AnalysisConfig) -> Path:
 def deadline(config: AnalysisConfig, context: Context) -> datetime:
     """Until when data of the night are waited for: counted from the noon after the night."""
     noon = datetime.combine(config.night.evening + timedelta(days=1), time(12, tzinfo=UTC))
-    return noon + timedelta(hours=context.site.data.dl1_deadline_h)
+    hours = config.waiting.hours
+    return noon + timedelta(hours=context.site.data.dl1_deadline_h if hours is None else hours)
 
 
-def look(context: Context, config: AnalysisConfig) -> NightData:
-    """What the catalogue knows now."""
+def look(context: Context, config: AnalysisConfig, patient: bool = False) -> NightData:
+    """What the catalogue knows now.
+
+    Parameters
+    ----------
+    patient : open every file that was never opened, however long it takes: for a person who waits
+    """
+    from astran.catalogue.inspector import BUDGET_S, PATIENT_S
     from astran.catalogue.lst import LstCatalogue
     from astran.catalogue.sources import same_source
 
-    return LstCatalogue(context.site, context.clock, same_source).find(config)
+    late = context.clock.now() >= deadline(config, context)
+    budget = PATIENT_S if patient else BUDGET_S
+    return LstCatalogue(context.site, context.clock, same_source, budget).find(config, late=late)
 
 
 def lay_out(
-    context: Context, config: AnalysisConfig, data: NightData, folder: Path, keep: bool
+    context: Context,
+    config: AnalysisConfig,
+    data: NightData,
+    folder: Path,
+    keep: bool,
+    until: Stage = Stage.HIGHLEVEL,
 ) -> tuple[Plan, Toolset | None]:
-    """The plan and the software environment for it. `keep` False leaves no trace on disk."""
+    """The plan up to a stage, and the software environment for it. `keep` False leaves no trace on
+    disk."""
     from astran.production.environments import toolset
     from astran.production.lst.plan import make_plan
 
     tools = None
     if config.start is not Start.DL3:
         tools = toolset(context.site, config.lstchain, keep=keep)
-    return make_plan(config, context.site, data, tools, folder, context.python), tools
+    plan = make_plan(config, context.site, data, tools, folder, context.python, until)
+    return plan, tools
 
 
 def plan_or_wait(context: Context, analysis: Analysis) -> None:
@@ -78,14 +94,19 @@ def plan_or_wait(context: Context, analysis: Analysis) -> None:
         return
     config = config_of(analysis)
     write_config(analysis, config)
+    begun = _begun(context, analysis)
     try:
-        data = look(context, config)
+        data = _with_begun(look(context, config), begun)
+        if data.looking:
+            # not all files could be opened in the time of one look
+            return
         late = now >= deadline(config, context)
         if not data.complete and not late:
-            _wait(context, analysis, config, data)
+            _wait(context, analysis, config, data, begun)
             return
-        if late and not data.complete:
-            data = replace(data, complete=True)
+        if not data.complete and config.waiting.at_deadline is AtDeadline.EXPIRE:
+            _incomplete(context, analysis, config, data)
+            return
         if not data.runs and not data.dl3:
             _nothing(context, analysis, config, data)
             return
@@ -93,10 +114,7 @@ def plan_or_wait(context: Context, analysis: Analysis) -> None:
     except (ConfigError, CatalogueError) as error:
         give_up(context, analysis, error)
         return
-    from astran.production.scripts import write
-
-    for task in plan.tasks:
-        write(task, context.site, tools, context.python)
+    _write_scripts(context, plan, tools, begun)
     with context.db.begin() as db:
         left_out = [list(item) for item in plan.left_out]
         if analyses.move(
@@ -109,16 +127,80 @@ def plan_or_wait(context: Context, analysis: Analysis) -> None:
             versions=[list(item) for item in plan.versions],
             left_out=left_out,
         ):
-            target = config.target
-            plans.store(
-                db,
-                now,
-                analysis.id,
-                plan,
-                date=config.date,
-                source=(target.name, target.ra, target.dec),
-            )
+            _store(context, db, analysis, config, plan, begun)
+            if not data.complete and analysis.state is AnalysisState.WAITING:
+                put_deadline(context, db, analysis, config, data)
     context.say(f"{analysis.name} {analysis.label}: {len(plan.tasks)} tasks planned")
+
+
+def _begun(context: Context, analysis: Analysis) -> frozenset[int]:
+    """Runs that were started while others were waited for."""
+    with context.db.begin() as db:
+        rows = tasks.of_analysis(db, analysis.id)
+    return frozenset(row.spec.run for row in rows if row.spec.run is not None)
+
+
+def _with_begun(data: NightData, begun: frozenset[int]) -> NightData:
+    """What was begun is gone on with, whatever became of its DL1 since."""
+    known = {run.run for run in data.runs}
+    back = [RunFile(run, FileRef("", 0, 0)) for run in begun - known]
+    runs = sorted((*data.runs, *back), key=lambda run: run.run)
+    missing = tuple(gap for gap in data.missing if gap.run not in begun)
+    return replace(data, runs=tuple(runs), missing=missing) if back else data
+
+
+def _start_complete(
+    context: Context,
+    analysis: Analysis,
+    config: AnalysisConfig,
+    data: NightData,
+    begun: frozenset[int],
+) -> None:
+    """Runs whose data are complete need not wait for the others: up to their DL3."""
+    fresh = tuple(run for run in data.runs if run.run not in begun)
+    if not fresh or config.start is not Start.DL1:
+        return
+    part = replace(data, runs=fresh, missing=())
+    plan, tools = lay_out(context, config, part, analysis.folder, keep=True, until=Stage.DL3)
+    _write_scripts(context, plan, tools, begun)
+    with context.db.begin() as db:
+        # first said, so that a cancelled analysis gets no new task
+        if analyses.get(db, analysis.id).state is AnalysisState.WAITING:
+            versions = [list(item) for item in plan.versions]
+            analyses.change(db, analysis.id, notes=list(plan.notes), versions=versions)
+            _store(context, db, analysis, config, plan, begun)
+    runs = ", ".join(str(run.run) for run in fresh)
+    context.say(f"{analysis.name} {analysis.label}: starting with runs {runs}")
+
+
+def _write_scripts(
+    context: Context, plan: Plan, tools: Toolset | None, begun: frozenset[int]
+) -> None:
+    from astran.production.scripts import write
+
+    for task in plan.tasks:
+        if task.run not in begun:
+            write(task, context.site, tools, context.python)
+
+
+def _store(
+    context: Context,
+    db: Connection,
+    analysis: Analysis,
+    config: AnalysisConfig,
+    plan: Plan,
+    begun: frozenset[int],
+) -> None:
+    target = config.target
+    plans.store(
+        db,
+        context.clock.now(),
+        analysis.id,
+        plan,
+        date=config.date,
+        source=(target.name, target.ra, target.dec),
+        begun=begun,
+    )
 
 
 def give_up(context: Context, analysis: Analysis, error: AstranError) -> None:
@@ -133,16 +215,27 @@ def give_up(context: Context, analysis: Analysis, error: AstranError) -> None:
 def _nothing(context: Context, analysis: Analysis, config: AnalysisConfig, data: NightData) -> None:
     reasons = sorted({f"run {m.run}: {m.reason}" for m in data.missing})
     what = "; ".join(reasons) or f"no {config.start.upper()} data were found"
-    now = context.clock.now()
-    to = (
-        AnalysisState.EXPIRED
-        if analysis.state is AnalysisState.WAITING
-        else AnalysisState.REPORTING
-    )
     text = f"There is nothing to analyse for {config.target.name} on {config.night.iso}: {what}."
+    _end(context, analysis, text, data)
+
+
+def _incomplete(
+    context: Context, analysis: Analysis, config: AnalysisConfig, data: NightData
+) -> None:
+    """The wait is over, and the request wants all or nothing."""
+    reasons = "; ".join(f"run {m.run}: {m.reason}" for m in data.missing) or "; ".join(data.notes)
+    text = (
+        f"The data of {config.target.name} on {config.night.iso} are not complete: {reasons}. "
+        "Nothing was analysed, as the request says `waiting.at_deadline: expire`."
+    )
+    _end(context, analysis, text, data)
+
+
+def _end(context: Context, analysis: Analysis, text: str, data: NightData) -> None:
     left_out: list[list[int | str]] = [[m.run, m.reason] for m in data.missing]
-    if to is AnalysisState.REPORTING:
+    if analysis.state is not AnalysisState.WAITING:
         with context.db.begin() as db:
+            now, to = context.clock.now(), AnalysisState.REPORTING
             analyses.move(db, now, analysis, to, text, reason=text, left_out=left_out)
         return
     from astran.service.reporting import report_expired
@@ -150,17 +243,24 @@ def _nothing(context: Context, analysis: Analysis, config: AnalysisConfig, data:
     report_expired(context, analysis, text, left_out)
 
 
-def _wait(context: Context, analysis: Analysis, config: AnalysisConfig, data: NightData) -> None:
-    from astran.service.letterbox import put_waiting
-
+def _wait(
+    context: Context,
+    analysis: Analysis,
+    config: AnalysisConfig,
+    data: NightData,
+    begun: frozenset[int],
+) -> None:
     now = context.clock.now()
+    later = now + timedelta(minutes=context.site.data.look_every_min)
     with context.db.begin() as db:
         if analysis.state is AnalysisState.RECEIVED:
             missing = "; ".join(f"run {m.run}: {m.reason}" for m in data.missing) or "no data yet"
             if not analyses.move(
-                db, now, analysis, AnalysisState.WAITING, missing, next_look=now + LOOK_EVERY
+                db, now, analysis, AnalysisState.WAITING, missing, next_look=later
             ):
                 return
             put_waiting(context, db, analysis, config, data, deadline(config, context))
         else:
-            analyses.change(db, analysis.id, next_look=now + LOOK_EVERY)
+            analyses.change(db, analysis.id, next_look=later)
+    if config.waiting.at_deadline is AtDeadline.PARTIAL:
+        _start_complete(context, analysis, config, data, begun)

@@ -88,7 +88,8 @@ def _advance(context: Context, result: TickResult, only: int | None) -> None:
         return
     from astran.service.observing import observe, resolve_doubts
 
-    if any(a.state is AnalysisState.RUNNING for a in live):
+    # complete runs of an analysis that waits for others are under way, too
+    if any(a.state in (AnalysisState.RUNNING, AnalysisState.WAITING) for a in live):
         with guarded(context, result.faults, None):
             resolve_doubts(context)
             observe(context)
@@ -110,6 +111,10 @@ def step(context: Context, analysis: Analysis) -> None:
         planning.plan_or_wait(context, analysis)
         with context.db.begin() as db:
             analysis = analyses.get(db, analysis.id)
+    if analysis.state is AnalysisState.WAITING:
+        working.check_ended(context, analysis)
+        if not _all_ended(context, analysis):
+            working.submit_ready(context, analysis)
     if analysis.state is AnalysisState.RUNNING:
         working.check_ended(context, analysis)
         if _all_ended(context, analysis):

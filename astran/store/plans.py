@@ -22,20 +22,26 @@ def store(
     *,
     date: str,
     source: tuple[str, float, float],
+    begun: frozenset[int] = frozenset(),
 ) -> None:
-    """Store all tasks of a plan in state PLANNED.
+    """Store the tasks of a plan in state PLANNED; those whose key is stored already stay as they
+    are.
 
     Parameters
     ----------
     date : night, YYYYMMDD
     source : name, right ascension and declination [deg, ICRS]
+    begun : runs whose tasks were stored before, however the plan would make them now
     """
     night_id = _ensure(db, t.night, date=date)
     source_id = _source(db, *source)
     software = {name: _ensure(db, t.software, name=name, version=v) for name, v in plan.versions}
-    stages: dict[Stage, int] = {}
-    ids: dict[str, int] = {}
-    for task in plan.tasks:
+    of = select(t.stage.c.name, t.stage.c.id).where(t.stage.c.analysis_id == analysis_id)
+    stages = {Stage(row.name): row.id for row in db.execute(of)}
+    there = select(t.task.c.key, t.task.c.id).where(t.task.c.analysis_id == analysis_id)
+    ids = {row.key: row.id for row in db.execute(there)}
+    new = [task for task in plan.tasks if task.key not in ids and task.run not in begun]
+    for task in new:
         if task.stage not in stages:
             stages[task.stage] = _insert(
                 db, t.stage, analysis_id=analysis_id, name=task.stage, position=len(stages)
@@ -58,9 +64,9 @@ def store(
             resources=task.to_json()["resources"],
             exclude=[],
         )
-    for task in plan.tasks:
+    for task in new:
         _store_inputs(db, ids, task)
-    note(db, now, "planned", f"{len(plan.tasks)} tasks in {len(stages)} stages", analysis_id)
+    note(db, now, "planned", f"{len(new)} tasks in {len(stages)} stages", analysis_id)
 
 
 def _store_inputs(db: Connection, ids: dict[str, int], task: Task) -> None:

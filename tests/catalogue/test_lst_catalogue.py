@@ -44,6 +44,8 @@ class Tree:
             "models": f"{root}/models",
             "mc_dl2": f"{root}/mc/{{dec}}/node_*/dl2_*.h5",
             "roots": [f"{root}/open"],
+            # the files are not real ones
+            "open_dl1": False,
         }
         for name in (*ALWAYS, "reg_disp_norm.sav", "cls_disp_sign.sav", "training_dirs.ecsv"):
             self.file(f"models/dec_2276/{name}")
@@ -171,12 +173,27 @@ def test_mixed_versions_are_said(tree: Tree) -> None:
     assert any("15861: v0.10, 15862: v0.12" in note for note in tree.find().notes)
 
 
-def test_subruns_are_not_runs(tree: Tree) -> None:
-    tree.settings["dl1"] = f"{tree.root}/sub/dl1_LST-1.Run{{run}}*.h5"
-    tree.file("sub/dl1_LST-1.Run15861.0000.h5")
+def test_subruns_make_a_run_once_all_are_there(tree: Tree) -> None:
+    """The RunSummary tells how many there must be."""
+    tree.settings["run_summary"] = f"{tree.root}/RunSummary_{{date}}.ecsv"
+    text = "# %ECSV 1.0\n# delimiter: ','\nrun_id,n_subruns,run_type\n15861,3,DATA\n"
+    tree.file("RunSummary_20231213.ecsv", content=text.encode())
+    for part in range(2):
+        tree.file(f"DL1/20231213/v0.10/tailcut84/dl1_LST-1.Run15861.{part:04d}.h5")
     data = tree.find(runs=[15861])
-    assert "subruns" in data.missing[0].reason
+    assert data.missing[0].reason == "1 of 3 subruns have no DL1 yet"
     assert not data.complete
+    tree.file("DL1/20231213/v0.10/tailcut84/dl1_LST-1.Run15861.0002.h5")
+    (run,) = tree.find(runs=[15861]).runs
+    assert [file.name[-7:] for file in run.parts] == ["0000.h5", "0001.h5", "0002.h5"]
+
+
+def test_uncounted_subruns_must_have_settled_for_long(tree: Tree) -> None:
+    tree.file("DL1/20231213/v0.10/tailcut84/dl1_LST-1.Run15861.0000.h5", age_s=300)
+    data = tree.find(runs=[15861])
+    assert "nobody tells how many" in data.missing[0].reason
+    tree.clock.sleep(400)
+    assert len(tree.find(runs=[15861]).runs) == 1
 
 
 def test_a_name_that_lstchain_cannot_read_is_refused(tree: Tree) -> None:

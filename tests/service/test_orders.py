@@ -40,6 +40,7 @@ class Data:
 
     def settings(self) -> dict[str, str]:
         return {
+            "open_dl1": False,  # they are not real ones
             "dl1": f"{self.root}/DL1/{{date}}/{{version}}/{{tailcut}}/dl1_LST-1.Run{{run}}.h5",
             "run_catalog": f"{self.root}/RunCatalog_{{date}}.ecsv",
             "models": f"{self.root}/models",

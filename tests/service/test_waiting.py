@@ -52,8 +52,8 @@ class Morning:
     folder: Path
     kept: Path
 
-    def launch(self) -> int:
-        data = {"target": resolve("Crab").model_dump(), "date": "20231213"}
+    def launch(self, **more: object) -> int:
+        data = {"target": resolve("Crab").model_dump(), "date": "20231213", **more}
         config = build(AnalysisConfig, data, "test")
         with self.context.db.begin() as db:
             origin = Origin(subject="ASTRAN-LAUNCH", in_reply_to="<l@a.test>")
@@ -142,8 +142,15 @@ def test_a_missing_run_is_waited_for_and_then_taken(morning: Morning) -> None:
     assert morning.state(number).state is AnalysisState.WAITING, "looks only every few minutes"
     morning.tick(timedelta(minutes=6))
     assert morning.state(number).state is AnalysisState.RUNNING
-    (first,) = [b for b in morning.scheduler.batches if "dl2" in b.token]
-    assert len(first.scripts) == 2
+    scripts = [b.scripts for b in morning.scheduler.batches if "dl2" in b.token]
+    assert [Path(name).name for names in scripts for name in names] == [
+        "Script_dl2_15861.sh",  # did not wait for the other
+        "Script_dl2_15862.sh",
+    ]
+    with morning.context.db.begin() as db:
+        (index,) = [r.spec for r in tasks.of_analysis(db, number) if r.spec.key == "index"]
+    assert index.after == ("dl3-15861", "dl3-15862")
+    assert morning.letters(number) == ["waiting"], "nothing more to tell"
 
 
 def test_at_the_deadline_what_is_there_is_analysed(morning: Morning) -> None:
@@ -158,6 +165,23 @@ def test_at_the_deadline_what_is_there_is_analysed(morning: Morning) -> None:
         keys = {row.spec.key for row in tasks.of_analysis(db, number)}
     assert "dl2-15861" in keys
     assert "dl2-15862" not in keys
+    morning.tick()
+    assert morning.letters(number) == ["waiting", "deadline"]
+
+
+def test_all_or_nothing_if_the_request_says_so(morning: Morning) -> None:
+    morning.take_away(15862)
+    number = morning.launch(waiting={"at_deadline": "expire", "hours": 4})
+    morning.tick()
+    assert morning.scheduler.batches == [], "no run starts before all are there"
+    morning.tick(timedelta(hours=7))
+    assert morning.state(number).state is AnalysisState.WAITING
+    morning.tick(timedelta(hours=2))  # four hours after noon are over
+    found = morning.state(number)
+    assert found.state is AnalysisState.EXPIRED
+    assert "run 15862: no DL1 yet" in found.reason
+    assert "expire" in found.reason
+    assert morning.letters(number) == ["waiting", "report"]
 
 
 def test_nothing_at_the_deadline_expires_with_a_letter(morning: Morning) -> None:

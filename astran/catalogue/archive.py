@@ -1,0 +1,144 @@
+"""The DL1 of a site: files, tables and data checks of a night, and the condition of each run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from astran.base.clock import Clock
+from astran.base.errors import CatalogueError
+from astran.base.nightdata import FileRef
+from astran.catalogue import patterns
+from astran.catalogue.dl1 import Condition, Picked, Seen, by_run, judge, pick
+from astran.catalogue.facts import CheckFacts
+from astran.catalogue.inspector import Inspector
+from astran.catalogue.patterns import Found
+from astran.catalogue.runcatalog import Summary, read_run_catalog, read_run_summary
+from astran.config.site import DataSettings
+
+MOST_ROUNDS = 5
+"""Where files turn out to be broken, the next best ones are opened, so many times at most."""
+QUIET_S = 3600.0
+
+
+class NightArchive:
+    """One night, as it is now."""
+
+    def __init__(self, data: DataSettings, date: str, clock: Clock, eyes: Inspector) -> None:
+        self._data = data
+        self._date = date
+        self._clock = clock
+        self._eyes = eyes
+
+    @cached_property
+    def candidates(self) -> dict[int, list[tuple[Found, ...]]]:
+        """DL1 of each run, best first."""
+        return by_run(find_dl1(self._data, self._date))
+
+    @cached_property
+    def sources(self) -> dict[int, str] | None:
+        """Source of each run by the RunCatalog; None: there is none (yet).
+
+        Raises
+        ------
+        CatalogueError : it is there and cannot be used
+        """
+        path = self._newest(self._data.run_catalog)
+        return None if path is None else read_run_catalog(Path(path.path))
+
+    @cached_property
+    def summary(self) -> dict[int, Summary]:
+        """The RunSummary; nothing if there is none that can be read."""
+        path = self._newest(self._data.run_summary)
+        if path is None:
+            return {}
+        try:
+            return read_run_summary(Path(path.path))
+        except CatalogueError:
+            # it only adds the numbers of subruns, and may be half-written
+            return {}
+
+    @cached_property
+    def checks(self) -> dict[int, CheckFacts]:
+        """What the newest data check tells, by run."""
+        if not self._data.datacheck:
+            return {}
+        found = list(patterns.find(self._data.datacheck, date=self._date))
+        order = sorted(found, key=lambda item: patterns.version_order(item.version))
+        told: dict[int, CheckFacts] = {}
+        for item in order:
+            told |= self._eyes.datacheck(item.file)
+        return told
+
+    def pick(self, runs: Sequence[int], late: bool) -> Picked:
+        """Choose DL1 for each run, opening files as far as time allows; see `dl1.pick`."""
+        subruns = {row.run: row.subruns for row in self.summary.values()}
+        for _ in range(MOST_ROUNDS):
+            picked = pick(self.candidates, runs, self._eyes, subruns, late)
+            unseen = [one for one in picked.seen.values() if one.condition is Condition.UNSEEN]
+            if not unseen or not self._open(unseen):
+                break
+        return picked
+
+    def every(self) -> dict[int, Seen]:
+        """The best DL1 of every run of the night, from memory alone; nothing is opened."""
+        subruns = {row.run: row.subruns for row in self.summary.values()}
+        self._eyes.recall(
+            item.file for groups in self.candidates.values() for items in groups for item in items
+        )
+        seen = {}
+        for run, groups in sorted(self.candidates.items()):
+            looks = [judge(items, self._eyes, subruns.get(run, 0)) for items in groups]
+            good = (one for one in looks if one.condition is Condition.COMPLETE)
+            seen[run] = next(good, looks[0])
+        return seen
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no DL1 of the night came in the last hour."""
+        groups = [items for groups in self.candidates.values() for items in groups]
+        newest = max((item.file.mtime_ns for items in groups for item in items), default=0)
+        return self._clock.now().timestamp() - newest / 1e9 >= QUIET_S
+
+    def _open(self, unseen: Sequence[Seen]) -> bool:
+        """Whether something new became known."""
+        files = [file for one in unseen for file in one.files if file.size]
+        before = sum(self._eyes.facts(file) is not None for file in files)
+        # the sky position of a run is that of its first file
+        self._eyes.look(files, frozenset(one.files[0].path for one in unseen))
+        return sum(self._eyes.facts(file) is not None for file in files) > before
+
+    def _newest(self, pattern: str) -> FileRef | None:
+        if not pattern:
+            return None
+        found = list(patterns.find(pattern, date=self._date))
+        return found[-1].file if found else None
+
+
+def find_dl1(data: DataSettings, date: str = "") -> list[Found]:
+    """Every DL1 file of a night, or of all nights, run-wise and subrun-wise.
+
+    Raises
+    ------
+    CatalogueError : the site does not say where they are
+    """
+    if not data.dl1:
+        raise CatalogueError(
+            "This site does not say where DL1 files are.",
+            cure="Set data.dl1 in the site configuration.",
+        )
+    known = {"date": date} if date else {}
+    found = {item.file.path: item for item in patterns.find(data.dl1, **known)}
+    of_subruns = data.dl1_subruns or subrun_pattern(data.dl1)
+    if of_subruns:
+        found |= {item.file.path: item for item in patterns.find(of_subruns, **known)}
+    return list(found.values())
+
+
+def subrun_pattern(dl1: str) -> str:
+    """The pattern of subrun-wise files beside run-wise ones; empty if there is no telling."""
+    head, run, tail = dl1.rpartition("{run}")
+    if not run or "{subrun}" in dl1 or tail.startswith("*") or "/" in tail:
+        return ""
+    return f"{head}{{run}}.{{subrun}}{tail}"

@@ -1,0 +1,39 @@
+"""Rows of ECSV tables (https://github.com/astropy/astropy-APEs/blob/main/APE6.rst).
+
+Read by hand, as the real reader would load numpy into the minute tick.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+from astran.base.errors import CatalogueError
+
+_DELIMITER = re.compile(r"""#\s*delimiter:\s*['"]?(.)['"]?\s*$""")
+
+
+def read_rows(path: Path, what: str) -> list[dict[str, str]]:
+    """The rows of a table, each by column name.
+
+    Parameters
+    ----------
+    what : name of the table for people, for example RunCatalog
+
+    Raises
+    ------
+    CatalogueError : it cannot be read
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CatalogueError(f"The {what} {path} cannot be read: {error}.") from error
+    delimiter = " "
+    rows = []
+    for line in lines:
+        if match := _DELIMITER.match(line):
+            delimiter = match[1]
+        elif line.strip() and not line.startswith("#"):
+            rows.append(line)
+    return list(csv.DictReader(rows, delimiter=delimiter, skipinitialspace=True))

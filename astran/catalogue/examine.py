@@ -1,0 +1,215 @@
+"""Opens DL1 and data-check files and remembers what they hold: a program of its own.
+
+    python -m astran.catalogue.examine MEMORY SECONDS NOW < files.json
+
+The minute tick must stay light, and a broken file or file system must not stop it; so this is run
+beside it. It reads a list of [kind, path, size, mtime_ns, whether the sky position is wanted],
+opens what it can in SECONDS, and keeps the facts of each file as soon as it knows them. NOW
+[unix s] is the time by the clock of the caller.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from astran.base.nightdata import FileRef
+from astran.catalogue.facts import CheckFacts, Dl1Facts, Kind
+from astran.catalogue.memory import Memory
+
+TABLE = "/dl1/event/telescope/parameters/LST_LSTCam"
+NEEDED = ("event_type", "intensity", "alt_tel", "az_tel", "dragon_time")
+SHOWER = 32
+"""EventType.SUBARRAY of ctapipe."""
+ALL_ROWS = 200_000
+"""Of larger tables samples are read."""
+SAMPLES, SAMPLE_ROWS = 25, 8_000
+BRIGHT = (316.2, 562.3)
+"""Intensities [p.e.] around 422, edges of lstchain's data check."""
+LST1 = (28.761_514_11, -17.891_484_71, 2184.0)
+"""Latitude, longitude [deg], height [m]: lstchain's LST1_LOCATION."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if len(words) != 3:
+        print("usage: python -m astran.catalogue.examine MEMORY SECONDS NOW", file=sys.stderr)
+        return 2
+    memory, until = Memory(Path(words[0])), time.monotonic() + float(words[1])
+    warnings.simplefilter("ignore")
+    for kind, path, size, mtime_ns, sky in json.load(sys.stdin):
+        file = FileRef(path, size, mtime_ns)
+        memory.keep(file, look_into(Path(path), Kind(kind), sky), float(words[2]))
+        if time.monotonic() > until:
+            break
+    return 0
+
+
+def look_into(path: Path, kind: Kind, sky: bool = True) -> dict[str, Any]:
+    """The facts of a file as plain data: of a `Dl1Facts`, or of a data check `CheckFacts` by run.
+
+    A file that cannot be used is a fact, not an error.
+    """
+    import tables
+
+    try:
+        # HDF5 prints its own stack of errors
+        with redirect_stderr(StringIO()), tables.open_file(str(path), "r") as handle:
+            return _dl1(handle, sky).to_json() if kind is Kind.DL1 else _datacheck(handle)
+    except (OSError, tables.HDF5ExtError, tables.NodeError, ValueError, EOFError) as error:
+        problem = _in_words(str(error))
+    return Dl1Facts(problem=problem).to_json() if kind is Kind.DL1 else {}
+
+
+def _in_words(error: str) -> str:
+    if "truncated file" in error:
+        return "it is truncated"
+    if "does not appear to be an HDF5 file" in error or "file signature not found" in error:
+        return "it is no HDF5 file"
+    if "ermission denied" in error:
+        return "it may not be read"
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    return f"it cannot be read ({lines[-1] if lines else 'unknown error'})"[:300]
+
+
+def _dl1(handle: Any, sky: bool) -> Dl1Facts:
+    import numpy as np
+
+    if TABLE not in handle:
+        return Dl1Facts(problem=f"it holds no table of events ({TABLE})")
+    table = handle.get_node(TABLE)
+    lacking = [name for name in NEEDED if name not in table.colnames]
+    if lacking:
+        return Dl1Facts(problem=f"it lacks the columns {', '.join(lacking)}")
+    rows = int(table.nrows)
+    if rows == 0:
+        return Dl1Facts(events=0)
+    read = np.concatenate([table.read(first, last)[list(NEEDED)] for first, last in _ranges(rows)])
+    share = rows / len(read)
+    showers = read["event_type"] == SHOWER
+    bright = showers & (read["intensity"] > BRIGHT[0]) & (read["intensity"] < BRIGHT[1])
+    times = read["dragon_time"]
+    pointed = np.isfinite(times) & np.isfinite(read["alt_tel"]) & np.isfinite(read["az_tel"])
+    facts: dict[str, Any] = {
+        "events": rows,
+        "showers": round(int(showers.sum()) * share),
+        "bright": round(int(bright.sum()) * share),
+    }
+    if pointed.any():
+        times, alt, az = times[pointed], read["alt_tel"][pointed], read["az_tel"][pointed]
+        facts["start"], facts["stop"] = float(times.min()), float(times.max())
+        facts["alt"] = float(np.degrees(alt.mean()))
+        around = np.arctan2(np.sin(az).mean(), np.cos(az).mean())
+        facts["az"] = float(np.degrees(around) % 360)
+        if sky:
+            facts |= _sky(times, alt, az)
+    return Dl1Facts(**facts)
+
+
+def _ranges(rows: int) -> list[tuple[int, int]]:
+    """Parts of a table of `rows` to be read, the first and the last rows among them."""
+    if rows <= ALL_ROWS:
+        return [(0, rows)]
+    step = (rows - SAMPLE_ROWS) / (SAMPLES - 1)
+    starts = [round(index * step) for index in range(SAMPLES)]
+    return [(start, start + SAMPLE_ROWS) for start in starts]
+
+
+def _sky(times: Any, alt: Any, az: Any) -> dict[str, float]:
+    """Pointing on the sky at nine moments, and the moon."""
+    import numpy as np
+    from astropy import units as u
+    from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_body, get_sun
+    from astropy.time import Time
+    from astropy.utils import iers
+
+    iers.conf.auto_download = False
+    iers.conf.auto_max_age = None
+    iers.conf.iers_degraded_accuracy = "ignore"
+    place = EarthLocation.from_geodetic(LST1[1] * u.deg, LST1[0] * u.deg, LST1[2] * u.m)
+    order = np.argsort(times)
+    chosen = order[np.linspace(0, len(order) - 1, min(9, len(order))).astype(int)]
+    when = Time(times[chosen], format="unix", scale="utc")
+    frame = AltAz(obstime=when, location=place)
+    pointing = SkyCoord(alt=alt[chosen] * u.rad, az=az[chosen] * u.rad, frame=frame).icrs
+    middle = len(chosen) // 2
+    moment = when[middle]
+    moon = get_body("moon", moment, place)
+    elongation = get_sun(moment).separation(moon, origin_mismatch="ignore").rad
+    return {
+        "ra": float(pointing.ra.deg[middle]),
+        "dec": float(pointing.dec.deg[middle]),
+        "dec_spread": float(pointing.dec.deg.std()),
+        "moon_alt": float(moon.transform_to(AltAz(obstime=moment, location=place)).alt.deg),
+        "moon_lit": float((1 - np.cos(elongation)) / 2),
+    }
+
+
+# ---- data check ----------------------------------------------------------------------------------
+
+
+def _datacheck(handle: Any) -> dict[str, Any]:
+    """From a night-wise file of lstchain (DL1_datacheck_<date>.h5), by run number."""
+    spectrum = _columns(handle, "cosmics_intensity_spectrum")
+    summary = _columns(handle, "runsummary")
+    found: dict[str, CheckFacts] = {}
+    for run in sorted({*_runs(summary), *_runs(spectrum)}):
+        found[str(run)] = CheckFacts(
+            nsb=_first(
+                _mean(spectrum, "diffuse_nsb_std", run), _mean(summary, "ped_charge_stddev", run)
+            ),
+            rate_422=_mean(spectrum, "ZD_corrected_cosmics_rate_at_422_pe", run),
+        )
+    return {run: facts.to_json() for run, facts in found.items()}
+
+
+def _columns(handle: Any, key: str) -> dict[str, Any]:
+    """Columns of a table that pandas has written, in either of its formats."""
+    if f"/{key}" not in handle:
+        return {}
+    node = handle.get_node(f"/{key}")
+    if hasattr(node, "colnames"):
+        return {name: node.col(name) for name in node.colnames}
+    if "table" in node:
+        table = node.table
+        return {name: table.col(name) for name in table.colnames}
+    found = {}
+    for name in node._v_children:
+        if name.startswith("block") and name.endswith("_items"):
+            values = node._v_children[name.replace("_items", "_values")]
+            if values.ndim != 2 or values.dtype.kind not in "fiub":
+                continue
+            for index, item in enumerate(node._v_children[name][:]):
+                title = item.decode() if isinstance(item, bytes) else str(item)
+                found[title] = values[:, index]
+    return found
+
+
+def _runs(columns: dict[str, Any]) -> list[int]:
+    return [int(run) for run in columns.get("runnumber", ())]
+
+
+def _mean(columns: dict[str, Any], name: str, run: int) -> float | None:
+    import numpy as np
+
+    if name not in columns or "runnumber" not in columns:
+        return None
+    values = np.asarray(columns[name], float)[np.asarray(columns["runnumber"]) == run]
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else None
+
+
+def _first(*values: float | None) -> float | None:
+    return next((value for value in values if value is not None), None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
