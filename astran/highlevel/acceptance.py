@@ -17,7 +17,7 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from astran.highlevel.arrays import Floats, Mask
 from astran.highlevel.events import Run
 from astran.highlevel.exclusion import Exclusion
-from astran.highlevel.geometry import deproject, project, separation
+from astran.highlevel.geometry import project, separation
 from astran.highlevel.options import Background
 
 SAME_POINTING_DEG = 0.05
@@ -45,6 +45,10 @@ class Group:
     """Events outside of the excluded circles."""
     livetime_s: float
     runs: tuple[Run, ...]
+
+    def free_count(self, radius: float) -> int:
+        """Events outside of the excluded circles within that offset [deg]."""
+        return int((self.free & (np.hypot(self.x, self.y) <= radius)).sum())
 
 
 @dataclass(frozen=True)
@@ -164,14 +168,14 @@ def _from_data(
 ) -> Acceptance:
     gx, gy = grid
     offset = np.hypot(gx, gy)
-    free = [excluded.free(deproject(gx, gy, group.centre)) for group in groups]
+    free = [excluded.free_at(gx, gy, group.centre) for group in groups]
     weights = np.array([group.livetime_s for group in groups])
     weights /= weights.sum()
     knots, values = _profile(groups, free, weights, offset)
     beyond = np.flatnonzero(values < FIELD_EDGE * values.max())
     radius = min(float(knots[beyond[0]]) if beyond.size else largest_deg, largest_deg)
     radial = Acceptance(Background.RADIAL, radius, knots, values)
-    counted = sum(int((g.free & (np.hypot(g.x, g.y) <= radius)).sum()) for g in groups)
+    counted = sum(g.free_count(radius) for g in groups)
     cover = np.sum([w * mask for w, mask in zip(weights, free, strict=True)], axis=0)
     seen = bool((cover[offset <= radius] >= LEAST_COVER).all())
     if only_radial or len(groups) < 2 or counted < LEAST_COUNTS_2D or not seen:

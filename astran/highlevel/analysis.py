@@ -21,8 +21,10 @@ from astran.highlevel.counts import (
     count,
     off_threshold,
 )
+from astran.highlevel.diagnostics.response import irf_summary
 from astran.highlevel.events import Excluded
 from astran.highlevel.exclusion import known_sources
+from astran.highlevel.files import RUN_TABLE, write_map, write_run_table
 from astran.highlevel.folder import MAP_FILE, RESULTS, look
 from astran.highlevel.geometry import vector
 from astran.highlevel.options import Options
@@ -57,6 +59,8 @@ class Findings:
     peak: Peak | None
     fit: PositionFit | None
     spectral: Spectral | NoSpectrum
+    irf: dict[str, Any] | None
+    """Summary of the response; none: not asked for, or the files have none."""
     warnings: tuple[str, ...]
 
 
@@ -70,8 +74,8 @@ def analyse(options: Options) -> dict[str, Any]:
     found = measure(options)
     options.output.mkdir(parents=True, exist_ok=True)
     data = results.assemble(found, options, datetime.now(UTC))
-    results.write_run_table(found, options.output / results.RUN_TABLE)
-    results.write_map(found, options.output / MAP_FILE)
+    write_run_table(data["runs"], results.SCHEMA, options.output / RUN_TABLE)
+    write_map(found.sky, found.target, options.output / MAP_FILE)
     if isinstance(found.spectral, Spectral):
         data["files"].update(write_files(found.spectral, options.output))
     from astran.highlevel.plots.gallery import draw  # matplotlib, only once there is something
@@ -144,6 +148,7 @@ def measure(options: Options) -> Findings:
         peak=peak,
         fit=fit_position(sky, peak) if peak else None,
         spectral=_spectral(counted, choice.cut, (low, high), options, sources),
+        irf=irf_summary(counted) if options.spectrum else None,
         warnings=tuple(warnings),
     )
     return found

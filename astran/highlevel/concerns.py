@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from astran.highlevel.diagnostics.words import observations
+
 WIDEST_OFF_SIGMA = 1.15
 FEW_OFF_COUNTS = 10
 TAIL_SIGMAS = 3.0
@@ -57,7 +59,7 @@ def concerns(data: dict[str, Any], wanted_off: int | None) -> list[str]:
             "trust weak spots in it."
         )
     said += _wobble_balance(runs)
-    return said
+    return said + observations(data["diagnostics"])
 
 
 def _wobble_balance(runs: list[dict[str, Any]]) -> list[str]:

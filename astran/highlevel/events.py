@@ -13,7 +13,7 @@ from astropy import units
 
 from astran.base.night import Night
 from astran.highlevel import oddities, validate
-from astran.highlevel.arrays import Floats
+from astran.highlevel.arrays import Floats, Ints
 from astran.highlevel.background import BackgroundModel
 from astran.highlevel.fitsfile import BROKEN, open_fits
 from astran.highlevel.geometry import altitude, parallactic_angle, separation, vector
@@ -81,6 +81,20 @@ class Run:
         """Good time before each time [s]."""
         spent = np.clip(time[..., np.newaxis], self.gti[:, 0], self.gti[:, 1]) - self.gti[:, 0]
         return spent.sum(axis=-1)
+
+    def piece_of(self, time: Floats, pieces: int) -> Ints:
+        """Into which of so many equal parts of the good time each time falls."""
+        share = np.clip(self.elapsed(time) / self.ontime_s * pieces, 0, pieces)
+        return np.minimum(share.astype(np.int64), pieces - 1)
+
+    def piece_ends(self, pieces: int) -> Floats:
+        """Ends of equal parts of the good time, in seconds after `start`, shape (pieces + 1,)."""
+        gti = self.gti
+        spent = np.concatenate([[0.0], np.cumsum(gti[:, 1] - gti[:, 0])])
+        wanted = np.linspace(0, spent[-1], pieces + 1)
+        index = np.clip(np.searchsorted(spent, wanted, side="right") - 1, 0, len(gti) - 1)
+        found: Floats = gti[index, 0] + wanted - spent[index] - gti[0, 0]
+        return found
 
     def select(self, energy_min: float | None, energy_max: float | None) -> Run:
         """The run with only the events of an energy range, lower edge included."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from astran.highlevel.arrays import Floats, Mask
-from astran.highlevel.geometry import separation
+from astran.highlevel.geometry import deproject, separation
 from astran.highlevel.sources import KnownSource, catalogue
 
 SAME_SOURCE_DEG = 0.1
@@ -39,6 +39,10 @@ class Exclusion:
         for centre, radius in zip(self.centres[1:], self.radii[1:], strict=True):
             keep &= separation(directions, centre) > radius
         return keep
+
+    def free_at(self, x: Floats, y: Floats, centre: Floats) -> Mask:
+        """The same for points in the tangential plane about a direction [deg]."""
+        return self.free(deproject(x, y, centre))
 
     def grown(self, margin: float) -> Exclusion:
         """The same circles, all larger by a margin [deg]."""

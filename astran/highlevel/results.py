@@ -6,21 +6,20 @@ import math
 from collections.abc import Sequence
 from datetime import datetime
 from importlib import metadata
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
-from astropy.table import Table
-from astropy.wcs import WCS
 
 from astran import __version__
+from astran.base.night import Night
 from astran.highlevel.arrays import Floats
+from astran.highlevel.breakdown import Band, by_night, energy_bands
 from astran.highlevel.concerns import WIDEST_OFF_SIGMA, concerns
 from astran.highlevel.counts import RunCounts
+from astran.highlevel.diagnostics.events import event_diagnostics
+from astran.highlevel.files import RUN_TABLE
 from astran.highlevel.folder import MAP_FILE
 from astran.highlevel.geometry import project, radec
-from astran.highlevel.skymap import SkyMap
 from astran.highlevel.spectral.analysis import Spectral
 from astran.highlevel.spectral.report import crab_units, light_curve_part, spectrum_part
 from astran.highlevel.statistics import Counts, stack
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
     from astran.highlevel.options import Options
 
 SCHEMA = "astran-results-1"
-RUN_TABLE = "run_table.ecsv"
 PACKAGES = ("gammapy", "astropy", "numpy", "scipy", "matplotlib")
 
 
@@ -61,6 +59,8 @@ def assemble(found: Findings, options: Options, now: datetime) -> dict[str, Any]
             {"obs_id": item.obs_id, "file": item.file, "reason": item.reason}
             for item in found.excluded
         ],
+        "by_night": [_night(night, parts) for night, parts in by_night(found.runs).items()],
+        "energy_bands": [_band(band) for band in energy_bands(found.runs)],
         "rate": _constancy([part.counts for part in found.runs]),
         "theta2": _theta2(found),
         "cumulative": [
@@ -79,6 +79,7 @@ def assemble(found: Findings, options: Options, now: datetime) -> dict[str, Any]
         "map": _map(found),
         "spectrum": spectrum_part(found.spectral),
         "light_curve": light_curve_part(found.spectral),
+        "diagnostics": {**event_diagnostics(found.runs, found.sky), "irf": found.irf},
         "files": {"run_table": RUN_TABLE, "map": MAP_FILE},
         "plots": [],
         "warnings": [],
@@ -88,6 +89,8 @@ def assemble(found: Findings, options: Options, now: datetime) -> dict[str, Any]
         data["stacked"].update(crab_units(spectral.crab))
         for run in data["runs"]:
             run.update(crab_units(spectral.crab_by_run.get(run["obs_id"])))
+        for night in data["by_night"]:
+            night.update(crab_units(spectral.crab_by_night.get(night["night"])))
         told = spectral.warnings
     else:
         told = (spectral.reason,) if options.spectrum else ()
@@ -166,6 +169,24 @@ def position_angle(part: RunCounts) -> float:
     """Of the target as seen from the pointing, north through east [deg]."""
     x, y = project(part.target, part.run.pointing)
     return math.degrees(math.atan2(float(x), float(y))) % 360.0
+
+
+def _night(night: Night, parts: Sequence[RunCounts]) -> dict[str, Any]:
+    return {
+        "night": str(night),
+        "n_runs": len(parts),
+        **_counts(stack([part.counts for part in parts])),
+        **crab_units(None),
+        "ontime_h": sum(part.run.ontime_s for part in parts) / 3600,
+    }
+
+
+def _band(band: Band) -> dict[str, Any]:
+    return {
+        "energy_min_tev": band.energy_min,
+        "energy_max_tev": band.energy_max,
+        **_counts(band.counts),
+    }
 
 
 def _constancy(parts: Sequence[Counts]) -> dict[str, Any]:
@@ -265,66 +286,6 @@ def _map(found: Findings) -> dict[str, Any]:
 def _place(direction: Floats) -> dict[str, float]:
     ra, dec = radec(direction)
     return {"ra_deg": ra, "dec_deg": dec}
-
-
-def write_run_table(found: Findings, path: Path) -> None:
-    """The runs as an ECSV table with units."""
-    rows = [_run(part) for part in found.runs]
-    for row in rows:
-        if isinstance(found.spectral, Spectral):
-            row.update(crab_units(found.spectral.crab_by_run.get(row["obs_id"])))
-        for name, value in row.items():
-            row[name] = np.nan if value is None else value
-        row["off_spoiled_by"] = ", ".join(row["off_spoiled_by"])
-    table = Table({key: [row[key] for row in rows] for key in rows[0]}, meta={"schema": SCHEMA})
-    ends = {"_deg": "deg", "_h": "h", "_per_min": "1/min"}
-    for name in table.colnames:
-        unit = next((unit for end, unit in ends.items() if name.endswith(end)), None)
-        if unit and table[name].dtype.kind == "f":
-            table[name].unit = unit
-    for name in ("rate_error", "background_error"):
-        table[name].unit = "1/min"
-    part = path.with_name(f".{path.name}.part")
-    table.write(part, format="ascii.ecsv", overwrite=True)
-    part.replace(path)
-
-
-def wcs(sky: SkyMap, ra: float, dec: float) -> WCS:
-    """World coordinates of the images of `sky_image`."""
-    system = WCS(naxis=2)
-    middle = (len(sky.counts) + 1) / 2
-    system.wcs.crpix = [middle, middle]
-    system.wcs.cdelt = [-sky.bin_deg, sky.bin_deg]
-    system.wcs.crval = [ra, dec]
-    system.wcs.ctype = ["RA---TAN", "DEC--TAN"]
-    system.wcs.radesys = "ICRS"
-    return system
-
-
-def sky_image(image: Any) -> Any:
-    """An image of a SkyMap as it is seen on the sky: east to the left."""
-    return image[:, ::-1]
-
-
-def write_map(found: Findings, path: Path) -> None:
-    """Counts, background, excess and significance as FITS images."""
-    sky = found.sky
-    header = wcs(sky, found.target.ra, found.target.dec).to_header()
-    header["OBJECT"] = found.target.name.encode("ascii", "replace").decode()
-    images = {
-        "SIGNIFICANCE": sky.significance,
-        "EXCESS": sky.excess,
-        "COUNTS": sky.counts,
-        "BACKGROUND": sky.background,
-        "ALPHA": sky.alpha,
-    }
-    hdus = fits.HDUList([fits.PrimaryHDU()])
-    for name, image in images.items():
-        data = sky_image(np.asarray(image, np.float32))
-        hdus.append(fits.ImageHDU(data, header=header, name=name))
-    part = path.with_name(f".{path.name}.part")
-    hdus.writeto(part, overwrite=True, output_verify="fix")
-    part.replace(path)
 
 
 def _plain(value: Any) -> Any:

@@ -161,7 +161,7 @@ def _common_name(runs: Sequence[Run]) -> str:
 def _with_position(options: Options) -> Options:
     """The options with the catalogue's position, where only a name was given."""
     if options.position is None and options.name and (known := named(options.name)):
-        return replace(options, position=(known.ra, known.dec))
+        return replace(options, name=known.name, position=(known.ra, known.dec))
     return options
 
 

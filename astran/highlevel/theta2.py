@@ -103,8 +103,7 @@ def cumulative(runs: Sequence[RunCounts]) -> list[Step]:
     steps: list[Step] = []
     for part in sorted(runs, key=lambda item: item.run.start):
         pieces = max(1, round(part.run.ontime_s / length))
-        share = np.clip(part.run.elapsed(part.run.time) / part.run.ontime_s * pieces, 0, pieces)
-        index = np.minimum(share.astype(int), pieces - 1)
+        index = part.run.piece_of(part.run.time, pieces)
         passed = part.passed
         on = np.bincount(index[passed[0]], minlength=pieces)
         off = np.bincount(np.concatenate([index[p] for p in passed[1:]]), minlength=pieces)

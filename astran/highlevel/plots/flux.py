@@ -168,8 +168,7 @@ def draw_light_curve(data: dict[str, Any]) -> tuple[Figure, Plot]:
         if fine:
             tops += _drawn(axes, _as_points(fine), unit, style.SKY, ".", "finer bins")
         tops += _drawn(axes, runs, unit, style.BLUE, "o", "runs")
-        axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M"))
-        axes.set_xlabel(f"UTC, {first:%Y-%m-%d}")
+        style.clock(axes, first)
     else:
         tops += _by_number(axes, runs, nights, unit)
     shown = [*runs, *(fine if by_time else [])]

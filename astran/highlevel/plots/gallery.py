@@ -8,7 +8,16 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from astran.highlevel.plots import curves, flux, maps, style, theta2
+from astran.highlevel.plots import (
+    curves,
+    events,
+    flux,
+    maps,
+    observation,
+    response,
+    style,
+    theta2,
+)
 from astran.highlevel.plots.style import Plot
 from astran.highlevel.skymap import SkyMap
 
@@ -44,3 +53,7 @@ def _all(data: dict[str, Any], sky: SkyMap) -> Iterator[Drawn]:
         yield flux.draw_spectrum(data)
     if data["light_curve"] and data["light_curve"]["runs"]:
         yield flux.draw_light_curve(data)
+    yield observation.draw_observation(data)
+    yield events.draw_events(data)
+    if data["diagnostics"]["irf"]:
+        yield response.draw_response(data)

@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from astran.highlevel.arrays import Floats
+from astran.highlevel.files import sky_image, wcs
 from astran.highlevel.geometry import radec
 from astran.highlevel.plots import style
 from astran.highlevel.plots.style import Plot
-from astran.highlevel.results import sky_image, wcs
 from astran.highlevel.skymap import SkyMap
 
 LOWEST, LEAST_HIGHEST, MOST_HIGHEST = -5.0, 8.0, 15.0
@@ -154,8 +154,8 @@ def draw_distribution(data: dict[str, Any]) -> tuple[Figure, Plot]:
             linewidth=2,
             label="Gaussian fit",
         )
-    axes.set_yscale("log")
     axes.set_ylim(0.5, 2.5 * max(float(everywhere.max()), 1.0))
+    axes.set_yscale("log")
     axes.set_xlim(edges[0], edges[-1])
     axes.set_xlabel("significance [σ]")
     axes.set_ylabel("pixels")

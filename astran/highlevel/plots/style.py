@@ -12,16 +12,20 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.dates as mdates
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image
 
 from astran.base.night import Night
+from astran.highlevel.arrays import Floats
 
 BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE = (
     "#0072B2",
@@ -33,6 +37,8 @@ BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE = (
 )
 INK, GREY, PALE = "#1A1A1A", "#5F6368", "#D9DCE0"
 DPI = 100
+MOST_NOTES = 8
+"""More labels than that in a panel would cover each other."""
 HEAD_IN, FOOT_IN = 0.62, 0.42
 """Room for the title line above and the stamp below the axes [inch]."""
 
@@ -183,6 +189,24 @@ def panel(axes: Any, lines: Sequence[tuple[str, str] | None], top: float = 1.0) 
         axes.text(0.0, place, name, transform=axes.transAxes, color=GREY, va="top", fontsize=12)
         axes.text(1.0, place, value, transform=axes.transAxes, ha="right", va="top", fontsize=12)
         place -= 0.066
+
+
+def numbers(values: Sequence[float | None]) -> Floats:
+    """An array of what results.json holds; NaN where it holds null."""
+    return np.array([np.nan if value is None else value for value in values], float)
+
+
+def clock(axes: Any, first: datetime) -> None:
+    """Label a time axis by hours and minutes; `first` names the day."""
+    locator = mdates.AutoDateLocator(minticks=4, maxticks=9)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M"))
+    axes.set_xlabel(f"UTC, {first:%Y-%m-%d}")
+
+
+def say_nothing(axes: Any, why: str) -> None:
+    """Tell in an empty panel why it is empty."""
+    axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=GREY)
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

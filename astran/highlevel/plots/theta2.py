@@ -82,7 +82,7 @@ def draw(data: dict[str, Any]) -> tuple[Figure, Plot]:
             ("OFF regions", f"{stacked['off_regions']}"),
             None,
             ("livetime", f"{stacked['livetime_h']:.3f} h"),
-            ("excess/min", style.with_error(stacked["rate_per_min"], stacked["rate_error"])),
+            ("per min", style.with_error(stacked["rate_per_min"], stacked["rate_error"])),
             ("θ cut", cut_text),
             ("energy", style.energy_range(data)),
             *(

@@ -86,6 +86,7 @@ class Spectral:
     crab: Norm | None
     """All counts in units of the Crab's spectrum."""
     crab_by_run: dict[int, Norm]
+    crab_by_night: dict[str, Norm]
     warnings: tuple[str, ...]
 
     @property
@@ -181,6 +182,11 @@ def make_spectrum(
             part.part.run.obs_id: norm
             for part in parts
             if (norm := _norm(part.spectrum, CRAB.shape)) is not None
+        },
+        crab_by_night={
+            night: norm
+            for night, (_, spectrum) in nights.items()
+            if (norm := _norm(spectrum, CRAB.shape)) is not None
         },
         warnings=tuple(warnings),
     )

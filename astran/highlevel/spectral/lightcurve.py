@@ -98,12 +98,12 @@ def fine(parts: Sequence[RunSpectrum], shape: Shape, significance: float) -> lis
         run = part.part.run
         pieces = max(1, int(run.ontime_s / length))
         cut = cut or pieces > 1
-        on = _piece(part, part.on_time, pieces)
-        off = _piece(part, part.off_time, pieces)
+        on = run.piece_of(part.on_time, pieces)
+        off = run.piece_of(part.off_time, pieces)
         expected = part.spectrum.expected(shape) / pieces
         alpha = np.full(expected.size, 1 / part.off_regions)
         edges, used = part.spectrum.edges, part.spectrum.used
-        ends = _ends(part, pieces)
+        ends = run.piece_ends(pieces)
         for k in range(pieces):
             n_on = np.histogram(part.on_energy[on == k], edges)[0] * used
             n_off = np.histogram(part.off_energy[off == k], edges)[0] * used
@@ -116,22 +116,6 @@ def fine(parts: Sequence[RunSpectrum], shape: Shape, significance: float) -> lis
                 livetime = run.livetime_s / pieces
                 points.append(Point(label, start, stop, livetime, *counts, norm, data))
     return points if cut else []
-
-
-def _piece(part: RunSpectrum, times: Floats, pieces: int) -> Floats:
-    run = part.part.run
-    share = run.elapsed(times) / run.ontime_s * pieces
-    return np.minimum(share.astype(int), pieces - 1)
-
-
-def _ends(part: RunSpectrum, pieces: int) -> Floats:
-    """Ends of equal parts of the good time, in seconds after the start of the run."""
-    gti = part.part.run.gti
-    spent = np.concatenate([[0.0], np.cumsum(gti[:, 1] - gti[:, 0])])
-    wanted = np.linspace(0, spent[-1], pieces + 1)
-    index = np.clip(np.searchsorted(spent, wanted, side="right") - 1, 0, len(gti) - 1)
-    found: Floats = gti[index, 0] + wanted - spent[index] - gti[0, 0]
-    return found
 
 
 def constancy(points: Sequence[Point], mean: float) -> tuple[float, int]:

@@ -1,0 +1,1 @@
+"""Is the night in order? Rates, dead time, energies, times between events, camera, response."""

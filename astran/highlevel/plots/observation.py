@@ -1,0 +1,159 @@
+"""How the data taking went: rates against time and zenith, wobble positions, dead time."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import matplotlib.dates as mdates
+import numpy as np
+from matplotlib.figure import Figure
+
+from astran.base.night import Night
+from astran.highlevel.arrays import Floats
+from astran.highlevel.plots import style
+from astran.highlevel.plots.style import Plot
+
+LONGEST_SPAN_H = 20.0
+"""Longer than that, bins are drawn side by side, without the days between them."""
+MOST_NIGHT_LABELS = 6
+
+
+def draw_observation(data: dict[str, Any]) -> tuple[Figure, Plot]:
+    """Event and gamma rate against time; below: event rate against zenith, pointings, dead time."""
+    found = data["diagnostics"]
+    figure = style.new_figure(data, style.heading(data, "data taking"), width=10.5, height=8.4)
+    grid = figure.add_gridspec(3, 3, height_ratios=(1, 1, 1.25))
+    upper, middle = figure.add_subplot(grid[0, :]), figure.add_subplot(grid[1, :])
+    zenith, wobble, dead = (figure.add_subplot(grid[2, k]) for k in range(3))
+    place, half, ticks = _places(found["time"], data["runs"])
+    events = np.array([item["events_per_s"] for item in found["time"]])
+    errors = np.array([item["events_error"] for item in found["time"]])
+    _points(upper, place, events, errors, half, style.GREY, "s")
+    upper.set_ylim(0, 1.2 * max(float((events + errors).max()), 1e-3))
+    upper.set_ylabel("events per s")
+    gammas = np.array([item["gammas_per_min"] for item in found["time"]])
+    errors = np.array([item["gammas_error"] for item in found["time"]])
+    mean, error = data["rate"]["mean_per_min"], data["rate"]["mean_error"]
+    middle.axhspan(mean - error, mean + error, color=style.SKY, alpha=0.35, lw=0)
+    middle.axhline(mean, color=style.GREY, linestyle="--")
+    _points(middle, place, gammas, errors, half, style.BLUE, "o")
+    middle.axhline(0, color=style.INK, linewidth=0.8)
+    middle.set_ylabel("excess per min")
+    for axes in (upper, middle):
+        ticks(axes)
+    upper.tick_params(labelbottom=False)
+    upper.set_xlabel("")
+    figure.align_ylabels((upper, middle))
+    _draw_zenith(zenith, found["runs"])
+    _draw_wobble(wobble, found["wobble"])
+    _draw_dead_time(dead, found["runs"])
+    low, high = float(events.min()), float(events.max())
+    alt = (
+        f"Data taking of {data['target']['name']}: event rate against time, {low:.1f} to "
+        f"{high:.1f} per second; excess rate, on average {mean:.2f} ± {error:.2f} per minute; "
+        f"event rate against zenith distance; {len(found['wobble'])} pointings with their "
+        "livetimes; dead time of each run."
+    )
+    return figure, Plot("data_taking", "Data taking", alt, mail=False)
+
+
+def _places(bins: list[dict[str, Any]], runs: list[dict[str, Any]]) -> tuple[Floats, Floats, Any]:
+    """Where the bins go on the time axis, half their length, and who labels the axis."""
+    start = [datetime.fromisoformat(item["start"]) for item in bins]
+    stop = [datetime.fromisoformat(item["stop"]) for item in bins]
+    if (stop[-1] - start[0]).total_seconds() / 3600 < LONGEST_SPAN_H:
+        first, last = (np.array(mdates.date2num(ends)) for ends in (start, stop))
+
+        def by_time(axes: Any) -> None:
+            style.clock(axes, start[0])
+
+        return (first + last) / 2, (last - first) / 2, by_time
+    night_of = {run["obs_id"]: run["night"] for run in runs}
+    nights = [night_of[item["obs_id"]] for item in bins]
+    changes = [0, *(k for k in range(1, len(nights)) if nights[k] != nights[k - 1]), len(nights)]
+
+    def by_night(axes: Any) -> None:
+        centres = [(a + b - 1) / 2 for a, b in pairwise(changes)]
+        every = int(np.ceil(len(centres) / MOST_NIGHT_LABELS))
+        labels = [Night.parse(nights[k]).iso for k in changes[:-1]]
+        axes.set_xticks(centres[::every], labels[::every])
+        axes.tick_params(axis="x", length=0)
+        axes.set_xlim(-0.7, len(nights) - 0.3)
+        axes.set_xlabel("good time in order, by night")
+        for edge in changes[1:-1]:
+            axes.axvline(edge - 0.5, color=style.PALE, linewidth=1.2, zorder=0)
+
+    return np.arange(len(bins), dtype=float), np.full(len(bins), 0.5), by_night
+
+
+def _points(
+    axes: Any, x: Floats, y: Floats, error: Floats, half: Floats, colour: str, marker: str
+) -> None:
+    axes.errorbar(
+        x, y, xerr=half, yerr=error, fmt=marker, color=colour, markersize=3.5, elinewidth=1.1
+    )
+
+
+def _draw_zenith(axes: Any, runs: list[dict[str, Any]]) -> None:
+    known = [run for run in runs if run["zenith_deg"] is not None]
+    if known:
+        axes.errorbar(
+            [run["zenith_deg"] for run in known],
+            [run["events_per_s"] for run in known],
+            yerr=[run["events_error"] for run in known],
+            fmt="s",
+            color=style.GREY,
+            markersize=4.5,
+        )
+        axes.set_ylim(0, 1.2 * max(run["events_per_s"] + run["events_error"] for run in known))
+    else:
+        style.say_nothing(axes, "zenith distance not in the files")
+    axes.set_xlabel("zenith distance [deg]")
+    axes.set_ylabel("events per s")
+
+
+def _draw_wobble(axes: Any, places: list[dict[str, Any]]) -> None:
+    """Pointings about the target, their area the livetime; north up, east left."""
+    longest = max(item["livetime_h"] for item in places)
+    reach = max(max(abs(item["x_deg"]), abs(item["y_deg"])) for item in places)
+    for item in places:
+        axes.scatter(
+            [-item["x_deg"]],
+            [item["y_deg"]],
+            s=60 + 340 * item["livetime_h"] / longest,
+            color=style.SKY,
+            edgecolor=style.BLUE,
+            zorder=2,
+        )
+        if len(places) <= style.MOST_NOTES:
+            below = item["y_deg"] < 0
+            axes.annotate(
+                f"{item['livetime_h']:.2g} h",
+                (-item["x_deg"], item["y_deg"]),
+                xytext=(0, -12 if below else 12),
+                textcoords="offset points",
+                ha="center",
+                va="top" if below else "bottom",
+                fontsize=10.5,
+            )
+    axes.plot([0], [0], marker="*", color=style.VERMILION, markersize=13, zorder=3)
+    limit = 1.75 * max(reach, 0.2)
+    axes.set_xlim(-limit, limit)
+    axes.set_ylim(-limit, limit)
+    axes.set_aspect("equal")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{-value if value else 0:g}")
+    axes.set_xlabel("east of target [deg]")
+    axes.set_ylabel("north [deg]")
+
+
+def _draw_dead_time(axes: Any, runs: list[dict[str, Any]]) -> None:
+    place = np.arange(len(runs))
+    values = [run["dead_time_percent"] for run in runs]
+    axes.plot(place, values, marker="D", linestyle="none", color=style.VERMILION, markersize=4.5)
+    axes.set_ylim(0, max(1.0, 1.3 * max(values)))
+    axes.set_xlim(-0.7, len(runs) - 0.3)
+    axes.set_xlabel("runs in order of time")
+    axes.set_ylabel("dead time [%]")
+    axes.set_xticks([])
