@@ -23,13 +23,15 @@ SERVICES := slurm-wlm slurmdbd slurm-wlm-mysql-plugin munge mariadb-server \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint install-test test-gammapy2 examples services clean check-python
+.PHONY: help demo test lint install-test test-gammapy2 test-slurm24 examples services clean \
+        check-python print-services
 
 help:
 	@echo "make demo            a simulated night, from mail to mail, on this machine"
 	@echo "make test            lint, types and all tests that this machine can run"
 	@echo "make lint            ruff and mypy alone"
 	@echo "make test-gammapy2   the gammapy part with gammapy 2, without lstchain"
+	@echo "make test-slurm24    the scheduler part with Slurm 24.11, in a Debian 13 root (as root)"
 	@echo "make services        install the real services that the remaining tests need (Debian)"
 	@echo "make examples        write configs/*.example.yml anew from the settings models"
 	@echo "make install-test    make the environment and nothing else"
@@ -56,8 +58,14 @@ test-gammapy2: $(VENV2)/.installed
 	$(BIN2)/python -c 'import gammapy; v = gammapy.__version__; print("gammapy", v); exit(v < "2.1")'
 	$(BIN2)/pytest -p no:cacheprovider tests/highlevel tests/config $(PYTEST)
 
+test-slurm24:
+	.ci/debian13
+
 examples: $(VENV)/.installed-test
 	$(BIN)/python -m astran.config.example configs
+
+print-services:
+	@echo $(SERVICES)
 
 services:
 	@command -v apt-get >/dev/null || { \

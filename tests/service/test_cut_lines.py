@@ -54,7 +54,7 @@ def through(house: MailHouse, **ports: int) -> MailHouse:
     mail = house.site.mail
     assert isinstance(mail, MailSettings)
     servers = {
-        name: getattr(mail, name).model_copy(update={"port": port, "timeout": 5.0})
+        name: getattr(mail, name).model_copy(update={"port": port, "timeout": 2.0})
         for name, port in ports.items()
     }
     house.site = house.site.model_copy(update={"mail": mail.model_copy(update=servers)})

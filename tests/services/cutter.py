@@ -62,6 +62,9 @@ class Cutter:
             except OSError:
                 return
             server = socket.create_connection(("127.0.0.1", self.target))
+            for side in (client, server):
+                # small lines go at once, as they do without a proxy
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._open |= {client, server}
             pair = _Pair(self, client, server)
             threading.Thread(target=pair.upward, daemon=True).start()
@@ -74,7 +77,8 @@ class Cutter:
 
     def _kill(self, connection: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            # reset rather than a polite end
+            # reset rather than a polite end; a thread that reads here would hold the line open
+            connection.shutdown(socket.SHUT_RD)
             linger = struct.pack("ii", 1, 0)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             connection.close()
