@@ -51,6 +51,18 @@ def vouched(message: Message, address: str, authserv_id: str) -> tuple[bool, str
     return True, "DMARC passed"
 
 
+def stamps(message: Message, authserv_id: str = "") -> list[str]:
+    """What the own mail server found, as words like `dkim=pass`; without an `authserv_id`, what
+    the topmost such header says. For people to read: nothing may be decided by it."""
+    name = authserv_id
+    if not name:
+        top = next((value for key, value in all_headers(message) if key == _NAME), "")
+        header = _parse(top)
+        name = header.authserv_id if header else ""
+    found = [result for header in _block(message, name) for result in header.results]
+    return [f"{_method(one)}={one.result}" for one in found if one.result]
+
+
 def _block(message: Message, authserv_id: str) -> Iterator[AuthenticationResultsHeader]:
     begun = False
     for name, value in all_headers(message):

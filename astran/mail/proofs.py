@@ -87,6 +87,12 @@ def signed(
     return False, reason
 
 
+def signers(message: Message, domain: str) -> tuple[str, ...]:
+    """Domains that claim to have signed the mail and could vouch for `domain`; not verified."""
+    claimed = (tags.get("d", "").lower().rstrip(".") for tags in _signatures(message))
+    return tuple(dict.fromkeys(signer for signer in claimed if _aligned(signer, domain)))
+
+
 _SILENT = logging.getLogger("astran.dkim")
 _SILENT.addHandler(logging.NullHandler())
 _SILENT.propagate = False

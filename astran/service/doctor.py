@@ -14,7 +14,7 @@ from pathlib import Path
 from astran.base.clock import Clock
 from astran.base.errors import AstranError, ConfigError
 from astran.config.load import load_site, site_path
-from astran.service import doctor_mail, doctor_place, doctor_work
+from astran.service import doctor_mail, doctor_place, doctor_replies, doctor_work
 from astran.service.findings import Examination, Finding, Patient, fail, failed_by, ok
 
 
@@ -36,7 +36,7 @@ CHECKS = (
     Check("secrets", doctor_mail.secrets, 90),
     Check("imap", doctor_mail.imap, 120),
     Check("smtp", doctor_mail.smtp, 120),
-    Check("test mail", doctor_mail.test_mail, 120),
+    Check("test mail", doctor_replies.test_mail, 240),
     Check("scheduler", doctor_work.scheduler, 300),
     Check("lstchain", doctor_work.environments, 1200),
     Check("data", doctor_work.data, 120),

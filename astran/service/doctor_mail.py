@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime, make_msgid
+from importlib.util import find_spec
 
 from astran.base.errors import AstranError, ConfigError, MailAuthError, MailError
 from astran.config.site import MailSettings, Security, Server
@@ -49,14 +47,26 @@ def _authenticity(mail: MailSettings) -> Finding:
             "mail.trust_from is on: whoever can write to the mailbox may pretend to be anybody.",
             "Set mail.authserv_id instead, unless no stranger can reach the mailbox.",
         )
-    if not mail.authserv_id:
-        return warn(
-            "sender check",
-            "mail.authserv_id is empty: no sender can be verified, every request is quarantined.",
-            "Look at the Authentication-Results header of a mail in the mailbox: its first word is "
-            "the name to set.",
-        )
-    return ok("sender check", f"Mails with a DMARC pass of {mail.authserv_id} are believed.")
+    if mail.authserv_id:
+        return ok("sender check", f"Mails with a DMARC pass of {mail.authserv_id} are believed.")
+    if mail.verify_dkim:
+        if find_spec("dkim") is None or find_spec("dns") is None:
+            return fail(
+                "sender check",
+                "mail.verify_dkim is on, but dkimpy or dnspython is not installed.",
+                "Install them with: pip install 'astran[dkim]'",
+            )
+        return ok("sender check", "Mails with a DKIM signature of the From domain are believed.")
+    if mail.secrets:
+        known = ", ".join(sorted(mail.secrets))
+        return ok("sender check", f"Mails with the secret of their sender are believed: {known}.")
+    return warn(
+        "sender check",
+        "Nothing vouches for a sender (mail.authserv_id, verify_dkim and secrets are empty): every "
+        "request is quarantined.",
+        "Look at the Authentication-Results header of a mail in the mailbox: its first word is "
+        "the name to set as mail.authserv_id. Where there is none, set mail.verify_dkim.",
+    )
 
 
 def secrets(patient: Patient) -> Iterator[Finding]:
@@ -93,7 +103,7 @@ def imap(patient: Patient) -> Iterator[Finding]:
                 inbox.move(_NO_MAIL, folder)
             yield ok("imap", "Mails can be moved into the folders of ASTRAN.")
     except (MailError, ConfigError) as error:
-        yield _with_hint("imap", error, server)
+        yield with_hint("imap", error, server)
 
 
 def smtp(patient: Patient) -> Iterator[Finding]:
@@ -107,7 +117,7 @@ def smtp(patient: Patient) -> Iterator[Finding]:
     try:
         SmtpPostman(server).check()
     except (MailError, ConfigError) as error:
-        yield _with_hint("smtp", error, server)
+        yield with_hint("smtp", error, server)
         return
     if server.user:
         yield ok("smtp", f"{_place(server)}: logged in.")
@@ -117,37 +127,6 @@ def smtp(patient: Patient) -> Iterator[Finding]:
             f"{_place(server)} answers; there was no log-in.",
             "Most providers ask for one before they take mails: set mail.smtp.user.",
         )
-
-
-def test_mail(patient: Patient) -> Iterator[Finding]:
-    """Send the mail that was asked for."""
-    if not patient.send_test:
-        return
-    mail = patient.site.mail
-    if mail is None:
-        yield fail("test mail", "There is no mailbox to send it from.", "Fill in `mail`.")
-        return
-    from astran.mail.compose import bare_address
-    from astran.mail.postman import SmtpPostman
-
-    to = bare_address(patient.send_test)
-    message = EmailMessage(policy=SMTP)
-    message["From"] = mail.address
-    message["To"] = to
-    message["Subject"] = f"Test mail of ASTRAN at {patient.site.site}"
-    message["Date"] = format_datetime(patient.clock.now())
-    message["Message-ID"] = make_msgid("doctor", mail.address.rpartition("@")[2])
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(
-        "`astran doctor --send-test` sent this mail. That you can read it shows that ASTRAN's "
-        "answers reach you.\n"
-    )
-    try:
-        SmtpPostman(mail.smtp).send(message.as_bytes(), mail.address, [to])
-    except (MailError, ConfigError) as error:
-        yield _with_hint("test mail", error, mail.smtp)
-    else:
-        yield ok("test mail", f"The mail server took a mail to {to}; see whether it arrives.")
 
 
 def _servers(patient: Patient) -> Iterator[tuple[str, Server]]:
@@ -164,7 +143,7 @@ def _place(server: Server) -> str:
     return f"{server.host}:{server.port} ({server.security})"
 
 
-def _with_hint(part: str, error: AstranError, server: Server) -> Finding:
+def with_hint(part: str, error: AstranError, server: Server) -> Finding:
     """The error, with a cure in any case."""
     finding = failed_by(part, error)
     if finding.cure:

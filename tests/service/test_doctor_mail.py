@@ -15,8 +15,11 @@ from services.daemon import free_ports
 from services.dovecot import Dovecot
 from services.smtp import SmtpServer
 
-from astran.service import doctor_mail
-from astran.service.findings import Patient, Result
+from astran.config.model import build
+from astran.config.site import MailSettings
+from astran.mail.headers import read_message
+from astran.service import doctor_mail, doctor_replies
+from astran.service.findings import Finding, Patient, Result
 
 SERVICE = "astran@astran.test"
 
@@ -101,7 +104,7 @@ def test_a_mailbox_that_nobody_may_use(patient: Make) -> None:
         "sender check": Result.WARN,
         "operator": Result.WARN,
     }
-    assert "authserv_id" in findings["sender check"].message
+    assert "authserv_id" in findings["sender check"].cure
 
 
 def test_a_from_line_that_is_believed(patient: Make) -> None:
@@ -239,15 +242,44 @@ def test_a_folder_that_cannot_be_made(patient: Make, mail: dict[str, Any]) -> No
     assert finding.result is Result.FAIL
 
 
+@pytest.mark.parametrize(
+    ("section", "result", "word"),
+    [
+        ({"verify_dkim": True}, Result.OK, "DKIM"),
+        ({"secrets": {"bob@astran.test": {"env": "X"}}}, Result.OK, "bob@astran.test"),
+        ({}, Result.WARN, "quarantined"),
+    ],
+)
+def test_other_ways_to_know_a_sender(
+    patient: Make, section: dict[str, Any], result: Result, word: str
+) -> None:
+    finding = found(doctor_mail.settings, patient(mail={**BARE, **section}))["sender check"]
+    assert finding.result is result
+    assert word in finding.message
+
+
 @pytest.mark.services
 def test_a_test_mail(patient: Make, mail: dict[str, Any], smtp_server: SmtpServer) -> None:
-    assert found(doctor_mail.test_mail, patient(mail=mail)) == {}
+    """It goes to the reader, and a copy shows that receivers can believe it."""
+    assert found(doctor_replies.test_mail, patient(mail=mail)) == {}
     subject = patient("alice@astran.test", mail=mail)
-    assert found(doctor_mail.test_mail, subject)["test mail"].result is Result.OK
+    findings = found(doctor_replies.test_mail, subject)
+    assert findings["test mail"].result is Result.OK
+    assert findings["replies"].result is Result.OK
+    assert "mx.astran.test says dmarc=pass" in findings["replies"].message
     (taken,) = smtp_server.taken
-    assert taken.recipients == ("alice@astran.test",)
+    assert taken.recipients == ("alice@astran.test", SERVICE)
     assert taken.message["From"] == SERVICE
     assert taken.message["Auto-Submitted"] == "auto-generated"
+
+
+@pytest.mark.services
+def test_a_test_mail_to_the_own_mailbox(
+    patient: Make, mail: dict[str, Any], smtp_server: SmtpServer
+) -> None:
+    findings = found(doctor_replies.test_mail, patient(SERVICE.upper(), mail=mail))
+    assert findings["replies"].result is Result.OK
+    assert len(smtp_server.taken) == 1
 
 
 @pytest.mark.services
@@ -255,11 +287,51 @@ def test_a_test_mail(patient: Make, mail: dict[str, Any], smtp_server: SmtpServe
 def test_a_test_mail_that_is_refused(
     patient: Make, mail: dict[str, Any], address: str, smtp_server: SmtpServer
 ) -> None:
-    finding = found(doctor_mail.test_mail, patient(address, mail=mail)).popitem()[1]
-    assert finding.result is Result.FAIL
-    assert smtp_server.taken == []
+    findings = found(doctor_replies.test_mail, patient(address, mail=mail))
+    assert Result.FAIL in {finding.result for finding in findings.values()}
+
+
+@pytest.mark.services
+def test_a_copy_that_does_not_come_back(
+    patient: Make, mail: dict[str, Any], dovecot: Dovecot, tmp_path: Path, smtp_server: SmtpServer
+) -> None:
+    password = tmp_path / "bob"
+    password.touch(mode=0o600)
+    password.write_text(dovecot.users["bob@astran.test"])
+    elsewhere = {**mail["imap"], "user": "bob@astran.test", "password": {"file": str(password)}}
+    subject = patient("alice@astran.test", mail={**mail, "imap": elsewhere})
+
+    def at_once(patient: Patient) -> Iterator[Finding]:
+        return doctor_replies.test_mail(patient, patience_s=0)
+
+    finding = found(at_once, subject)["replies"]
+    assert finding.result is Result.WARN
+    assert "did not come back" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("head", "result", "word"),
+    [
+        ("", Result.WARN, "Gmail"),
+        ("Authentication-Results: mx.astran.test; spf=pass smtp.mailfrom=astran.test", Result.WARN,
+         "only SPF"),
+        ("Authentication-Results: mx.astran.test; dmarc=fail header.from=astran.test", Result.FAIL,
+         "dmarc=fail"),
+        ("DKIM-Signature: v=1; a=rsa-sha256; d=astran.test; s=s1; h=from; bh=x; b=y", Result.OK,
+         "signed with DKIM by astran.test"),
+        ("DKIM-Signature: v=1; a=rsa-sha256; d=elsewhere.example; s=s1; h=from; b=y", Result.WARN,
+         "no DKIM signature of astran.test"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("authserv_id", ["mx.astran.test", ""])
+def test_what_a_copy_shows(head: str, result: Result, word: str, authserv_id: str) -> None:
+    raw = f"{head}\r\nFrom: {SERVICE}\r\nSubject: x\r\n\r\nx\r\n".lstrip().encode()
+    settings = build(MailSettings, {**BARE, "address": SERVICE, "authserv_id": authserv_id}, "mail")
+    finding = doctor_replies.authenticated(read_message(raw), settings)
+    assert finding.result is result
+    assert word in finding.message
 
 
 def test_a_test_mail_without_mailbox(patient: Make) -> None:
-    finding = found(doctor_mail.test_mail, patient("alice@astran.test"))["test mail"]
+    finding = found(doctor_replies.test_mail, patient("alice@astran.test"))["test mail"]
     assert finding.result is Result.FAIL
