@@ -254,8 +254,8 @@ def pick(
     for run in runs:
         looks = [judge(items, eyes, subruns.get(run, 0)) for items in candidates.get(run, [])]
         chosen = _choose(looks, late)
-        if chosen is None:
-            gap = looks[0] if looks else None
+        if chosen is None or chosen.condition is Condition.UNSEEN:
+            gap = chosen or (looks[0] if looks else None)
             seen[run] = gap or Seen(run, (), "", "", Condition.MISSING, "no DL1 yet")
             reason, may_come = seen[run].reason, seen[run].may_come
             missing.append(MissingRun(run, reason, may_come))
@@ -275,12 +275,11 @@ def pick(
 
 
 def _choose(looks: Sequence[Seen], late: bool) -> Seen | None:
-    """The candidate to take; None: none of them, for now or for good."""
+    """The candidate to take, or the one to be opened first; None: none of them, for now or for
+    good."""
     for index, one in enumerate(looks):
-        if one.condition is Condition.COMPLETE:
+        if one.condition in (Condition.COMPLETE, Condition.UNSEEN):
             return one
-        if one.condition is Condition.UNSEEN:
-            return None
         following = looks[index + 1] if index + 1 < len(looks) else None
         same = following is not None and (one.version, one.tailcut) == (
             following.version,

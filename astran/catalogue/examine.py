@@ -84,11 +84,13 @@ def _dl1(handle: Any, sky: bool) -> Dl1Facts:
     import numpy as np
 
     if TABLE not in handle:
-        return Dl1Facts(problem=f"it holds no table of events ({TABLE})")
+        return Dl1Facts(problem=f"the HDF5 file holds no table of events ({TABLE})")
     table = handle.get_node(TABLE)
     lacking = [name for name in NEEDED if name not in table.colnames]
     if lacking:
-        return Dl1Facts(problem=f"it lacks the columns {', '.join(lacking)}")
+        return Dl1Facts(
+            problem=f"the table of events in the HDF5 file lacks the columns {', '.join(lacking)}"
+        )
     rows = int(table.nrows)
     if rows == 0:
         return Dl1Facts(events=0)

@@ -18,6 +18,7 @@ __all__ = [
     "LocalSettings",
     "LstchainSettings",
     "MailSettings",
+    "PackingSettings",
     "Quotas",
     "SchedulerKind",
     "SchedulerSettings",
@@ -194,6 +195,18 @@ _RESOURCES = {
 }
 
 
+class PackingSettings(Settings):
+    """What the packing of subruns into tasks reckons with: start-up below a tenth of each task."""
+
+    start_s: float = Field(10.0, gt=0, description="Start of lstchain_dl1_to_dl2 [s].")
+    forests_mb_per_s: float = Field(
+        30.0, gt=0, description="Speed of loading random forests, of their size on disk [MB/s]."
+    )
+    events_per_s: float = Field(
+        20000.0, gt=0, description="Events per second from DL1 to DL2 with the cores of a task."
+    )
+
+
 class SchedulerSettings(Settings):
     """How tasks are run."""
 
@@ -205,6 +218,7 @@ class SchedulerSettings(Settings):
     resources: dict[Stage, StageResources] = Field(
         _RESOURCES, description="Resources by stage; stages not named keep their default."
     )
+    packing: PackingSettings = Field(PackingSettings(), description="Packing of subruns.")
     attempts: int = Field(
         3, ge=1, le=10, description="Attempts per task, the first included, for causes that pass."
     )

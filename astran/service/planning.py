@@ -141,12 +141,15 @@ def _begun(context: Context, analysis: Analysis) -> frozenset[int]:
 
 
 def _with_begun(data: NightData, begun: frozenset[int]) -> NightData:
-    """What was begun is gone on with, whatever became of its DL1 since."""
-    known = {run.run for run in data.runs}
-    back = [RunFile(run, FileRef("", 0, 0)) for run in begun - known]
-    runs = sorted((*data.runs, *back), key=lambda run: run.run)
+    """What was begun is gone on with, whatever became of its DL1: the stored tasks know it."""
+    fresh = [run for run in data.runs if run.run not in begun]
+    runs = sorted((*fresh, *(_known(run) for run in begun)), key=lambda run: run.run)
     missing = tuple(gap for gap in data.missing if gap.run not in begun)
-    return replace(data, runs=tuple(runs), missing=missing) if back else data
+    return replace(data, runs=tuple(runs), missing=missing)
+
+
+def _known(run: int) -> RunFile:
+    return RunFile(run, FileRef("", 0, 0))
 
 
 def _start_complete(

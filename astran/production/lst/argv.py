@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from astran.config.analysis import Cuts, Dl3Settings, Target
@@ -11,12 +12,19 @@ WORK = "{work}"
 """Stands for the task's private work folder until the runner knows it."""
 
 
-def dl1_to_dl2(tools: Toolset, dl1: str, models: str, config: Path | None) -> tuple[str, ...]:
-    """DL1 to DL2 of one file. The product takes the file's name with the first dl1 made dl2."""
+def dl1_to_dl2(
+    tools: Toolset, dl1: Sequence[str], models: str, config: Path | None
+) -> tuple[str, ...]:
+    """DL1 to DL2. Each product takes its file's name with the first dl1 made dl2."""
     tool = Tool.DL1_TO_DL2
     tools.require(tool, "input-files", "path-models", "output-dir")
-    # one -f per file: a second file after the same -f is silently ignored
-    words = [tools.command(tool), "-f", dl1, "-p", models, "-o", WORK]
+    if tools.knows(tool, "overwrite"):
+        # of a ctapipe tool each file needs its own -f: a second one after it is silently ignored
+        files = [word for path in dl1 for word in ("-f", path)]
+    else:
+        # of the script before 0.10.16 a second -f replaces the first
+        files = ["-f", *dl1]
+    words = [tools.command(tool), *files, "-p", models, "-o", WORK]
     if config is not None:
         tools.require(tool, "config")
         words += ["-c", str(config)]

@@ -43,6 +43,9 @@ class Layout:
     def dl2_file(self, run: int) -> str:
         return str(self.folder / "DL2" / f"dl2_LST-1.Run{run:05d}.h5")
 
+    def dl2_subrun(self, name: str) -> str:
+        return str(self.folder / "DL2" / "subruns" / name)
+
     def dl3_file(self, run: int) -> str:
         return str(self.dl3 / f"dl3_LST-1.Run{run:05d}.fits")
 

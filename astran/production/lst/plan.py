@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import astran
 from astran.base.errors import CatalogueError, ConfigError
-from astran.base.nightdata import Models, NightData, RunFile
+from astran.base.nightdata import FileRef, NightData, RunFile
 from astran.base.tasks import Check, Expectation, Output, Plan, Stage, Task, fingerprint
 from astran.config.analysis import AnalysisConfig, Start
 from astran.config.site import SiteConfig
-from astran.production.lst import argv, irfs
+from astran.production.lst import argv, irfs, subruns
 from astran.production.lst.highlevel import highlevel_argv
 from astran.production.lst.layout import Layout
 from astran.production.lst.making import TaskMaker
@@ -92,7 +93,7 @@ class _Planner:
             gaps = "; ".join(f"run {gap.run}: {gap.reason}" for gap in self.data.missing)
             raise CatalogueError(f"No run can be analysed: {gaps or 'there is no data'}.")
         dl2 = self._dl2_tasks(notes) if self.config.start is Start.DL1 else {}
-        tasks = list(dl2.values())
+        tasks = [*self._packed(notes), *dl2.values()] if dl2 else []
         if self.until is Stage.DL2:
             return tasks
         version, shared = self._tools.version, self.site.shared_dir
@@ -126,36 +127,105 @@ class _Planner:
                 "The models have no training_dirs.ecsv: lstchain does not interpolate them over "
                 "zenith distance."
             )
-        config = self._dl2_config(notes)
-        return {run.run: self._dl2(run, models, config) for run in self.data.runs}
+        merged = {
+            run.run: self._merge(
+                run, [key for key, pack in self._packs.items() if _holds(pack, run.run)]
+            )
+            for run in self.data.runs
+            if run.parts
+        }
+        whole = {run.run: self._dl2(run) for run in self.data.runs if not run.parts}
+        return dict(sorted((merged | whole).items()))
 
-    def _dl2_config(self, notes: list[str]) -> tuple[str, str] | None:
+    def _dl2_config(self, notes: list[str] | None = None) -> tuple[str, str] | None:
         """Path and content of the configuration, if the site has one."""
         if self.data.lstchain_config is None:
             return None
         cpus = self.site.scheduler.resources[Stage.DL2].cpus
         text, changes = forests(self.data.lstchain_config.text, cpus)
-        notes.extend(changes)
+        if notes is not None:
+            notes.extend(changes)
         return str(self.layout.jobs / "dl1_to_dl2.json"), text
 
-    def _dl2(self, run: RunFile, models: Models, config: tuple[str, str] | None) -> Task:
-        path = Path(config[0]) if config else None
-        words = argv.dl1_to_dl2(self._tools, run.file.path, models.folder, path)
+    def _dl2(self, run: RunFile) -> Task:
         product = argv.product_dl2(run.file.path)
-        site_config = self.data.lstchain_config
-        files = (config,) if config else ()
+        output = Output(product, self.layout.dl2_file(run.run), Check.DL2)
+        return replace(self._to_dl2(f"dl2-{run.run}", (run.file,), (output,)), run=run.run)
+
+    def _to_dl2(self, key: str, files: Sequence[FileRef], outputs: tuple[Output, ...]) -> Task:
+        """DL1 files to DL2 files, in their order."""
+        assert self.data.models is not None
+        models, site_config = self.data.models, self.data.lstchain_config
+        config = self._dl2_config()
+        paths = [file.path for file in files]
+        path = Path(config[0]) if config else None
+        words = argv.dl1_to_dl2(self._tools, paths, models.folder, path)
+        identities = [file.identity for file in files]
         return replace(
-            self._make.lst_task(self._tools, f"dl2-{run.run}", Stage.DL2, words, *files),
-            run=run.run,
-            inputs=(run.file.path, *(model.path for model in models.files)),
-            outputs=(Output(product, self.layout.dl2_file(run.run), Check.DL2),),
+            self._make.lst_task(self._tools, key, Stage.DL2, words, *((config,) if config else ())),
+            inputs=(*paths, *(model.path for model in models.files)),
+            outputs=outputs,
             fingerprint=fingerprint(
                 tool="dl2",
                 version=self._tools.version,
                 # the number of cores does not make another product
                 config=forests(site_config.text, 1)[0] if site_config else "",
-                dl1=run.file.identity,
+                dl1=identities[0] if len(files) == 1 else identities,
                 models=[model.identity for model in models.files],
+            ),
+        )
+
+    # ---- subruns -------------------------------------------------------------------------------
+
+    @cached_property
+    def _packs(self) -> dict[str, subruns.Pack]:
+        """The packs of subruns, by the key of their task."""
+        if self.data.models is None:
+            return {}
+        parts = [run for run in self.data.runs if run.parts]
+        scheduler = self.site.scheduler
+        found = subruns.packs(
+            parts, self.data.models, scheduler.packing, scheduler.resources[Stage.DL2]
+        )
+        return {f"pack-{pack[0].run}-{subruns.number(pack[0].file.name)}": pack for pack in found}
+
+    @cached_property
+    def _pack_tasks(self) -> dict[str, Task]:
+        return {
+            key: self._to_dl2(
+                key,
+                [part.file for part in pack],
+                tuple(
+                    Output(name, self.layout.dl2_subrun(name), Check.DL2)
+                    for name in (argv.product_dl2(part.file.path) for part in pack)
+                ),
+            )
+            for key, pack in self._packs.items()
+        }
+
+    def _packed(self, notes: list[str]) -> list[Task]:
+        self._dl2_config(notes)
+        if self._packs:
+            files = sum(map(len, self._packs.values()))
+            notes.append(f"DL1 of subruns: {files} files in {len(self._packs)} tasks.")
+        return list(self._pack_tasks.values())
+
+    def _merge(self, run: RunFile, keys: Sequence[str]) -> Task:
+        """DL2 of a run from that of its subruns."""
+        files = [self.layout.dl2_subrun(argv.product_dl2(file.path)) for file in run.parts]
+        product = Path(self.layout.dl2_file(run.run)).name
+        program = (self.python, "-m", "astran.production.merge_dl2")
+        return replace(
+            self._make.task(
+                f"dl2-{run.run}", Stage.DL2, (*program, f"{argv.WORK}/{product}", *files)
+            ),
+            run=run.run,
+            needs=tuple(keys),
+            outputs=(Output(product, self.layout.dl2_file(run.run), Check.DL2),),
+            fingerprint=fingerprint(
+                tool="merge",
+                names=[Path(file).name for file in files],
+                packs=[self._pack_tasks[key].fingerprint for key in keys],
             ),
         )
 
@@ -217,3 +287,7 @@ class _Planner:
     def _selection(self) -> tuple[str, str]:
         """Path and content of the configuration that IRFs and DL3 share."""
         return str(self.layout.jobs / "selection.json"), selection(self.config.dl3)
+
+
+def _holds(pack: subruns.Pack, run: int) -> bool:
+    return any(part.run == run for part in pack)

@@ -1,0 +1,66 @@
+"""A scheduler whose tasks end well as soon as they are submitted, with small stand-in products."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from fakes.idle_scheduler import IdleScheduler
+
+from astran.base.clock import Clock
+from astran.base.files import sha256
+from astran.base.jobs import Batch, JobRef, JobState, Seen, Sight
+from astran.base.records import ExitRecord, Outcome, ProductRecord
+from astran.base.tasks import Check, Output, Task
+
+
+class InstantScheduler(IdleScheduler):
+    """For tests of what is planned and told, not of what is computed."""
+
+    name = "instant"
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self.done: list[Task] = []
+
+    def submit(self, batch: Batch) -> str:
+        for script, token in zip(batch.scripts, batch.tokens, strict=True):
+            task = Task.from_json(json.loads(Path(f"{script}.json").read_text()))
+            self._do(task, token)
+            self.done.append(task)
+        return super().submit(batch)
+
+    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+        ended = Seen(JobState.COMPLETED, "COMPLETED", exit_code=0)
+        return {(job.token, index): ended for job in jobs for index in job.wanted}
+
+    def _do(self, task: Task, token: str) -> None:
+        now = self._clock.now().isoformat(timespec="seconds")
+        ExitRecord(
+            token=token,
+            key=task.key,
+            outcome=Outcome.OK,
+            returncode=0,
+            message="done",
+            started=now,
+            ended=now,
+            host="here",
+            argv=task.argv,
+            products=tuple(_product(output) for output in task.outputs),
+        ).write(Path(task.record))
+
+
+def _product(output: Output) -> ProductRecord:
+    path = Path(output.path)
+    if output.check is Check.RESULTS:
+        path.mkdir(parents=True, exist_ok=True)
+        (path / "results.json").write_text(json.dumps({"runs": [], "simulated": True}))
+        return ProductRecord(output.path, path.stat().st_size, path.stat().st_mtime_ns, "", "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(output.name)
+    status = path.stat()
+    return ProductRecord(
+        output.path, status.st_size, status.st_mtime_ns, sha256(path), output.check.value
+    )

@@ -1,0 +1,370 @@
+"""What a requester gets from an archive with all that is wrong with archives, case by case."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+
+import pytest
+from demo_fixtures import SmallNight
+from fakes.instant_scheduler import InstantScheduler
+from simulated_archive import NEW, OLD, Archive, copy, truncate, without_events
+
+from astran.base.states import AnalysisState
+from astran.base.tasks import Stage
+from astran.catalogue.sources import resolve
+from astran.config.analysis import AnalysisConfig
+from astran.config.model import build
+from astran.config.site import SiteConfig
+from astran.service.context import Context
+from astran.service.tick import tick
+from astran.store import analyses, outbox
+from astran.store.analyses import Analysis, Origin
+from astran.store.database import Database
+
+pytestmark = [pytest.mark.lstchain]
+HERE = {"default": "here", "environments": {"here": {"bin": str(Path(sys.executable).parent)}}}
+
+
+@dataclass
+class Hands:
+    """A clock that a test moves."""
+
+    time: datetime
+
+    def now(self) -> datetime:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+@pytest.fixture(scope="module")
+def whole(simulated_night: SmallNight, tmp_path_factory: pytest.TempPathFactory) -> Archive:
+    """Five nights, three sources; the tests spoil copies of it."""
+    tree = simulated_night.tree
+    root = tmp_path_factory.mktemp("archive") / "real"
+    archive = Archive(root, tuple(tree.dl1(run) for run in simulated_night.runs))
+    # 1: two versions; other sources beside
+    for run in (100, 101):
+        archive.run("20231213", run, version=OLD)
+        archive.run("20231213", run, version=NEW)
+    archive.run("20231213", 102, "Mrk421")
+    archive.run("20231213", 103, "BL Lac")
+    # 2: subrun-wise
+    archive.run("20231214", 200, parts=3)
+    archive.run("20231214", 201, parts=3)
+    # 3: one not there yet
+    archive.run("20231215", 300)
+    archive.run("20231215", 301, there=False)
+    archive.run("20231215", 302, "Mrk421")
+    # 4: for files that are damaged
+    for run in (400, 401, 402):
+        archive.run("20231216", run)
+    archive.run("20231216", 403, version=OLD)
+    archive.run("20231216", 403, version=NEW)
+    # 5: bad weather and moon, by data check and by DL1
+    for run in (500, 501, 502):
+        archive.run("20231217", run)
+    archive.run("20231217", 503, rate=0.2)
+    archive.write_tables()
+    return archive
+
+
+@dataclass
+class House:
+    """The service on a copy of the archive."""
+
+    context: Context
+    clock: Hands
+    scheduler: InstantScheduler
+    archive: Archive
+
+    def launch(self, night: str, target: str = "Crab", **more: object) -> int:
+        data = {"target": resolve(target).model_dump(), "date": night, **more}
+        config = build(AnalysisConfig, data, "test")
+        with self.context.db.begin() as db:
+            origin = Origin(subject="ASTRAN-LAUNCH", in_reply_to="<l@a.test>")
+            workdir = self.context.site.workdir
+            made = analyses.create(
+                db, self.clock.now(), origin, config.label, config.plain(), workdir, "ann@a.test"
+            )
+        return made.id
+
+    def tick(self, times: int = 1, after: timedelta = timedelta()) -> None:
+        for _ in range(times):
+            self.clock.time += after
+            assert tick(self.context, mail=False).faults == []
+
+    def end(self, number: int) -> Analysis:
+        """Tick until the analysis has ended; it must not have to wait."""
+        for _ in range(12):
+            self.tick()
+            if self.state(number).state.final:
+                break
+        return self.state(number)
+
+    def state(self, number: int) -> Analysis:
+        with self.context.db.begin() as db:
+            return analyses.get(db, number)
+
+    def letters(self, number: int) -> list[tuple[str, str]]:
+        """(kind, text with blanks joined) of what the requester was sent."""
+        with self.context.db.begin() as db:
+            return [(kind, _text(raw)) for kind, raw in outbox.raws(db, number)]
+
+    def kinds(self, number: int) -> list[str]:
+        return [kind for kind, _ in self.letters(number)]
+
+    def runs_of(self, stage: Stage) -> list[int | None]:
+        return [task.run for task in self.scheduler.done if task.stage is stage]
+
+    def file(self, run: int, version: str = NEW) -> Path:
+        (path,) = self.archive.root.glob(f"DL1/*/{version}/*/dl1_LST-1.Run{run:05d}.h5")
+        return path
+
+
+def _text(raw: bytes) -> str:
+    letter = message_from_bytes(raw, policy=default)
+    assert isinstance(letter, EmailMessage)
+    body = letter.get_body(("plain",))
+    assert body is not None
+    return " ".join(body.get_content().split())
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What lstchain says of its tools; asking takes seconds."""
+    from astran.production.environments import toolset
+
+    work = tmp_path_factory.mktemp("asked")
+    site = {"site": "Test", "workdir": str(work), "lstchain": HERE}
+    toolset(build(SiteConfig, site, "test"), "")
+    return work / "shared"
+
+
+@pytest.fixture
+def house(
+    whole: Archive, asked: Path, simulated_night: SmallNight, tmp_path: Path
+) -> Iterator[House]:
+    archive = copy(whole, tmp_path / "real")
+    shutil.copytree(asked, tmp_path / "work" / "shared")
+    secret = tmp_path / "password"
+    secret.write_text("x\n")
+    secret.chmod(0o600)
+    # nobody listens on this port: letters stay in the outbox
+    server = {"host": "127.0.0.1", "port": 9, "security": "none", "password": {"file": str(secret)}}
+    night = simulated_night.tree.data_settings()
+    site = build(
+        SiteConfig,
+        {
+            "site": "Test",
+            "workdir": str(tmp_path / "work"),
+            "data": {**night, **archive.settings()},
+            "mail": {"address": "astran@a.test", "imap": server, "smtp": server},
+            "lstchain": HERE,
+        },
+        "test",
+    )
+    clock = Hands(datetime(2023, 12, 18, 9, tzinfo=UTC))
+    scheduler = InstantScheduler(clock)
+    context = Context(
+        site=site,
+        db=Database.open(site.database_url),
+        clock=clock,
+        python=sys.executable,
+        say=print,
+        make_scheduler=lambda: scheduler,
+    )
+    yield House(context, clock, scheduler, archive)
+    context.db.close()
+
+
+def test_of_two_versions_the_newest_is_taken_and_said(house: House) -> None:
+    number = house.launch("20231213")
+    assert house.end(number).state is AnalysisState.DONE
+    assert house.runs_of(Stage.DL3) == [100, 101]
+    dl2 = [task for task in house.scheduler.done if task.stage is Stage.DL2]
+    assert all(f"/{NEW}/" in task.inputs[0] for task in dl2), "v0.10 is newer than v0.9"
+    ((kind, text),) = house.letters(number)
+    assert kind == "report"
+    assert "DL1 v0.10 taken, the newest of v0.9, v0.10." in text
+    assert "Quality not known, and not judged, of any run: pedestal charge spread" in text
+
+
+def test_subruns_are_packed_and_put_together(house: House) -> None:
+    number = house.launch("20231214")
+    assert house.end(number).state is AnalysisState.DONE
+    dl2 = [task for task in house.scheduler.done if task.stage is Stage.DL2]
+    (pack,) = [task for task in dl2 if task.run is None]
+    assert len(pack.outputs) == 6, "few and small subruns: one task for all of both runs"
+    assert [task.run for task in dl2 if task.run] == [200, 201]
+    assert [task.needs for task in dl2 if task.run] == [(pack.key,)] * 2
+    assert house.runs_of(Stage.DL3) == [200, 201]
+    assert "DL1 of subruns: 6 files in 1 tasks." in house.letters(number)[0][1]
+
+
+def test_a_subrun_that_never_comes(house: House) -> None:
+    (path,) = house.archive.root.glob("DL1/20231214/*/*/dl1_LST-1.Run00201.0001.h5")
+    path.unlink()
+    house.clock.time = datetime(2023, 12, 15, 9, tzinfo=UTC)
+    number = house.launch("20231214")
+    house.tick(6)
+    assert house.state(number).state is AnalysisState.WAITING
+    assert house.runs_of(Stage.DL3) == [200], "a complete run does not wait for the others"
+    ((kind, text),) = house.letters(number)
+    assert kind == "waiting"
+    assert "Run 201: 1 of 3 subruns have no DL1 yet" in text
+    house.clock.time += timedelta(days=3)
+    assert house.end(number).state is AnalysisState.DONE
+    assert house.runs_of(Stage.DL3) == [200, 201]
+    kinds = house.kinds(number)
+    assert kinds == ["waiting", "report"], "all runs are there at last: no word at the deadline"
+    assert (
+        "Run 201: 1 of 3 subruns have no DL1 yet; it is analysed without them."
+        in (house.letters(number)[-1][1])
+    )
+
+
+def test_a_missing_run_that_comes(house: House) -> None:
+    house.clock.time = datetime(2023, 12, 16, 9, tzinfo=UTC)
+    number = house.launch("20231215")
+    house.tick(6, timedelta(minutes=1))
+    assert house.state(number).state is AnalysisState.WAITING
+    assert house.runs_of(Stage.DL3) == [300]
+    house.archive.files("20231215", 301)
+    house.tick(1, timedelta(minutes=6))
+    assert house.end(number).state is AnalysisState.DONE
+    assert house.runs_of(Stage.DL2) == [300, 301], "nothing twice"
+    assert house.kinds(number) == ["waiting", "report"]
+    assert "Runs whose data are complete start now: 300." in house.letters(number)[0][1]
+
+
+def test_a_missing_run_that_does_not_come(house: House) -> None:
+    house.clock.time = datetime(2023, 12, 16, 9, tzinfo=UTC)
+    number = house.launch("20231215")
+    house.tick(3)
+    house.clock.time += timedelta(days=3)
+    assert house.end(number).state is AnalysisState.PARTIAL
+    assert house.kinds(number) == ["waiting", "deadline", "report"]
+    assert "Run 301: no DL1 yet." in house.letters(number)[1][1]
+    assert "301" in house.letters(number)[2][1]
+
+
+def test_a_truncated_file_is_waited_for_and_replaced(house: House) -> None:
+    path = house.file(401)
+    whole_one = path.read_bytes()
+    truncate(path)
+    house.clock.time = datetime(2023, 12, 17, 9, tzinfo=UTC)
+    number = house.launch("20231216")
+    house.tick()
+    ((kind, text),) = house.letters(number)
+    assert kind == "waiting"
+    assert "Run 401: its DL1 file is broken: it is truncated" in text
+    path.write_bytes(whole_one)
+    house.archive.age(path, "20231216", 7.5)
+    house.tick(1, timedelta(minutes=6))
+    assert house.end(number).state is AnalysisState.DONE
+    assert sorted(house.runs_of(Stage.DL3), key=str) == [400, 401, 402, 403]
+
+
+def test_a_growing_file_is_left_alone_until_it_rests(house: House) -> None:
+    path = house.file(402)
+    house.clock.time = datetime(2023, 12, 17, 9, tzinfo=UTC)
+    now = house.clock.time.timestamp()
+    os.utime(path, (now - 5, now - 5))
+    number = house.launch("20231216")
+    house.tick(5)
+    assert 402 not in house.runs_of(Stage.DL2)
+    assert "Run 402: its DL1 file is still being written" in house.letters(number)[0][1]
+    house.tick(1, timedelta(minutes=6))
+    assert house.end(number).state is AnalysisState.DONE
+    assert 402 in house.runs_of(Stage.DL3)
+
+
+def test_a_time_stamp_in_the_future_holds_nothing_up(house: House) -> None:
+    path = house.file(402)
+    house.clock.time = datetime(2023, 12, 17, 9, tzinfo=UTC)
+    ahead = house.clock.time.timestamp() + 1e6
+    os.utime(path, (ahead, ahead))
+    number = house.launch("20231216")
+    house.tick(2)
+    assert house.state(number).state is AnalysisState.WAITING
+    house.tick(1, timedelta(minutes=6))
+    assert house.end(number).state is AnalysisState.DONE
+
+
+def test_a_file_without_events_is_left_out_at_once(house: House) -> None:
+    without_events(house.file(400))
+    house.clock.time = datetime(2023, 12, 17, 9, tzinfo=UTC)
+    number = house.launch("20231216")
+    assert house.end(number).state is AnalysisState.PARTIAL
+    assert house.kinds(number) == ["report"], "waiting would not help"
+    assert "its DL1 file holds no events" in house.letters(number)[0][1]
+
+
+def test_a_broken_newest_version_gives_way_to_the_older_in_the_end(house: House) -> None:
+    truncate(house.file(403))
+    house.clock.time = datetime(2023, 12, 25, 9, tzinfo=UTC)
+    number = house.launch("20231216", runs=[403])
+    assert house.end(number).state is AnalysisState.DONE
+    (dl2,) = [task for task in house.scheduler.done if task.stage is Stage.DL2]
+    assert f"/{OLD}/" in dl2.inputs[0]
+    text = house.letters(number)[0][1]
+    assert "because of v0.10 tailcut84 its DL1 file is broken: it is truncated" in text
+
+
+def test_nothing_usable_at_all_is_answered_with_the_reasons(house: House) -> None:
+    for run in (400, 401, 402):
+        truncate(house.file(run))
+    house.clock.time = datetime(2023, 12, 25, 9, tzinfo=UTC)
+    number = house.launch("20231216", runs=[400, 401, 402])
+    assert house.end(number).state is AnalysisState.FAILED
+    assert house.scheduler.done == [], "no computing"
+    assert "run 401: its DL1 file is broken: it is truncated" in house.letters(number)[0][1]
+
+
+def test_weather_and_moon_are_told_before_the_computing(house: House) -> None:
+    house.archive.datacheck("20231217", {500: (1.7, 1.8), 501: (3.1, 1.8), 502: (1.7, 0.9)})
+    number = house.launch("20231217")
+    assert house.end(number).state is AnalysisState.PARTIAL
+    assert house.runs_of(Stage.DL2) == [500]
+    text = house.letters(number)[0][1]
+    assert "pedestal charge spread 3.10 p.e. is above 2.3 (quality.nsb_max)" in text
+    assert "rate at 422 p.e. 0.90 /s/p.e. is below 1.5 (quality.rate_422_min)" in text
+    assert "relative to the night 0.1" in text or "relative to the night 0.2" in text
+    assert "`quality.apply: no`" in text
+    assert "Quality not known, and not judged, of runs 503: pedestal charge spread." in text
+    again = house.launch("20231217", quality={"apply": False})
+    assert house.end(again).state is AnalysisState.DONE
+    assert house.runs_of(Stage.DL2)[1:] == [501, 502, 503], "500 is reused"
+    assert "kept, as quality.apply is no" in house.letters(again)[0][1]
+
+
+def test_without_tables_runs_are_told_by_where_they_pointed(house: House) -> None:
+    shutil.rmtree(house.archive.root / "monitoring")
+    number = house.launch("20231215")
+    assert house.end(number).state is AnalysisState.DONE
+    # what is called Mrk 421 here is cut from the Crab
+    assert house.runs_of(Stage.DL3) == [300, 302]
+    assert (
+        "No RunCatalog: runs of Crab are those that pointed within 1.5 deg"
+        in (house.letters(number)[0][1])
+    )
+    other = house.launch("20231215", "Mrk421")
+    assert house.end(other).state is AnalysisState.FAILED
+    assert "No run of the night 2023-12-15 pointed at Mrk 421" in house.letters(other)[0][1]
+
+
+def test_a_source_that_was_not_observed(house: House) -> None:
+    number = house.launch("20231214", "Mrk421")
+    assert house.end(number).state is AnalysisState.FAILED
+    assert "the RunCatalog lists Crab" in house.letters(number)[0][1]
