@@ -259,6 +259,43 @@ def test_a_missing_run_that_does_not_come(house: House) -> None:
     assert "301" in house.letters(number)[2][1]
 
 
+def test_all_or_nothing_if_the_request_says_so(house: House) -> None:
+    house.clock.time = datetime(2023, 12, 16, 9, tzinfo=UTC)
+    number = house.launch("20231215", waiting={"at_deadline": "expire", "hours": 4})
+    house.tick()
+    house.clock.time = datetime(2023, 12, 16, 15, 55, tzinfo=UTC)
+    house.tick()
+    assert house.state(number).state is AnalysisState.WAITING
+    assert house.scheduler.done == [], "no run starts before all are there"
+    house.clock.time = datetime(2023, 12, 16, 16, 1, tzinfo=UTC)  # four hours after noon
+    assert house.end(number).state is AnalysisState.EXPIRED
+    assert house.kinds(number) == ["waiting", "report"]
+    first, last = (text for _, text in house.letters(number))
+    assert "It waits until 2023-12-16 16:00" in first
+    assert "run 301: no DL1 yet" in last
+    assert "`waiting.at_deadline: expire`" in last
+
+
+def test_nothing_at_the_deadline_expires(house: House) -> None:
+    house.clock.time = datetime(2023, 12, 16, 9, tzinfo=UTC)
+    number = house.launch("20231215", runs=[301])
+    for _ in range(3):
+        house.tick(1, timedelta(minutes=6))
+    assert house.kinds(number) == ["waiting"], "told once"
+    house.clock.time += timedelta(days=3)
+    assert house.end(number).state is AnalysisState.EXPIRED
+    assert house.kinds(number) == ["waiting", "report"]
+    assert "301" in house.state(number).reason
+
+
+def test_an_old_night_without_data_is_answered_at_once(house: House) -> None:
+    house.clock.time = datetime(2024, 1, 20, 9, tzinfo=UTC)
+    number = house.launch("20231215", runs=[301])
+    house.tick()
+    assert house.state(number).state is AnalysisState.FAILED
+    assert house.kinds(number) == ["report"]
+
+
 def test_a_truncated_file_is_waited_for_and_replaced(house: House) -> None:
     path = house.file(401)
     whole_one = path.read_bytes()
