@@ -7,6 +7,7 @@ from importlib.util import find_spec
 
 from astran.base.errors import AstranError, ConfigError, MailAuthError, MailError
 from astran.config.site import MailSettings, Security, Server
+from astran.service import logins
 from astran.service.findings import Finding, Patient, fail, failed_by, ok, warn
 
 _NO_MAIL = 2**32 - 1
@@ -96,6 +97,7 @@ def imap(patient: Patient) -> Iterator[Finding]:
     try:
         with Inbox(mail) as inbox:
             yield ok("imap", f"{_place(server)}: logged in, {mail.folder} opens.")
+            yield from _lifted(patient, logins.IMAP)
             highest = inbox.highest_uid()
             inbox.new(highest, limit=1)
             for folder in (mail.processed, mail.rejected, mail.quarantine):
@@ -121,12 +123,19 @@ def smtp(patient: Patient) -> Iterator[Finding]:
         return
     if server.user:
         yield ok("smtp", f"{_place(server)}: logged in.")
+        yield from _lifted(patient, logins.SMTP)
     else:
         yield warn(
             "smtp",
             f"{_place(server)} answers; there was no log-in.",
             "Most providers ask for one before they take mails: set mail.smtp.user.",
         )
+
+
+def _lifted(patient: Patient, name: str) -> Iterator[Finding]:
+    """A launcher that waits after refused log-ins need not wait any longer."""
+    if logins.lift(patient.site.database_url, name):
+        yield ok(name, "The launcher was waiting after refused log-ins; it goes on now.")
 
 
 def _servers(patient: Patient) -> Iterator[tuple[str, Server]]:

@@ -7,6 +7,7 @@ tried again at once, by no tick; the operator is told.
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection
@@ -37,6 +38,33 @@ def went_well(context: Context, name: str) -> None:
             events.note(db, context.clock.now(), "login", f"{name}: the log-in works again")
 
 
+def lift(database_url: str, name: str) -> bool:
+    """End the pause of a log-in that was just seen to work; False where there is none.
+
+    Touches no database that is not there yet, out of reach or of another schema version.
+    """
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from astran.store.database import HEAD, Database
+
+    file = make_url(database_url).database
+    if database_url.startswith("sqlite") and file and not Path(file).exists():
+        return False
+    try:
+        store = Database(database_url)
+        try:
+            if store.version() != HEAD:
+                return False
+            with store.begin() as db:
+                return chores.release(db, name)
+        finally:
+            store.close()
+    except (SQLAlchemyError, ImportError):
+        # the examination of the database tells what is wrong with it
+        return False
+
+
 def refused(context: Context, name: str, error: MailAuthError) -> None:
     """The log-in was refused: pause it, and tell the operator once for each such row of them."""
     now = context.clock.now()
@@ -51,7 +79,7 @@ def refused(context: Context, name: str, error: MailAuthError) -> None:
             text = (
                 f"{error}\n\nThe next try is in {minutes} minutes, later ones in up to "
                 f"{int(PAUSES[-1].total_seconds() // 3600)} hours, so that the account is not "
-                "locked. `astran doctor` tries the log-in at once."
+                "locked. `astran doctor` tries the log-in at once and, if it works, ends the pause."
             )
             key = f"login.{name}.{now:%Y%m%dT%H%M}"
             tell_operator(context, db, key=key, title=f"the {name} log-in is refused", text=text)

@@ -6,6 +6,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from services.smtp import SmtpServer
 from astran.config.model import build
 from astran.config.site import MailSettings
 from astran.mail.headers import read_message
-from astran.service import doctor_mail, doctor_replies
+from astran.service import doctor_mail, doctor_replies, logins
 from astran.service.findings import Finding, Patient, Result
+from astran.store import chores
+from astran.store.database import Database
 
 SERVICE = "astran@astran.test"
 
@@ -256,6 +259,26 @@ def test_other_ways_to_know_a_sender(
     finding = found(doctor_mail.settings, patient(mail={**BARE, **section}))["sender check"]
     assert finding.result is result
     assert word in finding.message
+
+
+@pytest.mark.services
+def test_a_log_in_that_works_again_ends_the_pause(
+    patient: Make, mail: dict[str, Any], dovecot: Dovecot, smtp_server: SmtpServer
+) -> None:
+    subject = patient(mail=mail)
+    until = datetime(2100, 1, 1, tzinfo=UTC)
+    database = Database.open(subject.site.database_url)
+    for name in (logins.IMAP, logins.SMTP):
+        with database.begin() as db:
+            chores.set_hold(db, name, chores.Hold(until, 2, "refused"))
+    examinations = {logins.IMAP: doctor_mail.imap, logins.SMTP: doctor_mail.smtp}
+    for name, examination in examinations.items():
+        said = " ".join(finding.message for finding in examination(subject))
+        assert "goes on now" in said
+        assert "goes on now" not in " ".join(f.message for f in examination(subject))
+        with database.begin() as db:
+            assert chores.hold(db, name) is None
+    database.close()
 
 
 @pytest.mark.services
