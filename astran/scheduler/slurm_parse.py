@@ -48,10 +48,11 @@ def parse_squeue(text: str) -> list[Row]:
     rows = []
     for parent, index, name, word, status, submitted, node, used, reason in _cells(text):
         rest = index in ("N/A", "")
-        if not parent.isdigit() or not (rest or index.isdigit()) or not status.isdigit():
+        ending = _ending(status)
+        if not parent.isdigit() or not (rest or index.isdigit()) or ending is None:
             raise Unreadable(f"not a row of squeue: {parent}|{index}|{name}|{word}|{status}")
         state = read_state(word, reason)
-        code, signal = _wait_status(int(status)) if state.ended else (None, None)
+        code, signal = ending if state.ended else (None, None)
         seen = Seen(
             state,
             word,
@@ -195,9 +196,16 @@ def _with_memory(row: Row, memory_mb: float | None) -> Row:
     return replace(row, seen=replace(row.seen, max_rss_mb=memory_mb))
 
 
-def _wait_status(status: int) -> tuple[int, int | None]:
-    """Exit code and signal of a status as wait(2) gives it, which is what squeue prints."""
-    return status >> 8 & 0xFF, (status & 0x7F) or None
+def _ending(text: str) -> tuple[int, int | None] | None:
+    """Exit code and signal, or None for what is neither form that squeue has for them.
+
+    Up to Slurm 22 it prints the status as wait(2) gives it (1792), later `code:signal` (7:0).
+    """
+    if re.fullmatch(r"\d+", text, re.ASCII):
+        status = int(text)
+        return status >> 8 & 0xFF, (status & 0x7F) or None
+    match = re.fullmatch(r"(\d+):(\d+)", text, re.ASCII)
+    return (int(match[1]), int(match[2]) or None) if match else None
 
 
 def _elapsed(text: str) -> float | None:

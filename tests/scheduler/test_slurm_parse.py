@@ -60,6 +60,17 @@ def test_squeue_rows() -> None:
     assert late.seen.state is JobState.TIMEOUT
 
 
+@pytest.mark.parametrize(
+    ("status", "ending"),
+    [("1792", (7, None)), ("7:0", (7, None)), ("9", (0, 9)), ("0:9", (0, 9)), ("0:0", (0, None))],
+)
+def test_endings_as_older_and_newer_squeue_print_them(
+    status: str, ending: tuple[int, int | None]
+) -> None:
+    [row] = parse_squeue(f"1|2|tok|FAILED|{status}|2026-11-21T00:41:08|n1|0:01|None|\n")
+    assert (row.seen.exit_code, row.seen.signal) == ending
+
+
 def test_sacct_rows() -> None:
     rows = {(row.parent, row.index): row for row in parse_sacct(SACCT)}
     assert set(rows) == {*(("1", i) for i in range(6)), *(("7", i) for i in (1, 6, 7, 8, 9))}
@@ -94,6 +105,7 @@ def test_nothing_and_banners_give_no_rows(parse: object) -> None:
         "x|2|tok|RUNNING|0|2026-11-21T00:41:08|n1|0:01|None|\n",
         "1|y|tok|RUNNING|0|2026-11-21T00:41:08|n1|0:01|None|\n",
         "1|2|tok|RUNNING|?|2026-11-21T00:41:08|n1|0:01|None|\n",
+        "1|2|tok|RUNNING|0:|2026-11-21T00:41:08|n1|0:01|None|\n",
     ],
 )
 def test_broken_rows_of_squeue_are_not_guessed(text: str) -> None:
