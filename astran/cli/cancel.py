@@ -7,8 +7,8 @@ from typing import Any
 
 from astran.cli.common import Exit, make_context, read_site
 from astran.cli.one import add_one_parser
+from astran.service.stopping import want_cancel
 from astran.service.tick import tick
-from astran.service.working import want_cancel
 from astran.store import analyses
 
 

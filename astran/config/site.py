@@ -20,6 +20,7 @@ __all__ = [
     "MailSettings",
     "PackingSettings",
     "Quotas",
+    "ResourceLimits",
     "SchedulerKind",
     "SchedulerSettings",
     "Security",
@@ -134,6 +135,12 @@ class SlurmSettings(Settings):
     lost_after_min: float = Field(
         15.0, gt=0, description="A job that Slurm no longer knows counts as lost after this [min]."
     )
+    poll_shortest_s: float = Field(
+        2.0, ge=0, description="Shortest pause between two looks at the jobs: after a change [s]."
+    )
+    poll_longest_s: float = Field(
+        180.0, ge=0, description="Longest pause, reached while nothing changes [s]."
+    )
 
     @field_validator("options")
     @classmethod
@@ -185,6 +192,25 @@ class StageResources(Settings):
     time_min: int = Field(120, ge=1, description="Time limit per task [min].")
 
 
+class ResourceLimits(Settings):
+    """The most that a task may ask for, whatever it needed before."""
+
+    memory_mb: int | None = Field(
+        None, ge=100, description="Memory per task [MB]; none: no limit of ASTRAN's own."
+    )
+    time_min: int | None = Field(
+        None, ge=1, description="Time per task [min], for example the limit of the partition."
+    )
+
+    def memory(self, wanted_mb: int) -> int:
+        """The wanted memory [MB], or the most that is allowed."""
+        return wanted_mb if self.memory_mb is None else min(wanted_mb, self.memory_mb)
+
+    def time(self, wanted_min: int) -> int:
+        """The wanted time [min], or the most that is allowed."""
+        return wanted_min if self.time_min is None else min(wanted_min, self.time_min)
+
+
 _RESOURCES = {
     # figures for LST-1 runs of 20 min with standard forests
     Stage.DL2: StageResources(cpus=2, memory_mb=16000, time_min=240),
@@ -219,6 +245,9 @@ class SchedulerSettings(Settings):
         _RESOURCES, description="Resources by stage; stages not named keep their default."
     )
     packing: PackingSettings = Field(PackingSettings(), description="Packing of subruns.")
+    limits: ResourceLimits = Field(
+        ResourceLimits(), description="The most that a task may ask for."
+    )
     attempts: int = Field(
         3, ge=1, le=10, description="Attempts per task, the first included, for causes that pass."
     )

@@ -2,159 +2,165 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import random
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection
 
-from astran.base.errors import SchedulerUnavailable
-from astran.base.jobs import JobRef, JobState, Missing, Seen, Sight, Unavailable
+from astran.base.jobs import JobRef, JobState, Missing, Seen, Unavailable
 from astran.base.records import ExitRecord
-from astran.base.states import LIVE_TASK_STATES, TaskState
+from astran.base.states import TaskState
+from astran.service import outages, pace
 from astran.service.context import Context
+from astran.service.doubts import resolve_doubts
 from astran.store import events, submissions, tasks
 from astran.store.submissions import Submission
-from astran.store.tasks import AttemptRow, TaskRow
-
-DOUBT_AGE = timedelta(seconds=90)
-"""A submission without answer is looked up once no other process can still be at it."""
-DOUBT_LOOKS = timedelta(seconds=30)
-"""Slurm must not know a token in two looks at least so far apart before it counts as void."""
+from astran.store.tasks import AttemptRow, Move, TaskRow
+from astran.store.watch import Watched, anything, watched
+from astran.store.wishes import Wish
 
 
-def resolve_doubts(context: Context) -> None:
-    """Find out about submissions whose answer was lost with a crash or a time-out."""
+def follow(context: Context, dice: random.Random | None = None) -> None:
+    """Find out about lost answers and look at all that is live, if it is time to."""
+    dice = dice or random.Random()
     with context.db.begin() as db:
-        doubts = submissions.in_doubt(db)
-    for doubt in doubts:
-        now = context.clock.now()
-        # the pool of this machine answers with certainty; a cluster may lag or still be asked
-        local = context.scheduler.name == "local"
-        if not local and now - doubt.intent < DOUBT_AGE:
-            continue
-        found = context.scheduler.find(doubt.token, doubt.intent)
-        looked = doubt.missing_since is not None and now - doubt.missing_since >= DOUBT_LOOKS
-        never = isinstance(found, Missing) and (local or looked)
-        if never:
-            # it may have run and be forgotten; else it must not turn up beside the next one
-            found = _forbid(context, doubt)
-        with context.db.begin() as db:
-            if isinstance(found, str):
-                submissions.settle(db, now, doubt, found)
-            elif isinstance(found, Missing):
-                if never:
-                    submissions.void(db, now, doubt, "the submission never reached the scheduler")
-                elif doubt.missing_since is None:
-                    submissions.look_again(db, doubt, now)
-            else:
-                _unavailable(context, db, found)
-
-
-def _forbid(context: Context, doubt: Submission) -> str | Missing | Unavailable:
-    try:
-        return context.scheduler.forbid(doubt.token, doubt.folder) or Missing()
-    except SchedulerUnavailable as error:
-        return Unavailable(str(error))
-
-
-def observe(context: Context) -> None:
-    """Ask the scheduler once about everything that is live, and write down what it says."""
+        if not anything(db) or not pace.due(context, db):
+            return
+    changed = resolve_doubts(context)
+    changed = observe(context) or changed
     with context.db.begin() as db:
-        live = submissions.live(db, context.scheduler.name)
+        pace.looked(context, db, changed, dice)
+
+
+def observe(context: Context) -> bool:
+    """Ask the scheduler once about everything that is live, and write down what it says.
+
+    Returns whether anything was new.
+    """
+    with context.db.begin() as db:
+        live = watched(db, context.scheduler.name)
+        batches = submissions.by_ids(db, {one.submission_id for one in live})
     if not live:
-        return
-    refs = [JobRef(s.token, s.job_id, s.submitted or s.intent, s.size, s.folder) for s in live]
-    sights = context.scheduler.observe(refs)
-    by_id = {s.id: s for s in live}
-    for analysis_id in sorted({s.analysis_id for s in live}):
-        with context.db.begin() as db:
-            attempts = tasks.newest_attempts(db, analysis_id)
-            for task in tasks.of_analysis(db, analysis_id):
-                attempt = attempts.get(task.id)
-                if attempt is None or task.state not in LIVE_TASK_STATES:
-                    continue
-                batch = by_id.get(attempt.submission_id)
-                if batch is not None and attempt.ended is None:
-                    _apply(context, db, task, attempt, batch, sights)
+        return False
+    sights = context.scheduler.observe(_refs(live, batches))
+    news = _News(context.clock.now())
+    quiet = timedelta(minutes=context.site.scheduler.slurm.lost_after_min)
+    silence = ""
+    for one in live:
+        sight = sights.get((batches[one.submission_id].token, one.array_index))
+        if isinstance(sight, Unavailable):
+            silence = sight.reason
+        elif isinstance(sight, Missing):
+            news.missing(one, quiet)
+        elif sight is not None:
+            news.seen(one, sight)
+    with context.db.begin() as db:
+        if silence:
+            outages.silent(context, db, silence)
+        elif sights:
+            outages.answered(context, db)
+        news.write(context, db)
+    return bool(news.moves)
 
 
-def _apply(
-    context: Context,
-    db: Connection,
-    task: TaskRow,
-    attempt: AttemptRow,
-    batch: Submission,
-    sights: dict[tuple[str, int], Sight],
-) -> None:
-    sight = sights.get((batch.token, attempt.array_index), Unavailable("not answered"))
-    if isinstance(sight, Unavailable):
-        _unavailable(context, db, sight)
-    elif isinstance(sight, Missing):
-        _missing(context, db, task, attempt)
-    else:
-        _seen(context, db, task, attempt, sight)
+def _refs(live: list[Watched], batches: dict[int, Submission]) -> list[JobRef]:
+    wanted: dict[int, list[int]] = defaultdict(list)
+    for one in live:
+        wanted[one.submission_id].append(one.array_index)
+    return [
+        JobRef(b.token, b.job_id, b.submitted or b.intent, b.size, b.folder, tuple(wanted[b.id]))
+        for b in batches.values()
+    ]
 
 
-def _seen(
-    context: Context, db: Connection, task: TaskRow, attempt: AttemptRow, sight: Seen
-) -> None:
-    now = context.clock.now()
-    tasks.change_attempt(
-        db,
-        attempt.id,
-        sight=sight.state,
-        word=sight.word,
-        reason=sight.reason,
-        exit_code=sight.exit_code,
-        signal=sight.signal,
-        node=sight.node or attempt.node,
-        max_rss_mb=sight.max_rss_mb,
-        elapsed_s=sight.elapsed_s,
-        missing_since=None,
-        ended=now if sight.state.ended else None,
-    )
-    if sight.state.ended:
-        tasks.move(db, now, task, TaskState.CHECKING, f"the scheduler says {sight.word}")
-    elif sight.state is JobState.RUNNING and task.state is TaskState.SUBMITTED:
-        tasks.move(db, now, task, TaskState.RUNNING, f"on {sight.node}" if sight.node else "")
-    elif sight.state in (JobState.PENDING, JobState.HELD) and task.state is TaskState.RUNNING:
-        tasks.move(db, now, task, TaskState.SUBMITTED, "requeued")
-    elif sight.state is JobState.STRANGE and attempt.word != sight.word:
-        text = f"{task.spec.key}: the scheduler says {sight.word!r}, a word ASTRAN does not know"
-        events.note(db, now, "strange-state", text, task.analysis_id, task.id)
-        context.say(text)
+@dataclass
+class _News:
+    """What a look told, gathered so that it can be written with few statements."""
 
+    now: datetime
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    gone: list[tuple[Watched, bool]] = field(default_factory=list)
+    """Tasks that the scheduler no longer knows, and whether it is for so long that they count as
+    lost."""
+    first_missing: list[dict[str, Any]] = field(default_factory=list)
+    strange: list[tuple[Watched, str]] = field(default_factory=list)
 
-def _missing(context: Context, db: Connection, task: TaskRow, attempt: AttemptRow) -> None:
-    """The scheduler answered and does not know the job: the task's own record decides, and only
-    a long silence of both makes it lost."""
-    now = context.clock.now()
-    record = read_record(task, attempt)
-    if record is not None:
-        tasks.change_attempt(db, attempt.id, ended=now, sight="", word="")
-        tasks.move(db, now, task, TaskState.CHECKING, "unknown to the scheduler, has a record")
-        return
-    if attempt.missing_since is None:
-        tasks.change_attempt(db, attempt.id, missing_since=now)
-        return
-    limit = timedelta(minutes=context.site.scheduler.slurm.lost_after_min)
-    if now - attempt.missing_since >= limit:
-        tasks.change_attempt(db, attempt.id, ended=now)
-        tasks.move(db, now, task, TaskState.LOST, "the scheduler no longer knows the job")
+    def move(self, one: Watched, to: TaskState, text: str) -> None:
+        self.moves.append(Move(one.task_id, one.analysis_id, one.key, one.state, to, text))
+
+    def seen(self, one: Watched, sight: Seen) -> None:
+        state, ended = sight.state, sight.state.ended
+        before = (one.sight, one.word, one.reason, one.missing_since)
+        if not ended and before == (state, sight.word, sight.reason, None):
+            return  # as it was: elapsed time and memory are written when they are final
+        self.attempts.append(
+            {
+                "id": one.attempt_id,
+                "sight": state,
+                "word": sight.word,
+                "reason": sight.reason,
+                "exit_code": sight.exit_code,
+                "signal": sight.signal,
+                "node": sight.node or one.node,
+                "max_rss_mb": sight.max_rss_mb,
+                "elapsed_s": sight.elapsed_s,
+                "missing_since": None,
+                "ended": self.now if ended else None,
+            }
+        )
+        if ended:
+            self.move(one, TaskState.CHECKING, f"the scheduler says {sight.word}")
+        elif state is JobState.RUNNING and one.state is TaskState.SUBMITTED:
+            self.move(one, TaskState.RUNNING, f"on {sight.node}" if sight.node else "")
+        elif state in (JobState.PENDING, JobState.HELD) and one.state is TaskState.RUNNING:
+            self.move(one, TaskState.SUBMITTED, "requeued")
+        elif state is JobState.STRANGE and one.word != sight.word:
+            self.strange.append((one, sight.word))
+
+    def missing(self, one: Watched, quiet: timedelta) -> None:
+        """The scheduler answered and does not know the job: the task's own record decides, and
+        only a long silence of both makes it lost."""
+        # Slurm keeps no record of a waiting element that was cancelled: its silence confirms that
+        lost = one.wish == Wish.CANCEL or (
+            one.missing_since is not None and self.now - one.missing_since >= quiet
+        )
+        self.gone.append((one, lost))
+        if one.missing_since is None:
+            self.first_missing.append({"id": one.attempt_id, "missing_since": self.now})
+
+    def write(self, context: Context, db: Connection) -> None:
+        self._settle_gone(db)
+        tasks.change_attempts(db, self.attempts)
+        tasks.change_attempts(db, self.first_missing)
+        tasks.move_all(db, self.now, self.moves)
+        for one, word in self.strange:
+            text = f"{one.key}: the scheduler says {word!r}, a word ASTRAN does not know"
+            events.note(db, self.now, "strange-state", text, one.analysis_id, one.task_id)
+            outages.strange(context, db, one.key, word)
+
+    def _settle_gone(self, db: Connection) -> None:
+        rows = tasks.get_all(db, [one.task_id for one, _ in self.gone])
+        attempts = tasks.attempts_by_id(db, [one.attempt_id for one, _ in self.gone])
+        ended: list[dict[str, Any]] = []
+        for one, lost in self.gone:
+            if read_record(rows[one.task_id], attempts[one.attempt_id]) is not None:
+                ended.append({"id": one.attempt_id, "ended": self.now, "sight": "", "word": ""})
+                self.move(one, TaskState.CHECKING, "unknown to the scheduler, has a record")
+            elif lost:
+                tasks.change_attempt(db, one.attempt_id, ended=self.now)
+                self.move(one, TaskState.LOST, "the scheduler no longer knows the job")
+        tasks.change_attempts(db, ended)
 
 
 def read_record(task: TaskRow, attempt: AttemptRow) -> ExitRecord | None:
     """The exit record of this very attempt, if it is there and whole."""
     try:
-        record = ExitRecord.read(Path(task.spec.record))
+        record = ExitRecord.read(Path(task.plain["record"]))
     except ValueError:
         return None
     return record if record is not None and record.token == attempt.token else None
-
-
-def _unavailable(context: Context, db: Connection, sight: Unavailable) -> None:
-    now = context.clock.now()
-    if events.count(db, "scheduler-unavailable", now - timedelta(minutes=10)) == 0:
-        text = f"{context.scheduler.name} does not answer: {sight.reason}"
-        events.note(db, now, "scheduler-unavailable", text)
-        context.say(text)

@@ -83,28 +83,38 @@ def _chores(context: Context, result: TickResult) -> None:
 
 def _advance(context: Context, result: TickResult, only: int | None) -> None:
     with context.db.begin() as db:
-        live = [a for a in analyses.live(db) if only is None or a.id == only]
-    if not live:
-        return
-    from astran.service.observing import observe, resolve_doubts
-
+        live = analyses.live(db)
     # complete runs of an analysis that waits for others are under way, too
-    if any(a.state in (AnalysisState.RUNNING, AnalysisState.WAITING) for a in live):
+    if any(a.state in _WORKING for a in live if only is None or a.id == only):
+        from astran.service.observing import follow
+
         with guarded(context, result.faults, None):
-            resolve_doubts(context)
-            observe(context)
+            follow(context)
+        with context.db.begin() as db:
+            live = analyses.live(db)
     for analysis in live:
-        with guarded(context, result.faults, analysis):
-            step(context, analysis)
+        if (only is None or analysis.id == only) and _due(context, analysis):
+            with guarded(context, result.faults, analysis):
+                step(context, analysis)
+
+
+_WORKING = (AnalysisState.WAITING, AnalysisState.RUNNING)
+
+
+def _due(context: Context, analysis: Analysis) -> bool:
+    """Whether there may be anything to do: most ticks bring nothing new for most analyses."""
+    if analysis.cancel_wanted or analysis.state is not AnalysisState.RUNNING:
+        return True
+    return analysis.next_step is None or context.clock.now() >= analysis.next_step
 
 
 def step(context: Context, analysis: Analysis) -> None:
     """Move one analysis on as far as it goes without waiting."""
-    from astran.service import planning, reporting, working
+    from astran.service import ending, planning, reporting, stopping, submitting
 
     if analysis.cancel_wanted:
-        working.check_ended(context, analysis)
-        if working.cancel(context, analysis):
+        ending.check_ended(context, analysis)
+        if stopping.cancel(context, analysis):
             reporting.report_cancelled(context, analysis)
         return
     if analysis.state in (AnalysisState.RECEIVED, AnalysisState.WAITING):
@@ -112,24 +122,24 @@ def step(context: Context, analysis: Analysis) -> None:
         with context.db.begin() as db:
             analysis = analyses.get(db, analysis.id)
     if analysis.state is AnalysisState.WAITING:
-        working.check_ended(context, analysis)
+        ending.check_ended(context, analysis)
         if not _all_ended(context, analysis):
-            working.submit_ready(context, analysis)
+            submitting.submit_ready(context, analysis)
     if analysis.state is AnalysisState.RUNNING:
-        working.check_ended(context, analysis)
+        ending.check_ended(context, analysis)
         if _all_ended(context, analysis):
             with context.db.begin() as db:
                 now = context.clock.now()
                 analyses.move(db, now, analysis, AnalysisState.REPORTING)
                 analysis = analyses.get(db, analysis.id)
         else:
-            working.submit_ready(context, analysis)
+            submitting.submit_ready(context, analysis)
     if analysis.state is AnalysisState.REPORTING:
         reporting.report(context, analysis)
 
 
 def _all_ended(context: Context, analysis: Analysis) -> bool:
-    from astran.service.working import settle_dependencies
+    from astran.service.readiness import settle_dependencies
 
     # one failure or reuse can settle the next task: at most one round per stage of the plan
     for _ in range(8):

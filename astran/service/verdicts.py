@@ -14,6 +14,7 @@ from pathlib import Path
 from astran.base.jobs import JobState
 from astran.base.records import ExitRecord, Outcome
 from astran.base.tasks import Resources
+from astran.config.site import ResourceLimits
 
 
 class Cause(StrEnum):
@@ -163,11 +164,18 @@ def _products_differ(record: ExitRecord) -> str:
     return ""
 
 
-def raised(resources: Resources, cause: Cause) -> Resources:
-    """What the next attempt asks for: twice the memory, or one and a half times the time."""
+def raised(resources: Resources, cause: Cause, limits: ResourceLimits) -> Resources | None:
+    """What the next attempt asks for: twice the memory, or one and a half times the time.
+
+    Never more than the site allows; None where the last attempt had that much already.
+    """
+    memory, time = resources.memory_mb, resources.time_min
     if cause is Cause.MEMORY:
-        return Resources(resources.cpus, resources.memory_mb * 2, resources.time_min)
-    if cause is Cause.TIME:
-        longer = -(-resources.time_min * 3 // 2)
-        return Resources(resources.cpus, resources.memory_mb, longer)
-    return resources
+        memory = limits.memory(memory * 2)
+    elif cause is Cause.TIME:
+        time = limits.time(-(-time * 3 // 2))
+    else:
+        return resources
+    if memory <= resources.memory_mb and time <= resources.time_min:
+        return None
+    return Resources(resources.cpus, memory, time)

@@ -31,6 +31,7 @@ class Analysis:
     started: datetime | None
     ended: datetime | None
     next_look: datetime | None
+    next_step: datetime | None
     faults: int
     notes: tuple[str, ...]
     versions: tuple[tuple[str, str], ...]
@@ -70,6 +71,7 @@ def _analysis(row: RowMapping) -> Analysis:
         started=row["started"],
         ended=row["ended"],
         next_look=row["next_look"],
+        next_step=row["next_step"],
         faults=row["faults"],
         notes=tuple(row["notes"]),
         versions=tuple((name, version) for name, version in row["versions"]),
@@ -258,6 +260,7 @@ def move(
         values.setdefault("started", now)
     if to.final:
         values.setdefault("ended", now)
+    values.setdefault("next_step", None)
     done = db.execute(
         update(t.analysis)
         .where(t.analysis.c.id == analysis.id, t.analysis.c.state == analysis.state)

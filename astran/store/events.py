@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,6 +36,22 @@ def note(
             at=at, kind=kind, text=text[:4000], analysis_id=analysis_id, task_id=task_id
         )
     )
+
+
+def note_all(db: Connection, entries: Iterable[Event]) -> None:
+    """Write several events, in the caller's transaction."""
+    rows = [
+        {
+            "at": entry.at,
+            "kind": entry.kind,
+            "text": entry.text[:4000],
+            "analysis_id": entry.analysis_id,
+            "task_id": entry.task_id,
+        }
+        for entry in entries
+    ]
+    if rows:
+        db.execute(insert(t.event), rows)
 
 
 def history(db: Connection, analysis_id: int) -> list[Event]:

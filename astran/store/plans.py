@@ -12,6 +12,7 @@ from astran.base.states import TaskState
 from astran.base.tasks import Plan, Stage, Task
 from astran.store import tables as t
 from astran.store.events import note
+from astran.store.tasks import stir
 
 
 def store(
@@ -66,6 +67,7 @@ def store(
         )
     for task in new:
         _store_inputs(db, ids, task)
+    stir(db, {analysis_id})
     note(db, now, "planned", f"{len(new)} tasks in {len(stages)} stages", analysis_id)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, select, update
 
-from astran.base.states import LIVE_TASK_STATES, TaskState
+from astran.base.states import TaskState
 from astran.store import tables as t
-from astran.store.tasks import TaskRow, move, task_row
+from astran.store.tasks import AT_ONCE, Move, TaskRow, move_all, task_row
 
 
 class SubmissionState(StrEnum):
@@ -80,59 +80,48 @@ def intend(
             )
         ).inserted_primary_key
         assert key is not None
-        for index, (task, attempt_token) in enumerate(zip(tasks, attempt_tokens, strict=True)):
-            number = task.attempts + 1
-            moved = move(
-                db,
-                now,
-                task,
-                TaskState.SUBMITTING,
-                f"attempt {number}",
-                attempts=number,
-                not_before=None,
-            )
-            if not moved:
+        for number in sorted({task.attempts for task in tasks}):
+            group = [task for task in tasks if task.attempts == number]
+            text = f"attempt {number + 1}"
+            moves = _moves(group, TaskState.SUBMITTING, text)
+            if len(move_all(db, now, moves, attempts=number + 1, not_before=None)) != len(group):
                 savepoint.rollback()
                 return False
-            db.execute(
-                insert(t.attempt).values(
-                    task_id=task.id,
-                    submission_id=key[0],
-                    number=number,
-                    token=attempt_token,
-                    array_index=index,
-                    requested=asdict(task.resources),
-                    telling=[],
+        db.execute(
+            insert(t.attempt),
+            [
+                {
+                    "task_id": task.id,
+                    "submission_id": key[0],
+                    "number": task.attempts + 1,
+                    "token": attempt_token,
+                    "array_index": index,
+                    "requested": asdict(task.resources),
+                    "telling": [],
+                }
+                for index, (task, attempt_token) in enumerate(
+                    zip(tasks, attempt_tokens, strict=True)
                 )
-            )
+            ],
+        )
     return True
 
 
 def in_doubt(db: Connection) -> list[Submission]:
     """Submissions of which it is not known whether they came to be."""
     query = select(*_COLUMNS).where(t.submission.c.state == SubmissionState.INTENT)
+    query = query.order_by(t.submission.c.id)
     return [_submission(row) for row in db.execute(query).mappings()]
 
 
-def live(db: Connection, scheduler: str) -> list[Submission]:
-    """Submissions with at least one task that has not ended."""
-    query = (
-        select(*_COLUMNS)
-        .where(
-            t.submission.c.state == SubmissionState.SUBMITTED,
-            t.submission.c.scheduler == scheduler,
-            t.submission.c.id.in_(
-                select(t.attempt.c.submission_id)
-                .join_from(t.attempt, t.task)
-                .where(
-                    t.task.c.state.in_(list(LIVE_TASK_STATES)),
-                    t.attempt.c.number == t.task.c.attempts,
-                )
-            ),
-        )
-        .order_by(t.submission.c.id)
-    )
-    return [_submission(row) for row in db.execute(query).mappings()]
+def by_ids(db: Connection, ids: Collection[int]) -> dict[int, Submission]:
+    """Submissions by row id."""
+    wanted = sorted(ids)
+    found: dict[int, Submission] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        query = select(*_COLUMNS).where(t.submission.c.id.in_(wanted[start : start + AT_ONCE]))
+        found |= {row["id"]: _submission(row) for row in db.execute(query).mappings()}
+    return found
 
 
 def by_token(db: Connection, token: str) -> Submission:
@@ -149,8 +138,8 @@ def settle(db: Connection, now: datetime, submission: Submission, job_id: str) -
         .values(state=SubmissionState.SUBMITTED, job_id=job_id, submitted=now)
     )
     if done.rowcount == 1:
-        for task in _tasks(db, submission):
-            move(db, now, task, TaskState.SUBMITTED, f"job {job_id}")
+        moves = _moves(_tasks(db, submission), TaskState.SUBMITTED, f"job {job_id}")
+        move_all(db, now, moves)
 
 
 def void(
@@ -170,8 +159,8 @@ def void(
     )
     if done.rowcount != 1:
         return
-    for task in _tasks(db, submission):
-        move(db, now, task, to, reason, reason=reason, not_before=not_before)
+    moves = _moves(_tasks(db, submission), to, reason)
+    move_all(db, now, moves, reason=reason, not_before=not_before)
     db.execute(
         update(t.attempt)
         .where(t.attempt.c.submission_id == submission.id)
@@ -184,6 +173,10 @@ def look_again(db: Connection, submission: Submission, since: datetime) -> None:
     db.execute(
         update(t.submission).where(t.submission.c.id == submission.id).values(missing_since=since)
     )
+
+
+def _moves(tasks: Sequence[TaskRow], to: TaskState, text: str) -> list[Move]:
+    return [Move(task.id, task.analysis_id, task.key, task.state, to, text) for task in tasks]
 
 
 def _tasks(db: Connection, submission: Submission) -> list[TaskRow]:

@@ -131,6 +131,7 @@ analysis = Table(
     Column("started", UtcTime),
     Column("ended", UtcTime),
     Column("next_look", UtcTime),  # while waiting for data
+    Column("next_step", UtcTime),  # nothing is to be done with its tasks before; none: at once
     Column("faults", Integer, nullable=False, default=0),  # internal errors in a row
     Column("notes", JSON, nullable=False),
     Column("versions", JSON, nullable=False),
@@ -166,7 +167,10 @@ task = Table(
     Column("reason", Text, nullable=False, default=""),
     Column("not_before", UtcTime),
     Column("reused_from_id", Integer, ForeignKey("task.id")),
+    Column("kind", String(120), nullable=False, default="", server_default=""),  # see lessons
+    Column("wish", String(10), nullable=False, default="", server_default=""),  # of a person
     UniqueConstraint("analysis_id", "key"),
+    Index(None, "kind", "id"),
 )
 
 task_input = Table(

@@ -2,34 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
 
 from astran.base.errors import StoreError
 from astran.base.records import ProductRecord
 from astran.base.states import TASK_MOVES, TaskState
 from astran.base.tasks import Resources, Task
 from astran.store import tables as t
-from astran.store.events import note
+from astran.store.events import Event, note_all
+
+AT_ONCE = 500
+"""Rows named in one statement: databases bound the number of its parameters."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TaskRow:
     """One row of `task`."""
 
     id: int
     analysis_id: int
+    key: str
     state: TaskState
-    spec: Task
+    plain: Mapping[str, Any]
+    """The task as it was planned, as plain data: cheaper than `spec` where many are looked at."""
     resources: Resources
     exclude: tuple[str, ...]
     attempts: int
     reason: str
     not_before: datetime | None
+    fingerprint: str
+    wish: str
+
+    @cached_property
+    def spec(self) -> Task:
+        """The task as it was planned."""
+        return Task.from_json(dict(self.plain))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +74,16 @@ def task_row(row: RowMapping) -> TaskRow:
     return TaskRow(
         id=row["id"],
         analysis_id=row["analysis_id"],
+        key=row["key"],
         state=TaskState(row["state"]),
-        spec=Task.from_json(row["spec"]),
+        plain=row["spec"],
         resources=Resources(**row["resources"]),
         exclude=tuple(row["exclude"]),
         attempts=row["attempts"],
         reason=row["reason"],
         not_before=row["not_before"],
+        fingerprint=row["fingerprint"],
+        wish=row["wish"],
     )
 
 
@@ -80,10 +96,41 @@ def _attempt(row: RowMapping) -> AttemptRow:
     return AttemptRow(**{**row, "telling": tuple(row["telling"])})
 
 
-def of_analysis(db: Connection, analysis_id: int) -> list[TaskRow]:
-    """All tasks of an analysis in the order of the plan."""
+def of_analysis(
+    db: Connection, analysis_id: int, among: Collection[TaskState] = ()
+) -> list[TaskRow]:
+    """All tasks of an analysis (in one of these states) in the order of the plan."""
     query = select(t.task).where(t.task.c.analysis_id == analysis_id).order_by(t.task.c.id)
+    if among:
+        query = query.where(t.task.c.state.in_(list(among)))
     return [task_row(row) for row in db.execute(query).mappings()]
+
+
+def get_all(db: Connection, ids: Sequence[int]) -> dict[int, TaskRow]:
+    """Tasks by id."""
+    rows: dict[int, TaskRow] = {}
+    for start in range(0, len(ids), AT_ONCE):
+        query = select(t.task).where(t.task.c.id.in_(ids[start : start + AT_ONCE]))
+        rows |= {row["id"]: task_row(row) for row in db.execute(query).mappings()}
+    return rows
+
+
+class Node(NamedTuple):
+    """A task as part of its plan."""
+
+    stage: str
+    state: TaskState
+
+
+def outline(db: Connection, analysis_id: int) -> dict[str, Node]:
+    """Each task of an analysis by its key, in the order of the plan; cheap."""
+    query = (
+        select(t.task.c.key, t.stage.c.name, t.task.c.state)
+        .join_from(t.task, t.stage)
+        .where(t.task.c.analysis_id == analysis_id)
+        .order_by(t.task.c.id)
+    )
+    return {key: Node(stage, TaskState(state)) for key, stage, state in db.execute(query)}
 
 
 def states(db: Connection, analysis_id: int) -> list[tuple[str, TaskState]]:
@@ -106,29 +153,90 @@ def move(
     **values: Any,
 ) -> bool:
     """Guarded transition of a task; False where somebody else moved it first."""
-    if to not in TASK_MOVES[task.state]:
-        raise StoreError(f"Task {task.spec.key} cannot go from {task.state} to {to}.")
-    done = db.execute(
-        update(t.task)
-        .where(t.task.c.id == task.id, t.task.c.state == task.state)
-        .values(state=to, **values)
+    one = Move(task.id, task.analysis_id, task.key, task.state, to, text)
+    return bool(move_all(db, now, [one], **values))
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A transition to be made."""
+
+    task_id: int
+    analysis_id: int
+    key: str
+    seen: TaskState
+    to: TaskState
+    text: str = ""
+
+
+_UNDER_WAY = (TaskState.SUBMITTING, TaskState.SUBMITTED, TaskState.RUNNING)
+
+
+def move_all(db: Connection, now: datetime, moves: Sequence[Move], **values: Any) -> set[int]:
+    """Guarded transitions of many tasks; returns the ids of those that nobody moved before.
+
+    A move that may give its analysis something to do makes the next tick look at it.
+    """
+    groups: dict[tuple[TaskState, TaskState], list[Move]] = {}
+    for one in moves:
+        if one.to not in TASK_MOVES[one.seen]:
+            raise StoreError(f"Task {one.key} cannot go from {one.seen} to {one.to}.")
+        groups.setdefault((one.seen, one.to), []).append(one)
+    moved: set[int] = set()
+    for (seen, to), group in groups.items():
+        for start in range(0, len(group), AT_ONCE):
+            ids = [one.task_id for one in group[start : start + AT_ONCE]]
+            query = update(t.task).where(t.task.c.id.in_(ids), t.task.c.state == seen)
+            query = query.values(state=to, **values).returning(t.task.c.id)
+            moved |= set(db.execute(query).scalars())
+    done = [one for one in moves if one.task_id in moved]
+    note_all(
+        db,
+        (
+            Event(
+                now,
+                f"task-{one.to}",
+                f"{one.key}: {one.text or f'{one.seen} -> {one.to}'}",
+                one.analysis_id,
+                one.task_id,
+            )
+            for one in done
+        ),
     )
-    if done.rowcount != 1:
-        return False
-    words = f"{task.spec.key}: {text or f'{task.state} -> {to}'}"
-    note(db, now, f"task-{to}", words, task.analysis_id, task.id)
-    return True
+    stir(db, {one.analysis_id for one in done if one.to not in _UNDER_WAY})
+    return moved
 
 
-def newest_attempts(db: Connection, analysis_id: int) -> dict[int, AttemptRow]:
-    """The newest attempt of each task of an analysis, by task id."""
+def stir(db: Connection, analysis_ids: Collection[int]) -> None:
+    """Have the next tick look at these analyses."""
+    ids = sorted(analysis_ids)
+    for start in range(0, len(ids), AT_ONCE):
+        some = t.analysis.c.id.in_(ids[start : start + AT_ONCE])
+        db.execute(update(t.analysis).where(some).values(next_step=None))
+
+
+def newest_attempts(
+    db: Connection, analysis_id: int, among: Collection[TaskState] = ()
+) -> dict[int, AttemptRow]:
+    """The newest attempt of each task of an analysis (in one of these states), by task id."""
     query = (
         select(*_ATTEMPT_COLUMNS)
         .join_from(t.attempt, t.task)
         .where(t.task.c.analysis_id == analysis_id)
         .order_by(t.attempt.c.number)
     )
+    if among:
+        query = query.where(t.task.c.state.in_(list(among)))
     return {row["task_id"]: _attempt(row) for row in db.execute(query).mappings()}
+
+
+def attempts_by_id(db: Connection, ids: Sequence[int]) -> dict[int, AttemptRow]:
+    """Attempts by row id."""
+    rows: dict[int, AttemptRow] = {}
+    for start in range(0, len(ids), AT_ONCE):
+        query = select(*_ATTEMPT_COLUMNS).where(t.attempt.c.id.in_(ids[start : start + AT_ONCE]))
+        rows |= {row["id"]: _attempt(row) for row in db.execute(query).mappings()}
+    return rows
 
 
 def change_attempt(db: Connection, attempt_id: int, **values: Any) -> None:
@@ -136,8 +244,18 @@ def change_attempt(db: Connection, attempt_id: int, **values: Any) -> None:
     db.execute(update(t.attempt).where(t.attempt.c.id == attempt_id).values(**values))
 
 
-def add_products(db: Connection, task_id: int, products: Iterable[ProductRecord]) -> None:
-    """Record what a task left behind."""
+def change_attempts(db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """`change_attempt` for many at once: each row holds the `id` and the same columns."""
+    if not rows:
+        return
+    columns = [name for name in rows[0] if name != "id"]
+    query = update(t.attempt).where(t.attempt.c.id == bindparam("_id"))
+    query = query.values({name: bindparam(f"_{name}") for name in columns})
+    db.execute(query, [{f"_{name}": value for name, value in row.items()} for row in rows])
+
+
+def add_products(db: Connection, products: Iterable[tuple[int, ProductRecord]]) -> None:
+    """Record what tasks (by id) left behind."""
     rows = [
         {
             "task_id": task_id,
@@ -148,7 +266,7 @@ def add_products(db: Connection, task_id: int, products: Iterable[ProductRecord]
             "sha256": p.sha256,
             "facts": p.facts,
         }
-        for p in products
+        for task_id, p in products
     ]
     if rows:
         db.execute(t.product.insert(), rows)
@@ -175,26 +293,39 @@ def products(db: Connection, task_id: int) -> list[Product]:
     return [Product(*row) for row in db.execute(query.order_by(c.id))]
 
 
-def finished_like(db: Connection, fingerprint: str) -> list[int]:
-    """Ids of tasks that did the same work with success, newest first."""
-    query = (
-        select(t.task.c.id)
-        .where(t.task.c.fingerprint == fingerprint, t.task.c.state == TaskState.DONE)
-        .order_by(t.task.c.id.desc())
-        .limit(5)
-    )
-    return [row.id for row in db.execute(query)]
+def finished_like(db: Connection, fingerprints: Collection[str]) -> dict[str, list[int]]:
+    """By fingerprint: ids of tasks that did the same work with success, newest first."""
+    wanted = sorted(set(fingerprints) - {""})
+    found: dict[str, list[int]] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        query = (
+            select(t.task.c.fingerprint, t.task.c.id)
+            .where(
+                t.task.c.fingerprint.in_(wanted[start : start + AT_ONCE]),
+                t.task.c.state == TaskState.DONE,
+            )
+            .order_by(t.task.c.id.desc())
+        )
+        for row in db.execute(query):
+            found.setdefault(row.fingerprint, []).append(row.id)
+    return found
 
 
-def unfinished_like(db: Connection, fingerprint: str, other_than: int) -> bool:
-    """Whether another analysis is doing this very work right now."""
-    live = (TaskState.SUBMITTING, TaskState.SUBMITTED, TaskState.RUNNING, TaskState.CHECKING)
-    query = select(t.task.c.id).where(
-        t.task.c.fingerprint == fingerprint,
-        t.task.c.analysis_id != other_than,
-        t.task.c.state.in_(live),
-    )
-    return db.execute(query).first() is not None
+def under_way_like(
+    db: Connection, fingerprints: Collection[str], other_than: int
+) -> frozenset[str]:
+    """Those of the fingerprints whose work another analysis is doing right now."""
+    wanted = sorted(set(fingerprints) - {""})
+    live = [*_UNDER_WAY, TaskState.CHECKING]
+    found: set[str] = set()
+    for start in range(0, len(wanted), AT_ONCE):
+        query = select(t.task.c.fingerprint).where(
+            t.task.c.fingerprint.in_(wanted[start : start + AT_ONCE]),
+            t.task.c.analysis_id != other_than,
+            t.task.c.state.in_(live),
+        )
+        found |= set(db.execute(query).scalars())
+    return frozenset(found)
 
 
 def exit_meaning(db: Connection, tool: str, code: int) -> tuple[str, bool] | None:

@@ -11,6 +11,7 @@ import pytest
 from astran.base.jobs import JobState
 from astran.base.records import ExitRecord, Outcome, ProductRecord
 from astran.base.tasks import Resources
+from astran.config.site import ResourceLimits
 from astran.service.verdicts import RECORD_LAG, Cause, End, Step, judge, raised
 
 NOW = datetime(2023, 12, 8, 6, tzinfo=UTC)
@@ -109,6 +110,16 @@ def test_bad_products_and_inputs_are_final(outcome: Outcome, tmp_path: Path) -> 
 
 def test_more_memory_or_time_for_the_next_attempt() -> None:
     asked = Resources(cpus=2, memory_mb=4000, time_min=61)
-    assert raised(asked, Cause.MEMORY) == Resources(2, 8000, 61)
-    assert raised(asked, Cause.TIME) == Resources(2, 4000, 92)
-    assert raised(asked, Cause.NODE) == asked
+    free = ResourceLimits()
+    assert raised(asked, Cause.MEMORY, free) == Resources(2, 8000, 61)
+    assert raised(asked, Cause.TIME, free) == Resources(2, 4000, 92)
+    assert raised(asked, Cause.NODE, free) == asked
+
+
+def test_a_site_allows_no_more_than_its_limits() -> None:
+    asked = Resources(cpus=2, memory_mb=4000, time_min=60)
+    limits = ResourceLimits(memory_mb=6000, time_min=60)
+    assert raised(asked, Cause.MEMORY, limits) == Resources(2, 6000, 60)
+    assert raised(Resources(2, 6000, 60), Cause.MEMORY, limits) is None
+    assert raised(asked, Cause.TIME, limits) is None
+    assert raised(asked, Cause.PREEMPTED, limits) == asked

@@ -20,6 +20,7 @@ from astran.store.database import HEAD, Database
 from astran.store.mailbox import Cursor, Incoming
 from astran.store.outbox import MailState
 from astran.store.tables import metadata
+from astran.store.watch import watched
 
 NOW = datetime(2023, 12, 8, 6, tzinfo=UTC)
 
@@ -189,7 +190,8 @@ def test_a_submission_is_settled_or_void(db: Database, tmp_path: Path) -> None:
         (row,) = tasks.of_analysis(c, analysis.id)
         assert (row.state, row.attempts) == (TaskState.SUBMITTED, 2)
         assert tasks.tries(c, row.id) == 1
-        (live,) = submissions.live(c, "local")
+        (one,) = watched(c, "local")
+        live = submissions.by_ids(c, [one.submission_id])[one.submission_id]
         assert live.job_id == "4711"
         assert tasks.newest_attempts(c, analysis.id)[row.id].token == "t2.0"
 
@@ -200,13 +202,13 @@ def test_finished_work_is_found_by_fingerprint(db: Database, tmp_path: Path) -> 
     with db.begin() as c:
         submissions.intend(c, NOW, analysis.id, "t", "local", "/j", [row], ["t.0"])
         submissions.settle(c, NOW, submissions.by_token(c, "t"), "1")
-        assert tasks.unfinished_like(c, "f1", other_than=999)
-        assert not tasks.unfinished_like(c, "f1", other_than=analysis.id)
+        assert tasks.under_way_like(c, ["f1", "f2", ""], other_than=999) == {"f1"}
+        assert not tasks.under_way_like(c, ["f1"], other_than=analysis.id)
         (row,) = tasks.of_analysis(c, analysis.id)
         tasks.move(c, NOW, row, TaskState.CHECKING)
         tasks.move(c, NOW, replace(row, state=TaskState.CHECKING), TaskState.DONE)
-        tasks.add_products(c, row.id, [ProductRecord("/p", 5, 1, "0" * 64, "dl2", {"rows": 3})])
-        assert tasks.finished_like(c, "f1") == [row.id]
+        tasks.add_products(c, [(row.id, ProductRecord("/p", 5, 1, "0" * 64, "dl2", {"rows": 3}))])
+        assert tasks.finished_like(c, ["f1", "f2"]) == {"f1": [row.id]}
         (product,) = tasks.products(c, row.id)
         assert product.facts == {"rows": 3}
 

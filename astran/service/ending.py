@@ -1,0 +1,149 @@
+"""Verdicts on attempts that have ended, and what follows: done, failed, or once more."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from astran.base.jobs import JobState
+from astran.base.records import ExitRecord, ProductRecord
+from astran.base.states import TaskState
+from astran.service.context import Context
+from astran.service.observing import read_record
+from astran.service.verdicts import RETRIES, Cause, End, Step, Verdict, judge, raised
+from astran.store import tasks
+from astran.store.analyses import Analysis
+from astran.store.tasks import AttemptRow, Move, TaskRow
+
+_PAUSE = {Cause.TRANSIENT: timedelta(minutes=5), Cause.NODE: timedelta(minutes=1)}
+_ENDED = (TaskState.CHECKING, TaskState.LOST)
+
+
+@dataclass
+class _Good:
+    """Tasks that succeeded, gathered so that they can be written with few statements."""
+
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    products: list[tuple[int, ProductRecord]] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+
+
+def check_ended(context: Context, analysis: Analysis) -> None:
+    """Give a verdict on every attempt that has ended."""
+    with context.db.begin() as db:
+        rows = tasks.of_analysis(db, analysis.id, _ENDED)
+        if not rows:
+            return
+        attempts = tasks.newest_attempts(db, analysis.id, _ENDED)
+        good = _Good()
+        for task in rows:
+            _judge(context, db, task, attempts[task.id], good)
+        tasks.change_attempts(db, good.attempts)
+        tasks.add_products(db, good.products)
+        tasks.move_all(db, context.clock.now(), good.moves, reason="")
+
+
+def _judge(
+    context: Context, db: Connection, task: TaskRow, attempt: AttemptRow, good: _Good
+) -> None:
+    now = context.clock.now()
+    record = read_record(task, attempt)
+    verdict = _verdict(db, task, attempt, record, now)
+    if verdict.step is Step.WAIT:
+        return
+    values = _learnt(task, attempt, verdict, record)
+    if verdict.step is Step.DONE:
+        assert record is not None
+        good.attempts.append({"id": attempt.id, **values})
+        good.products += [(task.id, product) for product in record.products]
+        good.moves.append(Move(task.id, task.analysis_id, task.key, task.state, TaskState.DONE))
+        return
+    tasks.change_attempt(db, attempt.id, **values)
+    if verdict.step is Step.CANCELLED:
+        tasks.move(db, now, task, TaskState.CANCELLED, verdict.reason, reason=verdict.reason)
+    else:
+        _retry_or_fail(context, db, task, attempt, verdict)
+
+
+def _verdict(
+    db: Connection, task: TaskRow, attempt: AttemptRow, record: ExitRecord | None, now: datetime
+) -> Verdict:
+    if task.state is TaskState.LOST:
+        return Verdict(Step.RETRY, Cause.LOST, "the scheduler lost the job")
+    code = record.returncode if record is not None else None
+    known = tasks.exit_meaning(db, Path(task.plain["argv"][0]).name, code) if code else None
+    end = End(
+        sight=JobState(attempt.sight) if attempt.sight else None,
+        word=attempt.word,
+        exit_code=attempt.exit_code,
+        node=attempt.node,
+        record=record,
+        ended=attempt.ended or now,
+        transient_exit=known is not None and known[1],
+        meaning=known[0] if known else "",
+    )
+    return judge(end, now)
+
+
+def _learnt(
+    task: TaskRow, attempt: AttemptRow, verdict: Verdict, record: ExitRecord | None
+) -> dict[str, Any]:
+    """What the row of the attempt keeps: cause, node, used memory and time, telling lines."""
+    values: dict[str, Any] = {"outcome": verdict.cause, "reason": verdict.reason}
+    if record is not None:
+        values["telling"] = list(record.telling)
+        values["node"] = attempt.node or record.host
+        values["max_rss_mb"] = attempt.max_rss_mb or record.max_rss_mb
+        values["elapsed_s"] = _seconds(record.started, record.ended)
+    else:
+        from astran.production.logs import telling_lines
+
+        values["telling"] = list(telling_lines(Path(task.plain["log"])))
+    return values
+
+
+def _retry_or_fail(
+    context: Context, db: Connection, task: TaskRow, attempt: AttemptRow, verdict: Verdict
+) -> None:
+    now = context.clock.now()
+    budget = RETRIES.get(verdict.cause, 0) if verdict.step is Step.RETRY else 0
+    total = tasks.tries(db, task.id)
+    more = raised(task.resources, verdict.cause, context.site.scheduler.limits)
+    spent = (
+        tasks.tries(db, task.id, verdict.cause) > budget
+        or total >= context.site.scheduler.attempts + (verdict.cause is Cause.PREEMPTED) * 5
+    )
+    if spent or more is None:
+        again = f", {total} attempts" if total > 1 else ""
+        advice = "" if more is not None else f"; {_ADVICE[verdict.cause]}"
+        reason = f"{verdict.reason}{again}{advice}"
+        tasks.move(db, now, task, TaskState.FAILED, verdict.reason, reason=reason)
+        return
+    exclude = set(task.exclude)
+    if verdict.cause is Cause.NODE and attempt.node:
+        exclude.add(attempt.node)
+    tasks.move(
+        db,
+        now,
+        task,
+        TaskState.PLANNED,
+        f"again, because {verdict.reason}",
+        reason=verdict.reason,
+        resources={"cpus": more.cpus, "memory_mb": more.memory_mb, "time_min": more.time_min},
+        exclude=sorted(exclude),
+        not_before=now + _PAUSE.get(verdict.cause, timedelta()),
+    )
+
+
+_ADVICE = {
+    Cause.MEMORY: "it had the most memory that this site allows (scheduler.limits.memory_mb)",
+    Cause.TIME: "it had the most time that this site allows (scheduler.limits.time_min)",
+}
+
+
+def _seconds(started: str, ended: str) -> float:
+    return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()

@@ -1,0 +1,103 @@
+"""Which tasks of an analysis can run, can no longer run, or need not run: done before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from astran.base.states import TaskState
+from astran.service.context import Context
+from astran.store import tasks
+from astran.store.analyses import Analysis
+from astran.store.tasks import TaskRow
+
+TO_DO = (TaskState.PLANNED, TaskState.BLOCKED)
+
+_Nodes = Mapping[str, tasks.Node]
+"""Stage and state of each task of an analysis by its key."""
+
+
+def settle_dependencies(context: Context, analysis: Analysis) -> bool | None:
+    """Fail what can no longer run and reuse what was done before.
+
+    None: something changed, ask again. Otherwise whether every task has ended.
+    """
+    now = context.clock.now()
+    with context.db.begin() as db:
+        nodes = tasks.outline(db, analysis.id)
+        rows = tasks.of_analysis(db, analysis.id, TO_DO)
+        ready = [row for row in rows if is_ready(row, nodes)]
+        sources = _reusable(db, ready)
+        changed = False
+        for row in rows:
+            if reason := _hopeless(row, nodes):
+                changed |= tasks.move(db, now, row, TaskState.FAILED, reason, reason=reason)
+            elif row.id in sources:
+                changed |= _reuse(db, now, row, *sources[row.id])
+        if changed:
+            return None
+        return all(node.state.final for node in nodes.values())
+
+
+def is_ready(row: TaskRow, nodes: _Nodes) -> bool:
+    """Whether all that the task waits for is there."""
+    if not all(nodes[key].state.succeeded for key in row.plain["needs"]):
+        return False
+    after = [nodes[key].state for key in row.plain["after"]]
+    return not after or (all(s.final for s in after) and any(s.succeeded for s in after))
+
+
+def _hopeless(row: TaskRow, nodes: _Nodes) -> str:
+    for key in row.plain["needs"]:
+        if nodes[key].state in (TaskState.FAILED, TaskState.CANCELLED):
+            return f"not run, because {key} {nodes[key].state}"
+    after = [nodes[key].state for key in row.plain["after"]]
+    if after and all(s.final for s in after) and not any(s.succeeded for s in after):
+        stage = nodes[row.plain["after"][0]].stage
+        return f"not run, because no task of stage {stage} succeeded"
+    return ""
+
+
+def _reusable(
+    db: Connection, rows: Sequence[TaskRow]
+) -> dict[int, tuple[int, list[tasks.Product]]]:
+    """By task: a finished task that did this very work, and its products, still as it left them."""
+    like = tasks.finished_like(db, [row.fingerprint for row in rows])
+    reusable: dict[int, tuple[int, list[tasks.Product]]] = {}
+    for row in rows:
+        for task_id in like.get(row.fingerprint, ())[:5]:
+            products = tasks.products(db, task_id)
+            if products and all(_intact(product) for product in products):
+                reusable[row.id] = (task_id, products)
+                break
+    return reusable
+
+
+def _intact(product: tasks.Product) -> bool:
+    try:
+        status = Path(product.path).stat()
+    except OSError:
+        return False
+    return status.st_size == product.size and status.st_mtime_ns == product.mtime_ns
+
+
+def _reuse(
+    db: Connection, now: datetime, row: TaskRow, source: int, products: Sequence[tasks.Product]
+) -> bool:
+    """Take over the products of `source`: linked under the names that this plan expects."""
+    if len(products) != len(row.spec.outputs):
+        return False
+    for output, product in zip(row.spec.outputs, products, strict=True):
+        target, there = Path(output.path), Path(product.path)
+        if target == there:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if target.is_symlink():
+            target.unlink()
+        if not target.exists():
+            target.symlink_to(there)
+    text = f"taken from {Path(products[0].path).parent}"
+    return tasks.move(db, now, row, TaskState.REUSED, text, reason=text, reused_from_id=source)

@@ -1,0 +1,131 @@
+"""Handing ready tasks to the scheduler: the intent first, then the act, then its outcome."""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from astran.base.errors import SubmitRefused, SubmitUnknown
+from astran.base.jobs import Batch
+from astran.base.states import TaskState
+from astran.base.tasks import Resources
+from astran.service import pace
+from astran.service.context import Context
+from astran.service.readiness import TO_DO, is_ready
+from astran.store import analyses, submissions, tasks
+from astran.store.analyses import Analysis
+from astran.store.tasks import TaskRow
+from astran.store.wishes import Wish
+
+AT_LATEST = timedelta(minutes=10)
+"""Every live analysis is looked at so often, whether or not anything is known to have happened."""
+
+
+def submit_ready(context: Context, analysis: Analysis) -> int:
+    """Submit every task that is ready, one job array per stage; returns how many were submitted.
+
+    Notes when the analysis must be looked at next, if nothing happens before.
+    """
+    now = context.clock.now()
+    with context.db.begin() as db:
+        rows = tasks.of_analysis(db, analysis.id, TO_DO)
+        nodes = tasks.outline(db, analysis.id)
+        able = [row for row in rows if row.wish != Wish.HOLD and is_ready(row, nodes)]
+        ready = [row for row in able if row.not_before is None or row.not_before <= now]
+        # the same work under way elsewhere: wait for it and reuse it
+        twins = tasks.under_way_like(db, [row.fingerprint for row in ready], analysis.id)
+        ready = [row for row in ready if row.fingerprint not in twins]
+        waits = twins or any(node.state in _UNSETTLED for node in nodes.values())
+        later = [row.not_before for row in able if row.not_before and row.not_before > now]
+        if not waits and not ready:
+            analyses.change(db, analysis.id, next_step=min([now + AT_LATEST, *later]))
+    groups: dict[tuple[str, Resources, tuple[str, ...]], list[TaskRow]] = defaultdict(list)
+    for row in ready:
+        groups[row.plain["stage"], row.resources, row.exclude].append(row)
+    count = 0
+    for (stage, resources, exclude), group in groups.items():
+        size = context.scheduler.max_batch
+        for start in range(0, len(group), size):
+            part = group[start : start + size]
+            count += _submit(context, analysis, stage, resources, exclude, part)
+    return count
+
+
+_UNSETTLED = (TaskState.CHECKING, TaskState.LOST)
+
+
+def _submit(
+    context: Context,
+    analysis: Analysis,
+    stage: str,
+    resources: Resources,
+    exclude: tuple[str, ...],
+    group: Sequence[TaskRow],
+) -> int:
+    now = context.clock.now()
+    token = f"astran-{analysis.name}-{stage}-{secrets.token_hex(4)}"
+    attempt_tokens = [f"{token}.{index}" for index in range(len(group))]
+    folder = analysis.folder / "jobmanager" / "batches" / token
+    with context.db.begin() as db:
+        if not submissions.intend(
+            db,
+            now,
+            analysis.id,
+            token,
+            context.scheduler.name,
+            str(folder),
+            group,
+            attempt_tokens,
+        ):
+            return 0
+    for row in group:
+        _keep_old_log(Path(row.plain["log"]), row.attempts)
+    batch = Batch(
+        token=token,
+        label=f"{analysis.name} {analysis.label} {stage}",
+        scripts=tuple(row.plain["script"] for row in group),
+        logs=tuple(row.plain["log"] for row in group),
+        tokens=tuple(attempt_tokens),
+        resources=resources,
+        folder=str(folder),
+        throttle=context.site.scheduler.slurm.throttle,
+        exclude=exclude,
+        account=context.site.mail.account_of(analysis.requester) if context.site.mail else "",
+    )
+    return _hand_over(context, batch)
+
+
+def _keep_old_log(log: Path, attempt: int) -> None:
+    """The log of an earlier attempt gets its number: `dl2-1.log` becomes `dl2-1.attempt1.log`."""
+    if attempt and log.exists():
+        log.replace(log.with_suffix(f".attempt{attempt}.log"))
+
+
+def _hand_over(context: Context, batch: Batch) -> int:
+    try:
+        job_id = context.scheduler.submit(batch)
+    except SubmitUnknown as error:
+        # the job may exist: it stays an intent, to be looked up by its token
+        context.say(f"{batch.label}: {error}")
+        return 0
+    except SubmitRefused as error:
+        now = context.clock.now()
+        context.say(f"{batch.label}: {error}")
+        with context.db.begin() as db:
+            submission = submissions.by_token(db, batch.token)
+            if error.transient:
+                later = now + timedelta(minutes=2)
+                submissions.void(db, now, submission, str(error), not_before=later)
+            else:
+                reason = f"the scheduler refused the job: {error}"
+                submissions.void(db, now, submission, reason, to=TaskState.FAILED)
+        return 0
+    with context.db.begin() as db:
+        submission = submissions.by_token(db, batch.token)
+        submissions.settle(db, context.clock.now(), submission, job_id)
+        pace.hurry(db)
+    context.say(f"{batch.label}: {len(batch.scripts)} tasks submitted as job {job_id}")
+    return len(batch.scripts)

@@ -1,0 +1,88 @@
+"""What is in the scheduler's hands: all live tasks at once, without their plans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, exists, select
+
+from astran.base.states import TaskState
+from astran.store import tables as t
+from astran.store.submissions import SubmissionState
+
+IN_HAND = (TaskState.SUBMITTED, TaskState.RUNNING)
+"""States of a task that the scheduler knows and that has not ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A task that the scheduler has, and what was last seen of its newest attempt."""
+
+    task_id: int
+    analysis_id: int
+    key: str
+    state: TaskState
+    wish: str
+    attempt_id: int
+    submission_id: int
+    array_index: int
+    sight: str
+    word: str
+    reason: str
+    node: str
+    missing_since: datetime | None
+
+
+_COLUMNS = (
+    t.attempt.c.task_id,
+    t.task.c.analysis_id,
+    t.task.c.key,
+    t.task.c.state,
+    t.task.c.wish,
+    t.attempt.c.id,
+    t.attempt.c.submission_id,
+    t.attempt.c.array_index,
+    t.attempt.c.sight,
+    t.attempt.c.word,
+    t.attempt.c.reason,
+    t.attempt.c.node,
+    t.attempt.c.missing_since,
+)
+
+
+def watched(db: Connection, scheduler: str, analysis_id: int | None = None) -> list[Watched]:
+    """Every task that this scheduler has (of one analysis), oldest submission first."""
+    query = (
+        select(*_COLUMNS)
+        .join_from(t.task, t.attempt)
+        .join(t.submission, t.submission.c.id == t.attempt.c.submission_id)
+        .where(
+            t.task.c.state.in_(list(IN_HAND)),
+            t.attempt.c.number == t.task.c.attempts,
+            t.attempt.c.ended.is_(None),
+            t.submission.c.state == SubmissionState.SUBMITTED,
+            t.submission.c.scheduler == scheduler,
+        )
+        .order_by(t.attempt.c.submission_id, t.attempt.c.array_index)
+    )
+    if analysis_id is not None:
+        query = query.where(t.task.c.analysis_id == analysis_id)
+    return [_watched(tuple(row)) for row in db.execute(query)]
+
+
+def _watched(row: tuple[Any, ...]) -> Watched:
+    values = list(row)
+    values[3] = _STATES[values[3]]
+    return Watched(*values)
+
+
+_STATES = {state.value: state for state in IN_HAND}
+
+
+def anything(db: Connection) -> bool:
+    """Whether anything is, or may be, in a scheduler's hands."""
+    live = (*IN_HAND, TaskState.SUBMITTING)
+    query = select(exists().where(t.task.c.state.in_(list(live))))
+    return bool(db.execute(query).scalar())
