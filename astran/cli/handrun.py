@@ -155,8 +155,9 @@ def _show_plan(site: SiteConfig, config: AnalysisConfig) -> int:
     # in a file or pipe nothing is gained by folding lines
     console = Console(width=None if sys.stdout.isatty() else 160)
     folder = site.workdir / config.label
-    # nothing is stored: the database is only there because the context wants one
-    context = Context(site, Database("sqlite://"), SystemClock(), sys.executable, _quiet)
+    # nothing is stored: the database only tells what earlier tasks needed
+    database = Database.existing(site.database_url) or Database("sqlite://")
+    context = Context(site, database, SystemClock(), sys.executable, _quiet)
     data = look(context, config, patient=True)
     plan, _ = lay_out(context, config, data, folder, keep=False)
     console.print(f"[bold]Plan for {config.target.name}, night of {config.night.iso}[/]")

@@ -242,11 +242,18 @@ class SchedulerSettings(Settings):
     slurm: SlurmSettings = Field(SlurmSettings(), description="Slurm.")
     local: LocalSettings = Field(LocalSettings(), description="This machine.")
     resources: dict[Stage, StageResources] = Field(
-        _RESOURCES, description="Resources by stage; stages not named keep their default."
+        _RESOURCES,
+        description="Resources by stage, until some tasks were run; stages not named keep "
+        "their default.",
     )
     packing: PackingSettings = Field(PackingSettings(), description="Packing of subruns.")
     limits: ResourceLimits = Field(
         ResourceLimits(), description="The most that a task may ask for."
+    )
+    learn: bool = Field(
+        True,
+        description="Ask for what the last tasks of a kind needed, with head-room; no: always for "
+        "the figures in resources.",
     )
     attempts: int = Field(
         3, ge=1, le=10, description="Attempts per task, the first included, for causes that pass."

@@ -97,7 +97,9 @@ def _learnt(
     if record is not None:
         values["telling"] = list(record.telling)
         values["node"] = attempt.node or record.host
-        values["max_rss_mb"] = attempt.max_rss_mb or record.max_rss_mb
+        # Slurm looks at the memory now and then only: the larger figure is nearer to the truth
+        known = (attempt.max_rss_mb, record.max_rss_mb)
+        values["max_rss_mb"] = max((mb for mb in known if mb), default=None)
         values["elapsed_s"] = _seconds(record.started, record.ended)
     else:
         from astran.production.logs import telling_lines

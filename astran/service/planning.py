@@ -18,9 +18,11 @@ from astran.base.tasks import Plan, Stage
 from astran.config.analysis import AnalysisConfig, AtDeadline, Start
 from astran.config.model import build
 from astran.service.context import Context
+from astran.service.lessons import with_lessons
 from astran.service.letterbox import put_deadline, put_waiting
 from astran.store import analyses, plans, tasks
 from astran.store.analyses import Analysis
+from astran.store.version import HEAD
 
 if TYPE_CHECKING:
     from astran.production.toolset import Toolset
@@ -84,7 +86,10 @@ def lay_out(
     if config.start is not Start.DL3:
         tools = toolset(context.site, config.lstchain, keep=keep)
     plan = make_plan(config, context.site, data, tools, folder, context.python, until)
-    return plan, tools
+    if context.db.version() != HEAD:
+        return plan, tools  # a plan that is only shown needs no database
+    with context.db.begin() as db:
+        return with_lessons(db, context.site.scheduler, plan), tools
 
 
 def plan_or_wait(context: Context, analysis: Analysis) -> None:

@@ -49,6 +49,18 @@ class Database:
             )
         return database
 
+    @classmethod
+    def existing(cls, url: str) -> Database | None:
+        """Open only what is there, can be reached and has this version; nothing is made."""
+        parsed = make_url(url)
+        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+            return None
+        database = cls(url)
+        try:
+            return database if database.version() == HEAD else None
+        except OperationalError:
+            return None
+
     @contextmanager
     def begin(self) -> Iterator[Connection]:
         """One transaction: committed at the end of the block, rolled back on any error."""

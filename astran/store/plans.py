@@ -12,6 +12,7 @@ from astran.base.states import TaskState
 from astran.base.tasks import Plan, Stage, Task
 from astran.store import tables as t
 from astran.store.events import note
+from astran.store.lessons import kinds
 from astran.store.tasks import stir
 
 
@@ -42,6 +43,7 @@ def store(
     there = select(t.task.c.key, t.task.c.id).where(t.task.c.analysis_id == analysis_id)
     ids = {row.key: row.id for row in db.execute(there)}
     new = [task for task in plan.tasks if task.key not in ids and task.run not in begun]
+    kind = kinds(plan)
     for task in new:
         if task.stage not in stages:
             stages[task.stage] = _insert(
@@ -64,6 +66,7 @@ def store(
             spec=task.to_json(),
             resources=task.to_json()["resources"],
             exclude=[],
+            kind=str(kind[task.key]),
         )
     for task in new:
         _store_inputs(db, ids, task)
