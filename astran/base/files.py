@@ -12,8 +12,13 @@ from pathlib import Path
 from typing import Any
 
 
-def write_atomic(path: Path, content: str | bytes, mode: int = 0o644) -> None:
-    """Write a file so that any reader sees all of it or nothing (temporary name, fsync, rename)."""
+def write_atomic(
+    path: Path, content: str | bytes, mode: int = 0o644, *, durable: bool = True
+) -> None:
+    """Write a file so that any reader sees all of it or nothing (temporary name, fsync, rename).
+
+    What can be made again at any time need not be `durable`: without fsync it is much faster.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode() if isinstance(content, str) else content
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -21,8 +26,9 @@ def write_atomic(path: Path, content: str | bytes, mode: int = 0o644) -> None:
     try:
         with os.fdopen(fd, "wb") as handle:
             handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
+            if durable:
+                handle.flush()
+                os.fsync(handle.fileno())
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)

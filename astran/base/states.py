@@ -43,6 +43,11 @@ class TaskState(StrEnum):
         return self in FINAL_TASK_STATES
 
     @property
+    def live(self) -> bool:
+        """The scheduler has it, or may have it."""
+        return self in LIVE_TASK_STATES
+
+    @property
     def succeeded(self) -> bool:
         return self in (TaskState.DONE, TaskState.REUSED)
 

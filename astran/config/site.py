@@ -19,6 +19,7 @@ __all__ = [
     "LstchainSettings",
     "MailSettings",
     "PackingSettings",
+    "PagesSettings",
     "Quotas",
     "ResourceLimits",
     "SchedulerKind",
@@ -29,6 +30,14 @@ __all__ = [
     "SlurmSettings",
     "StageResources",
 ]
+
+
+def absolute(path: Path) -> Path:
+    """The path with `~` filled in (ValueError where it is not absolute)."""
+    path = path.expanduser()
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path")
+    return path
 
 
 class Environment(Settings):
@@ -265,6 +274,39 @@ class SchedulerSettings(Settings):
         return {**_RESOURCES, **value}
 
 
+class PagesSettings(Settings):
+    """Browsable pages of all analyses, as plain files."""
+
+    output: Path | None = Field(
+        None,
+        description="Folder of the pages, brought up to date after every report; "
+        "none: only `astran pages` writes them.",
+    )
+    url: str = Field(
+        "",
+        description="Address at which that folder is served; report mails then point to it.",
+        examples=["https://institute.example/astran"],
+    )
+    private: tuple[str, ...] = Field(
+        (),
+        description="Targets that stay out of the pages: names, also with * and ?. A name of the "
+        "source catalogue covers all its other names and its place in the sky.",
+        examples=[["Crab", "GRB*"]],
+    )
+
+    @field_validator("output", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else absolute(value)
+
+    @field_validator("url")
+    @classmethod
+    def _served(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://")):
+            raise ValueError("must begin with https:// or http://")
+        return value.rstrip("/")
+
+
 class SiteConfig(Settings):
     """One installation of ASTRAN."""
 
@@ -287,6 +329,7 @@ class SiteConfig(Settings):
     shared: Path | None = Field(
         None, description="Folder for products kept for everyone (IRFs); none: <workdir>/shared."
     )
+    pages: PagesSettings = Field(PagesSettings(), description="Browsable pages.")
     simulated: bool = Field(
         False, description="All data of this site are simulated; said on every plot and mail."
     )
@@ -294,12 +337,7 @@ class SiteConfig(Settings):
     @field_validator("workdir", "shared", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        if value is None:
-            return None
-        value = value.expanduser()
-        if not value.is_absolute():
-            raise ValueError("must be an absolute path")
-        return value
+        return None if value is None else absolute(value)
 
     @property
     def database_url(self) -> str:

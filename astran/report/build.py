@@ -45,8 +45,11 @@ class Findings:
     simulated: bool = False
 
 
-def read_results(folder: Path) -> Findings:
-    """Read `results.json` of a folder, and find the plots that it names there."""
+def read_results(folder: Path, *, every_plot: bool = False) -> Findings:
+    """Read `results.json` of a folder, and find the plots that it names there.
+
+    Only those for the mail, unless `every_plot` is wanted.
+    """
     path = folder / RESULTS
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
@@ -56,7 +59,7 @@ def read_results(folder: Path) -> Findings:
         return Findings(warnings=(f"{path} cannot be read: {one_line(str(error))}.",))
     if not isinstance(data, dict):
         return Findings(warnings=(f"{path} holds no results.",))
-    plots, absent = _plots(folder, data)
+    plots, absent = _plots(folder, data, every_plot)
     return Findings(
         results=data,
         plots=plots,
@@ -104,11 +107,13 @@ def pack_logs(logs: Sequence[Path], path: Path, max_bytes: int = LOG_BYTES) -> P
     return path
 
 
-def _plots(folder: Path, data: dict[str, Any]) -> tuple[tuple[Plot, ...], tuple[str, ...]]:
+def _plots(
+    folder: Path, data: dict[str, Any], every: bool
+) -> tuple[tuple[Plot, ...], tuple[str, ...]]:
     plots: list[Plot] = []
     absent: list[str] = []
     for entry in _entries(data, "plots"):
-        if entry.get("mail") is False:
+        if entry.get("mail") is False and not every:
             continue
         # only a name: results.json cannot make a mail carry files from elsewhere
         name = PurePath(str(entry.get("file") or "")).name

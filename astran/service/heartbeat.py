@@ -20,7 +20,12 @@ def mailbox_name(mail: MailSettings) -> str:
     return f"{mail.address}/{mail.folder}"
 
 
+def heartbeat_path(site: SiteConfig) -> Path:
+    """When the last step of the service was, and what went wrong then."""
+    return site.workdir / "heartbeat.json"
+
+
 def beat(site: SiteConfig, clock: Clock, faults: Sequence[str]) -> None:
     """Write `heartbeat.json`, for monitoring."""
     value = {"at": clock.now().isoformat(), "faults": list(faults)}
-    write_json(site.workdir / "heartbeat.json", value)
+    write_json(heartbeat_path(site), value)

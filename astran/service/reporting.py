@@ -11,6 +11,7 @@ from astran.base.errors import StoreError
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Stage
 from astran.config.analysis import AnalysisConfig
+from astran.service import pages
 from astran.service.context import Context
 from astran.service.letterbox import put, thread_of
 from astran.service.planning import config_of
@@ -33,6 +34,7 @@ def report(context: Context, analysis: Analysis) -> None:
     with context.db.begin() as db:
         if not analyses.move(db, now, analysis, made.state, made.headline):
             return
+        pages.plan(context, db)
         if letter is not None:
             put(context, db, "report", letter, analysis)
     context.say(f"{analysis.name}: {made.headline}")
@@ -53,6 +55,7 @@ def report_expired(
             db, now, analysis, AnalysisState.EXPIRED, reason, reason=reason, left_out=left_out
         ):
             return
+        pages.plan(context, db)
         if analysis.requester and context.site.mail is not None:
             put(context, db, "report", context.letters.report(thread_of(ended), made), ended)
 
@@ -63,6 +66,7 @@ def report_cancelled(context: Context, analysis: Analysis) -> None:
     with context.db.begin() as db:
         if not analyses.move(db, now, analysis, AnalysisState.CANCELLED, "cancelled on request"):
             return
+        pages.plan(context, db)
         if analysis.requester and context.site.mail is not None:
             states = [state for _, state in tasks.states(db, analysis.id)]
             done = sum(state.succeeded for state in states)
@@ -82,8 +86,13 @@ def build_report(
     db: Connection,
     analysis: Analysis,
     state: AnalysisState | None = None,
+    *,
+    for_pages: bool = False,
 ) -> Report:
-    """Everything about an analysis, ended or not, as plain data."""
+    """Everything about an analysis, ended or not, as plain data.
+
+    The pages show every plot, and need no archive of logs to be made.
+    """
     from astran.report import build
     from astran.report.model import Report
 
@@ -91,9 +100,8 @@ def build_report(
     rows = tasks.of_analysis(db, analysis.id)
     attempts = tasks.newest_attempts(db, analysis.id)
     highlevel = [row for row in rows if row.spec.stage is Stage.HIGHLEVEL]
-    folder = Path(highlevel[0].spec.outputs[0].path) if highlevel else analysis.folder / "results"
-    have = bool(highlevel) and highlevel[0].state.succeeded
-    found = build.read_results(folder) if have else None
+    folder = results_folder(rows)
+    found = build.read_results(folder, every_plot=for_pages) if folder else None
     results = found.results if found else None
     runs = _runs(analysis, rows, attempts, results)
     errors = _errors(analysis, highlevel, attempts)
@@ -109,17 +117,25 @@ def build_report(
         stages=_stages(db, analysis, rows),
         received=analysis.created,
         started=analysis.started,
-        ended=analysis.ended or context.clock.now(),
+        ended=analysis.ended or (None if for_pages else context.clock.now()),
         versions=analysis.versions,
         notes=analysis.notes,
         warnings=found.warnings if found else (),
         results=results,
         plots=found.plots if found else (),
-        attachments=_attachments(analysis, config, rows, folder if have else None),
-        simulated=context.site.simulated,
+        attachments=() if for_pages else _attachments(analysis, config, rows, folder),
+        simulated=context.site.simulated or bool(found and found.simulated),
         folder=str(analysis.folder),
         errors=errors,
     )
+
+
+def results_folder(rows: list[TaskRow]) -> Path | None:
+    """Where the results lie; None where there are none."""
+    for row in rows:
+        if row.spec.stage is Stage.HIGHLEVEL and row.state.succeeded:
+            return Path(row.spec.outputs[0].path)
+    return None
 
 
 def _end_state(results: dict[str, object] | None, runs: tuple[RunOutcome, ...]) -> AnalysisState:

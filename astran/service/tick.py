@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from astran.base.errors import MailError
+from astran.base.errors import AstranError, MailError
 from astran.base.files import try_lock
 from astran.base.states import AnalysisState
 from astran.service.context import Context
@@ -49,6 +49,9 @@ def tick(context: Context, *, mail: bool = True, only: int | None = None) -> Tic
             with guarded(context, result.faults, None):
                 result.sent = deliver(context)
         beat(context.site, context.clock, result.faults)
+        if context.site.pages.output is not None:
+            with guarded(context, result.faults, None):
+                _pages(context, result)
     return result
 
 
@@ -79,6 +82,18 @@ def _chores(context: Context, result: TickResult) -> None:
     with guarded(context, result.faults, None):
         standing.look_after(context)
     dryrun.answer_due(context, result.faults)
+
+
+def _pages(context: Context, result: TickResult) -> None:
+    from astran.service import pages
+
+    try:
+        pages.write_due(context)
+    except AstranError as error:
+        # a page never stops an analysis
+        result.faults.append(f"pages: {error}")
+        context.say(str(error))
+        beat(context.site, context.clock, result.faults)
 
 
 def _advance(context: Context, result: TickResult, only: int | None) -> None:

@@ -30,6 +30,14 @@ def plan(db: Connection, name: str, due: datetime) -> bool:
     return True
 
 
+def advance(db: Connection, name: str, due: datetime) -> None:
+    """Note a chore; one that is noted already becomes due at this time, if it was later."""
+    if not plan(db, name, due):
+        db.execute(
+            update(t.chore).where(t.chore.c.name == name, t.chore.c.due > due).values(due=due)
+        )
+
+
 def due(db: Connection, now: datetime, prefix: str = "") -> list[Chore]:
     """Chores whose time has come, oldest first; only those whose names begin with `prefix`."""
     query = (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from statistics import median
 
 from sqlalchemy import Connection, func, select
 
 from astran.base.states import TaskState
+from astran.base.tasks import Stage
 from astran.store import tables as t
 
 
@@ -38,6 +40,34 @@ def typical_seconds(db: Connection, newest: int = 100) -> Sequence[tuple[str, fl
         times.setdefault(name, []).append(elapsed)
         order[name] = max(position, order.get(name, 0))
     return [(name, median(times[name])) for name in sorted(times, key=lambda n: order[n])]
+
+
+def turnarounds(db: Connection, newest: int = 200) -> dict[Stage, float]:
+    """By stage: median time from submission to end of the newest finished tasks [s].
+
+    It holds the time in the queue, too, as it has been lately.
+    """
+    query = (
+        select(t.stage.c.name, t.submission.c.submitted, t.attempt.c.ended)
+        .join_from(t.attempt, t.task, t.task.c.id == t.attempt.c.task_id)
+        .join(t.stage, t.stage.c.id == t.task.c.stage_id)
+        .join(t.submission, t.submission.c.id == t.attempt.c.submission_id)
+        .where(t.attempt.c.ended.is_not(None), t.attempt.c.outcome == "ok")
+        .where(t.submission.c.submitted.is_not(None))
+        .order_by(t.attempt.c.id.desc())
+        .limit(newest)
+    )
+    times: dict[Stage, list[float]] = {}
+    for name, submitted, ended in db.execute(query):
+        times.setdefault(Stage(name), []).append((ended - submitted).total_seconds())
+    return {stage: median(found) for stage, found in times.items()}
+
+
+def submitted_at(db: Connection, submissions: Sequence[int]) -> dict[int, datetime]:
+    """When batches of jobs were submitted, by their row id."""
+    c = t.submission.c
+    query = select(c.id, c.submitted).where(c.id.in_(submissions), c.submitted.is_not(None))
+    return {row.id: row.submitted for row in db.execute(query)}
 
 
 def stage_figures(

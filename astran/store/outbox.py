@@ -148,6 +148,24 @@ def open_count(db: Connection, analysis_id: int | None = None) -> int:
     return db.execute(query).scalar_one()
 
 
+@dataclass(frozen=True, slots=True)
+class MailCounts:
+    """Mails that have not gone out."""
+
+    waiting: int
+    dead: int
+    """Given up."""
+
+
+def counts(db: Connection) -> MailCounts:
+    """How many mails wait, and how many were given up."""
+    c = t.outgoing_mail.c
+    query = select(c.state, func.count()).where(c.state != MailState.SENT).group_by(c.state)
+    found = {MailState(state): number for state, number in db.execute(query)}
+    dead = found.pop(MailState.DEAD, 0)
+    return MailCounts(sum(found.values()), dead)
+
+
 def move(
     db: Connection,
     mail: Outgoing,

@@ -293,6 +293,21 @@ def products(db: Connection, task_id: int) -> list[Product]:
     return [Product(*row) for row in db.execute(query.order_by(c.id))]
 
 
+def products_of(db: Connection, analysis_id: int) -> dict[int, list[Product]]:
+    """What all tasks of an analysis left behind, by task id."""
+    c = t.product.c
+    query = (
+        select(c.task_id, c.path, c.kind, c.size, c.mtime_ns, c.sha256, c.facts)
+        .join_from(t.product, t.task)
+        .where(t.task.c.analysis_id == analysis_id)
+        .order_by(c.id)
+    )
+    found: dict[int, list[Product]] = {}
+    for task_id, *values in db.execute(query):
+        found.setdefault(task_id, []).append(Product(*values))
+    return found
+
+
 def finished_like(db: Connection, fingerprints: Collection[str]) -> dict[str, list[int]]:
     """By fingerprint: ids of tasks that did the same work with success, newest first."""
     wanted = sorted(set(fingerprints) - {""})

@@ -1,0 +1,1 @@
+"""A browsable static site of all analyses: plain files, no server code."""

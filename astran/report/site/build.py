@@ -1,0 +1,139 @@
+"""The whole site: what has changed is made anew, what is gone is removed, the rest stays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astran.report.site.analysis_page import write_analysis
+from astran.report.site.entry import Entry, make_entry
+from astran.report.site.lists import list_pages
+from astran.report.site.publish import Publisher
+from astran.report.site.render import ASSETS, asset, edition, render
+from astran.report.site.sheet import Health, Sheet, Stamp
+
+FRONT = "index.html"
+_FOLDERS = ("analyses", "nights", "targets")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a build did."""
+
+    analyses: int
+    """Analyses on the site."""
+    made: int
+    """Of these, pages made anew."""
+    written: int
+    """Files that were new or different."""
+    removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the last build remembered of an analysis."""
+
+    mark: str
+    entry: Entry
+    files: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return {"mark": self.mark, "entry": self.entry.to_json(), "files": list(self.files)}
+
+
+def build_site(
+    output: Path,
+    site: str,
+    stamps: Sequence[Stamp],
+    load: Callable[[int], Sheet | None],
+    health: Health,
+    *,
+    anew: bool = False,
+) -> Outcome:
+    """Bring the site in `output` up to date.
+
+    Parameters
+    ----------
+    site : name of the site, shown on every page
+    stamps : all analyses that belong on the site
+    load : everything about one of them; asked only for those whose mark is new. None: it is gone
+    anew : make every page again
+    """
+    publisher = Publisher(output)
+    # the manifest is the only thing that says what may be removed: it is read in any case
+    old = publisher.read_manifest()
+    fresh = not anew and old.get("edition") == edition() and old.get("site") == site
+    before = _remembered(old)
+    known: dict[int, _Known] = {}
+    made = 0
+    for stamp in sorted(stamps, key=lambda stamp: stamp.id, reverse=True):
+        last = before.get(stamp.id)
+        if fresh and last and last.mark == stamp.mark and publisher.holds(last.entry.href):
+            known[stamp.id] = last
+            continue
+        sheet = load(stamp.id)
+        if sheet is None:
+            continue
+        files = write_analysis(publisher, site, sheet)
+        known[stamp.id] = _Known(stamp.mark, make_entry(stamp.id, sheet.report), tuple(files))
+        made += 1
+    for name in ASSETS:
+        publisher.write(f"assets/{name}", asset(name))
+    entries = [known[key].entry for key in sorted(known, reverse=True)]
+    pages = _write_lists(publisher, site, entries, old.get("pages") if fresh else None)
+    live = [entry for entry in entries if entry.live]
+    values = {"site": site, "health": health, "live": live}
+    publisher.write("service.html", render("service", "service.html", values))
+    wanted = {path for one in known.values() for path in one.files} | set(pages)
+    wanted |= {f"assets/{name}" for name in ASSETS} | {"service.html"}
+    for path in sorted(_files(old) - wanted):
+        publisher.remove(path)
+    publisher.sweep(_FOLDERS, wanted)
+    publisher.write_manifest(
+        {
+            "edition": edition(),
+            "site": site,
+            "analyses": {str(key): one.to_json() for key, one in known.items()},
+            "pages": pages,
+            "files": sorted(wanted),
+        }
+    )
+    return Outcome(len(known), made, publisher.written, publisher.removed)
+
+
+def _write_lists(
+    publisher: Publisher, site: str, entries: Sequence[Entry], before: Any
+) -> dict[str, str]:
+    """Lists by path, each with a digest of what it was made from."""
+    last = before if isinstance(before, dict) else {}
+    texts = {entry.id: json.dumps(entry.to_json()) for entry in entries}
+    pages = {}
+    for page in list_pages(site, entries):
+        pages[page.path] = digest = page.digest(texts)
+        if last.get(page.path) != digest or not publisher.holds(page.path):
+            publisher.write(page.path, page.make())
+    return pages
+
+
+def _remembered(manifest: dict[str, Any]) -> dict[int, _Known]:
+    found = {}
+    for key, value in _mapping(manifest.get("analyses")).items():
+        try:
+            found[int(key)] = _Known(
+                value["mark"], Entry(**value["entry"]), tuple(map(str, value["files"]))
+            )
+        except (TypeError, KeyError, ValueError):
+            continue  # of another version: made anew
+    return found
+
+
+def _files(manifest: dict[str, Any]) -> set[str]:
+    files = manifest.get("files")
+    return {str(path) for path in files} if isinstance(files, list) else set()
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

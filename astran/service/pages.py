@@ -1,0 +1,137 @@
+"""The browsable pages: from what the store knows to the files of the site."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from astran.base.errors import AstranError, StoreError
+from astran.base.states import TaskState
+from astran.base.text import duration
+from astran.service.context import Context
+from astran.service.estimates import remaining_seconds
+from astran.store import analyses, chores, events, tasks
+from astran.store.tasks import AttemptRow, Product, TaskRow
+
+if TYPE_CHECKING:
+    from astran.report.site.build import Outcome
+    from astran.report.site.sheet import Sheet, TaskSheet
+
+NAME = "pages"
+EVERY = timedelta(minutes=5)
+"""Pause between two updates while something is under way."""
+_TOLD = "analysis-"
+"""Events for the page; others name people."""
+
+
+def plan(context: Context, db: Connection) -> None:
+    """Have the pages brought up to date, if the site wants that."""
+    if context.site.pages.output is not None:
+        chores.advance(db, NAME, context.clock.now())
+
+
+def write_due(context: Context) -> None:
+    """Bring the pages up to date if that is due."""
+    output, now = context.site.pages.output, context.clock.now()
+    if output is None:
+        return
+    with context.db.begin() as db:
+        live = analyses.live_count(db) > 0
+        if live:
+            chores.plan(db, NAME, now)
+        if not chores.due(db, now, NAME):
+            return
+        # for the case that they cannot be written, or that more happens meanwhile
+        chores.postpone(db, NAME, now + EVERY)
+    write_pages(context, output)
+    if not live:
+        with context.db.begin() as db:
+            chores.done(db, NAME)
+
+
+def write_pages(context: Context, output: Path, *, anew: bool = False) -> Outcome:
+    """Write the site into a folder.
+
+    Raises
+    ------
+    AstranError : the folder cannot be written
+    """
+    from astran.report.site.build import build_site
+    from astran.report.site.sheet import Stamp
+    from astran.service.health import health
+    from astran.service.privacy import private_rule
+    from astran.store.marks import marks
+
+    private = private_rule(context.site.pages.private)
+    with context.db.begin() as db:
+        stamps = [
+            Stamp(mark.analysis_id, f"{mark.state}:{mark.newest_event}")
+            for mark in marks(db)
+            if not private(mark.config)
+        ]
+        state = health(context, db)
+    try:
+        return build_site(
+            output,
+            context.site.site,
+            stamps,
+            lambda key: _sheet(context, key),
+            state,
+            anew=anew,
+        )
+    except OSError as error:
+        if error.strerror is None:  # not from the file system
+            raise
+        raise AstranError(
+            f"The pages cannot be written to {error.filename or output}: {error.strerror}.",
+            "Check the folder, its rights and the free space.",
+        ) from error
+
+
+def _sheet(context: Context, analysis_id: int) -> Sheet | None:
+    from astran.report.site.sheet import Sheet
+    from astran.service.reporting import build_report, results_folder
+
+    with context.db.begin() as db:
+        try:
+            analysis = analyses.get(db, analysis_id)
+        except StoreError:
+            return None
+        rows = tasks.of_analysis(db, analysis_id)
+        attempts = tasks.newest_attempts(db, analysis_id)
+        products = tasks.products_of(db, analysis_id)
+        history = events.history(db, analysis_id)
+        left = None if analysis.state.final else remaining_seconds(context, db, rows, attempts)
+        report = build_report(context, db, analysis, analysis.state, for_pages=True)
+    folder = results_folder(rows)
+    return Sheet(
+        id=analysis_id,
+        report=report,
+        tasks=tuple(_task(row, attempts.get(row.id), products.get(row.id, [])) for row in rows),
+        history=tuple((e.at, e.text) for e in history if e.kind.startswith(_TOLD)),
+        files=tuple(folder / name for name in ("results.json", "run_table.ecsv")) if folder else (),
+        remaining=f"about {duration(left)} left" if left is not None else "",
+    )
+
+
+def _task(row: TaskRow, attempt: AttemptRow | None, products: list[Product]) -> TaskSheet:
+    import shlex
+
+    from astran.report.site.sheet import ProductLine, TaskSheet
+
+    ran = attempt is not None or row.state is TaskState.DONE
+    return TaskSheet(
+        key=row.spec.key,
+        state=row.state.value,
+        ok=row.state not in (TaskState.FAILED, TaskState.LOST),
+        command=shlex.join(row.spec.argv),
+        reason=row.reason,
+        node=attempt.node if attempt else "",
+        fingerprint=row.spec.fingerprint,
+        log=Path(row.spec.log) if ran else None,
+        telling=attempt.telling if attempt else (),
+        products=tuple(ProductLine(Path(p.path).name, p.sha256, p.size) for p in products),
+    )
