@@ -10,7 +10,7 @@ from astran.base.clock import Clock
 from astran.base.errors import CatalogueError
 from astran.base.nightdata import FileRef
 from astran.catalogue import patterns
-from astran.catalogue.dl1 import Condition, Picked, Seen, by_run, judge, pick
+from astran.catalogue.dl1 import Condition, Picked, Seen, by_run, pick
 from astran.catalogue.facts import CheckFacts
 from astran.catalogue.inspector import Inspector
 from astran.catalogue.patterns import Found
@@ -80,19 +80,6 @@ class NightArchive:
             if not unseen or not self._open(unseen):
                 break
         return picked
-
-    def every(self) -> dict[int, Seen]:
-        """The best DL1 of every run of the night, from memory alone; nothing is opened."""
-        subruns = {row.run: row.subruns for row in self.summary.values()}
-        self._eyes.recall(
-            item.file for groups in self.candidates.values() for items in groups for item in items
-        )
-        seen = {}
-        for run, groups in sorted(self.candidates.items()):
-            looks = [judge(items, self._eyes, subruns.get(run, 0)) for items in groups]
-            good = (one for one in looks if one.condition is Condition.COMPLETE)
-            seen[run] = next(good, looks[0])
-        return seen
 
     @property
     def quiet(self) -> bool:

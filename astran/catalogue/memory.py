@@ -66,11 +66,16 @@ class Memory:
 
     def keep(self, file: FileRef, facts: dict[str, Any], now: float) -> None:
         """Keep the facts of a file, in place of older ones. `now` [unix s]."""
+        self.keep_all([(file, facts)], now)
+
+    def keep_all(self, entries: Iterable[tuple[FileRef, dict[str, Any]]], now: float) -> None:
+        """The same for many files at once."""
+        rows = [
+            (file.path, file.size, file.mtime_ns, now, json.dumps(facts, allow_nan=False))
+            for file, facts in entries
+        ]
         with self._open() as db:
-            db.execute(
-                "INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?)",
-                (file.path, file.size, file.mtime_ns, now, json.dumps(facts, allow_nan=False)),
-            )
+            db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?, ?, ?, ?)", rows)
 
     def unchanged_since(self, file: FileRef, now: float) -> float:
         """Since when the file has been seen as it is [unix s]: now, if it was never."""

@@ -32,6 +32,7 @@ COMMANDS = {
     "retry": ("astran.cli.retry", "run an analysis again; what succeeded is reused"),
     "report": ("astran.cli.report", "show or resend the report of an analysis"),
     "pages": ("astran.cli.pages", "write browsable pages of all analyses"),
+    "catalogue": ("astran.cli.catalogue", "list the runs of this site as ASTRAN sees them"),
     "check-mail": ("astran.cli.check_mail", "say what would be done with a stored mail"),
     "highlevel": ("astran.cli.highlevel", "results of a folder of DL3 files"),
     "refit": ("astran.cli.refit", "fit OGIP spectra again"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import sys
@@ -14,6 +15,7 @@ from email.policy import default
 from pathlib import Path
 
 import pytest
+import yaml
 from demo_fixtures import SmallNight
 from fakes.instant_scheduler import InstantScheduler
 from simulated_archive import NEW, OLD, Archive, copy, truncate, without_events
@@ -21,6 +23,7 @@ from simulated_archive import NEW, OLD, Archive, copy, truncate, without_events
 from astran.base.states import AnalysisState
 from astran.base.tasks import Stage
 from astran.catalogue.sources import resolve
+from astran.cli.main import main
 from astran.config.analysis import AnalysisConfig
 from astran.config.model import build
 from astran.config.site import SiteConfig
@@ -405,3 +408,38 @@ def test_a_source_that_was_not_observed(house: House) -> None:
     number = house.launch("20231214", "Mrk421")
     assert house.end(number).state is AnalysisState.FAILED
     assert "the RunCatalog lists Crab" in house.letters(number)[0][1]
+
+
+def test_a_person_can_see_what_astran_sees(
+    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    truncate(house.file(401))
+    without_events(house.file(400))
+    # written just now, by the clock of this machine
+    house.file(402).touch()
+    site = tmp_path / "site.yml"
+    site.write_text(yaml.safe_dump(house.context.site.model_dump(mode="json", exclude={"mail"})))
+    words = ["--night", "2023-12-16", "--night", "20231215", "--target", "Crab"]
+    assert main(["catalogue", *words, "--json", "--site", str(site)]) == 0
+    rows = {row["run"]: row for row in json.loads(capsys.readouterr().out)}
+    states = {run: row["state"] for run, row in rows.items()}
+    assert states == {
+        300: "complete",
+        301: "missing",
+        400: "empty",
+        401: "broken",
+        402: "growing",
+        403: "complete",
+    }
+    assert "truncated" in rows[401]["reason"]
+    assert (rows[403]["version"], rows[403]["versions"]) == (NEW, [OLD, NEW])
+    assert rows[403]["folder"] == str(house.file(403).parent)
+    assert rows[403]["offset_deg"] == pytest.approx(0.4, abs=0.02)
+    assert abs(rows[300]["wobble_deg"] - rows[403]["wobble_deg"]) == pytest.approx(180, abs=2)
+    assert 2 < rows[300]["livetime_s"] < 4
+    assert 10 < rows[300]["zenith_deg"] < 30
+    assert main(["catalogue", "--site", str(site)]) == 0
+    shown = capsys.readouterr().out
+    assert "Mrk421" in shown
+    assert "unseen" in shown, "without a night named, nothing is opened"
+    assert "0.40°" not in shown

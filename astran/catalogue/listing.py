@@ -1,0 +1,192 @@
+"""What ASTRAN sees of a site's DL1: run by run, where it is, and in which condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from astran.base.clock import Clock
+from astran.base.errors import CatalogueError
+from astran.catalogue import patterns
+from astran.catalogue.archive import find_dl1
+from astran.catalogue.dl1 import Condition, Seen, by_run, judge
+from astran.catalogue.facts import Dl1Facts
+from astran.catalogue.inspector import PATIENT_S, Inspector
+from astran.catalogue.memory import Memory
+from astran.catalogue.patterns import Found
+from astran.catalogue.runcatalog import OF_DATA, Summary, read_run_catalog, read_run_summary
+from astran.catalogue.runs import FIELD_DEG, SameSource, position_angle, separation
+from astran.config.analysis import Target
+from astran.config.site import SiteConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One run. None: not known."""
+
+    night: str
+    run: int
+    source: str
+    """By the RunCatalog; may be empty."""
+    state: Condition
+    reason: str
+    folder: str
+    files: int
+    size: int
+    """Of all its files [bytes]."""
+    version: str
+    tailcut: str
+    versions: tuple[str, ...]
+    """All there are, the newest last."""
+    subruns: bool
+    start: str | None
+    """First event, ISO 8601 in UTC."""
+    livetime_s: float | None
+    zenith_deg: float | None
+    azimuth_deg: float | None
+    ra_deg: float | None
+    dec_deg: float | None
+    offset_deg: float | None
+    """Of the pointing from the target; only where a target is asked for."""
+    wobble_deg: float | None
+    """Position angle of the pointing as seen from the target, north through east."""
+    rate_hz: float | None
+    moon_alt_deg: float | None
+
+
+def listing(
+    site: SiteConfig,
+    clock: Clock,
+    same_source: SameSource,
+    *,
+    nights: Sequence[str] = (),
+    target: Target | None = None,
+    opens: bool = True,
+) -> list[Row]:
+    """Every run of the nights (of all nights, if none is named), by night and number.
+
+    Parameters
+    ----------
+    target : only runs of this source: by the RunCatalog, else by where they pointed
+    opens : open files that were never opened; False: tell only what is remembered
+
+    Raises
+    ------
+    CatalogueError : the site does not say where DL1 is
+    """
+    data = site.data
+    memory = Memory.of(site.shared_dir)
+    eyes = Inspector(memory, clock, settle_s=data.settle_s, opens=data.open_dl1, budget_s=PATIENT_S)
+    found: dict[str, list[Found]] = {night: [] for night in nights}
+    for night in nights or ("",):
+        for item in find_dl1(data, night):
+            found.setdefault(item.date or night, []).append(item)
+    eyes.recall(item.file for items in found.values() for item in items)
+    catalogs = _tables(data.run_catalog, nights)
+    summaries = _tables(data.run_summary, nights)
+    rows: list[Row] = []
+    for night in sorted({*found, *catalogs}):
+        sources = _read_catalog(catalogs.get(night))
+        summary = _read_summary(summaries.get(night))
+        rows += _night(night, found.get(night, []), sources, summary, eyes, target, opens)
+    return [row for row in rows if target is None or _is_of(row, target, same_source)]
+
+
+def _night(
+    night: str,
+    found: Iterable[Found],
+    sources: Mapping[int, str],
+    summary: Mapping[int, Summary],
+    eyes: Inspector,
+    target: Target | None,
+    opens: bool,
+) -> Iterator[Row]:
+    candidates = by_run(found)
+    counts = {row.run: row.subruns for row in summary.values()}
+    if opens:
+        files = [item.file for groups in candidates.values() for one in groups for item in one]
+        first = frozenset(one[0].file.path for groups in candidates.values() for one in groups)
+        eyes.look((file for file in files if file.size and eyes.settled(file)), first)
+    known = {*candidates, *sources, *(r.run for r in summary.values() if r.kind == OF_DATA)}
+    for run in sorted(known):
+        groups = candidates.get(run, [])
+        looks = [judge(items, eyes, counts.get(run, 0)) for items in groups]
+        best = next((one for one in looks if one.condition is Condition.COMPLETE), None)
+        seen = best or (looks[0] if looks else _absent(run))
+        versions = {items[0].version for items in groups}
+        yield _row(night, seen, sources.get(run, ""), versions, target)
+
+
+def _absent(run: int) -> Seen:
+    return Seen(run, (), "", "", Condition.MISSING, "no DL1")
+
+
+def _row(
+    night: str, seen: Seen, source: str, versions: Iterable[str], target: Target | None
+) -> Row:
+    facts = seen.facts or Dl1Facts()
+    offset = wobble = None
+    if target is not None and facts.ra is not None and facts.dec is not None:
+        offset = separation(target.ra, target.dec, facts.ra, facts.dec)
+        wobble = position_angle(target.ra, target.dec, facts.ra, facts.dec)
+    start = None
+    if facts.start is not None:
+        start = datetime.fromtimestamp(facts.start, UTC).isoformat(timespec="seconds")
+    return Row(
+        night=night,
+        run=seen.run,
+        source=source,
+        state=seen.condition,
+        reason=seen.reason,
+        folder=str(Path(seen.files[0].path).parent) if seen.files else "",
+        files=len(seen.files),
+        size=sum(file.size for file in seen.files),
+        version=seen.version,
+        tailcut=seen.tailcut,
+        versions=tuple(sorted(versions, key=patterns.version_order)),
+        subruns=seen.subruns,
+        start=start,
+        livetime_s=facts.livetime,
+        zenith_deg=facts.zenith,
+        azimuth_deg=facts.az,
+        ra_deg=facts.ra,
+        dec_deg=facts.dec,
+        offset_deg=offset,
+        wobble_deg=wobble,
+        rate_hz=facts.rate,
+        moon_alt_deg=facts.moon_alt,
+    )
+
+
+def _is_of(row: Row, target: Target, same_source: SameSource) -> bool:
+    if row.source:
+        return same_source(row.source, target.name)
+    return row.offset_deg is not None and row.offset_deg <= FIELD_DEG
+
+
+def _tables(pattern: str, nights: Sequence[str]) -> dict[str, Path]:
+    """The tables of the nights by night."""
+    if not pattern:
+        return {}
+    found = {}
+    for night in nights or ("",):
+        known = {"date": night} if night else {}
+        for item in patterns.find(pattern, **known):
+            found[item.date or night] = Path(item.file.path)
+    return found
+
+
+def _read_catalog(path: Path | None) -> dict[int, str]:
+    try:
+        return {} if path is None else read_run_catalog(path)
+    except CatalogueError:
+        return {}  # one bad table must not hide all other nights
+
+
+def _read_summary(path: Path | None) -> dict[int, Summary]:
+    try:
+        return {} if path is None else read_run_summary(path)
+    except CatalogueError:
+        return {}

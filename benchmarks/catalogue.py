@@ -1,0 +1,110 @@
+"""How long the catalogue takes: 20,000 runs listed and a night of them found, from the cache.
+
+    python benchmarks/catalogue.py [--runs N]
+
+An archive of small files in 10 runs a night and two versions is made in a temporary folder; what
+their DL1 holds is put into the cache as if they had been opened, as opening is measured apart, on
+real DL1 of a simulated night if there is one in ASTRAN's cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import tempfile
+import time
+from datetime import date, timedelta
+from pathlib import Path
+
+from astran.base.clock import SystemClock
+from astran.base.nightdata import FileRef
+from astran.catalogue.facts import Dl1Facts
+from astran.catalogue.inspector import Inspector
+from astran.catalogue.listing import listing
+from astran.catalogue.memory import Memory
+from astran.catalogue.sources import same_source
+from astran.config.site import SiteConfig
+from astran.demo.cache import cache_root
+
+PER_NIGHT = 10
+
+
+def make(root: Path, runs: int) -> SiteConfig:
+    """The archive and a site for it."""
+    for number in range(runs):
+        night = date(2020, 1, 1) + timedelta(days=number // PER_NIGHT)
+        for version in ("v0.9", "v0.10"):
+            folder = root / f"DL1/{night:%Y%m%d}/{version}/tailcut84"
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"dl1_LST-1.Run{number:05d}.h5").write_bytes(b"x")
+        if number % PER_NIGHT == 0:
+            names = ("Crab", "Mrk421", "BLLac")
+            rows = "".join(f"{number + k},{names[k % 3]}\n" for k in range(PER_NIGHT))
+            table = root / f"monitoring/RunCatalog_{night:%Y%m%d}.ecsv"
+            table.parent.mkdir(exist_ok=True)
+            table.write_text(f"# %ECSV 1.0\n# delimiter: ','\nrun_id,source_name\n{rows}")
+    data = {
+        "dl1": f"{root}/DL1/{{date}}/{{version}}/{{tailcut}}/dl1_LST-1.Run{{run}}.h5",
+        "run_catalog": f"{root}/monitoring/RunCatalog_{{date}}.ecsv",
+        "settle_s": 0,
+    }
+    return SiteConfig.model_validate({"site": "b", "workdir": str(root / "work"), "data": data})
+
+
+def remember(site: SiteConfig, root: Path) -> int:
+    """Put facts of every file into the cache."""
+    memory = Memory.of(site.shared_dir)
+    facts = Dl1Facts(events=10**7, showers=9 * 10**6, start=1.7e9, stop=1.7e9 + 1200, alt=70.0)
+    entries = []
+    for path in root.glob("DL1/*/*/*/*.h5"):
+        status = path.stat()
+        entries.append((FileRef(str(path), status.st_size, status.st_mtime_ns), facts.to_json()))
+    memory.keep_all(entries, time.time())
+    return len(entries)
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=int, default=20_000)
+    runs = parser.parse_args().runs
+    with tempfile.TemporaryDirectory(prefix="astran-catalogue-") as folder:
+        root = Path(folder)
+        site = make(root, runs)
+        files = remember(site, root)
+        figures: dict[str, object] = {"runs": runs, "files": files}
+        for name, nights in (("all", ()), ("one night", ("20200105",))):
+            begin, cpu = time.perf_counter(), time.process_time()
+            rows = listing(site, SystemClock(), same_source, nights=nights, opens=False)
+            figures[name] = {
+                "rows": len(rows),
+                "seconds": round(time.perf_counter() - begin, 2),
+                "cpu_seconds": round(time.process_time() - cpu, 2),
+            }
+        figures["cache_mb"] = round(Memory.of(site.shared_dir).path.stat().st_size / 1e6, 1)
+        figures["max_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        figures["opening"] = opening(root)
+    print(json.dumps(figures, indent=2))
+
+
+def opening(root: Path) -> dict[str, object]:
+    """Time to open real files of DL1, under several names so that the start counts once."""
+    found = sorted((cache_root() / "simulated-night").glob("*/real/DL1/*/*/*/dl1_*.h5"))
+    if not found:
+        return {}
+    files = []
+    for number in range(100):
+        path = root / f"dl1_LST-1.Run99999.{number:04d}.h5"
+        path.symlink_to(found[number % len(found)])
+        status = path.stat()
+        files.append(FileRef(str(path), status.st_size, status.st_mtime_ns))
+    eyes = Inspector(Memory(root / "m.sqlite"), SystemClock(), settle_s=0, budget_s=600)
+    begin = time.perf_counter()
+    eyes.look(files, frozenset([files[0].path]))
+    took = time.perf_counter() - begin
+    return {"files": len(files), "mb_each": files[0].size // 10**6, "seconds": round(took, 1)}
+
+
+if __name__ == "__main__":
+    main()
