@@ -110,7 +110,7 @@ def judge(end: End, now: datetime) -> Verdict:
 
 
 def _without_record(end: End, now: datetime) -> Verdict:
-    if now - end.ended < RECORD_LAG and end.sight in (None, JobState.COMPLETED):
+    if now - end.ended < RECORD_LAG and end.sight in (None, JobState.COMPLETED, JobState.FAILED):
         return Verdict(Step.WAIT, Cause.NO_RECORD, "waiting for the task's exit record")
     if end.sight is JobState.FAILED:
         code = "" if end.exit_code is None else f" with code {end.exit_code}"

@@ -70,6 +70,8 @@ def _refusal(state: State, given: argparse.Namespace, call: Call) -> str:
         return "Invalid account or account/partition combination specified"
     if given.constraint not in ("", "big"):
         return "Invalid feature specification"
+    if given.exclude and set(state.nodes) <= set(given.exclude.split(",")):
+        return "Requested node configuration is not available"
     if given.reservation not in ("", "night"):
         return "Requested reservation is invalid"
     live = sum(not e.ended for job in state.jobs for e in job.elements if not job.foreign)
