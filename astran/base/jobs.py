@@ -96,6 +96,10 @@ class Seen:
 class Missing:
     """The scheduler answered, and does not know the element."""
 
+    withdrawn: bool = False
+    """It knows others of the same array, and this one never began: somebody has most likely taken
+    it out of the queue, of which no scheduler keeps a record."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:

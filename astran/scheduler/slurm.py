@@ -128,18 +128,22 @@ class SlurmScheduler:
         return {token: found.get(token, nothing) for token in tokens}
 
     def forbid(self, token: str, folder: str) -> str | None:
-        """A job of that name that turns up late ends before it has done anything.
+        """A job of that name that turns up late ends before it has done anything, and one that
+        squeue kept to itself is cancelled: afterwards there is none, whatever squeue says.
 
         Raises
         ------
-        SchedulerUnavailable : the batch's folder cannot be used
+        SchedulerUnavailable : the batch's folder cannot be used, or Slurm not be reached
         """
         try:
-            return slurm_script.give_up(check_token(token), folder)
+            begun = slurm_script.give_up(check_token(token), folder)
         except OSError as error:
             raise SchedulerUnavailable(
                 f"{folder} cannot be used: {error}", "It is tried again at the next tick."
             ) from error
+        if begun is None:
+            self._scancel(["--me", f"--name={token}"])
+        return begun
 
     def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
         """An answer for each wanted element, from one squeue call and at most one sacct call.
@@ -161,8 +165,13 @@ class SlurmScheduler:
             shown, told = controller[job.token], _by_index(job, accounts)
             for index in job.wanted:
                 seen = _pick(shown, index)
-                if seen is not None or silent is not None or job.token in asked:
-                    sights[job.token, index] = _judge(seen, _pick(told, index), silent)
+                if seen is None and silent is None and job.token not in asked:
+                    continue
+                record = _pick(told, index)
+                sight = _judge(seen, record, silent)
+                if record is None and isinstance(sight, Missing) and (shown or told):
+                    sight = Missing(withdrawn=not slurm_script.has_begun(job, index))
+                sights[job.token, index] = sight
         return sights
 
     def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:

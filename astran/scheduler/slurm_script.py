@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 
 from astran.base.files import write_atomic
-from astran.base.jobs import Batch
+from astran.base.jobs import Batch, JobRef
 from astran.config.site import SlurmSettings
 
 DECLINED = 17
@@ -57,7 +57,7 @@ def write_files(batch: Batch) -> Path:
     write_atomic(manifest, "".join("\t".join((str(i), *x)) + "\n" for i, x in enumerate(lines)))
     for index, log in enumerate(batch.logs):
         Path(log).parent.mkdir(parents=True, exist_ok=True)
-        _link(folder / f"array_{batch.token}_{index}.log", Path(log))
+        _link(_log(folder, batch.token, index), Path(log))
     script = folder / f"array_{batch.token}.sh"
     label = " ".join(batch.label.split())
     text = _SCRIPT.format(
@@ -92,6 +92,15 @@ def give_up(token: str, folder: str) -> str | None:
         mark = link.readlink().name
         return mark if mark.isdigit() else None
     return None
+
+
+def has_begun(job: JobRef, index: int) -> bool:
+    """Whether Slurm has ever started an element: it then opens the element's log first of all."""
+    return _log(Path(job.folder), job.token, index).exists()
+
+
+def _log(folder: Path, token: str, index: int) -> Path:
+    return folder / f"array_{token}_{index}.log"
 
 
 def _owner(token: str, folder: Path) -> Path:

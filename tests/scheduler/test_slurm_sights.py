@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -102,10 +103,19 @@ def test_a_cancelled_remainder_without_indices(slurm: SlurmScheduler, fake: Fake
     assert states(slurm) == [JobState.COMPLETED, JobState.CANCELLED]
 
 
-def test_cancelled_before_the_start_without_any_row(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+def test_cancelled_before_the_start_without_any_row(
+    slurm: SlurmScheduler, fake: FakeSlurm, tmp_path: Path
+) -> None:
+    """It is told from a task that has ended and is forgotten by the log that this one has."""
     fake.says("squeue", queued(0, "RUNNING"))
     fake.says("sacct", accounted(0, "RUNNING"))
-    assert look(slurm)[1] == Missing()
+    job = replace(JOB, folder=str(tmp_path))
+    assert slurm.observe([job])["tok", 1] == Missing(withdrawn=True)
+    (tmp_path / "array_tok_1.log").touch()
+    assert slurm.observe([job])["tok", 1] == Missing()
+    fake.says("squeue")
+    fake.says("sacct")
+    assert slurm.observe([job])["tok", 1] == Missing(), "nothing is known of the whole array"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +126,7 @@ def test_without_accounting(slurm: SlurmScheduler, fake: FakeSlurm, error: str) 
     fake.says("squeue", queued(0, "TIMEOUT", 15))
     sights = look(slurm)
     assert isinstance(sights[0], Seen) and sights[0].state is JobState.TIMEOUT
-    assert sights[1] == Missing()
+    assert isinstance(sights[1], Missing)
 
 
 def test_without_controller_only_ends_are_known(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
