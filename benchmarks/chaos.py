@@ -1,9 +1,9 @@
 """Does the controller survive everything?
 
 Each run is an analysis of three stages (DL2 and IRF, DL3, high-level) that goes through the true
-tick, store and Slurm code, on the fake Slurm of tests/fakes with random faults. Every tick is a
-process of its own, and in each run at least one of them is killed by SIGKILL at a random statement,
-commit, command or change of a file. Time is played, the array scripts are truly run.
+tick, store and Slurm code, on the fake Slurm of tests/fakes with random faults. Ticks are processes
+of their own until, in each run at least once, one of them was killed by SIGKILL at a random
+statement, commit, command or change of a file. Time is played, the array scripts are truly run.
 
 All is drawn from a seed; the seed of a case that fails is printed: `--runs 1 --seed THAT` does the
 same again, `--verbose` tells what happened.
@@ -53,7 +53,7 @@ class Result:
 def one_run(seed: int, folder: Path, template: Path, keep: bool = False) -> Result:
     """Play one case to its end."""
     case = draw(seed)
-    home = folder / f"run{seed}"
+    home = folder / (f"run{seed}" if keep else f"worker{os.getpid()}")
     house = build(home, template, case)
     ticks, kills, failed = drive(house, case)
     findings = examine(house, case, ended=ended(house), failed=failed)

@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 from chaoslib.case import Case
@@ -102,7 +103,7 @@ def _store(folder: Path, site: SiteConfig, clock: PlayedClock, case: Case) -> tu
     target = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
     night = f"{clock.now() - timedelta(days=1):%Y%m%d}"
     config = AnalysisConfig.model_validate({"target": target, "date": night})
-    db = Database(site.database_url)
+    db = _opened(site.database_url)
     with db.begin() as connection:
         made = analyses.create(
             connection, clock.now(), Origin(), config.label, config.plain(), site.workdir, ""
@@ -190,7 +191,14 @@ def _write_play(task: Task) -> None:
         Path(f"{stem}.{deed}").write_text(text)
 
 
+@cache
+def _opened(url: str) -> Database:
+    """One object for all databases that are at this place in turn: it keeps the statements that it
+    has compiled, and no connection from one tick to the next."""
+    return Database.open(url)
+
+
 def context_of(house: House, **more: object) -> Context:
     """The service, as a launcher sees it that has just been started."""
-    database = Database.open(house.site.database_url)
+    database = _opened(house.site.database_url)
     return Context(house.site, database, house.clock, "python", lambda text: None, **more)  # type: ignore[arg-type]

@@ -27,7 +27,8 @@ BUDGET = {
     "transient": 1,
 }  # fmt: skip
 CAUSES: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    # fate: the cause it calls for, and others where accounting was silent and squeue had forgotten
+    # fate: the cause it calls for, and what else it may be taken for where squeue had forgotten
+    # the job and accounting was silent
     "ok": ("ok", ()),
     "tool": ("tool", ()),
     "oom": ("memory", ("lost",)),
@@ -47,6 +48,8 @@ CAUSES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "withdrawn": ("cancelled", ("lost",)),
 }
 DID_ITS_WORK = {"ok", "node-late"}
+SAID_SO = {"timeout", "preempted"}
+"""Ends of which the task itself leaves word that it was stopped."""
 
 
 @dataclass
@@ -156,7 +159,9 @@ def _task(
                 found.lost.append(f"{key}: {attempt.token} never ran, but {attempt.outcome}")
             continue
         cause, blind_causes = CAUSES[fate]
-        allowed = {cause, *(blind_causes if case.blind or fate == "withdrawn" else ())}
+        allowed = {cause, *(blind_causes if case.blind else ())}
+        if fate in DID_ITS_WORK or fate in SAID_SO:
+            allowed |= {*blind_causes}  # the task's own record tells it at once
         if case.cancel:
             allowed |= {"cancelled", ""}
         if attempt.outcome == "ok" and fate not in DID_ITS_WORK:

@@ -141,7 +141,8 @@ def _end(state: State, faults: Faults, job: Job, element: Element, moment: float
     reason = {"FAILED": "NonZeroExitCode", "TIMEOUT": "TimeLimit"}.get(word, "None")
     _set(element, word, moment, code, signal, reason)
     if deed:
-        lag = faults.dice("lag", job.name, element.index).uniform(0, faults.lag_s)
+        dice = faults.dice("lag", task_of(job, element), len(state.truth))
+        lag = dice.uniform(0, faults.lag_s)
         if lag > 1.0:
             element.late = moment + lag
         else:

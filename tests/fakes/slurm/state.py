@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -146,7 +146,8 @@ def read(folder: Path) -> State:
 
 def write(folder: Path, state: State) -> None:
     part = folder / f".state.{os.getpid()}"
-    part.write_text(json.dumps(asdict(state)))
+    jobs = [{**vars(job), "elements": [*map(vars, job.elements)]} for job in state.jobs]
+    part.write_text(json.dumps({**vars(state), "jobs": jobs}))
     part.replace(folder / "state.json")
 
 
