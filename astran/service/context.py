@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -30,6 +31,9 @@ class Context:
     """Where a line for the log goes."""
     make_scheduler: Callable[[], Scheduler] | None = field(default=None)
     """Injected by tests; otherwise the scheduler that the site names."""
+
+    dice: random.Random = field(default_factory=random.Random)
+    """Chance, where it is wanted: in the pauses between two looks."""
 
     @cached_property
     def scheduler(self) -> Scheduler:

@@ -26,7 +26,8 @@ def resolve_doubts(context: Context) -> bool:
     local = context.scheduler.name == "local"
     with context.db.begin() as db:
         doubts = submissions.in_doubt(db)
-    ripe = [doubt for doubt in doubts if local or now - doubt.intent >= DOUBT_AGE][:AT_ONCE]
+    age = max(DOUBT_AGE, timedelta(seconds=1.5 * context.site.scheduler.slurm.timeout))
+    ripe = [doubt for doubt in doubts if local or now - doubt.intent >= age][:AT_ONCE]
     if not ripe:
         return False
     found = context.scheduler.find_all({doubt.token: doubt.intent for doubt in ripe})

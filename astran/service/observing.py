@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,16 +23,15 @@ from astran.store.watch import Watched, anything, watched
 from astran.store.wishes import Wish
 
 
-def follow(context: Context, dice: random.Random | None = None) -> None:
+def follow(context: Context) -> None:
     """Find out about lost answers and look at all that is live, if it is time to."""
-    dice = dice or random.Random()
     with context.db.begin() as db:
         if not anything(db) or not pace.due(context, db):
             return
     changed = resolve_doubts(context)
     changed = observe(context) or changed
     with context.db.begin() as db:
-        pace.looked(context, db, changed, dice)
+        pace.looked(context, db, changed, context.dice)
 
 
 def observe(context: Context) -> bool:
@@ -55,7 +53,7 @@ def observe(context: Context) -> bool:
         if isinstance(sight, Unavailable):
             silence = sight.reason
         elif isinstance(sight, Missing):
-            news.missing(one, quiet)
+            news.missing(one, quiet, withdrawn=sight.withdrawn)
         elif sight is not None:
             news.seen(one, sight)
     with context.db.begin() as db:
@@ -87,6 +85,8 @@ class _News:
     gone: list[tuple[Watched, bool]] = field(default_factory=list)
     """Tasks that the scheduler no longer knows, and whether it is for so long that they count as
     lost."""
+    withdrawn: set[int] = field(default_factory=set)
+    """Attempts of these that somebody took out of the queue before they began."""
     first_missing: list[dict[str, Any]] = field(default_factory=list)
     strange: list[tuple[Watched, str]] = field(default_factory=list)
 
@@ -122,7 +122,7 @@ class _News:
         elif state is JobState.STRANGE and one.word != sight.word:
             self.strange.append((one, sight.word))
 
-    def missing(self, one: Watched, quiet: timedelta) -> None:
+    def missing(self, one: Watched, quiet: timedelta, *, withdrawn: bool) -> None:
         """The scheduler answered and does not know the job: the task's own record decides, and
         only a long silence of both makes it lost."""
         # Slurm keeps no record of a waiting element that was cancelled: its silence confirms that
@@ -130,6 +130,8 @@ class _News:
             one.missing_since is not None and self.now - one.missing_since >= quiet
         )
         self.gone.append((one, lost))
+        if withdrawn:
+            self.withdrawn.add(one.attempt_id)
         if one.missing_since is None:
             self.first_missing.append({"id": one.attempt_id, "missing_since": self.now})
 
@@ -151,6 +153,10 @@ class _News:
             if read_record(rows[one.task_id], attempts[one.attempt_id]) is not None:
                 ended.append({"id": one.attempt_id, "ended": self.now, "sight": "", "word": ""})
                 self.move(one, TaskState.CHECKING, "unknown to the scheduler, has a record")
+            elif lost and one.attempt_id in self.withdrawn:
+                sight = {"sight": JobState.CANCELLED, "word": ""}
+                ended.append({"id": one.attempt_id, "ended": self.now, **sight})
+                self.move(one, TaskState.CHECKING, "it left the queue before it began")
             elif lost:
                 tasks.change_attempt(db, one.attempt_id, ended=self.now)
                 self.move(one, TaskState.LOST, "the scheduler no longer knows the job")

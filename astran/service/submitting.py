@@ -116,7 +116,10 @@ def _hand_over(context: Context, batch: Batch) -> int:
         context.say(f"{batch.label}: {error}")
         with context.db.begin() as db:
             submission = submissions.by_token(db, batch.token)
-            if error.transient:
+            if batch.exclude and not error.transient:
+                # a small partition may have no nodes but those that failed
+                submissions.void(db, now, submission, str(error), exclude=[])
+            elif error.transient:
                 later = now + timedelta(minutes=2)
                 submissions.void(db, now, submission, str(error), not_before=later)
             else:

@@ -150,8 +150,12 @@ def void(
     *,
     not_before: datetime | None = None,
     to: TaskState = TaskState.PLANNED,
+    **values: Any,
 ) -> None:
-    """The job certainly does not exist: its tasks may be submitted again (or fail)."""
+    """The job certainly does not exist: its tasks may be submitted again (or fail).
+
+    Further `values` are written into the tasks.
+    """
     done = db.execute(
         update(t.submission)
         .where(t.submission.c.id == submission.id, t.submission.c.state == SubmissionState.INTENT)
@@ -160,7 +164,7 @@ def void(
     if done.rowcount != 1:
         return
     moves = _moves(_tasks(db, submission), to, reason)
-    move_all(db, now, moves, reason=reason, not_before=not_before)
+    move_all(db, now, moves, reason=reason, not_before=not_before, **values)
     db.execute(
         update(t.attempt)
         .where(t.attempt.c.submission_id == submission.id)

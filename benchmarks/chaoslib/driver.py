@@ -20,8 +20,8 @@ from astran.base.errors import ToolTimeout
 from astran.base.process import Completed, run
 from astran.base.states import AnalysisState
 from astran.scheduler.slurm import SlurmScheduler
+from astran.service.stopping import want_cancel
 from astran.service.tick import tick
-from astran.service.working import want_cancel
 from astran.store import analyses
 
 ANALYSIS = 1
@@ -96,7 +96,7 @@ def drive(house: House, case: Case) -> tuple[int, int, bool]:
     killed, failed = 0, False
     for number in range(1, MAX_TICKS + 1):
         house.clock.seconds += dice.uniform(*case.tick_s) + case.pauses.get(number, 0.0)
-        house.cluster.set(now=house.clock.seconds)
+        house.cluster.play_until(house.clock.seconds)
         if number == case.recycle:
             house.cluster.set(next_id=100)
         code = _one_tick(house, case, number, kills[0] if kills else 0)
@@ -149,7 +149,7 @@ def _tick(house: House, case: Case, number: int, kill_at: int) -> int:
     runner = run if case.outside else Commands(house, killer)
     dice = random.Random(number)
     context = context_of(
-        house, make_scheduler=lambda: SlurmScheduler(settings, environ, dice, runner)
+        house, make_scheduler=lambda: SlurmScheduler(settings, environ, dice, runner), dice=dice
     )
     if number == case.cancel:
         with context.db.begin() as db:

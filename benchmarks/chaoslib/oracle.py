@@ -159,7 +159,8 @@ def _task(
                 found.lost.append(f"{key}: {attempt.token} never ran, but {attempt.outcome}")
             continue
         cause, blind_causes = CAUSES[fate]
-        allowed = {cause, *(blind_causes if case.blind else ())}
+        # of a lone element that was withdrawn nothing at all is known any more
+        allowed = {cause, *(blind_causes if case.blind or fate == "withdrawn" else ())}
         if fate in DID_ITS_WORK or fate in SAID_SO:
             allowed |= {*blind_causes}  # the task's own record tells it at once
         if case.cancel:

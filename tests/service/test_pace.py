@@ -105,7 +105,8 @@ class House:
 
     def follow(self, minutes: float = 0, dice: random.Random | None = None) -> None:
         self.clock.sleep(60 * minutes)
-        follow(self.context, dice or random.Random(1))
+        self.context.dice = dice or random.Random(1)
+        follow(self.context)
 
     def looks_in(self, minutes: int) -> list[int]:
         """Minutes, of ticks a minute apart, in which the cluster was asked."""

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from fakes.slurm import life
 from fakes.slurm.commands import COMMANDS, answer
 from fakes.slurm.faults import Faults
 from fakes.slurm.state import State, locked, read, write
@@ -78,6 +79,12 @@ class FakeCluster:
         with locked(self.folder) as state:
             for name, value in values.items():
                 setattr(state, name, value)
+
+    def play_until(self, now: float) -> None:
+        """Move the played clock on; all that happens until then happens."""
+        with locked(self.folder) as state:
+            state.now = now
+            life.advance(state, Faults.read(self.folder))
 
     def stop_daemon(self, name: str) -> None:
         self.set(stopped=sorted({*self.state.stopped, name}))
