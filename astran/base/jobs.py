@@ -154,3 +154,12 @@ class Scheduler(Protocol):
     def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:
         """Ask for the end of a job or of some elements; seen to be true by a later `observe`."""
         ...
+
+    def hold(self, job: JobRef, indices: Sequence[int]) -> None:
+        """Keep waiting elements from starting; those that run go on. Seen to be true by a later
+        `observe`: HELD. Raises SchedulerUnavailable."""
+        ...
+
+    def release(self, job: JobRef, indices: Sequence[int]) -> None:
+        """Take `hold` back. Raises SchedulerUnavailable."""
+        ...

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Iterable
 from typing import Any
 
+from astran.base.tasks import Stage
 from astran.cli.common import add_site_option
+from astran.store.tasks import TaskRow
+from astran.store.wishes import Choice
 
 
 def analysis_id(text: str) -> int:
@@ -23,3 +27,23 @@ def add_one_parser(subparsers: Any, name: str, text: str) -> argparse.ArgumentPa
     parser.add_argument("id", type=analysis_id, help="the analysis, for example A12")
     add_site_option(parser)
     return parser
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """`--stage S` and `--run N`: a part of the analysis."""
+    parser.add_argument(
+        "--stage", choices=[stage.value for stage in Stage], default="", help="only this stage"
+    )
+    parser.add_argument("--run", type=int, metavar="N", help="only this run")
+
+
+def choice(args: argparse.Namespace) -> Choice:
+    """The part of the analysis that is meant."""
+    return Choice(args.stage, args.run)
+
+
+def names(rows: Iterable[TaskRow], most: int = 8) -> str:
+    """Names of tasks for a line on the terminal."""
+    keys = [row.key for row in rows]
+    more = f" and {len(keys) - most} more" if len(keys) > most else ""
+    return ", ".join(keys[:most]) + more

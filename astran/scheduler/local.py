@@ -156,11 +156,36 @@ class LocalScheduler:
                 now = self._clock.now()
                 seen = look(folder, folder.read_spec(), now)
                 for index in range(len(seen.phases)) if indices is None else indices:
-                    if seen.phases[index] is Phase.QUEUED:
+                    if seen.phases[index] in (Phase.QUEUED, Phase.HELD):
                         end = End(JobState.CANCELLED, iso(now), reason="it was cancelled")
                         folder.write_end(index, end)
                     elif seen.phases[index] is Phase.ALIVE:
                         folder.file(index, "cancel").touch()
+                self._pump()
+        except (OSError, ValueError) as error:
+            raise SchedulerUnavailable(
+                f"The pool in {self._pool} cannot be used: {error}",
+                "It is tried again at the next tick.",
+            ) from error
+
+    def hold(self, job: JobRef, indices: Sequence[int]) -> None:
+        """Queued elements stay in the queue. Raises SchedulerUnavailable."""
+        self._mark(job, indices, held=True)
+
+    def release(self, job: JobRef, indices: Sequence[int]) -> None:
+        """Take `hold` back. Raises SchedulerUnavailable."""
+        self._mark(job, indices, held=False)
+
+    def _mark(self, job: JobRef, indices: Sequence[int], *, held: bool) -> None:
+        folder = self._job(job.job_id)
+        try:
+            with pool_lock(self._pool):
+                for index in indices if folder.path.is_dir() else ():
+                    mark = folder.file(index, "hold")
+                    if held:
+                        mark.touch()
+                    else:
+                        mark.unlink(missing_ok=True)
                 self._pump()
         except (OSError, ValueError) as error:
             raise SchedulerUnavailable(
@@ -222,6 +247,8 @@ class LocalScheduler:
         }
 
     def _sight(self, job: Job, index: int) -> Sight:
+        if job.phases[index] is Phase.HELD:
+            return Seen(JobState.HELD, "PENDING", reason="JobHeldUser")
         if job.phases[index] is Phase.QUEUED:
             full = job.spec.throttle and job.alive >= job.spec.throttle
             reason = "JobArrayTaskLimit" if full else "Resources"

@@ -41,6 +41,8 @@ class Phase(Enum):
     """Where an element stands."""
 
     QUEUED = auto()
+    HELD = auto()
+    """In the queue, and not to be started."""
     ALIVE = auto()
     ENDED = auto()
 
@@ -126,7 +128,7 @@ def look(folder: JobFolder, spec: JobSpec, now: datetime) -> Job:
         if f"{index}.end.json" in names:
             phases.append(Phase.ENDED)
         elif f"{index}.lock" not in names:
-            phases.append(Phase.QUEUED)
+            phases.append(Phase.HELD if f"{index}.hold" in names else Phase.QUEUED)
         else:
             phases.append(_probe(folder, index, token, now))
     return Job(folder, spec, tuple(phases))

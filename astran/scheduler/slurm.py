@@ -186,11 +186,39 @@ class SlurmScheduler:
             return
         # with a filter, scancel takes a waiting array as a whole and ends elements that were not
         # named: so the name is looked at before
+        if self._holds(job, indices):
+            self._scancel([f"{job.job_id}_[{slurm_parse.write_set(list(indices))}]"])
+
+    def hold(self, job: JobRef, indices: Sequence[int]) -> None:
+        """scontrol hold; an id that now belongs to another job is left alone."""
+        self._steer("hold", job, indices)
+
+    def release(self, job: JobRef, indices: Sequence[int]) -> None:
+        """scontrol release; an id that now belongs to another job is left alone."""
+        self._steer("release", job, indices)
+
+    def _holds(self, job: JobRef, indices: Sequence[int]) -> bool:
+        """Whether the id still is this job's. Raises SchedulerUnavailable."""
         known = self._squeue([job.token])
         if isinstance(known, Unavailable):
             raise SchedulerUnavailable(known.reason, "It is tried again at the next tick.")
-        if indices and _by_index(job, _by_parent(known)):
-            self._scancel([f"{job.job_id}_[{slurm_parse.write_set(list(indices))}]"])
+        return bool(indices and _by_index(job, _by_parent(known)))
+
+    def _steer(self, verb: str, job: JobRef, indices: Sequence[int]) -> None:
+        if not self._holds(job, indices):
+            return
+        elements = f"{job.job_id}_[{slurm_parse.write_set(list(indices))}]"
+        try:
+            done = self._run(["scontrol", verb, elements], check=False)
+        except ProcessError as error:
+            raise SchedulerUnavailable(error.message, error.cure) from error
+        # an element that has begun or ended meanwhile is no failure: the next look tells
+        harmless = ("invalid job id", "already completing", "no longer pending", "already finished")
+        if done.returncode and not any(text in done.stderr.lower() for text in harmless):
+            raise SchedulerUnavailable(
+                f"scontrol {verb} failed: {_last_words(done)}",
+                "It is tried again at the next tick.",
+            )
 
     def _scancel(self, words: Sequence[str]) -> None:
         try:

@@ -20,6 +20,7 @@ from astran.config.model import build
 from astran.service.context import Context
 from astran.service.lessons import with_lessons
 from astran.service.letterbox import put_deadline, put_waiting
+from astran.service.steering import leave_out
 from astran.store import analyses, plans, tasks
 from astran.store.analyses import Analysis
 from astran.store.version import HEAD
@@ -209,6 +210,7 @@ def _store(
         source=(target.name, target.ra, target.dec),
         begun=begun,
     )
+    leave_out(db, context.clock.now(), analysis)
 
 
 def give_up(context: Context, analysis: Analysis, error: AstranError) -> None:

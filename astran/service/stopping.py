@@ -5,10 +5,13 @@ from __future__ import annotations
 from astran.base.errors import SchedulerUnavailable
 from astran.base.jobs import JobRef
 from astran.base.states import LIVE_TASK_STATES, TaskState
+from astran.service import pace
 from astran.service.context import Context
+from astran.service.steering import CANCELLED
 from astran.store import analyses, submissions, tasks
 from astran.store.analyses import Analysis
 from astran.store.watch import watched
+from astran.store.wishes import Wish, set_wish
 
 
 def cancel(context: Context, analysis: Analysis) -> bool:
@@ -18,8 +21,10 @@ def cancel(context: Context, analysis: Analysis) -> bool:
         rows = tasks.of_analysis(db, analysis.id)
         for row in rows:
             if row.state in (TaskState.PLANNED, TaskState.BLOCKED, TaskState.LOST):
-                reason = "cancelled on request"
-                tasks.move(db, now, row, TaskState.CANCELLED, reason, reason=reason)
+                tasks.move(db, now, row, TaskState.CANCELLED, CANCELLED, reason=CANCELLED)
+        # so that a task which the scheduler no longer knows counts as cancelled, not as lost
+        set_wish(db, [row for row in rows if not row.state.final], Wish.CANCEL)
+        pace.hurry(db)
         in_hand = watched(db, context.scheduler.name, analysis.id)
         live = submissions.by_ids(db, {one.submission_id for one in in_hand})
     for s in live.values():

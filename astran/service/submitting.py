@@ -18,7 +18,8 @@ from astran.service.readiness import TO_DO, is_ready
 from astran.store import analyses, submissions, tasks
 from astran.store.analyses import Analysis
 from astran.store.tasks import TaskRow
-from astran.store.wishes import Wish
+from astran.store.watch import IN_HAND
+from astran.store.wishes import Wish, wished
 
 AT_LATEST = timedelta(minutes=10)
 """Every live analysis is looked at so often, whether or not anything is known to have happened."""
@@ -33,12 +34,16 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
     with context.db.begin() as db:
         rows = tasks.of_analysis(db, analysis.id, TO_DO)
         nodes = tasks.outline(db, analysis.id)
-        able = [row for row in rows if row.wish != Wish.HOLD and is_ready(row, nodes)]
+        able = [row for row in rows if row.wish not in _NOT_NOW and is_ready(row, nodes)]
         ready = [row for row in able if row.not_before is None or row.not_before <= now]
         # the same work under way elsewhere: wait for it and reuse it
         twins = tasks.under_way_like(db, [row.fingerprint for row in ready], analysis.id)
         ready = [row for row in ready if row.fingerprint not in twins]
-        waits = twins or any(node.state in _UNSETTLED for node in nodes.values())
+        waits = (
+            twins
+            or any(node.state in _UNSETTLED for node in nodes.values())
+            or any(row.wish != Wish.HOLD or row.state in IN_HAND for row in wished(db, analysis.id))
+        )
         later = [row.not_before for row in able if row.not_before and row.not_before > now]
         if not waits and not ready:
             analyses.change(db, analysis.id, next_step=min([now + AT_LATEST, *later]))
@@ -54,6 +59,7 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
     return count
 
 
+_NOT_NOW = (Wish.HOLD, Wish.CANCEL)
 _UNSETTLED = (TaskState.CHECKING, TaskState.LOST)
 
 

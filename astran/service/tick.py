@@ -125,7 +125,7 @@ def _due(context: Context, analysis: Analysis) -> bool:
 
 def step(context: Context, analysis: Analysis) -> None:
     """Move one analysis on as far as it goes without waiting."""
-    from astran.service import ending, planning, reporting, stopping, submitting
+    from astran.service import ending, planning, reporting, steering, stopping, submitting
 
     if analysis.cancel_wanted:
         ending.check_ended(context, analysis)
@@ -136,6 +136,8 @@ def step(context: Context, analysis: Analysis) -> None:
         planning.plan_or_wait(context, analysis)
         with context.db.begin() as db:
             analysis = analyses.get(db, analysis.id)
+    if analysis.state in _WORKING:
+        steering.act(context, analysis)
     if analysis.state is AnalysisState.WAITING:
         ending.check_ended(context, analysis)
         if not _all_ended(context, analysis):

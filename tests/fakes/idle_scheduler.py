@@ -40,3 +40,9 @@ class IdleScheduler:
 
     def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:
         del job, indices
+
+    def hold(self, job: JobRef, indices: Sequence[int]) -> None:
+        del job, indices
+
+    def release(self, job: JobRef, indices: Sequence[int]) -> None:
+        del job, indices

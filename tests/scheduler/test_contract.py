@@ -236,3 +236,15 @@ def test_a_folder_that_cannot_be_written_is_a_refusal(bench: Bench) -> None:
 
 def test_batches_may_be_large(bench: Bench) -> None:
     assert bench.scheduler.max_batch >= 1000
+
+
+def test_held_elements_wait_until_they_are_released(bench: Bench) -> None:
+    """Two elements, one at a time: the second waits."""
+    job = bench.submit(bench.batch("sleep 3", "true", throttle=1))
+    bench.scheduler.hold(job, [1])
+    bench.until(job, "held", lambda s: state_of(s[1]) is JobState.HELD)
+    sights = bench.until(job, "ended", lambda s: state_of(s[0]) is JobState.COMPLETED)
+    assert state_of(sights[1]) is JobState.HELD
+    bench.scheduler.hold(job, [0])  # has ended: nothing happens
+    bench.scheduler.release(job, [1])
+    bench.until_all(job, JobState.COMPLETED)
