@@ -23,7 +23,7 @@ SERVICES := slurm-wlm slurmdbd slurm-wlm-mysql-plugin munge mariadb-server \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint install-test test-gammapy2 test-slurm24 examples services clean \
+.PHONY: help demo test lint install-test test-gammapy2 test-slurm24 examples gallery services clean \
         check-python print-services
 
 help:
@@ -34,6 +34,7 @@ help:
 	@echo "make test-slurm24    the scheduler part with Slurm 24.11, in a Debian 13 root (as root)"
 	@echo "make services        install the real services that the remaining tests need (Debian)"
 	@echo "make examples        write configs/*.example.yml anew from the settings models"
+	@echo "make gallery         make the images of docs/gallery.md; DATA= and SIMULATED= name DL3 folders"
 	@echo "make install-test    make the environment and nothing else"
 	@echo "make clean           remove the environments and what the tools left behind"
 	@echo
@@ -66,6 +67,13 @@ examples: $(VENV)/.installed-test
 
 print-services:
 	@echo $(SERVICES)
+
+# public DL3, and DL3 as `astran demo` leaves it
+DATA      ?= $(if $(ASTRAN_TEST_DATA),$(ASTRAN_TEST_DATA),../shared/data)
+SIMULATED ?=
+
+gallery: $(VENV)/.installed-test
+	$(BIN)/python docs/gallery.py --data '$(DATA)' $(if $(SIMULATED),--simulated '$(SIMULATED)')
 
 services:
 	@command -v apt-get >/dev/null || { \

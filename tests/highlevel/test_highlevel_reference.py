@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from astran.highlevel.counts import CutKind, RunCounts, ThetaCut, count
 from astran.highlevel.events import Excluded, Run, read_run
 from astran.highlevel.geometry import vector
 from astran.highlevel.options import Background, Options
+from astran.highlevel.results import assemble
 from astran.highlevel.statistics import stack
 
 CRAB, PKS = (83.63333, 22.01444), (329.71693826, -30.225589)
@@ -42,6 +44,7 @@ def find(
             settings=HighlevelSettings.model_validate(settings),
             theta_cut=theta,
             background=background,
+            spectrum=False,
         )
     )
 
@@ -221,16 +224,58 @@ def test_sky_map(
 
 
 @pytest.mark.parametrize(
-    ("position", "peak", "sigma"), [(CRAB, 42.879, 1.0385), (MSH, 19.339, 0.9599)]
+    ("name", "position", "method", "energy_min", "peak", "sigma"),
+    [
+        ("hess-dl3-dr1", CRAB, Background.TWO_D, 0.5, 42.879, 1.0385),
+        ("hess-dl3-dr1", MSH, Background.TWO_D, 0.5, 19.339, 0.9599),
+        ("hess-dl3-dr1", CRAB, Background.RADIAL, 0.5, 42.736, 1.076),
+        ("hess-dl3-dr1", MSH, Background.RADIAL, 0.5, 19.383, 1.031),
+        ("magic/rad_max", CRAB, Background.RADIAL, 0.15, 39.003, 1.060),
+        ("joint-crab/magic", CRAB, Background.RADIAL, None, 35.444, 1.297),
+        ("joint-crab/veritas", CRAB, Background.RADIAL, None, 32.635, 1.049),
+    ],
 )
-def test_sky_map_from_the_data_in_spite_of_a_model(
-    public_data: Data, position: tuple[float, float], peak: float, sigma: float
+def test_sky_map_with_a_wanted_acceptance(
+    public_data: Data,
+    name: str,
+    position: tuple[float, float],
+    method: Background,
+    energy_min: float | None,
+    peak: float,
+    sigma: float,
 ) -> None:
-    found = find(public_data("hess-dl3-dr1"), position, 0.1, Background.TWO_D, energy_min=0.5)
-    assert found.sky.method == "2d"
+    settings = {} if energy_min is None else {"energy_min": energy_min}
+    found = find(public_data(name), position, 0.1, method, **settings)
+    assert found.sky.method == method
     assert found.peak is not None
     assert found.peak.significance == pytest.approx(peak, rel=0.02)
     assert found.sky.significance[found.sky.off_source].std() == pytest.approx(sigma, abs=0.05)
+
+
+def test_a_camera_that_is_not_round_flags_the_map(public_data: Data) -> None:
+    """A radial acceptance below 150 GeV: the width tells that the map is not to be trusted."""
+    options = Options(
+        dl3=public_data("magic/rad_max"),
+        output=Path("unused"),
+        name="Crab",
+        position=CRAB,
+        settings=HighlevelSettings(),
+        theta_cut=0.1,
+        background=Background.RADIAL,
+        spectrum=False,
+    )
+    data = assemble(measure(options), options, datetime(2024, 1, 1, tzinfo=UTC))
+    assert data["map"]["flagged"]
+    assert data["map"]["off_sigma"] > 1.4
+    assert any("wider than it should be" in text for text in data["warnings"])
+
+
+def test_a_small_map_has_the_same_peak(public_data: Data) -> None:
+    found = find(public_data("hess-dl3-dr1"), CRAB, 0.1, energy_min=0.5, map_width=2)
+    assert found.peak is not None
+    assert found.peak.significance == pytest.approx(41.602, rel=0.02)
+    off = found.sky.significance[found.sky.off_source]
+    assert off.std() == pytest.approx(1.0487, abs=0.05)
 
 
 def test_off_runs_show_nothing(public_data: Data) -> None:

@@ -41,6 +41,8 @@ def _draw_energies(axes: Any, found: dict[str, Any]) -> None:
         style.say_nothing(axes, "no events")
         return
     edges = np.array(found["edges_tev"])
+    # legible without colours: an area, a line, a broken line
+    axes.stairs(np.array(found["all"]), edges, fill=True, color=style.PALE)
     shown = (
         ("all", "all", style.GREY, "-"),
         ("on", "ON", style.BLUE, "-"),
@@ -48,7 +50,12 @@ def _draw_energies(axes: Any, found: dict[str, Any]) -> None:
     )
     for name, label, colour, line in shown:
         axes.stairs(
-            np.array(found[name]), edges, color=colour, linestyle=line, linewidth=1.7, label=label
+            np.array(found[name]),
+            edges,
+            color=colour,
+            linestyle=line,
+            linewidth=2.2 if name == "on" else 1.4,
+            label=label,
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
@@ -86,7 +93,13 @@ def _draw_acceptance(axes: Any, found: dict[str, Any], method: str) -> None:
     density = style.numbers(found["events_per_deg2"])
     error = style.numbers(found["events_error"])
     axes.errorbar(
-        centre, density, yerr=error, fmt="o", color=style.BLUE, markersize=5, label="events"
+        centre,
+        density,
+        yerr=error,
+        fmt="o",
+        color=style.BLUE,
+        markersize=5,
+        label="outside of sources",
     )
     axes.stairs(
         style.numbers(found["model_per_deg2"]),
@@ -98,7 +111,7 @@ def _draw_acceptance(axes: Any, found: dict[str, Any], method: str) -> None:
     axes.set_ylim(0, 1.3 * float(np.nanmax([*(density + error), 1e-3])))
     axes.set_xlim(0, edges[-1])
     axes.set_xlabel("offset from the pointing [deg]")
-    axes.set_ylabel("events per deg², without sources")
+    axes.set_ylabel("events per deg²")
     axes.legend(loc="upper right", frameon=False)
 
 

@@ -13,6 +13,7 @@ from matplotlib.ticker import FuncFormatter
 from astran.highlevel.arrays import Floats
 from astran.highlevel.plots import style
 from astran.highlevel.plots.style import Plot
+from astran.highlevel.spectral.analysis import ASSUMED_INDEX
 from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV
 
 MODEL_NAMES = {"power-law": "power law", "log-parabola": "log-parabola"}
@@ -118,6 +119,8 @@ def _spectrum_lines(found: dict[str, Any]) -> list[tuple[str, str] | None]:
         best = next(m for m in found["models"] if m["name"] == found["model"])
         fit = f"{best['statistic']:.0f}/{best['degrees_of_freedom']}"
         lines += [("stat/dof", fit), None]
+    else:
+        lines += [("Γ, assumed", f"{ASSUMED_INDEX:g}"), None]
     lines += [
         ("range", style.energy(found["energy_min_tev"])),
         ("to", style.energy(found["energy_max_tev"])),

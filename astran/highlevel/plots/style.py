@@ -39,6 +39,8 @@ INK, GREY, PALE = "#1A1A1A", "#5F6368", "#D9DCE0"
 DPI = 100
 MOST_NOTES = 8
 """More labels than that in a panel would cover each other."""
+CHARACTERS_PER_IN = 10.5
+"""Of the stamp's size, with something left between its two ends."""
 HEAD_IN, FOOT_IN = 0.62, 0.42
 """Room for the title line above and the stamp below the axes [inch]."""
 
@@ -118,8 +120,10 @@ def new_figure(data: dict[str, Any], title: str, width: float = 9.0, height: flo
         va="center",
     )
     bottom = 0.2 / height
-    figure.text(0.02, bottom, _what(data), fontsize=10.5, color=GREY, va="center")
-    figure.text(0.98, bottom, _made_with(data), fontsize=10.5, color=GREY, ha="right", va="center")
+    what = _what(data)
+    made = _made_with(data, int(CHARACTERS_PER_IN * width) - len(what))
+    figure.text(0.02, bottom, what, fontsize=10.5, color=GREY, va="center")
+    figure.text(0.98, bottom, made, fontsize=10.5, color=GREY, ha="right", va="center")
     return figure
 
 
@@ -148,12 +152,15 @@ def _what(data: dict[str, Any]) -> str:
     return f"{nights(data)} · {runs} · {data['stacked']['livetime_h']:.2f} h"
 
 
-def _made_with(data: dict[str, Any]) -> str:
+def _made_with(data: dict[str, Any], room: int) -> str:
+    """Versions, those that matter most first, as many as there is room for [characters]."""
     versions = data["versions"]
-    shown = [f"ASTRAN {versions['astran']}"]
-    if "lstchain" in versions:
-        shown.append(f"lstchain {versions['lstchain']}")
-    return " · ".join(shown)
+    shown = f"ASTRAN {versions['astran']}"
+    for name in ("lstchain", "gammapy"):
+        more = f"{shown} · {name} {versions.get(name)}"
+        if name in versions and len(more) <= room:
+            shown = more
+    return shown
 
 
 def energy_range(data: dict[str, Any]) -> str:

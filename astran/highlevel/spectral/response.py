@@ -125,8 +125,7 @@ def _evaluate(irfs: dict[str, Any], part: RunCounts, cut: ThetaCut, edges: Float
         note = "no point spread function: gammas outside of the theta cut are not allowed for."
     if not (value > 0).any():
         raise NoResponse(f"its effective area is zero at an offset of {part.offset:.2f} deg")
-    kernel = dispersion.to_edisp_kernel(offset, energy_axis_true=true_axis, energy_axis=axis)
-    matrix = np.nan_to_num(np.asarray(kernel.data, float).reshape(true_axis.nbin, axis.nbin))
+    matrix = _matrix(dispersion, offset, true_axis, axis)
     ceiling = _number(area.meta, "HI_THRES")
     return Response(
         true_edges=true_edges,
@@ -137,6 +136,15 @@ def _evaluate(irfs: dict[str, Any], part: RunCounts, cut: ThetaCut, edges: Float
         ceiling=ceiling or float(area.axes["energy_true"].edges[-1].to_value("TeV")),
         note=note,
     )
+
+
+def _matrix(dispersion: Any, offset: Any, true_axis: Any, axis: Any) -> Floats:
+    """Probability by true and reconstructed energy."""
+    try:
+        kernel = dispersion.to_edisp_kernel(offset, energy_axis_true=true_axis, energy_axis=axis)
+    except TypeError:  # gammapy 1.2 wants the edges
+        kernel = dispersion.to_edisp_kernel(offset, energy_true=true_axis.edges, energy=axis.edges)
+    return np.nan_to_num(np.asarray(kernel.data, float).reshape(true_axis.nbin, axis.nbin))
 
 
 def _same_cut(part: RunCounts, cut: ThetaCut) -> None:
