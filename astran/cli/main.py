@@ -35,6 +35,7 @@ COMMANDS = {
     "report": ("astran.cli.report", "show or resend the report of an analysis"),
     "pages": ("astran.cli.pages", "write browsable pages of all analyses"),
     "catalogue": ("astran.cli.catalogue", "list the runs of this site as ASTRAN sees them"),
+    "clean": ("astran.cli.clean", "remove what no report points to"),
     "check-mail": ("astran.cli.check_mail", "say what would be done with a stored mail"),
     "highlevel": ("astran.cli.highlevel", "results of a folder of DL3 files"),
     "refit": ("astran.cli.refit", "fit OGIP spectra again"),

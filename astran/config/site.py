@@ -330,6 +330,12 @@ class SiteConfig(Settings):
         None, description="Folder for products kept for everyone (IRFs); none: <workdir>/shared."
     )
     pages: PagesSettings = Field(PagesSettings(), description="Browsable pages.")
+    disk_reserve_gb: float = Field(
+        2.0,
+        ge=0,
+        description="Room to be left on the disk of the work folder [GB]; jobs whose products "
+        "would need it wait.",
+    )
     simulated: bool = Field(
         False, description="All data of this site are simulated; said on every plot and mail."
     )

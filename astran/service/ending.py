@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from astran.base.jobs import JobState
 from astran.base.records import ExitRecord, ProductRecord
+from astran.base.room import no_room
 from astran.base.states import TaskState
 from astran.service.context import Context
 from astran.service.observing import read_record
@@ -19,7 +20,11 @@ from astran.store import tasks
 from astran.store.analyses import Analysis
 from astran.store.tasks import AttemptRow, Move, TaskRow
 
-_PAUSE = {Cause.TRANSIENT: timedelta(minutes=5), Cause.NODE: timedelta(minutes=1)}
+_PAUSE = {
+    Cause.TRANSIENT: timedelta(minutes=5),
+    Cause.NODE: timedelta(minutes=1),
+    Cause.ROOM: timedelta(minutes=30),
+}
 _ENDED = (TaskState.CHECKING, TaskState.LOST)
 
 
@@ -86,7 +91,14 @@ def _verdict(
         transient_exit=known is not None and known[1],
         meaning=known[0] if known else "",
     )
-    return judge(end, now)
+    verdict = judge(end, now)
+    if verdict.cause is Cause.NO_RECORD and verdict.step is not Step.WAIT:
+        from astran.production.logs import telling_lines
+
+        # a full disk takes the record, too
+        if full := no_room(telling_lines(Path(task.plain["log"]))):
+            return Verdict(Step.RETRY, Cause.ROOM, full)
+    return verdict
 
 
 def _learnt(

@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
+from astran.base.room import CURE, is_no_room
 from astran.base.states import AnalysisState
 from astran.service.context import Context
 from astran.service.letterbox import put_fault, tell_operator
@@ -29,6 +31,9 @@ def guarded(context: Context, faults: list[str], analysis: Analysis | None) -> I
     try:
         yield
     except Exception as error:  # noqa: BLE001 - this is where every fault is reported
+        if full := is_no_room(error):
+            _no_room(context, faults, analysis, full)
+            return
         text = "".join(traceback.format_exception(error))
         name = analysis.name if analysis is not None else "the service"
         faults.append(f"{name}: {error}")
@@ -38,6 +43,23 @@ def guarded(context: Context, faults: list[str], analysis: Analysis | None) -> I
         if analysis is not None and analysis.faults:
             with context.db.begin() as db:
                 analyses.change(db, analysis.id, faults=0)
+
+
+def _no_room(context: Context, faults: list[str], analysis: Analysis | None, full: str) -> None:
+    """A full disk is no fault of ASTRAN, and passes: nothing ends because of it."""
+    name = analysis.name if analysis is not None else "the service"
+    text = f"{name} cannot write: {full}. {CURE}"
+    faults.append(text)
+    context.say(text)
+    day = context.clock.now().strftime("%Y%m%d")
+    try:
+        with context.db.begin() as db:
+            if context.site.mail is not None:
+                title = "no room on disk"
+                tell_operator(context, db, key=f"no-room.{day}", title=title, text=text)
+    except SQLAlchemyError as error:
+        # the database may lie on the same disk: then this log is all there is
+        context.say(f"nobody could be told: {error}")
 
 
 def _record(context: Context, analysis: Analysis | None, error: Exception, text: str) -> None:

@@ -15,6 +15,7 @@ from astran.base.tasks import Resources
 from astran.service import pace
 from astran.service.context import Context
 from astran.service.readiness import TO_DO, is_ready
+from astran.service.room import AGAIN, affordable
 from astran.store import analyses, submissions, tasks
 from astran.store.analyses import Analysis
 from astran.store.tasks import TaskRow
@@ -47,8 +48,12 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
         later = [row.not_before for row in able if row.not_before and row.not_before > now]
         if not waits and not ready:
             analyses.change(db, analysis.id, next_step=min([now + AT_LATEST, *later]))
+    fitting = affordable(context, analysis, ready)
+    if len(fitting) < len(ready):
+        with context.db.begin() as db:
+            analyses.change(db, analysis.id, next_step=now + AGAIN)
     groups: dict[tuple[str, Resources, tuple[str, ...]], list[TaskRow]] = defaultdict(list)
-    for row in ready:
+    for row in fitting:
         groups[row.plain["stage"], row.resources, row.exclude].append(row)
     count = 0
     for (stage, resources, exclude), group in groups.items():

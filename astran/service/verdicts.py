@@ -13,6 +13,7 @@ from pathlib import Path
 
 from astran.base.jobs import JobState
 from astran.base.records import ExitRecord, Outcome
+from astran.base.room import no_room
 from astran.base.tasks import Resources
 from astran.config.site import ResourceLimits
 
@@ -33,6 +34,8 @@ class Cause(StrEnum):
     NO_RECORD = "no-record"
     PRODUCT = "product"
     TRANSIENT = "transient"
+    ROOM = "room"
+    """No room on the disk."""
 
 
 class Step(StrEnum):
@@ -85,6 +88,7 @@ RETRIES: dict[Cause, int] = {
     Cause.NO_RECORD: 1,
     Cause.PRODUCT: 1,
     Cause.TRANSIENT: 1,
+    Cause.ROOM: 2,
 }
 """How often an attempt is repeated for each cause; causes not named are final at once."""
 
@@ -123,6 +127,8 @@ def _without_record(end: End, now: datetime) -> Verdict:
 
 
 def _with_record(end: End, record: ExitRecord, now: datetime) -> Verdict:
+    if record.outcome is not Outcome.OK and (full := no_room((record.message, *record.telling))):
+        return Verdict(Step.RETRY, Cause.ROOM, full)
     if record.outcome is Outcome.OK:
         if end.sight not in (None, JobState.COMPLETED):
             return Verdict(

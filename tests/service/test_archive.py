@@ -5,193 +5,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default
 from pathlib import Path
 
 import pytest
 import yaml
-from demo_fixtures import SmallNight
-from fakes.instant_scheduler import InstantScheduler
-from simulated_archive import NEW, OLD, Archive, copy, truncate, without_events
+from archive_fixtures import ArchiveHouse
+from simulated_archive import NEW, OLD, truncate, without_events
 
 from astran.base.states import AnalysisState
 from astran.base.tasks import Stage
-from astran.catalogue.sources import resolve
 from astran.cli.main import main
-from astran.config.analysis import AnalysisConfig
-from astran.config.model import build
-from astran.config.site import SiteConfig
-from astran.service.context import Context
-from astran.service.tick import tick
-from astran.store import analyses, outbox
-from astran.store.analyses import Analysis, Origin
-from astran.store.database import Database
 
 pytestmark = [pytest.mark.lstchain]
-HERE = {"default": "here", "environments": {"here": {"bin": str(Path(sys.executable).parent)}}}
 
 
-@dataclass
-class Hands:
-    """A clock that a test moves."""
-
-    time: datetime
-
-    def now(self) -> datetime:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.time += timedelta(seconds=seconds)
-
-
-@pytest.fixture(scope="module")
-def whole(simulated_night: SmallNight, tmp_path_factory: pytest.TempPathFactory) -> Archive:
-    """Five nights, three sources; the tests spoil copies of it."""
-    tree = simulated_night.tree
-    root = tmp_path_factory.mktemp("archive") / "real"
-    archive = Archive(root, tuple(tree.dl1(run) for run in simulated_night.runs))
-    # 1: two versions; other sources beside
-    for run in (100, 101):
-        archive.run("20231213", run, version=OLD)
-        archive.run("20231213", run, version=NEW)
-    archive.run("20231213", 102, "Mrk421")
-    archive.run("20231213", 103, "BL Lac")
-    # 2: subrun-wise
-    archive.run("20231214", 200, parts=3)
-    archive.run("20231214", 201, parts=3)
-    # 3: one not there yet
-    archive.run("20231215", 300)
-    archive.run("20231215", 301, there=False)
-    archive.run("20231215", 302, "Mrk421")
-    # 4: for files that are damaged
-    for run in (400, 401, 402):
-        archive.run("20231216", run)
-    archive.run("20231216", 403, version=OLD)
-    archive.run("20231216", 403, version=NEW)
-    # 5: bad weather and moon, by data check and by DL1
-    for run in (500, 501, 502):
-        archive.run("20231217", run)
-    archive.run("20231217", 503, rate=0.2)
-    archive.write_tables()
-    return archive
-
-
-@dataclass
-class House:
-    """The service on a copy of the archive."""
-
-    context: Context
-    clock: Hands
-    scheduler: InstantScheduler
-    archive: Archive
-
-    def launch(self, night: str, target: str = "Crab", **more: object) -> int:
-        data = {"target": resolve(target).model_dump(), "date": night, **more}
-        config = build(AnalysisConfig, data, "test")
-        with self.context.db.begin() as db:
-            origin = Origin(subject="ASTRAN-LAUNCH", in_reply_to="<l@a.test>")
-            workdir = self.context.site.workdir
-            made = analyses.create(
-                db, self.clock.now(), origin, config.label, config.plain(), workdir, "ann@a.test"
-            )
-        return made.id
-
-    def tick(self, times: int = 1, after: timedelta = timedelta()) -> None:
-        for _ in range(times):
-            self.clock.time += after
-            assert tick(self.context, mail=False).faults == []
-
-    def end(self, number: int) -> Analysis:
-        """Tick until the analysis has ended; it must not have to wait."""
-        for _ in range(12):
-            self.tick()
-            if self.state(number).state.final:
-                break
-        return self.state(number)
-
-    def state(self, number: int) -> Analysis:
-        with self.context.db.begin() as db:
-            return analyses.get(db, number)
-
-    def letters(self, number: int) -> list[tuple[str, str]]:
-        """(kind, text with blanks joined) of what the requester was sent."""
-        with self.context.db.begin() as db:
-            return [(kind, _text(raw)) for kind, raw in outbox.raws(db, number)]
-
-    def kinds(self, number: int) -> list[str]:
-        return [kind for kind, _ in self.letters(number)]
-
-    def runs_of(self, stage: Stage) -> list[int | None]:
-        return [task.run for task in self.scheduler.done if task.stage is stage]
-
-    def file(self, run: int, version: str = NEW) -> Path:
-        (path,) = self.archive.root.glob(f"DL1/*/{version}/*/dl1_LST-1.Run{run:05d}.h5")
-        return path
-
-
-def _text(raw: bytes) -> str:
-    letter = message_from_bytes(raw, policy=default)
-    assert isinstance(letter, EmailMessage)
-    body = letter.get_body(("plain",))
-    assert body is not None
-    return " ".join(body.get_content().split())
-
-
-@pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What lstchain says of its tools; asking takes seconds."""
-    from astran.production.environments import toolset
-
-    work = tmp_path_factory.mktemp("asked")
-    site = {"site": "Test", "workdir": str(work), "lstchain": HERE}
-    toolset(build(SiteConfig, site, "test"), "")
-    return work / "shared"
-
-
-@pytest.fixture
-def house(
-    whole: Archive, asked: Path, simulated_night: SmallNight, tmp_path: Path
-) -> Iterator[House]:
-    archive = copy(whole, tmp_path / "real")
-    shutil.copytree(asked, tmp_path / "work" / "shared")
-    secret = tmp_path / "password"
-    secret.write_text("x\n")
-    secret.chmod(0o600)
-    # nobody listens on this port: letters stay in the outbox
-    server = {"host": "127.0.0.1", "port": 9, "security": "none", "password": {"file": str(secret)}}
-    night = simulated_night.tree.data_settings()
-    site = build(
-        SiteConfig,
-        {
-            "site": "Test",
-            "workdir": str(tmp_path / "work"),
-            "data": {**night, **archive.settings()},
-            "mail": {"address": "astran@a.test", "imap": server, "smtp": server},
-            "lstchain": HERE,
-        },
-        "test",
-    )
-    clock = Hands(datetime(2023, 12, 18, 9, tzinfo=UTC))
-    scheduler = InstantScheduler(clock)
-    context = Context(
-        site=site,
-        db=Database.open(site.database_url),
-        clock=clock,
-        python=sys.executable,
-        say=print,
-        make_scheduler=lambda: scheduler,
-    )
-    yield House(context, clock, scheduler, archive)
-    context.db.close()
-
-
-def test_of_two_versions_the_newest_is_taken_and_said(house: House) -> None:
+def test_of_two_versions_the_newest_is_taken_and_said(house: ArchiveHouse) -> None:
     number = house.launch("20231213")
     assert house.end(number).state is AnalysisState.DONE
     assert house.runs_of(Stage.DL3) == [100, 101]
@@ -203,7 +32,7 @@ def test_of_two_versions_the_newest_is_taken_and_said(house: House) -> None:
     assert "Quality not known, and not judged, of any run: pedestal charge spread" in text
 
 
-def test_subruns_are_packed_and_put_together(house: House) -> None:
+def test_subruns_are_packed_and_put_together(house: ArchiveHouse) -> None:
     number = house.launch("20231214")
     assert house.end(number).state is AnalysisState.DONE
     dl2 = [task for task in house.scheduler.done if task.stage is Stage.DL2]
@@ -215,7 +44,7 @@ def test_subruns_are_packed_and_put_together(house: House) -> None:
     assert "DL1 of subruns: 6 files in 1 tasks." in house.letters(number)[0][1]
 
 
-def test_a_subrun_that_never_comes(house: House) -> None:
+def test_a_subrun_that_never_comes(house: ArchiveHouse) -> None:
     (path,) = house.archive.root.glob("DL1/20231214/*/*/dl1_LST-1.Run00201.0001.h5")
     path.unlink()
     house.clock.time = datetime(2023, 12, 15, 9, tzinfo=UTC)
@@ -237,7 +66,7 @@ def test_a_subrun_that_never_comes(house: House) -> None:
     )
 
 
-def test_a_missing_run_that_comes(house: House) -> None:
+def test_a_missing_run_that_comes(house: ArchiveHouse) -> None:
     house.clock.time = datetime(2023, 12, 16, 9, tzinfo=UTC)
     number = house.launch("20231215")
     house.tick(6, timedelta(minutes=1))
@@ -251,7 +80,7 @@ def test_a_missing_run_that_comes(house: House) -> None:
     assert "Runs whose data are complete start now: 300." in house.letters(number)[0][1]
 
 
-def test_a_missing_run_that_does_not_come(house: House) -> None:
+def test_a_missing_run_that_does_not_come(house: ArchiveHouse) -> None:
     house.clock.time = datetime(2023, 12, 16, 9, tzinfo=UTC)
     number = house.launch("20231215")
     house.tick(3)
@@ -262,7 +91,7 @@ def test_a_missing_run_that_does_not_come(house: House) -> None:
     assert "301" in house.letters(number)[2][1]
 
 
-def test_all_or_nothing_if_the_request_says_so(house: House) -> None:
+def test_all_or_nothing_if_the_request_says_so(house: ArchiveHouse) -> None:
     house.clock.time = datetime(2023, 12, 16, 9, tzinfo=UTC)
     number = house.launch("20231215", waiting={"at_deadline": "expire", "hours": 4})
     house.tick()
@@ -279,7 +108,7 @@ def test_all_or_nothing_if_the_request_says_so(house: House) -> None:
     assert "`waiting.at_deadline: expire`" in last
 
 
-def test_nothing_at_the_deadline_expires(house: House) -> None:
+def test_nothing_at_the_deadline_expires(house: ArchiveHouse) -> None:
     house.clock.time = datetime(2023, 12, 16, 9, tzinfo=UTC)
     number = house.launch("20231215", runs=[301])
     for _ in range(3):
@@ -291,7 +120,7 @@ def test_nothing_at_the_deadline_expires(house: House) -> None:
     assert "301" in house.state(number).reason
 
 
-def test_an_old_night_without_data_is_answered_at_once(house: House) -> None:
+def test_an_old_night_without_data_is_answered_at_once(house: ArchiveHouse) -> None:
     house.clock.time = datetime(2024, 1, 20, 9, tzinfo=UTC)
     number = house.launch("20231215", runs=[301])
     house.tick()
@@ -299,7 +128,7 @@ def test_an_old_night_without_data_is_answered_at_once(house: House) -> None:
     assert house.kinds(number) == ["report"]
 
 
-def test_a_truncated_file_is_waited_for_and_replaced(house: House) -> None:
+def test_a_truncated_file_is_waited_for_and_replaced(house: ArchiveHouse) -> None:
     path = house.file(401)
     whole_one = path.read_bytes()
     truncate(path)
@@ -316,7 +145,7 @@ def test_a_truncated_file_is_waited_for_and_replaced(house: House) -> None:
     assert sorted(house.runs_of(Stage.DL3), key=str) == [400, 401, 402, 403]
 
 
-def test_a_growing_file_is_left_alone_until_it_rests(house: House) -> None:
+def test_a_growing_file_is_left_alone_until_it_rests(house: ArchiveHouse) -> None:
     path = house.file(402)
     house.clock.time = datetime(2023, 12, 17, 9, tzinfo=UTC)
     now = house.clock.time.timestamp()
@@ -330,7 +159,7 @@ def test_a_growing_file_is_left_alone_until_it_rests(house: House) -> None:
     assert 402 in house.runs_of(Stage.DL3)
 
 
-def test_a_time_stamp_in_the_future_holds_nothing_up(house: House) -> None:
+def test_a_time_stamp_in_the_future_holds_nothing_up(house: ArchiveHouse) -> None:
     path = house.file(402)
     house.clock.time = datetime(2023, 12, 17, 9, tzinfo=UTC)
     ahead = house.clock.time.timestamp() + 1e6
@@ -342,7 +171,7 @@ def test_a_time_stamp_in_the_future_holds_nothing_up(house: House) -> None:
     assert house.end(number).state is AnalysisState.DONE
 
 
-def test_a_file_without_events_is_left_out_at_once(house: House) -> None:
+def test_a_file_without_events_is_left_out_at_once(house: ArchiveHouse) -> None:
     without_events(house.file(400))
     house.clock.time = datetime(2023, 12, 17, 9, tzinfo=UTC)
     number = house.launch("20231216")
@@ -351,7 +180,7 @@ def test_a_file_without_events_is_left_out_at_once(house: House) -> None:
     assert "its DL1 file holds no events" in house.letters(number)[0][1]
 
 
-def test_a_broken_newest_version_gives_way_to_the_older_in_the_end(house: House) -> None:
+def test_a_broken_newest_version_gives_way_to_the_older_in_the_end(house: ArchiveHouse) -> None:
     truncate(house.file(403))
     house.clock.time = datetime(2023, 12, 25, 9, tzinfo=UTC)
     number = house.launch("20231216", runs=[403])
@@ -362,7 +191,7 @@ def test_a_broken_newest_version_gives_way_to_the_older_in_the_end(house: House)
     assert "because of v0.10 tailcut84 its DL1 file is broken: it is truncated" in text
 
 
-def test_nothing_usable_at_all_is_answered_with_the_reasons(house: House) -> None:
+def test_nothing_usable_at_all_is_answered_with_the_reasons(house: ArchiveHouse) -> None:
     for run in (400, 401, 402):
         truncate(house.file(run))
     house.clock.time = datetime(2023, 12, 25, 9, tzinfo=UTC)
@@ -372,7 +201,7 @@ def test_nothing_usable_at_all_is_answered_with_the_reasons(house: House) -> Non
     assert "run 401: its DL1 file is broken: it is truncated" in house.letters(number)[0][1]
 
 
-def test_weather_and_moon_are_told_before_the_computing(house: House) -> None:
+def test_weather_and_moon_are_told_before_the_computing(house: ArchiveHouse) -> None:
     house.archive.datacheck("20231217", {500: (1.7, 1.8), 501: (3.1, 1.8), 502: (1.7, 0.9)})
     number = house.launch("20231217")
     assert house.end(number).state is AnalysisState.PARTIAL
@@ -389,7 +218,7 @@ def test_weather_and_moon_are_told_before_the_computing(house: House) -> None:
     assert "kept, as quality.apply is no" in house.letters(again)[0][1]
 
 
-def test_without_tables_runs_are_told_by_where_they_pointed(house: House) -> None:
+def test_without_tables_runs_are_told_by_where_they_pointed(house: ArchiveHouse) -> None:
     shutil.rmtree(house.archive.root / "monitoring")
     number = house.launch("20231215")
     assert house.end(number).state is AnalysisState.DONE
@@ -404,14 +233,14 @@ def test_without_tables_runs_are_told_by_where_they_pointed(house: House) -> Non
     assert "No run of the night 2023-12-15 pointed at Mrk 421" in house.letters(other)[0][1]
 
 
-def test_a_source_that_was_not_observed(house: House) -> None:
+def test_a_source_that_was_not_observed(house: ArchiveHouse) -> None:
     number = house.launch("20231214", "Mrk421")
     assert house.end(number).state is AnalysisState.FAILED
     assert "the RunCatalog lists Crab" in house.letters(number)[0][1]
 
 
 def test_a_person_can_see_what_astran_sees(
-    house: House, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    house: ArchiveHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     truncate(house.file(401))
     without_events(house.file(400))

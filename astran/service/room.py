@@ -1,0 +1,106 @@
+"""Room for products: looked at before jobs are submitted, and told where it lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from astran.base.room import CURE, free_bytes, in_words
+from astran.base.states import TaskState
+from astran.base.tasks import Stage
+from astran.service.context import Context
+from astran.store import events, tasks
+from astran.store.analyses import Analysis
+from astran.store.tasks import TaskRow
+
+AGAIN = timedelta(minutes=10)
+"""Pause until the disk is looked at again."""
+_GROWTH = {Stage.DL2: 1.6, Stage.DL3: 0.1}
+"""Size of the products of a stage, of that of its input: DL2 has 290 bytes per event, DL1 186; of
+them few events pass the cuts of DL3."""
+_LEAST = {Stage.IRF: 20e6, Stage.INDEX: 1e6, Stage.HIGHLEVEL: 50e6}
+_UNDER_WAY = (TaskState.SUBMITTING, TaskState.SUBMITTED, TaskState.RUNNING)
+
+
+def affordable(context: Context, analysis: Analysis, ready: Sequence[TaskRow]) -> list[TaskRow]:
+    """Those of the tasks whose products will fit on the disk, in their order.
+
+    Tasks under way have not written all they will: their share is counted as used. If some have
+    to wait, requester (once) and operator (once a day) are told.
+    """
+    if not ready:
+        return []
+    reserve = context.site.disk_reserve_gb * 1e9
+    free = free_bytes(analysis.folder)
+    with context.db.begin() as db:
+        promised = sum(map(need, tasks.of_analysis(db, analysis.id, _UNDER_WAY)))
+    left = free - reserve - promised
+    fitting: list[TaskRow] = []
+    for row in ready:
+        left -= need(row)
+        if left < 0:
+            break
+        fitting.append(row)
+    if len(fitting) < len(ready):
+        wanted = sum(map(need, ready)) + promised
+        _tell(context, analysis, len(ready) - len(fitting), wanted, free)
+    return fitting
+
+
+def need(row: TaskRow) -> float:
+    """Expected size of the products of a task [bytes]."""
+    stage = Stage(row.plain["stage"])
+    growth = _GROWTH.get(stage)
+    if growth is None:
+        return _LEAST[stage]
+    if stage is Stage.DL2 and row.plain["run"] is None:
+        growth *= 2  # subruns, which are then put together
+    return growth * _size(path for path in row.plain["inputs"] if path.endswith(".h5"))
+
+
+def _size(paths: Iterable[str]) -> int:
+    total = 0
+    for path in paths:
+        try:
+            total += Path(path).stat().st_size
+        except OSError:
+            continue  # the task itself will say so
+    return total
+
+
+def _tell(context: Context, analysis: Analysis, held: int, wanted: float, free: int) -> None:
+    now = context.clock.now()
+    text = (
+        f"{held} tasks of {analysis.name} wait for room on the disk of {analysis.folder.parent}: "
+        f"about {in_words(wanted)} are needed, {in_words(free)} are free "
+        f"({context.site.disk_reserve_gb:g} GB are kept free)."
+    )
+    context.say(text)
+    with context.db.begin() as db:
+        first = events.count(db, "no-room", analysis.created, analysis.id) == 0
+        if first:
+            events.note(db, now, "no-room", text, analysis.id)
+        if context.site.mail is None:
+            return
+        _mail(context, db, analysis, text, first)
+
+
+def _mail(context: Context, db: Connection, analysis: Analysis, text: str, first: bool) -> None:
+    from astran.service.letterbox import put, tell_operator, thread_of
+
+    day = context.clock.now().strftime("%Y%m%d")
+    tell_operator(
+        context, db, key=f"no-room.{day}", title="no room on disk", text=f"{text}\n{CURE}"
+    )
+    if first and analysis.requester:
+        told = "The operator of this site has been told. Your analysis goes on when there is room."
+        letter = context.letters.notice(
+            thread_of(analysis),
+            f"{analysis.name} waits for room on the disk",
+            f"{text}\n\n{told}",
+            request_id=analysis.name,
+        )
+        put(context, db, "no-room", letter, analysis)

@@ -1,0 +1,198 @@
+"""Room on the disk: looked at before jobs are submitted, told where it lacks, and made."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+from archive_fixtures import ArchiveHouse
+
+from astran.base.records import ExitRecord, Outcome
+from astran.base.room import is_no_room, no_room
+from astran.base.states import AnalysisState
+from astran.base.tasks import Stage
+from astran.cli.main import main
+from astran.service.tick import tick
+from astran.service.verdicts import Cause, End, Step, judge
+
+NOW = datetime(2023, 12, 18, 9, tzinfo=UTC)
+
+
+class Usage(NamedTuple):
+    total: int
+    used: int
+    free: int
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Sets the free space of every disk [GB]."""
+
+    def leave(free_gb: float) -> None:
+        free = int(free_gb * 1e9)
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**13, 10**13 - free, free))
+
+    return leave
+
+
+@pytest.mark.lstchain
+def test_tasks_wait_for_room_and_are_told_once(
+    house: ArchiveHouse, disk: Callable[[float], None]
+) -> None:
+    disk(1.0)  # less than is to be kept free
+    number = house.launch("20231213")
+    for _ in range(3):
+        house.tick(1, timedelta(minutes=11))
+    assert house.scheduler.done == []
+    ((kind, text),) = house.letters(number)
+    assert kind == "no-room"
+    assert "wait for room on the disk" in text
+    assert "1.0 GB are free (2 GB are kept free)" in text
+    disk(100.0)
+    house.tick(1, timedelta(minutes=11))
+    assert house.end(number).state is AnalysisState.DONE
+    assert house.kinds(number) == ["no-room", "report"]
+
+
+@pytest.mark.lstchain
+def test_what_does_not_fit_waits_and_the_rest_goes_on(
+    house: ArchiveHouse, disk: Callable[[float], None]
+) -> None:
+    size = house.file(100).stat().st_size
+    disk(2.0 + 2.5 * size / 1e9)  # room for the DL2 of one of the two runs
+    number = house.launch("20231213")
+    house.tick()
+    assert house.runs_of(Stage.DL2) == [100]
+    assert house.state(number).state is AnalysisState.RUNNING
+
+
+@pytest.mark.lstchain
+def test_a_full_disk_in_a_tick_ends_no_analysis(
+    house: ArchiveHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = house.launch("20231213")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), "config.yml")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("astran.service.planning.write_config", full)
+        for _ in range(4):
+            (fault,) = tick(house.context, mail=False).faults
+            assert "the disk quota of the account is used up (config.yml)" in fault
+            assert "astran clean" in fault
+    assert house.end(number).state is AnalysisState.DONE
+    assert house.kinds(number) == ["report"], "an operator's matter"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("OSError: [Errno 122] Disk quota exceeded: 'x.h5'", "the disk quota of the account"),
+        ("h5py: (errno = 28, error message = 'No space left on device')", "the disk is full"),
+        ("sqlite3.OperationalError: database or disk is full", "the disk is full"),
+        ("OSError: [Errno 2] No such file", ""),
+    ],
+)
+def test_logs_that_tell_of_a_full_disk(line: str, said: str) -> None:
+    assert no_room(["something else", line]).startswith(said)
+    assert bool(no_room([line])) == bool(said)
+
+
+def test_errors_that_tell_of_a_full_disk() -> None:
+    assert is_no_room(OSError(errno.ENOSPC, "No space left on device", "a")) == (
+        "the disk is full (a)"
+    )
+    assert is_no_room(OSError(errno.ENOENT, "No such file", "a")) == ""
+    assert is_no_room(ValueError("No space left on device")) == ""
+
+
+def test_a_task_without_room_is_tried_again_later() -> None:
+    record = ExitRecord(
+        token="t",
+        key="dl2-1",
+        outcome=Outcome.TOOL_FAILED,
+        returncode=1,
+        message="lstchain_dl1_to_dl2 ended with return code 1.",
+        started=NOW.isoformat(),
+        ended=NOW.isoformat(),
+        host="node1",
+        telling=("tables.exceptions.HDF5ExtError: No space left on device",),
+    )
+    verdict = judge(End(None, "", None, "node1", record, NOW), NOW)
+    assert (verdict.step, verdict.cause) == (Step.RETRY, Cause.ROOM)
+    assert verdict.reason == "the disk is full"
+
+
+# ---- clean ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.lstchain
+def test_clean_removes_what_no_report_points_to(
+    house: ArchiveHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = house.launch("20231214")  # of subruns
+    folder = house.end(first).folder
+    again = house.launch("20231214", dl3={"theta_cut": 0.3})
+    other = house.end(again).folder
+    assert (other / "DL2" / "dl2_LST-1.Run00200.h5").is_symlink()
+    dead = folder / "DL2" / ".work-dl2-200-0123"
+    dead.mkdir()
+    (dead / "half.h5").write_bytes(b"x" * 1000)
+    os.utime(dead, (1, 1))
+    site = tmp_path / "site.yml"
+    site.write_text(yaml.safe_dump(house.context.site.model_dump(mode="json", exclude={"mail"})))
+
+    def clean(*words: str) -> list[str]:
+        capsys.readouterr()
+        assert main(["clean", *words, "--json", "--site", str(site)]) == 0
+        return [item["path"] for item in json.loads(capsys.readouterr().out)["items"]]
+
+    def files() -> set[Path]:
+        return {path for path in (tmp_path / "work").rglob("*") if "batches" not in path.parts}
+
+    before = files()
+    assert clean("--dry-run", "--older-than", "1e6") == []
+    listed = clean("--dry-run")  # years ago, by the clock of this machine
+    assert files() == before, "a dry run removes nothing"
+    assert str(dead) in listed
+    assert clean() == listed
+    gone = {str(path) for path in before - files()}
+    assert {Path(path).parent.name for path in gone if path.endswith(".h5")} <= {
+        "subruns",
+        dead.name,
+    }
+    assert not dead.exists()
+    for kept in (folder / "results" / "results.json", folder / "DL2" / "dl2_LST-1.Run00200.h5"):
+        assert kept.exists()
+    # the second analysis points to the DL2 of the first
+    assert clean("--dl2") == []
+    assert (other / "DL2" / "dl2_LST-1.Run00200.h5").exists()
+    shutil.rmtree(other)
+    assert {Path(path).name for path in clean("--dl2")} == {
+        "dl2_LST-1.Run00200.h5",
+        "dl2_LST-1.Run00201.h5",
+    }
+    assert (folder / "results" / "results.json").exists()
+
+
+@pytest.mark.lstchain
+def test_clean_leaves_live_analyses_alone(
+    house: ArchiveHouse, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    house.clock.time = datetime(2023, 12, 16, 9, tzinfo=UTC)
+    number = house.launch("20231215")
+    house.tick(4)
+    assert house.state(number).state is AnalysisState.WAITING
+    site = tmp_path / "site.yml"
+    site.write_text(yaml.safe_dump(house.context.site.model_dump(mode="json", exclude={"mail"})))
+    assert main(["clean", "--dl2", "--older-than", "0", "--site", str(site)]) == 0
+    assert "There is nothing to remove." in capsys.readouterr().out
