@@ -10,7 +10,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from email.message import EmailMessage
 
-from astran.base.commands import Command as Keyword
 from astran.base.errors import Problem
 from astran.base.states import AnalysisState
 from astran.base.tasks import Plan
@@ -18,13 +17,14 @@ from astran.base.text import count, harmless, one_line
 from astran.config.analysis import AnalysisConfig, AtDeadline
 from astran.mail import content, reports
 from astran.mail.compose import Thread
-from astran.mail.content import Cells, Command, ExecutionStats, ReportLike, Tone
-from astran.mail.desk import Desk, config_file, cut, footer_commands, moment
+from astran.mail.content import Cells, ExecutionStats, ReportLike, Tone
+from astran.mail.desk import config_file, cut, footer_commands, moment
+from astran.mail.order_letters import OrderLetters
 
 EXAMPLE = "target: Crab\ndate: 20231207"
 
 
-class Letters(Desk):
+class Letters(OrderLetters):
     """Writes letters in the name of one mailbox.
 
     In every method `n` counts letters of the same kind in the same matter, and `thread` says to
@@ -333,37 +333,6 @@ class Letters(Desk):
                 "left_out": [f"Run {run}: {why}" for run, why in plan.left_out],
                 "notes": list(plan.notes),
                 "config_name": config_file(config).name,
-            },
-        )
-
-    def ordered(
-        self,
-        thread: Thread,
-        order_id: str,
-        config: AnalysisConfig,
-        until: str,
-        explicit: Collection[str] = (),
-        *,
-        n: int = 1,
-    ) -> EmailMessage:
-        """A standing order was taken."""
-        target = one_line(config.target.name, 60)
-        rows = [row for row in content.settings(config, explicit) if row.key != "date"]
-        return self._letter(
-            "order",
-            thread,
-            headline=f"{target}: each new night is analysed until {until}",
-            state=f"standing order: {target}",
-            request_id=order_id,
-            n=n,
-            commands=(
-                Command("End it", f"{Keyword.CANCEL} {order_id}"),
-                Command("List your analyses and orders", Keyword.LIST.value),
-            ),
-            values={
-                "until": until,
-                "chosen": [row for row in rows if row.chosen],
-                "defaults": [row for row in rows if not row.chosen],
             },
         )
 

@@ -124,6 +124,8 @@ def record(report: Any) -> list[tuple[str, str]]:
         software = ", ".join(f"{name} {version}" for name, version in report.versions)
         rows.append(("Software", one_line(software, 400)))
     rows.append(("Requested by", one_line(report.requester)))
+    if report.page:
+        rows.append(("Page", one_line(report.page, 400)))
     if report.folder:
         rows.append(("Folder on disk", one_line(report.folder, 400)))
     return rows

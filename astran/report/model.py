@@ -91,8 +91,15 @@ class Report:
     simulated: bool = False
     folder: str = ""
     """Where everything lies on the site's disk."""
+    page: str = ""
+    """Address of its page, where the pages are served."""
     errors: tuple[str, ...] = ()
     """What stopped the analysis as a whole, the main reason first."""
+
+    @property
+    def place(self) -> str:
+        """Where to find what is not in the mail: its page, else its folder."""
+        return self.page or self.folder
 
     @property
     def subject(self) -> str:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
+from astran.base.night import Night
 from astran.base.nightdata import NightData
-from astran.base.states import TaskState
+from astran.base.states import AnalysisState, TaskState
 from astran.config.analysis import AnalysisConfig
 from astran.service.context import Context
-from astran.store import analyses, history, outbox
+from astran.store import analyses, history, orders, outbox
 from astran.store.analyses import Analysis
+from astran.store.orders import Order
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -131,6 +133,30 @@ def put_deadline(
     title = f"{config.target.name}, {config.night.iso}: analysed without what is missing"
     letter = context.letters.notice(thread_of(analysis), title, text, request_id=analysis.name)
     put(context, db, "deadline", letter, analysis)
+
+
+def put_order_summary(context: Context, db: Connection, order: Order) -> None:
+    """A standing order is over."""
+    from astran.mail.compose import Thread
+    from astran.mail.content import Cells
+
+    target = str(order.config["target"]["name"])
+    thread = Thread(
+        to=order.requester,
+        subject=order.subject,
+        in_reply_to=order.in_reply_to or None,
+        references=order.references,
+        seed=f"{order.name} {order.created.isoformat()}",
+    )
+    nights = []
+    for one in orders.outcomes(db, order):
+        night = Night.parse(one.night).iso
+        words = (one.words or f"still {one.state}").removeprefix(f"{target}, {night}: ")
+        good = one.state in (AnalysisState.DONE, AnalysisState.PARTIAL)
+        nights.append(Cells((night, f"A{one.analysis_id}", words), ok=good))
+    until = Night.parse(order.last_night).iso
+    letter = context.letters.order_summary(thread, order.name, target, until, nights)
+    put(context, db, "order-summary", letter)
 
 
 def put_fault(context: Context, db: Connection, analysis: Analysis, short: str) -> None:

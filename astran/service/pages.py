@@ -14,6 +14,7 @@ from astran.base.text import duration
 from astran.service.context import Context
 from astran.service.estimates import remaining_seconds
 from astran.store import analyses, chores, events, tasks
+from astran.store.analyses import Analysis
 from astran.store.tasks import AttemptRow, Product, TaskRow
 
 if TYPE_CHECKING:
@@ -31,6 +32,16 @@ def plan(context: Context, db: Connection) -> None:
     """Have the pages brought up to date, if the site wants that."""
     if context.site.pages.output is not None:
         chores.advance(db, NAME, context.clock.now())
+
+
+def address(context: Context, analysis: Analysis) -> str:
+    """Where the page of an analysis is served; empty where it is not."""
+    from astran.service.privacy import private_rule
+
+    url, private = context.site.pages.url, context.site.pages.private
+    if not url or private_rule(private)(analysis.config):
+        return ""
+    return f"{url}/analyses/{analysis.name}/index.html"
 
 
 def write_due(context: Context) -> None:

@@ -126,6 +126,7 @@ def build_report(
         attachments=() if for_pages else _attachments(analysis, config, rows, folder),
         simulated=context.site.simulated or bool(found and found.simulated),
         folder=str(analysis.folder),
+        page=pages.address(context, analysis),
         errors=errors,
     )
 

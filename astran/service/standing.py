@@ -57,7 +57,8 @@ def _look(context: Context, order: Order, now: datetime) -> None:
     grace = timedelta(hours=24 + context.site.data.dl1_deadline_h)
     if Night.of(now - grace) > Night.parse(order.last_night):
         with context.db.begin() as db:
-            orders.end(db, now, order, OrderState.ENDED)
+            if orders.end(db, now, order, OrderState.ENDED) and context.site.mail is not None:
+                letterbox.put_order_summary(context, db, order)
 
 
 def _nights(context: Context, order: Order, now: datetime) -> list[Night]:

@@ -9,9 +9,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
+from astran.base.states import AnalysisState
 from astran.store import analyses
 from astran.store import tables as t
 from astran.store.analyses import Analysis, Origin
@@ -141,6 +142,39 @@ def nights_done(db: Connection, order: Order) -> frozenset[str]:
     """The nights for which this order has started an analysis."""
     query = select(t.order_night.c.night).where(t.order_night.c.standing_order_id == order.id)
     return frozenset(db.execute(query).scalars())
+
+
+@dataclass(frozen=True, slots=True)
+class OrderNight:
+    """What came of one night of an order."""
+
+    night: str
+    """YYYYMMDD."""
+    analysis_id: int
+    state: AnalysisState
+    words: str
+    """What was said of it at its end; empty where it has not ended."""
+
+
+def outcomes(db: Connection, order: Order) -> list[OrderNight]:
+    """Every night of an order that was analysed, oldest first."""
+    query = (
+        select(t.order_night.c.night, t.analysis.c.id, t.analysis.c.state, t.event.c.text)
+        .join_from(t.order_night, t.analysis, t.order_night.c.analysis_id == t.analysis.c.id)
+        .join(
+            t.event,
+            (t.event.c.analysis_id == t.analysis.c.id)
+            & (t.event.c.kind == literal("analysis-") + t.analysis.c.state),
+            isouter=True,
+        )
+        .where(t.order_night.c.standing_order_id == order.id)
+        .order_by(t.order_night.c.night)
+    )
+    found = []
+    for night, key, value, words in db.execute(query):
+        state = AnalysisState(value)
+        found.append(OrderNight(night, key, state, words or "" if state.final else ""))
+    return found
 
 
 def start_night(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from astran.base.errors import Problem
 from astran.base.states import AnalysisState
+from astran.base.tasks import Plan, Stage, Task
 from astran.config.analysis import AnalysisConfig, Dl3Settings, Target
 from astran.config.site import MailSettings, Server
 from astran.mail.compose import Thread
@@ -39,6 +40,29 @@ PROBLEMS = (
     Problem("targt", "unknown key.", "Did you mean 'target'?", 1),
     Problem("date", "a night is written YYYYMMDD (given: '2023-13-07').", "", 2),
     Problem("target", "is required and not given."),
+)
+
+
+PLAN = Plan(
+    tasks=(
+        Task("dl2-15864", Stage.DL2, ("tool",), (), "/f", "/s", "/l", "/r", run=15864),
+        Task("highlevel", Stage.HIGHLEVEL, ("astran",), (), "/f", "/s", "/l", "/r"),
+    ),
+    notes=NOTES,
+    left_out=((15866, "no DL1 yet"),),
+)
+NIGHTS = (
+    Cells(("2023-12-07", "A12", "24.3 sigma in 1.02 h, 3 of 3 runs")),
+    Cells(("2023-12-08", "A13", "failed, 0 of 2 runs: the disk is full"), ok=False),
+)
+STRANGERS = (
+    Cells(("12-07 21:04", "stranger", "eve@elsewhere.example", "ASTRAN-LAUNCH", "not on the list")),
+    Cells(("12-08 02:31", "unauthenticated", "ann@institute.example", "Hi", "no DMARC pass")),
+)
+KINDS = (
+    *("confirmation", "problems", "waiting", "status", "cancelled", "help", "refusal"),
+    *("notice", "fault", "operator", "result", "partial", "failed"),
+    *("plan", "order", "order_summary", "digest"),
 )
 
 
@@ -197,6 +221,10 @@ def every_letter(folder: Path) -> dict[str, EmailMessage]:
             notes=["The queue is full: 5 tasks wait."],
         ),
         "cancelled": letters.cancelled(THREAD, "A12", CONFIG, [("Tasks stopped", "4")]),
+        "plan": letters.plan(THREAD, CONFIG, PLAN, chosen),
+        "order": letters.ordered(THREAD, "S3", CONFIG, "2024-03-31", ("target",)),
+        "order_summary": letters.order_summary(THREAD, "S3", "Crab", "2023-12-31", NIGHTS),
+        "digest": letters.digest(NOW, STRANGERS, 3),
         "help": letters.help(THREAD, keys=[("dl3.theta_cut", "Radius of the ON region [deg].")]),
         "refusal": letters.refusal(THREAD, "Only members of the collaboration may ask."),
         "notice": letters.notice(THREAD, "A12 has ended", "One.\n\nTwo.", request_id="A12"),

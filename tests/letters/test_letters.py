@@ -12,6 +12,7 @@ from email.message import EmailMessage
 from html.parser import HTMLParser
 from pathlib import Path
 
+import html5lib
 import letter_samples as samples
 import pytest
 
@@ -21,10 +22,7 @@ from astran.config.analysis import AnalysisConfig, Dl3Settings, Target
 from astran.mail import content
 from astran.mail.compose import LOOP_HEADER, Thread
 
-KINDS = [
-    *("confirmation", "problems", "waiting", "status", "cancelled", "help", "refusal"),
-    *("notice", "fault", "operator", "result", "partial", "failed"),
-]
+KINDS = samples.KINDS
 EXPECTED = Path(__file__).parent / "expected"
 VOID = {"meta", "br", "hr", "img", "wbr"}
 
@@ -115,6 +113,9 @@ class TestEveryKind:
             if name == "href":
                 assert (tag, value[:7]) == ("a", "mailto:")
 
+    def test_html_is_valid(self, letters: dict[str, EmailMessage], kind: str) -> None:
+        html5lib.HTMLParser(strict=True).parse(samples.html_of(letters[kind]))
+
     def test_html_is_accessible(self, letters: dict[str, EmailMessage], kind: str) -> None:
         page = Page(samples.html_of(letters[kind]))
         assert page.tags.count("h1") == 1
@@ -130,9 +131,10 @@ class TestEveryKind:
         assert message["Date"].datetime == samples.NOW
         assert message[LOOP_HEADER] == samples.MAIL.address
         assert message["X-Auto-Response-Suppress"] == "All"
-        answer = kind not in ("operator", "result", "partial", "failed")
+        told = ("operator", "digest", "order_summary", "result", "partial", "failed")
+        answer = kind not in told
         assert message["Auto-Submitted"] == ("auto-replied" if answer else "auto-generated")
-        if kind == "operator":
+        if kind in ("operator", "digest"):
             assert message["To"] == "operator@lst1.example"
             assert message["In-Reply-To"] is None
         else:
@@ -313,7 +315,9 @@ def test_attachments(tmp_path: Path) -> None:
 class TestSizeCap:
     CAP = 150_000
 
-    def letter(self, tmp_path: Path, padding: int, attached: int = 0) -> EmailMessage:
+    def letter(
+        self, tmp_path: Path, padding: int, attached: int = 0, page: str = ""
+    ) -> EmailMessage:
         attachments = ()
         if attached:
             (tmp_path / "logs.zip").write_bytes(bytes(attached))
@@ -322,6 +326,7 @@ class TestSizeCap:
             samples.make_report(tmp_path),
             plots=samples.write_plots(tmp_path, padding),
             attachments=attachments,
+            page=page,
         )
         letters = samples.make_letters()
         letters._mail = samples.MAIL.model_copy(update={"max_report_bytes": self.CAP})
@@ -340,6 +345,12 @@ class TestSizeCap:
         assert "theta2 around Crab" in text
         assert "Not in this mail: cum.png (too large for this mail), map.png (too large" in text
         assert "See /data/astran/Crab20231207" in text
+
+    def test_the_pointer_is_the_page_where_there_is_one(self, tmp_path: Path) -> None:
+        page = "https://lst1.example/astran/analyses/A12/index.html"
+        text = samples.text_of(self.letter(tmp_path, padding=60_000, page=page))
+        assert f"See {page}" in " ".join(text.split())
+        assert f"Page {page}" in " ".join(text.split())
 
     def test_attachments_go_before_the_first_plot(self, tmp_path: Path) -> None:
         message = self.letter(tmp_path, padding=60_000, attached=40_000)

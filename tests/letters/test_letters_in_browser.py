@@ -1,47 +1,24 @@
-"""Letters in a real browser: from a phone to a desktop, light and dark."""
+"""Letters in a real browser: from a phone to a desktop, light and dark, by a screen reader."""
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
-import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from email.message import EmailMessage
-from html import escape, unescape
 from pathlib import Path
 
 import letter_samples as samples
 import pytest
 from conftest import require
+from services import browser as browsers
+from services.browser import Browser
 
 from astran.report.pages import eml_to_html
 
 WIDTHS = (360, 768, 1280)
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser")
-# each letter in a frame of each width; what the frames look like goes into the title
-MEASURE = """
-<script>
-addEventListener("load", () => {
-  const seen = {};
-  for (const frame of document.querySelectorAll("iframe")) {
-    const page = frame.contentDocument, root = page.documentElement;
-    const style = (selector) => {
-      const found = page.querySelector(selector);
-      return found ? frame.contentWindow.getComputedStyle(found) : null;
-    };
-    seen[frame.id] = {
-      scroll: root.scrollWidth,
-      paper: style("table.card").backgroundColor,
-      ink: style("h1").color,
-      images: [...page.images].map((image) => image.naturalWidth),
-      h1: page.querySelector("h1").innerText,
-    };
-  }
-  document.title = JSON.stringify(seen);
-});
-</script>
-"""
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+STYLE = "getComputedStyle(document.querySelector('{}')).{}"
 
 
 def wide_letter(folder: Path) -> EmailMessage:
@@ -60,34 +37,23 @@ def wide_letter(folder: Path) -> EmailMessage:
     return samples.make_letters().report(samples.THREAD, report)
 
 
-@pytest.fixture(scope="module", params=["light", "dark"])
-def measured(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[str, dict[str, dict[str, object]]]:
-    require(BROWSER, "Chromium", "Install it, for example with: apt-get install chromium")
-    assert BROWSER
-    folder = tmp_path_factory.mktemp("browser")
-    frames = []
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    require(browsers.PROGRAM, "Chromium", browsers.HOW)
+    require(browsers.axe_core(), "axe-core", "Install astran[test].")
+    with Browser() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Each kind of letter as a page on disk."""
+    folder = tmp_path_factory.mktemp("letters")
+    pages = {}
     for kind, message in [*samples.every_letter(folder).items(), ("wide", wide_letter(folder))]:
-        page = escape(eml_to_html(message.as_bytes()))
-        frames += [
-            f'<iframe id="{kind}-{width}" style="width:{width}px;height:900px;border:0"'
-            f' srcdoc="{page}"></iframe>'
-            for width in WIDTHS
-        ]
-    gallery = folder / "gallery.html"
-    gallery.write_text("<!DOCTYPE html><title></title>" + MEASURE + "".join(frames))
-    words = [
-        *(BROWSER, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
-        *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
-        *(f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=30000"),
-        f"--blink-settings=preferredColorScheme={0 if request.param == 'dark' else 1}",
-        *("--dump-dom", gallery.as_uri()),
-    ]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=300, check=True)
-    title = re.search(r"<title>(.*?)</title>", done.stdout, re.S)
-    assert title and title[1], "the browser did not load the letters"
-    return request.param, json.loads(unescape(title[1]))
+        pages[kind] = folder / f"{kind}.html"
+        pages[kind].write_text(eml_to_html(message.as_bytes()))
+    return pages
 
 
 def luminance(colour: object) -> float:
@@ -97,33 +63,36 @@ def luminance(colour: object) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_no_letter_scrolls_sideways(
-    measured: tuple[str, dict[str, dict[str, object]]], tmp_path: Path
+@pytest.mark.parametrize("kind", [*samples.KINDS, "wide"])
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_letter_is_sound_on_every_screen(
+    browser: Browser, letters: dict[str, Path], kind: str, dark: bool
 ) -> None:
-    _, frames = measured
-    assert len(frames) == len(WIDTHS) * (len(samples.every_letter(tmp_path)) + 1)
-    for name, frame in frames.items():
-        assert frame["scroll"] <= int(name.rpartition("-")[2]), name
+    for width in WIDTHS:
+        seen = browser.visit(letters[kind].as_uri(), width, dark)
+        assert seen.scroll_width <= width, width
+        assert seen.errors == []
+        assert seen.requests == [letters[kind].as_uri()]
+        colours = "dark" if dark else "light"
+        browser.screenshot(SCREENSHOTS / f"mail-{kind}-{width}-{colours}.png")
+        if width == 360:
+            assert browser.audit() == []
+            paper = luminance(browser.evaluate(STYLE.format("table.card", "backgroundColor")))
+            ink = luminance(browser.evaluate(STYLE.format("h1", "color")))
+            assert (paper < 0.05) == dark
+            # WCAG 2.2, contrast at level AAA
+            assert (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05) > 7
 
 
-def test_colours_follow_the_reader(
-    measured: tuple[str, dict[str, dict[str, object]]],
-) -> None:
-    scheme, frames = measured
-    for name, frame in frames.items():
-        paper, ink = luminance(frame["paper"]), luminance(frame["ink"])
-        assert (paper < 0.05) == (scheme == "dark"), name
-        # WCAG 2.2, contrast at level AAA
-        contrast = (max(paper, ink) + 0.05) / (min(paper, ink) + 0.05)
-        assert contrast > 7, name
+def test_plots_are_seen(browser: Browser, letters: dict[str, Path]) -> None:
+    images = "[...document.images].map((image) => image.naturalWidth)"
+    browser.visit(letters["result"].as_uri(), 360)
+    assert browser.evaluate(images) == [4, 4, 4]
+    browser.visit(letters["failed"].as_uri(), 360)
+    assert browser.evaluate(images) == []
 
 
-def test_plots_are_seen(measured: tuple[str, dict[str, dict[str, object]]]) -> None:
-    _, frames = measured
-    assert frames["result-360"]["images"] == [4, 4, 4]
-    assert frames["failed-360"]["images"] == []
-
-
-def test_the_answer_is_the_heading(measured: tuple[str, dict[str, dict[str, object]]]) -> None:
-    _, frames = measured
-    assert frames["result-768"]["h1"] == "Crab, 2023-12-07: 24.3 sigma in 1.02 h, 3 of 3 runs"
+def test_the_answer_is_the_heading(browser: Browser, letters: dict[str, Path]) -> None:
+    browser.visit(letters["result"].as_uri(), 768)
+    heading = browser.evaluate("document.querySelector('h1').innerText")
+    assert heading == "Crab, 2023-12-07: 24.3 sigma in 1.02 h, 3 of 3 runs"

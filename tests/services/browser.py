@@ -59,8 +59,9 @@ class Browser:
         self._profile = TemporaryDirectory(prefix="astran-browser-")
         ours, theirs = os.pipe(), os.pipe()  # commands, answers
         words = [PROGRAM, *_OPTIONS, f"--user-data-dir={self._profile.name}", "about:blank"]
-        # Chromium reads commands from descriptor 3 and answers on 4
-        shell = ["/bin/sh", "-c", f'exec "$@" 3<&{ours[0]} 4>&{theirs[1]}', "sh", *words]
+        # Chromium reads commands from descriptor 3 and answers on 4; bash, for sh may know no
+        # descriptors above 9
+        shell = ["/bin/bash", "-c", f'exec "$@" 3<&{ours[0]} 4>&{theirs[1]}', "bash", *words]
         self._process = subprocess.Popen(
             shell,
             pass_fds=(ours[0], theirs[1]),

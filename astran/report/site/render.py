@@ -16,7 +16,7 @@ from astran.report.words import fixed, livetime, measured
 if TYPE_CHECKING:
     import jinja2
 
-ASSETS = ("style.css", "pages.js")
+ASSETS = ("style.css", "pages.js", "icon.svg")
 _DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _LONGEST = 4000
 """Characters of one value."""
@@ -38,7 +38,7 @@ def edition() -> str:
     """Changes whenever the templates or ASTRAN's version do: then all pages are made anew."""
     digest = hashlib.sha256(__version__.encode())
     for path in sorted((packaged("templates") / "pages").iterdir()):
-        if path.is_file() and path.suffix in (".j2", ".css", ".js"):
+        if path.is_file() and path.suffix in (".j2", ".css", ".js", ".svg"):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
