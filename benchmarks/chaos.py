@@ -26,7 +26,7 @@ from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "benchmarks")]
+sys.path.insert(0, str(ROOT / "tests"))
 os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
 
 from chaoslib.case import draw  # noqa: E402

@@ -99,7 +99,7 @@ def drive(house: House, case: Case) -> tuple[int, int, bool]:
         house.cluster.play_until(house.clock.seconds)
         if number == case.recycle:
             house.cluster.set(next_id=100)
-        code = _one_tick(house, case, number, kills[0] if kills else 0)
+        code = one_tick(house, case, number, kills[0] if kills else 0)
         house.clock.seconds = max(house.clock.seconds, house.cluster.state.now)
         if code == -signal.SIGKILL:
             killed += 1
@@ -127,7 +127,7 @@ def state_of(house: House) -> str:
         db.close()
 
 
-def _one_tick(house: House, case: Case, number: int, kill_at: int) -> int:
+def one_tick(house: House, case: Case, number: int, kill_at: int) -> int:
     """Return code of the tick; negative: the signal by which it died."""
     if not kill_at:
         return _tick(house, case, number, 0)  # nobody is killed: no process of its own is needed
