@@ -22,6 +22,10 @@ from astran.store.tasks import AttemptRow, Move, TaskRow
 from astran.store.watch import Watched, anything, watched
 from astran.store.wishes import Wish
 
+LOST_LOOKS = 5
+"""In so many looks in a row the scheduler must not have known a job before it counts as lost: time
+alone proves nothing where nobody looked, or nobody answered."""
+
 
 def follow(context: Context) -> None:
     """Find out about lost answers and look at all that is live, if it is time to."""
@@ -87,7 +91,7 @@ class _News:
     lost."""
     withdrawn: set[int] = field(default_factory=set)
     """Attempts of these that somebody took out of the queue before they began."""
-    first_missing: list[dict[str, Any]] = field(default_factory=list)
+    unknown: list[dict[str, Any]] = field(default_factory=list)
     strange: list[tuple[Watched, str]] = field(default_factory=list)
 
     def move(self, one: Watched, to: TaskState, text: str) -> None:
@@ -110,6 +114,7 @@ class _News:
                 "max_rss_mb": sight.max_rss_mb,
                 "elapsed_s": sight.elapsed_s,
                 "missing_since": None,
+                "missing_looks": 0,
                 "ended": self.now if ended else None,
             }
         )
@@ -126,19 +131,17 @@ class _News:
         """The scheduler answered and does not know the job: the task's own record decides, and
         only a long silence of both makes it lost."""
         # Slurm keeps no record of a waiting element that was cancelled: its silence confirms that
-        lost = one.wish == Wish.CANCEL or (
-            one.missing_since is not None and self.now - one.missing_since >= quiet
-        )
+        since, looks = one.missing_since or self.now, one.missing_looks + 1
+        lost = one.wish == Wish.CANCEL or (looks >= LOST_LOOKS and self.now - since >= quiet)
         self.gone.append((one, lost))
         if withdrawn:
             self.withdrawn.add(one.attempt_id)
-        if one.missing_since is None:
-            self.first_missing.append({"id": one.attempt_id, "missing_since": self.now})
+        self.unknown.append({"id": one.attempt_id, "missing_since": since, "missing_looks": looks})
 
     def write(self, context: Context, db: Connection) -> None:
         self._settle_gone(db)
         tasks.change_attempts(db, self.attempts)
-        tasks.change_attempts(db, self.first_missing)
+        tasks.change_attempts(db, self.unknown)
         tasks.move_all(db, self.now, self.moves)
         for one, word in self.strange:
             text = f"{one.key}: the scheduler says {word!r}, a word ASTRAN does not know"

@@ -220,6 +220,7 @@ attempt = Table(
     Column("max_rss_mb", Float),
     Column("elapsed_s", Float),
     Column("missing_since", UtcTime),
+    Column("missing_looks", Integer, nullable=False, default=0, server_default="0"),
     Column("ended", UtcTime),  # when its end was first seen
     Column("telling", JSON, nullable=False),
     UniqueConstraint("task_id", "number"),

@@ -1,4 +1,4 @@
 """Schema version."""
 
-HEAD = "0003"
+HEAD = "0004"
 """Schema version that this code needs; the newest migration (a test holds them together)."""

@@ -33,6 +33,7 @@ class Watched:
     reason: str
     node: str
     missing_since: datetime | None
+    missing_looks: int
 
 
 _COLUMNS = (
@@ -49,6 +50,7 @@ _COLUMNS = (
     t.attempt.c.reason,
     t.attempt.c.node,
     t.attempt.c.missing_since,
+    t.attempt.c.missing_looks,
 )
 
 

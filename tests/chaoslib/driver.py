@@ -34,13 +34,20 @@ class Killer:
     """Counts what the driver does, and kills it at the n-th deed: before or after a statement, a
     commit, a command of Slurm or a change of a file."""
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, after: str = "") -> None:
         self._left = at
+        self._after = after
 
     def deed(self, *_: object) -> None:
         self._left -= 1
         if self._left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def command(self, name: str) -> None:
+        """A command of Slurm has done its work, and its answer has not been read yet."""
+        if name == self._after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.deed()
 
     def watch(self) -> None:
         for name in ("before_cursor_execute", "after_cursor_execute", "commit"):
@@ -75,18 +82,16 @@ class Commands:
         env: Mapping[str, str] | None = None,
     ) -> Completed:
         words = [os.fspath(word) for word in argv]
-        self._deed()
+        if self._killer is not None:
+            self._killer.deed()
         said = answer(self._house.cluster.folder, words[0], words[1:], env or {})
-        self._deed()
+        if self._killer is not None:
+            self._killer.command(words[0])
         if said.hangs:
             self._house.clock.sleep(timeout)
             self._house.cluster.set(now=self._house.clock.seconds)
             raise ToolTimeout(f"{words[0]} did not end within {timeout:g} s.")
         return Completed(tuple(words), said.code, said.stdout, said.stderr)
-
-    def _deed(self) -> None:
-        if self._killer is not None:
-            self._killer.deed()
 
 
 def drive(house: House, case: Case) -> tuple[int, int, bool]:
@@ -127,22 +132,24 @@ def state_of(house: House) -> str:
         db.close()
 
 
-def one_tick(house: House, case: Case, number: int, kill_at: int) -> int:
-    """Return code of the tick; negative: the signal by which it died."""
-    if not kill_at:
-        return _tick(house, case, number, 0)  # nobody is killed: no process of its own is needed
+def one_tick(house: House, case: Case, number: int, kill_at: int = 0, kill_after: str = "") -> int:
+    """Return code of the tick; negative: the signal by which it died.
+
+    It is killed at its n-th deed, or after a command of Slurm.
+    """
+    if not kill_at and not kill_after:
+        return _tick(house, case, number, None)  # nobody is killed: no process of its own is needed
     child = os.fork()
     if child:
         _, status = os.waitpid(child, 0)
         return os.waitstatus_to_exitcode(status)
     code = _FAULT
     with suppress(BaseException):
-        code = _tick(house, case, number, kill_at)
+        code = _tick(house, case, number, Killer(kill_at, kill_after))
     os._exit(code)
 
 
-def _tick(house: House, case: Case, number: int, kill_at: int) -> int:
-    killer = Killer(kill_at) if kill_at else None
+def _tick(house: House, case: Case, number: int, killer: Killer | None) -> int:
     if killer is not None:
         killer.watch()
     settings, environ = house.site.scheduler.slurm, house.cluster.env
