@@ -182,7 +182,12 @@ def _columns(handle: Any, key: str) -> dict[str, Any]:
         return {name: node.col(name) for name in node.colnames}
     if "table" in node:
         table = node.table
-        return {name: table.col(name) for name in table.colnames}
+        plain = {name: table.col(name) for name in table.colnames}
+        blocks = [name for name in plain if name.startswith("values_block_")]
+        for block in blocks:
+            names = table.attrs[f"{block}_kind"]
+            plain |= {name: plain[block][:, index] for index, name in enumerate(names)}
+        return plain
     found = {}
     for name in node._v_children:
         if name.startswith("block") and name.endswith("_items"):

@@ -6,7 +6,6 @@ An entry counts only while size and time of the file are as they were then.
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -37,15 +36,19 @@ class Memory:
 
     @classmethod
     def of(cls, shared: Path) -> Memory:
-        """That of a site; one of this process alone where the site's cannot be written."""
+        """That of a site; one of this user alone where the site's cannot be written."""
         memory = cls(shared / NAME)
         try:
             shared.mkdir(parents=True, exist_ok=True)
             with memory._open() as db:
                 db.execute("UPDATE facts SET size = size WHERE path = ''")
         except (OSError, sqlite3.Error):
-            folder = tempfile.gettempdir()
-            return cls(Path(folder) / f"astran-{os.getuid()}-{os.getpid()}-{NAME}")
+            own = Path("~/.cache/astran").expanduser()
+            try:
+                own.mkdir(parents=True, exist_ok=True)
+            except OSError:
+                own = Path(tempfile.mkdtemp(prefix="astran-catalogue-"))
+            return cls(own / NAME)
         return memory
 
     def recall(self, files: Iterable[FileRef], now: float) -> dict[str, dict[str, Any]]:
