@@ -77,7 +77,7 @@ def _in_words(error: str) -> str:
     if "ermission denied" in error:
         return "it may not be read"
     lines = [line.strip() for line in error.splitlines() if line.strip()]
-    return f"it cannot be read ({lines[-1] if lines else 'unknown error'})"[:300]
+    return f"as HDF5 it cannot be read ({lines[-1] if lines else 'unknown error'})"[:300]
 
 
 def _dl1(handle: Any, sky: bool) -> Dl1Facts:

@@ -77,7 +77,7 @@ def listing(
     CatalogueError : the site does not say where DL1 is
     """
     data = site.data
-    memory = Memory.of(site.shared_dir)
+    memory = Memory.of(site.shared_dir, make=False)
     eyes = Inspector(memory, clock, settle_s=data.settle_s, opens=data.open_dl1, budget_s=PATIENT_S)
     found: dict[str, list[Found]] = {night: [] for night in nights}
     for night in nights or ("",):

@@ -46,12 +46,15 @@ class LstCatalogue:
         clock: Clock,
         same_source: SameSource = same_name,
         budget_s: float = BUDGET_S,
+        keep: bool = True,
     ) -> None:
         """
         Parameters
         ----------
         budget_s : how long one look may open files [s]
+        keep : False leaves no trace at a site that has none yet
         """
+        self._keep = keep
         self._budget_s = budget_s
         self._site = site
         self._data = site.data
@@ -159,7 +162,7 @@ class LstCatalogue:
 
     def _inspector(self) -> Inspector:
         data = self._data
-        memory = Memory.of(self._site.shared_dir)
+        memory = Memory.of(self._site.shared_dir, make=self._keep)
         return Inspector(
             memory,
             self._clock,

@@ -35,11 +35,17 @@ class Memory:
         self.path = path
 
     @classmethod
-    def of(cls, shared: Path) -> Memory:
-        """That of a site; one of this user alone where the site's cannot be written."""
+    def of(cls, shared: Path, *, make: bool = True) -> Memory:
+        """That of a site; one of this user alone where the site's cannot be written.
+
+        Parameters
+        ----------
+        make : make the folder if it is not there; False: leave no trace at the site
+        """
         memory = cls(shared / NAME)
         try:
-            shared.mkdir(parents=True, exist_ok=True)
+            if make:
+                shared.mkdir(parents=True, exist_ok=True)
             with memory._open() as db:
                 db.execute("UPDATE facts SET size = size WHERE path = ''")
         except (OSError, sqlite3.Error):

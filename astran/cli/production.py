@@ -124,7 +124,7 @@ def _create(args: argparse.Namespace, start: Start) -> int:
     folder = (args.output or site.workdir / config.label).absolute()
     tools = toolset(site, config.lstchain, keep=not args.dry_run)
     bench = Bench(site, tools, folder, sys.executable)
-    catalogue = LstCatalogue(site, SystemClock(), same_source, PATIENT_S)
+    catalogue = LstCatalogue(site, SystemClock(), same_source, PATIENT_S, not args.dry_run)
     if start is Start.DL1:
         data = (
             catalogue.with_files(config, args.input, with_irfs=False)

@@ -59,7 +59,8 @@ def look(context: Context, config: AnalysisConfig, patient: bool = False) -> Nig
 
     Parameters
     ----------
-    patient : open every file that was never opened, however long it takes: for a person who waits
+    patient : for a person who waits for a plan: open every file that was never opened, however
+        long it takes, and leave no trace
     """
     from astran.catalogue.inspector import BUDGET_S, PATIENT_S
     from astran.catalogue.lst import LstCatalogue
@@ -67,7 +68,8 @@ def look(context: Context, config: AnalysisConfig, patient: bool = False) -> Nig
 
     late = context.clock.now() >= deadline(config, context)
     budget = PATIENT_S if patient else BUDGET_S
-    return LstCatalogue(context.site, context.clock, same_source, budget).find(config, late=late)
+    catalogue = LstCatalogue(context.site, context.clock, same_source, budget, not patient)
+    return catalogue.find(config, late=late)
 
 
 def lay_out(

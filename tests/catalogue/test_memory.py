@@ -148,3 +148,21 @@ def test_without_opening_every_file_is_good(tmp_path: Path) -> None:
     assert blind.look([a_file()])
     assert blind.facts(a_file()).problem == ""  # type: ignore[union-attr]
     json.dumps(blind.facts(a_file()).to_json())  # type: ignore[union-attr]
+
+
+def test_a_broken_file_spoils_no_other(tmp_path: Path) -> None:
+    """PyTables stumbles over some damage so badly that it cannot close the file again."""
+    from test_examine import dl1
+
+    names = ("a.h5", "b.h5", "c.h5")
+    for name in names:
+        dl1(tmp_path / name)
+    content = bytearray((tmp_path / "b.h5").read_bytes())
+    content[2000 : len(content) // 2] = bytes(len(content) // 2 - 2000)
+    (tmp_path / "b.h5").write_bytes(content)
+    files = [file for name in names if (file := look(tmp_path / name)) is not None]
+    looking = eyes(tmp_path, Hands())
+    assert looking.look(files)
+    problems = [looking.facts(file).problem for file in files]  # type: ignore[union-attr]
+    assert problems[0] == problems[2] == ""
+    assert "HDF5" in problems[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,11 @@ def test_an_internal_fault_reaches_both_sides(magic_site: SiteUnderTest) -> None
 
     with sqlite3.connect(magic_site.workdir / "astran.sqlite") as db:
         db.execute("update task set spec = '{}'")
+    # it is read at the latest for the report, once the task has ended
+    until = time.monotonic() + 120
+    while not magic_site.inbox(OPERATOR) and time.monotonic() < until:
+        magic_site.tick(expect=None)
+        time.sleep(0.5)
     for _ in range(4):
         magic_site.tick(expect=None)
     subjects = [mail.subject for mail in magic_site.inbox()]
