@@ -37,8 +37,6 @@ class Group:
     """Runs of one pointing. Positions are in the tangential plane about that pointing [deg]."""
 
     centre: Floats
-    direction: Floats
-    """Unit vectors of the events, shape (n, 3)."""
     x: Floats
     y: Floats
     free: Mask
@@ -98,15 +96,13 @@ def group_runs(runs: Sequence[Run], excluded: Exclusion) -> list[Group]:
     for members in groups:
         livetimes = np.array([run.livetime_s for run in members])
         centre = np.average([run.pointing for run in members], axis=0, weights=livetimes)
-        direction = np.concatenate([run.direction for run in members])
         placed = [project(run.direction, run.pointing) for run in members]
         made.append(
             Group(
                 centre=centre / np.linalg.norm(centre),
-                direction=direction,
                 x=np.concatenate([x for x, _ in placed]),
                 y=np.concatenate([y for _, y in placed]),
-                free=excluded.free(direction),
+                free=np.concatenate([excluded.free(run.direction) for run in members]),
                 livetime_s=float(livetimes.sum()),
                 runs=tuple(members),
             )

@@ -152,7 +152,7 @@ def _with_tables(runs: Sequence[Run], target: Floats) -> Choice:
 def limits(run: Run, offset: float, cut: ThetaCut) -> Floats:
     """The theta cut for each event of a run [deg]."""
     if cut.theta_deg is not None:
-        return np.full(run.energy.shape, cut.theta_deg)
+        return np.broadcast_to(cut.theta_deg, run.energy.shape)
     assert run.rad_max_table is not None
     return run.rad_max_table.evaluate(run.energy, offset)
 

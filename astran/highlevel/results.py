@@ -120,8 +120,8 @@ def _counts(counts: Counts) -> dict[str, Any]:
 
 
 def _stacked(found: Findings) -> dict[str, Any]:
-    limits = np.concatenate([part.limit for part in found.runs])
-    limits = limits[limits > 0]
+    positive = [part.limit[part.limit > 0] for part in found.runs]
+    limits = np.array([end(part) for part in positive if part.size for end in (np.min, np.max)])
     return {
         **_counts(found.stacked),
         **crab_units(None),

@@ -129,9 +129,11 @@ def make_map(
     counts = np.zeros_like(px)
     expected = np.zeros_like(px)
     for group, acceptance in zip(groups, acceptances, strict=True):
-        inside = np.hypot(group.x, group.y) <= acceptance.radius
-        ex, ey = project(group.direction[inside], target)
-        image = np.histogram2d(ey, ex, bins=(edges, edges))[0]
+        image = np.zeros_like(px)
+        for run in group.runs:
+            inside = np.hypot(*project(run.direction, run.pointing)) <= acceptance.radius
+            ex, ey = project(run.direction[inside], target)
+            image += np.histogram2d(ey, ex, bins=(edges, edges))[0]
         shape = acceptance.evaluate(*project(pixels, group.centre)) * solid
         counts += image
         if (total := float(shape[free].sum())) > 0:
