@@ -6,18 +6,21 @@ import argparse
 import json
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from astran.base.text import harmless
+from astran.base.text import duration
 from astran.cli.common import Exit, add_site_option, make_context, read_site
-from astran.store import analyses, tasks
+from astran.cli.screen import View, columns_of, show, tally
+from astran.service.context import Context
+from astran.service.overview import brief
+from astran.store import analyses
+
+_NEWEST = 50
+_TITLES = ("Id", "Analysis", "State", "Stages", "Runs", "Left", "Requester", "Received", "Remark")
 
 
 def add_parser(subparsers: Any) -> None:
     parser = subparsers.add_parser("status", help="list analyses and how they are going")
-    parser.add_argument("--all", action="store_true", help="ended ones too, the newest 50")
+    parser.add_argument("--all", action="store_true", help=f"ended ones too, the newest {_NEWEST}")
+    parser.add_argument("--watch", action="store_true", help="keep the table up to date")
     parser.add_argument("--json", action="store_true", help="for programs")
     add_site_option(parser)
 
@@ -25,40 +28,39 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print a table or JSON."""
     context = make_context(read_site(args), print)
-    with context.db.begin() as db:
-        found = analyses.newest(db, 50)
-        rows: list[dict[str, Any]] = []
-        for analysis in found:
-            if analysis.state.final and not args.all:
-                continue
-            counts: dict[str, int] = {}
-            for _, state in tasks.states(db, analysis.id):
-                counts[state.value] = counts.get(state.value, 0) + 1
-            rows.append(
-                {
-                    "id": analysis.name,
-                    "label": analysis.label,
-                    "state": analysis.state.value,
-                    "requester": analysis.requester,
-                    "received": analysis.created.isoformat(),
-                    "folder": str(analysis.folder),
-                    "tasks": counts,
-                    "reason": analysis.reason,
-                }
-            )
     if args.json:
-        print(json.dumps(rows, indent=2))
+        print(json.dumps(_found(context, args.all), indent=2))
         return Exit.OK
-    console = Console()
-    if not rows:
-        console.print("Nothing is under way." + ("" if args.all else " (--all lists ended ones)"))
-        return Exit.OK
-    table = Table()
-    for title in ("Id", "Analysis", "State", "Requester", "Received", "Tasks"):
-        table.add_column(title)
-    for row in rows:
-        words = ", ".join(f"{number} {state}" for state, number in row["tasks"].items())
-        cells = (row["id"], row["label"], row["state"], row["requester"], row["received"][:16])
-        table.add_row(*(Text(harmless(str(cell))) for cell in cells), Text(words))
-    console.print(table)
+    show(lambda: _view(_found(context, args.all), args.all), context.clock, watch=args.watch)
     return Exit.OK
+
+
+def _found(context: Context, everything: bool) -> list[dict[str, Any]]:
+    with context.db.begin() as db:
+        newest = analyses.newest(db, _NEWEST)
+        return [brief(context, db, a) for a in newest if everything or not a.state.final]
+
+
+def _view(found: list[dict[str, Any]], everything: bool) -> View:
+    if not found:
+        hint = "" if everything else " (--all lists ended ones)"
+        return View((f"Nothing is under way.{hint}",))
+    titles, *rows = columns_of([_row(one) for one in found], _TITLES)
+    return View((), titles, tuple(rows))
+
+
+def _row(one: dict[str, Any]) -> tuple[str, ...]:
+    stages = "; ".join(f"{stage}: {tally(counts)}" for stage, counts in one["stages"].items())
+    runs = one["runs"]
+    left = one["remaining_s"]
+    return (
+        one["id"],
+        one["label"],
+        one["state"],
+        stages,
+        f"{runs['ended']} of {runs['total']}" if runs["total"] else "",
+        f"about {duration(left)}" if left is not None else "",
+        one["requester"],
+        one["received"][:16].replace("T", " "),
+        one["words"],
+    )
