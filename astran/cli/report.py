@@ -1,4 +1,4 @@
-"""`astran report A12`: show the report's mail, store it as a page, or send it again."""
+"""`astran report A12`: show the report's mail, store it as a page or PDF, or send it again."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from astran.base.errors import StoreError
+from astran.base.errors import AstranError
+from astran.base.files import write_atomic
+from astran.base.text import harmless
 from astran.cli.common import Exit, make_context, read_site
 from astran.cli.one import add_one_parser
 from astran.service.deliver import deliver
-from astran.service.reporting import resend
-from astran.store import analyses, outbox
+from astran.service.reporting import report_mail, resend
+from astran.store import analyses
 
 
 def add_parser(subparsers: Any) -> None:
@@ -19,6 +21,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--resend", action="store_true", help="send it again")
     parser.add_argument("--to", metavar="ADDR", default="", help="send it to somebody else")
     parser.add_argument("--html", metavar="FILE", type=Path, help="store it as one HTML page")
+    parser.add_argument("--pdf", metavar="FILE", type=Path, help="store it as PDF")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -26,26 +29,32 @@ def run(args: argparse.Namespace) -> int:
     context = make_context(read_site(args), print)
     with context.db.begin() as db:
         analysis = analyses.get(db, args.id)
-        mails = [raw for kind, raw in outbox.raws(db, analysis.id) if kind == "report"]
     if args.resend or args.to:
         to = resend(context, analysis, args.to)
         deliver(context)
         print(f"The report of {analysis.name} is on its way to {to}.")
-        return Exit.OK
-    if not mails:
-        raise StoreError(
-            f"No report of {analysis.name} was mailed.",
-            f"`astran show {analysis.name}` tells how it is going; --to ADDR mails one.",
-        )
-    if args.html:
+    if args.html or args.pdf:
         from astran.report.pages import eml_to_html
+        from astran.report.pdf import html_to_pdf
 
-        args.html.write_text(eml_to_html(mails[-1]), encoding="utf-8")
-        print(args.html)
-        return Exit.OK
-    from email import message_from_bytes
-    from email.policy import default
+        page = eml_to_html(report_mail(context, analysis))
+        if args.html:
+            _write(args.html, page.encode())
+        if args.pdf:
+            _write(args.pdf, html_to_pdf(page))
+    elif not (args.resend or args.to):
+        from email import message_from_bytes
+        from email.policy import default
 
-    text = message_from_bytes(mails[-1], policy=default).get_body(("plain",))
-    print(text.get_content() if text is not None else "")
+        mail = message_from_bytes(report_mail(context, analysis), policy=default)
+        text = mail.get_body(("plain",))
+        print(harmless(str(text.get_content())) if text is not None else "")
     return Exit.OK
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        write_atomic(path, content)
+    except OSError as error:
+        raise AstranError(f"{path} cannot be written: {error.strerror}.") from error
+    print(path)

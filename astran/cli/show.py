@@ -10,7 +10,7 @@ from astran.base.states import AnalysisState
 from astran.base.text import duration
 from astran.cli.common import Exit, make_context, read_site
 from astran.cli.one import add_one_parser
-from astran.cli.screen import View, columns_of, show
+from astran.cli.screen import View, columns_of, show, tally
 from astran.service.context import Context
 from astran.service.overview import whole
 from astran.store import analyses

@@ -27,13 +27,30 @@ from astran.mail.render import render
 
 
 class Desk:
-    """Writes letters in the name of one mailbox. The clock gives them their dates."""
+    """Writes letters in the name of one mailbox. The clock gives them their dates.
 
-    def __init__(self, mail: MailSettings, site: str, simulated: bool, clock: Clock) -> None:
+    A mailbox that does not listen takes no commands, and no letter speaks of them.
+    """
+
+    def __init__(
+        self,
+        mail: MailSettings,
+        site: str,
+        simulated: bool,
+        clock: Clock,
+        *,
+        listens: bool = True,
+    ) -> None:
         self._mail = mail
         self._site = site
         self._simulated = simulated
         self._clock = clock
+        self._listens = listens
+
+    @property
+    def address(self) -> str:
+        """The mailbox."""
+        return self._mail.address
 
     def _letter(
         self,
@@ -53,6 +70,8 @@ class Desk:
         enclosures: Sequence[Enclosure] = (),
     ) -> EmailMessage:
         now = self._clock.now().astimezone(UTC)
+        if not self._listens:
+            commands = ()
         text, html = render(
             kind,
             {

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from astran.base.clock import Clock
 from astran.base.errors import ConfigError
 from astran.base.jobs import Scheduler
-from astran.config.site import MailSettings, SiteConfig
+from astran.config.site import MailSettings, Server, SiteConfig
 from astran.store.database import Database
 
 if TYPE_CHECKING:
@@ -64,6 +64,18 @@ class Context:
 
     @cached_property
     def letters(self) -> Letters:
+        """Letters in the name of the mailbox (ConfigError where the site has none)."""
         from astran.mail.letters import Letters
 
         return Letters(self.mail, self.site.site, self.site.simulated, self.clock)
+
+    @property
+    def letters_to_read(self) -> Letters:
+        """Letters that are only looked at, also where the site has no mailbox."""
+        if self.site.mail is not None:
+            return self.letters
+        from astran.mail.letters import Letters
+
+        nobody = Server(host="localhost", port=1)
+        mail = MailSettings(address="astran@localhost", imap=nobody, smtp=nobody)
+        return Letters(mail, self.site.site, self.site.simulated, self.clock, listens=False)

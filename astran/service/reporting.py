@@ -15,7 +15,7 @@ from astran.service import pages
 from astran.service.context import Context
 from astran.service.letterbox import put, thread_of
 from astran.service.planning import config_of
-from astran.store import analyses, events, tasks
+from astran.store import analyses, events, outbox, tasks
 from astran.store.analyses import Analysis
 from astran.store.tasks import AttemptRow, TaskRow
 
@@ -239,6 +239,32 @@ def _attachments(
     if results is not None:
         files += [results / "results.json", results / "run_table.ecsv"]
     return tuple(path for path in files if path.is_file())
+
+
+def report_mail(context: Context, analysis: Analysis) -> bytes:
+    """The report of an analysis as a mail: the newest that was written, else made now, as for a
+    hand-run that nobody gets a mail about.
+
+    Raises
+    ------
+    StoreError : the analysis has not ended, or was cancelled
+    """
+    from dataclasses import replace
+    from email.policy import SMTP
+
+    with context.db.begin() as db:
+        mails = [raw for kind, raw in outbox.raws(db, analysis.id) if kind == "report"]
+        if mails:
+            return mails[-1]
+        if not analysis.state.final:
+            raise StoreError(
+                f"{analysis.name} is still under way ({analysis.state}).",
+                f"`astran show {analysis.name}` tells how it is going.",
+            )
+        made = build_report(context, db, analysis)
+    letters = context.letters_to_read
+    to = analysis.requester or letters.address
+    return letters.report(replace(thread_of(analysis), to=to), made).as_bytes(policy=SMTP)
 
 
 def resend(context: Context, analysis: Analysis, to: str = "") -> str:
