@@ -1,0 +1,18 @@
+"""Why the fast engine does not give an answer. None of these ever leaves a product behind."""
+
+from __future__ import annotations
+
+from astran.base.errors import AstranError
+
+
+class NotSupported(AstranError):
+    """The fast engine does not know this kind of model, configuration or file; lstchain's own tool
+    does."""
+
+
+class DamagedModel(AstranError):
+    """Converted models are not what they were when they were written."""
+
+
+class NotTrusted(AstranError):
+    """A pickle lies in a folder from which none may be loaded: loading one runs what is in it."""

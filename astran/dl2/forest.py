@@ -1,0 +1,206 @@
+"""One random forest as flat arrays; its answers have the very bits of scikit-learn's.
+
+scikit-learn adds up float64 values tree by tree and divides by their number; with `n_jobs` above 1
+it adds in whatever order its threads end, so that its own last bits vary from run to run. Here
+each event gets its sum in the order of the trees, whatever the number of threads: the bits of
+scikit-learn with `n_jobs=1`.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from astran.dl2 import walk
+from astran.dl2.errors import DamagedModel, NotSupported
+
+SLOW = {"alt_tel": 0.005, "sin_az_tel": 0.02}
+"""Features that hardly change in a run, with the margin that trees are cut down to; alt_tel [rad].
+With lstchain's interpolation over the zenith, alt_tel is the altitude of a training node."""
+_BOXES = 3
+"""Cut-down forests that are kept at a time: two training nodes, and one that comes."""
+_WORTH = 50_000
+"""From so many events on it is worth while to cut down a forest."""
+
+
+@dataclass
+class Forest:
+    """A forest that predicts.
+
+    nodes : walk.NODE (nodes,), all trees one after another
+    node_start, leaf_start : int64 (trees + 1,)
+    values : float64 (leaves, outputs)
+    classes : labels of a classifier in the order of its outputs; None: a regressor
+    """
+
+    nodes: Any
+    node_start: Any
+    leaf_start: Any
+    values: Any
+    features: tuple[str, ...]
+    classes: tuple[int, ...] | None = None
+    _boxes: OrderedDict[tuple[bytes, bytes], Forest] = field(default_factory=OrderedDict)
+
+    @property
+    def trees(self) -> int:
+        return len(self.node_start) - 1
+
+    @property
+    def words(self) -> Any:
+        """The nodes as uint32 (nodes, 2): the same memory."""
+        return self.nodes.view(np.uint32).reshape(-1, 2)
+
+    def check(self) -> None:
+        """Raise DamagedModel unless every walk stays inside the arrays."""
+        starts = ((self.node_start, len(self.nodes)), (self.leaf_start, len(self.values)))
+        for start, length in starts:
+            if start[0] != 0 or start[-1] != length or (np.diff(start) <= 0).any():
+                raise DamagedModel("trees do not fill their arrays")
+        good = np.zeros(self.trees, np.bool_)
+        thresholds = self.nodes.view(np.float32).reshape(-1, 2)
+        count = len(self.features)
+        walk.sound(self.words, thresholds, self.node_start, self.leaf_start, count, good)
+        if not good.all():
+            raise DamagedModel(f"tree {int(np.flatnonzero(~good)[0])} is not a tree")
+        if not np.isfinite(self.values).all():
+            raise DamagedModel("leaf values are not finite")
+
+    def predict(self, features: Any, expected: int = 0) -> Any:
+        """Mean over the trees.
+
+        Parameters
+        ----------
+        features : (events, features), converted to float32 as scikit-learn does
+        expected : events to come in all, to judge what preparations are worth while
+
+        Returns
+        -------
+        float64 (events, outputs)
+
+        Raises
+        ------
+        NotSupported : a feature is NaN or infinite
+        """
+        x = np.ascontiguousarray(features, dtype=np.float32)
+        if x.ndim != 2 or x.shape[1] != len(self.features):
+            raise NotSupported(f"{x.shape} features instead of {len(self.features)}")
+        if not np.isfinite(x).all():
+            raise NotSupported("NaN or infinity in the features")
+        result = np.zeros((len(x), self.values.shape[1]))
+        if not len(x):
+            return result
+        forest = self._for(x) if max(expected, len(x)) >= _WORTH else self
+        order = forest._order(x)
+        sums = np.zeros_like(result)
+        forest._add(x[order], sums)
+        result[order] = sums
+        result /= self.trees
+        return result
+
+    def _add(self, x: Any, sums: Any) -> None:
+        starts = (self.node_start, self.leaf_start)
+        walk.add_up(self.nodes, self.words, *starts, self.values, x, sums)
+
+    def _order(self, x: Any) -> Any:
+        """Events that go the same way one after another; the order does not change any result."""
+        end = self.node_start[1]
+        leaf = np.empty(len(x), np.uint32)
+        walk.first_leaves(self.nodes[:end], self.words[:end], x, leaf)
+        return np.argsort(leaf, kind="stable")
+
+    def _for(self, x: Any) -> Forest:
+        """This forest cut down to where events with such slow features can come."""
+        slow = [i for i, name in enumerate(self.features) if name in SLOW]
+        if not slow:
+            return self
+        least, most = x.min(axis=0), x.max(axis=0)
+        for key, kept in self._boxes.items():
+            low, high = (np.frombuffer(part, np.float32) for part in key)
+            if (low[slow] <= least[slow]).all() and (most[slow] <= high[slow]).all():
+                self._boxes.move_to_end(key)
+                return kept
+        low = np.full(x.shape[1], -np.inf, np.float32)
+        high = np.full(x.shape[1], np.inf, np.float32)
+        for i in slow:
+            margin = np.float32(SLOW[self.features[i]])
+            low[i], high[i] = least[i] - margin, most[i] + margin
+        while len(self._boxes) >= _BOXES:
+            self._boxes.popitem(last=False)
+        made = self._boxes[low.tobytes(), high.tobytes()] = self._within(low, high)
+        return made
+
+    def _within(self, low: Any, high: Any) -> Forest:
+        counts = np.empty(self.trees, np.int64)
+        walk.count_within(self.nodes, self.node_start, low, high, counts)
+        node_start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        # a tree in which every node has two children or none
+        leaf_start = np.concatenate([[0], np.cumsum((counts + 1) // 2)]).astype(np.int64)
+        nodes = np.empty(node_start[-1], walk.NODE)
+        values = np.empty((leaf_start[-1], self.values.shape[1]))
+        made = Forest(nodes, node_start, leaf_start, values, self.features, self.classes)
+        walk.cut_down(
+            self.nodes, self.words, self.node_start, self.leaf_start, self.values, low, high,
+            made.words, node_start, leaf_start, values,
+        )  # fmt: skip
+        return made
+
+
+def flatten(model: Any) -> Forest:
+    """A forest of scikit-learn as flat arrays.
+
+    Parameters
+    ----------
+    model : fitted RandomForestRegressor, RandomForestClassifier or a sub-class
+
+    Raises
+    ------
+    NotSupported : of a kind or size that the arrays cannot hold
+    """
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    if not isinstance(model, (RandomForestClassifier, RandomForestRegressor)):
+        raise NotSupported(f"a model of type {type(model).__name__}")
+    classifies = isinstance(model, RandomForestClassifier)
+    trees = [estimator.tree_ for estimator in model.estimators_]
+    features = tuple(str(name) for name in getattr(model, "feature_names_in_", ()))
+    if any(tree.n_outputs != 1 for tree in trees):
+        raise NotSupported("a forest of several outputs")
+    if not features:
+        features = tuple(f"feature {i}" for i in range(model.n_features_in_))
+    if len(features) > walk.MOST_FEATURES:
+        raise NotSupported(f"{len(features)} features; at most {walk.MOST_FEATURES}")
+    if any(t.node_count > walk.MOST_NODES or t.n_leaves > walk.MOST_LEAVES for t in trees):
+        raise NotSupported("a tree of more than a hundred million nodes")
+    node_start = np.cumsum([0, *(tree.node_count for tree in trees)]).astype(np.int64)
+    leaf_start = np.cumsum([0, *(tree.n_leaves for tree in trees)]).astype(np.int64)
+    nodes = np.zeros(node_start[-1], walk.NODE)
+    words = nodes.view(np.uint32).reshape(-1, 2)
+    values = np.empty((leaf_start[-1], trees[0].value.shape[2]))
+    for i, tree in enumerate(trees):
+        leaf_nodes = np.empty(tree.n_leaves, np.int64)
+        thresholds = walk.float32_below(tree.threshold).view(np.uint32)
+        part = words[node_start[i] : node_start[i + 1]]
+        found = walk.lay_out(
+            tree.children_left, tree.children_right, tree.feature, thresholds, part, leaf_nodes
+        )
+        if found != tree.n_leaves:
+            raise NotSupported("a tree that is too deep")
+        values[leaf_start[i] : leaf_start[i + 1]] = _leaf_values(tree, leaf_nodes, classifies)
+    classes = tuple(int(label) for label in model.classes_) if classifies else None
+    return Forest(nodes, node_start, leaf_start, values, features, classes)
+
+
+def _leaf_values(tree: Any, leaf_nodes: Any, classifies: bool) -> Any:
+    """What a tree says in each leaf: float64 (leaves, outputs)."""
+    from sklearn import __version__
+
+    values = tree.value[leaf_nodes, 0, :]
+    if classifies and tuple(int(part) for part in __version__.split(".")[:2]) < (1, 3):
+        # there a leaf holds weights, and each tree divides by their sum
+        total = values.sum(axis=1)[:, np.newaxis]
+        total[total == 0.0] = 1.0
+        values = values / total
+    return values
