@@ -59,7 +59,7 @@ class Forest:
         for start, length in starts:
             if start[0] != 0 or start[-1] != length or (np.diff(start) <= 0).any():
                 raise DamagedModel("trees do not fill their arrays")
-        good = np.zeros(self.trees, np.bool_)
+        good: Any = np.zeros(self.trees, np.bool_)
         thresholds = self.nodes.view(np.float32).reshape(-1, 2)
         count = len(self.features)
         walk.sound(self.words, thresholds, self.node_start, self.leaf_start, count, good)
@@ -107,7 +107,7 @@ class Forest:
     def _order(self, x: Any) -> Any:
         """Events that go the same way one after another; the order does not change any result."""
         end = self.node_start[1]
-        leaf = np.empty(len(x), np.uint32)
+        leaf: Any = np.empty(len(x), np.uint32)
         walk.first_leaves(self.nodes[:end], self.words[:end], x, leaf)
         return np.argsort(leaf, kind="stable")
 
@@ -133,7 +133,7 @@ class Forest:
         return made
 
     def _within(self, low: Any, high: Any) -> Forest:
-        counts = np.empty(self.trees, np.int64)
+        counts: Any = np.empty(self.trees, np.int64)
         walk.count_within(self.nodes, self.node_start, low, high, counts)
         node_start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         # a tree in which every node has two children or none

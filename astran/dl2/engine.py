@@ -1,0 +1,175 @@
+"""`astran dl2`: the command line of `lstchain_dl1_to_dl2`, worked on by the fast engine.
+
+The tool is lstchain's own, with its options and its provenance; only the work on the files is
+ours. Whatever the fast engine does not know is left to lstchain, with a word in the log and in the
+product. A product gets its name when it is whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from astran.base.errors import AstranError
+from astran.dl2.errors import DamagedModel, NotSupported
+
+ENGINE = "ASTRAN_DL2_ENGINE"
+"""Attribute of a DL2 file: `fast`, or `stock` and why."""
+COMPRESSIONS = ("zstd", "lz4")
+_OF_LSTCHAIN = "lstchain.tools.lstchain_dl1_to_dl2"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the fast engine adds to the options of the stock tool."""
+
+    flat: Path
+    trusted: tuple[Path, ...] = ()
+    threads: int = 1
+    rows: int = 131_072
+    compression: str = "zstd"
+
+
+def default_flat() -> Path:
+    """Where converted models are kept unless told: in the cache of the user (XDG)."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "astran" / "models"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Options of where converted models lie; the same for `dl2` and `convert-models`."""
+    parser.add_argument(
+        "--flat-models", metavar="DIR", type=Path, default=default_flat(),
+        help="where converted models are kept (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--trust", metavar="DIR", type=Path, action="append", default=[],
+        help="load pickled models from below this folder; may be repeated",
+    )  # fmt: skip
+
+
+def parse(words: Sequence[str]) -> tuple[Choices, list[str]]:
+    """Our options, and the words that are for lstchain's tool."""
+    parser = argparse.ArgumentParser(
+        prog="astran dl2",
+        description="DL1 to DL2 with a fast evaluation of the random forests: the options of "
+        "lstchain_dl1_to_dl2 (-f, -p, -o, -c, ...), and these:",
+        epilog="`lstchain_dl1_to_dl2 --help` lists the options of the stock tool.",
+        allow_abbrev=False,
+    )
+    add_options(parser)
+    parser.add_argument(
+        "--threads", type=_positive, default=_cpus(),
+        help="threads to use (default: what the job was given, here %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--block-rows", type=_positive, default=Choices(Path()).rows,
+        help="events that are in work at a time (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--compression", choices=COMPRESSIONS, default=COMPRESSIONS[0],
+        help="of the table of events: zstd as lstchain, or lz4, which is faster and larger",
+    )  # fmt: skip
+    ours, rest = parser.parse_known_args(list(words))
+    trusted = tuple(ours.trust)
+    choices = Choices(ours.flat_models, trusted, ours.threads, ours.block_rows, ours.compression)
+    return choices, rest
+
+
+def run(words: Sequence[str], trusted: Sequence[Path] = (), say: Say | None = None) -> int:
+    """Make DL2. Returns the exit code: 0 only if every product is there.
+
+    trusted : folders of models besides those named by --trust
+    """
+    choices, rest = parse(words)
+    choices = Choices(
+        choices.flat, (*choices.trusted, *trusted), choices.threads, choices.rows,
+        choices.compression,
+    )  # fmt: skip
+    say = say or _say
+    reason = _lacking()
+    if reason:
+        say(f"stock engine: {reason}")
+        return _stock(rest)
+    from astran.dl2.tool import fast_tool
+
+    return _ended(fast_tool(choices, say), rest)
+
+
+def _lacking() -> str:
+    """Why the fast engine cannot even begin here; empty if it can."""
+    try:
+        import numba  # noqa: F401
+        import pandas  # noqa: F401
+        from lstchain.tools import lstchain_dl1_to_dl2 as stock
+    except ImportError as error:
+        return f"this environment lacks {error.name}"
+    needed = ("DL1ToDL2Tool", "apply_to_file", "dl2_filename", "write_provenance")
+    lacking = [name for name in needed if not hasattr(stock, name)]
+    return f"this lstchain has no {', '.join(lacking)} in {_OF_LSTCHAIN}" if lacking else ""
+
+
+def _stock(words: Sequence[str]) -> int:
+    """lstchain's own tool in place of this process."""
+    name = "lstchain_dl1_to_dl2"
+    beside = Path(sys.executable).with_name(name)
+    program = str(beside) if beside.exists() else name
+    try:
+        os.execvp(program, [program, *words])
+    except OSError as error:
+        _say(f"{program} cannot be started: {error.strerror}")
+        return 127
+
+
+def _ended(tool: Any, words: Sequence[str]) -> int:
+    try:
+        tool.run(list(words))
+    except SystemExit as ended:
+        code = ended.code
+        return code if isinstance(code, int) else int(code is not None)
+    except AstranError as error:
+        _say(str(error))
+        return 1
+    return 0
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name to write to; the file takes its final name at the end, or is thrown away."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.unlink(missing_ok=True)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def is_ours(error: BaseException) -> bool:
+    """Whether lstchain's own tool may well do what the fast engine could not."""
+    return isinstance(error, (NotSupported, DamagedModel))
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _cpus() -> int:
+    """Cores that the job was given; else those that this process may use."""
+    given = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return int(given) if given.isdigit() and int(given) > 0 else len(os.sched_getaffinity(0))
+
+
+def _say(text: str) -> None:
+    print(f"astran dl2: {text}", flush=True)
