@@ -32,7 +32,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "service": {"base", "config", *MIDDLE},
     "highlevel": {"base", "config"},
     "demo": {"base", "config"},
-    "cli": {"base", "config", *MIDDLE, "service", "highlevel", "demo"},
+    # runs in an environment that holds nothing of ASTRAN's dependencies
+    "dl2": {"base"},
+    "cli": {"base", "config", *MIDDLE, "service", "highlevel", "demo", "dl2"},
 }
 LIGHT = {"base", "config", "service", *MIDDLE}
 HEAVY = {"numpy", "scipy", "pandas", "astropy", "gammapy", "regions", "matplotlib", "tables"}

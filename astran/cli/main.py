@@ -39,15 +39,21 @@ COMMANDS = {
     "check-mail": ("astran.cli.check_mail", "say what would be done with a stored mail"),
     "highlevel": ("astran.cli.highlevel", "results of a folder of DL3 files"),
     "refit": ("astran.cli.refit", "fit OGIP spectra again"),
+    "convert-models": ("astran.cli.convert_models", "prepare models for the fast DL2 engine"),
     "demo": ("astran.cli.demo", "a simulated night, from mail to mail, on this machine"),
     "simulate-night": ("astran.cli.simulate_night", "simulate an LST-1 night of the Crab"),
     "db": ("astran.cli.db", "look after the database"),
 }
+# these pass their words on to a tool of lstchain, whose options are not known here
+PASSING_ON = {"dl2": ("astran.cli.dl2", "DL1 to DL2 with the fast engine")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     words = list(sys.argv[1:] if argv is None else argv)
+    if words and words[0] in PASSING_ON:
+        passing: Callable[[list[str]], int] = import_module(PASSING_ON[words[0]][0]).run
+        return guarded(f"astran {words[0]}", lambda: passing(words[1:]))
     parser = argparse.ArgumentParser(
         prog="astran",
         description="Next-day analysis for Cherenkov telescopes: DL1 to results.",
@@ -75,6 +81,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             run = loaded.run
         else:
             subparsers.add_parser(name, help=text)
+    for name, (_, text) in PASSING_ON.items():
+        subparsers.add_parser(name, help=text)
     args = parser.parse_args(words)
     if args.command:
         assert run is not None

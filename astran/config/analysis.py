@@ -25,6 +25,13 @@ class Start(StrEnum):
     DL3 = "dl3"
 
 
+class Engine(StrEnum):
+    """What turns DL1 into DL2."""
+
+    STOCK = "stock"
+    FAST = "fast"
+
+
 class Cuts(StrEnum):
     """Kind of the gammaness and theta cuts."""
 
@@ -44,6 +51,12 @@ class Target(Settings):
 
 class Dl2Settings(Settings):
     """DL1 to DL2: energy, direction and gammaness by random forests."""
+
+    engine: Engine = Field(
+        Engine.STOCK,
+        description="stock: lstchain's own tool; fast: lstchain's steps with a faster evaluation "
+        "of the same forests, and the stock tool for what that does not know.",
+    )
 
     models: str = Field(
         "",

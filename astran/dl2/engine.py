@@ -12,7 +12,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,9 @@ def default_flat() -> Path:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of where converted models lie; the same for `dl2` and `convert-models`."""
     parser.add_argument(
-        "--flat-models", metavar="DIR", type=Path, default=default_flat(),
-        help="where converted models are kept (default: %(default)s)",
+        "--flat-models", metavar="DIR", type=Path,
+        help="where converted models are kept (default: below the site's shared folder; without a "
+        f"site {default_flat()})",
     )  # fmt: skip
     parser.add_argument(
         "--trust", metavar="DIR", type=Path, action="append", default=[],
@@ -56,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def parse(words: Sequence[str]) -> tuple[Choices, list[str]]:
+def parse(words: Sequence[str], flat: Path | None = None) -> tuple[Choices, list[str]]:
     """Our options, and the words that are for lstchain's tool."""
     parser = argparse.ArgumentParser(
         prog="astran dl2",
@@ -84,16 +85,21 @@ def parse(words: Sequence[str]) -> tuple[Choices, list[str]]:
     return choices, rest
 
 
-def run(words: Sequence[str], trusted: Sequence[Path] = (), say: Say | None = None) -> int:
+def run(
+    words: Sequence[str],
+    flat: Path | None = None,
+    trusted: Sequence[Path] = (),
+    say: Say | None = None,
+) -> int:
     """Make DL2. Returns the exit code: 0 only if every product is there.
 
+    Parameters
+    ----------
+    flat : where converted models are kept unless --flat-models tells
     trusted : folders of models besides those named by --trust
     """
-    choices, rest = parse(words)
-    choices = Choices(
-        choices.flat, (*choices.trusted, *trusted), choices.threads, choices.rows,
-        choices.compression,
-    )  # fmt: skip
+    choices, rest = parse(words, flat)
+    choices = replace(choices, trusted=(*choices.trusted, *trusted))
     say = say or _say
     reason = _lacking()
     if reason:

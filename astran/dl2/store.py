@@ -36,6 +36,8 @@ from astran.dl2.errors import DamagedModel, NotSupported, NotTrusted
 from astran.dl2.forest import Forest, flatten
 
 FORMAT = 1
+NAMES = ("reg_energy", "cls_gh", "reg_disp_norm", "cls_disp_sign")
+"""The models of the method `disp_norm_sign`, by lstchain's file names."""
 MANIFEST = "manifest.json"
 ARRAYS = ("nodes", "node_start", "leaf_start", "values")
 _TYPES = {"nodes": walk.NODE, "node_start": np.int64, "leaf_start": np.int64, "values": np.float64}

@@ -32,6 +32,7 @@ from lstchain.reco.utils import add_delta_t_key, filter_events
 from astran.dl2 import models
 from astran.dl2.errors import NotSupported
 from astran.dl2.forest import Forest
+from astran.dl2.store import NAMES
 
 BLOCK = 131_072
 """Rows that are in work at a time."""
@@ -46,8 +47,6 @@ FEATURES = (
     "particle_classification_features",
     "disp_classification_features",
 )
-NAMES = ("reg_energy", "cls_gh", "reg_disp_norm", "cls_disp_sign")
-"""The models of the method `disp_norm_sign`, by lstchain's file names."""
 _HDF5 = Lock()
 """The HDF5 library serves one thread at a time."""
 

@@ -15,7 +15,7 @@ from astran.dl2 import stream
 from astran.dl2.engine import ENGINE, Choices, is_ours, whole
 from astran.dl2.errors import NotSupported
 from astran.dl2.forest import Forest
-from astran.dl2.store import Store
+from astran.dl2.store import NAMES, Store
 
 Say = Callable[[str], None]
 
@@ -75,7 +75,7 @@ class _Work:
     def _flat(self, models: Path) -> Mapping[str, Forest]:
         """Loaded once for all files; never used after one of them was refused."""
         if models not in self._forests:
-            self._forests[models] = self._store.forests(models, stream.NAMES, self._say)
+            self._forests[models] = self._store.forests(models, NAMES, self._say)
         return self._forests[models]
 
     def _pickled(self, models: Path, config: Mapping[str, Any]) -> Mapping[str, Path]:
@@ -94,7 +94,7 @@ class _Work:
 
 
 class DL1ToDL2Tool(stock.DL1ToDL2Tool):  # type: ignore[misc]
-    """Options, set-up, log and provenance are lstchain's; so is the name, which its options carry."""
+    """Options, set-up, log and provenance are lstchain's; its options carry the name of its class."""
 
     def __init__(self, work: _Work, **words: Any) -> None:
         super().__init__(**words)

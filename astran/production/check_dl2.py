@@ -15,6 +15,8 @@ from astran.production.lst.settings import SHOWER
 TABLE = "/dl2/event/telescope/parameters/LST_LSTCam"
 RECONSTRUCTED = ("reco_energy", "reco_alt", "reco_az", "gammaness")
 NEEDED = ("event_id", "tel_id", "event_type", "intensity", "alt_tel", "az_tel", *RECONSTRUCTED)
+ENGINE = "ASTRAN_DL2_ENGINE"
+"""Attribute that the fast engine leaves: `fast`, or `stock` and why it was not."""
 NEEDED_OF_DATA = ("dragon_time", "delta_t")
 NEEDED_OF_MC = ("mc_energy", "mc_alt", "mc_az", "mc_alt_tel", "mc_az_tel")
 FINITE = 0.99
@@ -29,7 +31,7 @@ def check_dl2(path: Path) -> dict[str, Any]:
 
     Returns
     -------
-    rows, showers, data (bool); of data also seconds and rate_hz of shower events; warnings
+    rows, showers, data (bool), engine; of data also seconds and rate_hz of shower events; warnings
     """
     size = present(path)
     with _open(path) as handle:
@@ -49,6 +51,7 @@ def check_dl2(path: Path) -> dict[str, Any]:
         _finite(path, table)
         showers = table.col("event_type") == SHOWER
         facts["showers"] = int(showers.sum())
+        facts["engine"] = str(getattr(handle.root._v_attrs, ENGINE, "stock"))
         if not facts["showers"]:
             raise ProductError(f"{path.name} holds no shower event (event_type {SHOWER}).")
         if of_data:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from astran.base.errors import StoreError
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Stage
-from astran.config.analysis import AnalysisConfig
+from astran.config.analysis import AnalysisConfig, Engine
 from astran.service import pages
 from astran.service.context import Context
 from astran.service.letterbox import put, thread_of
@@ -119,7 +119,7 @@ def build_report(
         started=analysis.started,
         ended=analysis.ended or (None if for_pages else context.clock.now()),
         versions=analysis.versions,
-        notes=analysis.notes,
+        notes=(*analysis.notes, *_engines(db, analysis, config)),
         warnings=found.warnings if found else (),
         results=results,
         plots=found.plots if found else (),
@@ -129,6 +129,24 @@ def build_report(
         page=pages.address(context, analysis),
         errors=errors,
     )
+
+
+def _engines(db: Connection, analysis: Analysis, config: AnalysisConfig) -> tuple[str, ...]:
+    """What made DL2, where the fast engine was asked for."""
+    if config.dl2.engine is not Engine.FAST:
+        return ()
+    used: dict[str, int] = {}
+    for products in tasks.products_of(db, analysis.id).values():
+        for product in products:
+            if engine := str(product.facts.get("engine", "")):
+                used[engine] = used.get(engine, 0) + 1
+    return tuple(
+        f"DL2 of {number} file{'s' if number > 1 else ''} by the "
+        + (f"stock engine, because of {why}" if (why := engine.partition(": ")[2]) else
+           f"{engine} engine")
+        + "."
+        for engine, number in sorted(used.items())
+    )  # fmt: skip
 
 
 def results_folder(rows: list[TaskRow]) -> Path | None:

@@ -6,7 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from astran.config.analysis import Cuts, Dl3Settings, Target
+from astran.config.site import SiteConfig
 from astran.production.toolset import Tool, Toolset
+
+_FAST = Path(__file__).resolve().parents[2] / "dl2"
+"""The package of the fast engine, run by path: the lstchain environment need not hold ASTRAN."""
 
 WORK = "{work}"
 """Stands for the task's private work folder until the runner knows it."""
@@ -29,6 +33,28 @@ def dl1_to_dl2(
         tools.require(tool, "config")
         words += ["-c", str(config)]
     return (*words, *_common(tools, tool))
+
+
+def fast_dl2(
+    tools: Toolset, stock: Sequence[str], flat: Path, trusted: Path | None, threads: int
+) -> tuple[str, ...]:
+    """The command line of the stock tool, worked on by the fast engine in the same environment.
+
+    Parameters
+    ----------
+    stock : as `dl1_to_dl2` gives it
+    flat : folder of converted models, for everyone on the site
+    trusted : folder below which pickled models may be loaded
+    """
+    python = str(Path(tools.bin, "python")) if tools.bin else "python"
+    trust = ("--trust", str(trusted)) if trusted is not None else ()
+    ours = ("--flat-models", str(flat), *trust, "--threads", str(threads))
+    return (python, str(_FAST), *stock[1:], *ours)
+
+
+def flat_models(site: SiteConfig) -> Path:
+    """Folder of the converted models of a site."""
+    return site.shared_dir / "models"
 
 
 def create_irf(

@@ -15,7 +15,7 @@ import astran
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.nightdata import FileRef, NightData, RunFile
 from astran.base.tasks import Check, Expectation, Output, Plan, Stage, Task, fingerprint
-from astran.config.analysis import AnalysisConfig, Start
+from astran.config.analysis import AnalysisConfig, Engine, Start
 from astran.config.site import SiteConfig
 from astran.production.lst import argv, irfs, subruns
 from astran.production.lst.highlevel import highlevel_argv
@@ -160,6 +160,10 @@ class _Planner:
         paths = [file.path for file in files]
         path = Path(config[0]) if config else None
         words = argv.dl1_to_dl2(self._tools, paths, models.folder, path)
+        if self.config.dl2.engine is Engine.FAST:
+            flat = argv.flat_models(self.site)
+            threads = self.site.scheduler.resources[Stage.DL2].cpus
+            words = argv.fast_dl2(self._tools, words, flat, self.site.data.models, threads)
         identities = [file.identity for file in files]
         return replace(
             self._make.lst_task(self._tools, key, Stage.DL2, words, *((config,) if config else ())),
