@@ -34,7 +34,7 @@ class Choices:
     flat: Path
     trusted: tuple[Path, ...] = ()
     threads: int = 1
-    rows: int = 131_072
+    rows: int = 65_536
     compression: str = "zstd"
 
 

@@ -34,7 +34,7 @@ from astran.dl2.errors import NotSupported
 from astran.dl2.forest import Forest
 from astran.dl2.store import NAMES
 
-BLOCK = 131_072
+BLOCK = 65_536
 """Rows that are in work at a time."""
 INTERPOLATED = {
     "energy_regression": "interpolate_energy",

@@ -94,7 +94,7 @@ class _Work:
 
 
 class DL1ToDL2Tool(stock.DL1ToDL2Tool):  # type: ignore[misc]
-    """Options, set-up, log and provenance are lstchain's; its options carry the name of its class."""
+    """Options, set-up, log and provenance are lstchain's; options carry the name of the class."""
 
     def __init__(self, work: _Work, **words: Any) -> None:
         super().__init__(**words)
