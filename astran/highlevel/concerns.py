@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from astran.highlevel.diagnostics.words import observations
+from astran.highlevel.geometry import neighbour_distance
 
 WIDEST_OFF_SIGMA = 1.15
 FEW_OFF_COUNTS = 10
@@ -13,6 +14,8 @@ TAIL_SIGMAS = 3.0
 HALO = 0.1
 """So much of a source's excess in the tail is nothing special: the tail of the point spread."""
 UNBALANCED = 0.6
+POINT_SPREAD_DEG, SEEN = 0.15, 5.0
+"""Gammas of a point source reach so far; it matters for a source above so many sigma."""
 
 
 def concerns(data: dict[str, Any], wanted_off: int | None) -> list[str]:
@@ -35,6 +38,13 @@ def concerns(data: dict[str, Any], wanted_off: int | None) -> list[str]:
     if spoilers:
         said.append(
             f"OFF regions that would hold gammas of {' and '.join(spoilers)} were left out."
+        )
+    closest = min(neighbour_distance(run["offset_deg"], run["off_regions"]) for run in runs)
+    gap = closest - stacked["theta_cut"]["typical_deg"]
+    if gap < POINT_SPREAD_DEG and stacked["significance"] > SEEN:
+        said.append(
+            f"OFF regions begin {gap:.2f} deg from the target, where the source's own gammas may "
+            "still reach: the excess may be too small. Fewer OFF regions would be further away."
         )
     if stacked["n_off"] < FEW_OFF_COUNTS:
         said.append(

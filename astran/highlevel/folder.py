@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from os.path import expandvars
 from pathlib import Path
 
 from astran.base.errors import ProductError
@@ -88,7 +89,9 @@ def _read_index(
         events: dict[int, Path] = {}
         others: dict[int, list[Path]] = {}
         for row in table:
-            place = index.parent / str(row["FILE_DIR"]).strip() / str(row["FILE_NAME"]).strip()
+            # folders of IRFs are often written as $CALDB/...
+            place = index.parent / expandvars(str(row["FILE_DIR"]).strip())
+            place = place / str(row["FILE_NAME"]).strip()
             run = int(row["OBS_ID"])
             kind = str(row["HDU_TYPE"]).strip().lower()
             if kind == "events":
@@ -98,7 +101,8 @@ def _read_index(
     for run, place in events.items():
         if not place.is_file():
             missing[place] = run
-        elsewhere = tuple(dict.fromkeys(p for p in others.get(run, []) if p != place))
+        named = dict.fromkeys(other for other in others.get(run, []) if other != place)
+        elsewhere = tuple(other for other in named if other.is_file())
         if elsewhere:
             irfs[place] = elsewhere
     return [place for place in events.values() if place.is_file()]

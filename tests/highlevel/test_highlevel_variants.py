@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from astran.base.errors import ProductError
 from astran.config.analysis import HighlevelSettings
 from astran.highlevel.analysis import Findings, analyse, measure
 from astran.highlevel.options import Options
+from astran.highlevel.results import assemble
 
 FAST = {"map_bin": 0.1, "map_width": 2.0}
 
@@ -220,6 +222,31 @@ def test_files_that_the_index_places_elsewhere(tmp_path: Path) -> None:
     ]
     fits.BinTableHDU.from_columns(columns).writeto(tmp_path / "index" / "hdu-index.fits.gz")
     assert [part.run.obs_id for part in find(tmp_path / "index").runs] == [15860]
+
+
+def test_irfs_that_the_index_names_and_that_are_gone_cost_no_run(tmp_path: Path) -> None:
+    made = write_run(tmp_path, 15860)
+    columns = [
+        fits.Column("OBS_ID", "K", array=[15860, 15860]),
+        fits.Column("HDU_TYPE", "20A", array=["events", "aeff"]),
+        fits.Column("FILE_DIR", "40A", array=[".", "$CALDB/data/lst"]),
+        fits.Column("FILE_NAME", "60A", array=[made.path.name, "irf.fits"]),
+    ]
+    fits.BinTableHDU.from_columns(columns).writeto(tmp_path / "hdu-index.fits.gz")
+    assert len(find(tmp_path).runs) == 1
+
+
+def test_off_regions_next_to_a_source_are_told(tmp_path: Path) -> None:
+    write_night(tmp_path, runs=2, rad_max=0.05, background=6000)
+    options = Options(
+        dl3=tmp_path,
+        output=tmp_path,
+        name="Crab",
+        position=(RA, DEC),
+        settings=HighlevelSettings.model_validate({**FAST, "off_regions": 12}),
+    )
+    said = assemble(measure(options), options, datetime(2024, 1, 1, tzinfo=UTC))["warnings"]
+    assert any("OFF regions begin 0.14 deg from the target" in text for text in said), said
 
 
 def test_earlier_results_in_the_folder_are_no_runs(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ ENERGIES_PER_DECADE = 8
 INTERVAL_BINS = 60
 SAME_PLACE_DEG = 0.05
 PROFILE_STEP_DEG = 0.1
+SOURCE_DEG = 0.3
+"""Events further from the target than this are the field's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +100,20 @@ def _time_bin(item: TimeBin) -> dict[str, Any]:
 def _run(part: RunCounts) -> dict[str, Any]:
     run = part.run
     number = run.energy.size
+    # a flare must not look like a change of the weather
+    field = run.time[part.theta[0] > SOURCE_DEG]
     bins = max(1, round(run.ontime_s / SHORTEST_S))
-    counts = np.bincount(run.piece_of(run.time, bins), minlength=bins) if number else np.zeros(bins)
-    mean = number / bins
+    counts = np.bincount(run.piece_of(field, bins), minlength=bins)
+    mean = field.size / bins
     return {
         "obs_id": run.obs_id,
         "events_per_s": number / run.ontime_s,
         "events_error": math.sqrt(number) / run.ontime_s,
-        "steady_chi2": float(((counts - mean) ** 2 / mean).sum()) if number else 0.0,
+        "field_per_s": field.size / run.ontime_s,
+        "field_error": math.sqrt(field.size) / run.ontime_s,
+        "steady_chi2": float(((counts - mean) ** 2 / mean).sum()) if mean else 0.0,
         "steady_ndf": bins - 1,
-        "scatter": float(counts.std() / mean) if number else 0.0,
+        "scatter": float(counts.std() / mean) if mean else 0.0,
         "dead_time_percent": 100 * (1 - run.deadc),
         "zenith_deg": run.zenith,
         "offset_deg": part.offset,

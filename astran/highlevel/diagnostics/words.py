@@ -56,11 +56,11 @@ def observations(data: dict[str, Any]) -> list[str]:
 
 def _outliers(runs: Sequence[dict[str, Any]]) -> list[int]:
     """Runs whose event rate differs from a straight line in cos(zenith) through the others."""
-    known = [run for run in runs if run["events_per_s"] > 0]
+    known = [run for run in runs if run["field_per_s"] > 0]
     if len(known) < 4:
         return []
-    rate = np.log([run["events_per_s"] for run in known])
-    error = np.array([run["events_error"] / run["events_per_s"] for run in known])
+    rate = np.log([run["field_per_s"] for run in known])
+    error = np.array([run["field_error"] / run["field_per_s"] for run in known])
     zenith = [run["zenith_deg"] for run in known]
     slope = np.zeros(len(known))
     if all(value is not None for value in zenith) and np.ptp(np.array(zenith, float)) > 5:
