@@ -154,6 +154,29 @@ class Letters(OrderLetters):
             },
         )
 
+    def decision(
+        self,
+        thread: Thread,
+        request_id: str,
+        config: AnalysisConfig,
+        what: str,
+        held: Sequence[Cells],
+        *,
+        n: int = 1,
+    ) -> EmailMessage:
+        """Jobs are held and somebody has to decide; `held` has task and reason of each."""
+        return self._letter(
+            "decision",
+            thread,
+            headline=f"{content.title(config)}: {what}",
+            state=f"needs a decision: {content.title(config)}",
+            request_id=request_id,
+            tone=Tone.PART,
+            n=n,
+            generated=True,
+            values={"request_id": request_id, "columns": ("Job", "Reason"), "held": list(held)},
+        )
+
     def cancelled(
         self,
         thread: Thread,

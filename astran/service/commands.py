@@ -8,9 +8,11 @@ from sqlalchemy import Connection
 
 from astran.base.commands import Command
 from astran.base.errors import Problem, StoreError
-from astran.service import letterbox, quotas
+from astran.base.text import duration
+from astran.service import letterbox, overview, quotas
 from astran.service.context import Context
 from astran.service.decide import Decision
+from astran.service.estimates import remaining_seconds
 from astran.store import analyses, orders, tasks
 from astran.store.analyses import Analysis, Origin
 from astran.store.orders import Order, OrderState
@@ -111,19 +113,29 @@ def put_status(context: Context, db: Connection, analysis: Analysis, thread: Thr
     from astran.service.planning import config_of
 
     config = config_of(analysis)
+    planned = tasks.of_analysis(db, analysis.id)
+    attempts = tasks.newest_attempts(db, analysis.id)
     rows = [
         Cells((row.spec.key, row.state.value, row.reason), ok=row.state != "failed")
-        for row in tasks.of_analysis(db, analysis.id)
+        for row in planned
     ]
+    facts = [
+        ("State", analysis.state.value),
+        ("Received", f"{analysis.created:%Y-%m-%d %H:%M} UTC"),
+        ("Folder", str(analysis.folder)),
+    ]
+    if words := overview.reason(analysis, planned, attempts):
+        facts.insert(1, ("Remark", words))
+    left = None
+    if not analysis.state.final:
+        left = remaining_seconds(context, db, planned, attempts)
+    if left is not None:
+        facts.insert(1, ("Estimated time left", f"about {duration(left)}"))
     letter = context.letters.status(
         thread,
         analysis.name,
         f"{config.target.name}, {config.night.iso}: {analysis.state}",
-        [
-            ("State", analysis.state.value),
-            ("Received", f"{analysis.created:%Y-%m-%d %H:%M} UTC"),
-            ("Folder", str(analysis.folder)),
-        ],
+        facts,
         columns=("Task", "State", "Remark"),
         rows=rows,
         notes=analysis.notes,

@@ -12,6 +12,7 @@ from astran.base.tasks import Stage
 from astran.base.text import count, one_line
 from astran.service.context import Context
 from astran.service.estimates import remaining_seconds
+from astran.service.waits import why_waiting
 from astran.store import events, tasks
 from astran.store.analyses import Analysis
 from astran.store.tasks import AttemptRow, TaskRow
@@ -90,13 +91,17 @@ def reason(analysis: Analysis, rows: Sequence[TaskRow], attempts: Mapping[int, A
         row.reason for row in rows if row.reason and row.state.final and not row.state.succeeded
     ]
     waiting = [
-        row.reason or attempts[row.id].reason
+        why
         for row in rows
-        if not row.state.final and (row.reason or (row.id in attempts and attempts[row.id].reason))
+        if not row.state.final and (why := row.reason or _waits(attempts.get(row.id)))
     ]
     said = [f"{count(len(failed), 'task')} failed: {_common(failed)}"] if failed else []
     said += [_common(waiting)] if waiting else []
     return "; ".join(said)
+
+
+def _waits(attempt: AttemptRow | None) -> str:
+    return why_waiting(attempt) if attempt else ""
 
 
 def _common(reasons: Sequence[str]) -> str:
@@ -128,7 +133,7 @@ def _task(
         "state": row.state.value,
         "attempts": row.attempts,
         "reason": row.reason,
-        "waits": attempt.reason if attempt and not row.state.final else "",
+        "waits": "" if row.state.final else _waits(attempt),
         "node": attempt.node if attempt else "",
         "elapsed_s": attempt.elapsed_s if attempt else None,
         "max_rss_mb": attempt.max_rss_mb if attempt else None,

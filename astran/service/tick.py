@@ -102,9 +102,11 @@ def _advance(context: Context, result: TickResult, only: int | None) -> None:
     # complete runs of an analysis that waits for others are under way, too
     if any(a.state in _WORKING for a in live if only is None or a.id == only):
         from astran.service.observing import follow
+        from astran.service.waits import ask_for_decisions
 
         with guarded(context, result.faults, None):
             follow(context)
+            ask_for_decisions(context)
         with context.db.begin() as db:
             live = analyses.live(db)
     for analysis in live:

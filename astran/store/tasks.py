@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
 
 from astran.base.errors import StoreError
+from astran.base.jobs import JobState
 from astran.base.records import ProductRecord
 from astran.base.states import TASK_MOVES, TaskState
 from astran.base.tasks import Resources, Task
@@ -92,7 +93,7 @@ _ATTEMPT_COLUMNS = tuple(
 )
 
 
-def _attempt(row: RowMapping) -> AttemptRow:
+def _attempt(row: RowMapping | dict[str, Any]) -> AttemptRow:
     return AttemptRow(**{**row, "telling": tuple(row["telling"])})
 
 
@@ -237,6 +238,24 @@ def attempts_by_id(db: Connection, ids: Sequence[int]) -> dict[int, AttemptRow]:
         query = select(*_ATTEMPT_COLUMNS).where(t.attempt.c.id.in_(ids[start : start + AT_ONCE]))
         rows |= {row["id"]: _attempt(row) for row in db.execute(query).mappings()}
     return rows
+
+
+def held(db: Connection) -> dict[int, list[tuple[str, AttemptRow]]]:
+    """By analysis: key and newest attempt of each task that the scheduler holds, though nobody
+    asked for that."""
+    query = (
+        select(t.task.c.analysis_id, t.task.c.key, *_ATTEMPT_COLUMNS)
+        .join_from(t.attempt, t.task, t.task.c.id == t.attempt.c.task_id)
+        .where(t.task.c.state.in_((TaskState.SUBMITTED, TaskState.RUNNING)))
+        .where(t.attempt.c.number == t.task.c.attempts)
+        .where(t.attempt.c.sight == JobState.HELD, t.task.c.wish == "")
+        .order_by(t.task.c.id)
+    )
+    found: dict[int, list[tuple[str, AttemptRow]]] = {}
+    for row in db.execute(query).mappings():
+        columns = {column.name: row[column.name] for column in _ATTEMPT_COLUMNS}
+        found.setdefault(row["analysis_id"], []).append((row["key"], _attempt(columns)))
+    return found
 
 
 def change_attempt(db: Connection, attempt_id: int, **values: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import sys
 from datetime import UTC, datetime, timedelta
 
@@ -79,7 +80,9 @@ def test_on_a_terminal(monkeypatch: pytest.MonkeyPatch, watch: bool) -> None:
         story = Story("running", HOSTILE) if watch else Story(HOSTILE)
         show(story, Hands(), watch=watch)
         terminal.flush()
-        shown = os.read(ours, 65536).decode()
+        shown = ""
+        while "[bold]x[/bold]" not in shown and select.select([ours], [], [], 10)[0]:
+            shown += os.read(ours, 65536).decode(errors="replace")
     os.close(ours)
     assert "<script>red" in shown
     assert "[bold]x[/bold]" in shown

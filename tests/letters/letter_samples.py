@@ -55,6 +55,10 @@ NIGHTS = (
     Cells(("2023-12-07", "A12", "24.3 sigma in 1.02 h, 3 of 3 runs")),
     Cells(("2023-12-08", "A13", "failed, 0 of 2 runs: the disk is full"), ok=False),
 )
+HELD = (
+    Cells(("dl2-15864", "It is held by an administrator of the cluster.")),
+    Cells(("dl2-15865", "It is held by an administrator of the cluster.")),
+)
 STRANGERS = (
     Cells(("12-07 21:04", "stranger", "eve@elsewhere.example", "ASTRAN-LAUNCH", "not on the list")),
     Cells(("12-08 02:31", "unauthenticated", "ann@institute.example", "Hi", "no DMARC pass")),
@@ -62,7 +66,7 @@ STRANGERS = (
 KINDS = (
     *("confirmation", "problems", "waiting", "status", "cancelled", "help", "refusal"),
     *("notice", "fault", "operator", "result", "partial", "failed"),
-    *("plan", "order", "order_summary", "digest"),
+    *("plan", "order", "order_summary", "digest", "decision"),
 )
 
 
@@ -219,6 +223,9 @@ def every_letter(folder: Path) -> dict[str, EmailMessage]:
             columns=("Task", "State", "Time"),
             rows=[Cells(("dl2-15864", "done", "2 min 10 s")), Cells(("dl3",), remark="waits")],
             notes=["The queue is full: 5 tasks wait."],
+        ),
+        "decision": letters.decision(
+            THREAD, "A12", CONFIG, "2 jobs will not start without help", HELD
         ),
         "cancelled": letters.cancelled(THREAD, "A12", CONFIG, [("Tasks stopped", "4")]),
         "plan": letters.plan(THREAD, CONFIG, PLAN, chosen),

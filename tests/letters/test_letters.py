@@ -131,7 +131,7 @@ class TestEveryKind:
         assert message["Date"].datetime == samples.NOW
         assert message[LOOP_HEADER] == samples.MAIL.address
         assert message["X-Auto-Response-Suppress"] == "All"
-        told = ("operator", "digest", "order_summary", "result", "partial", "failed")
+        told = ("operator", "digest", "order_summary", "decision", "result", "partial", "failed")
         answer = kind not in told
         assert message["Auto-Submitted"] == ("auto-replied" if answer else "auto-generated")
         if kind in ("operator", "digest"):

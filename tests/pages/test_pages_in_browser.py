@@ -72,7 +72,7 @@ def test_a_page_is_sound_on_every_screen(
         assert seen.scroll_width <= width, width
         assert seen.errors == []
         assert all(url.startswith(site.as_uri()) for url in seen.requests)
-        if width != 768:
+        if width == 360 or (width == 1280 and not dark):
             assert browser.audit() == []
         colours = "dark" if dark else "light"
         browser.screenshot(SCREENSHOTS / f"page-{name}-{width}-{colours}.png")
