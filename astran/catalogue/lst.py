@@ -15,7 +15,7 @@ from pathlib import Path
 from astran.base.clock import Clock
 from astran.base.errors import CatalogueError
 from astran.base.night import Night
-from astran.base.nightdata import ConfigText, McNode, MissingRun, NightData, RunFile
+from astran.base.nightdata import ConfigText, FileRef, McNode, MissingRun, NightData, RunFile
 from astran.catalogue import folders, irfs, models, patterns
 from astran.catalogue.archive import NightArchive
 from astran.catalogue.dl1 import Picked, run_number, subrun
@@ -99,19 +99,16 @@ class LstCatalogue:
         ------
         CatalogueError : also for a file that is not there or whose name holds no run number
         """
-        runs = {}
+        found: dict[int, list[FileRef]] = {}
         for path in files:
             run, file = run_number(path.name), patterns.look(path.absolute())
             if file is None:
                 raise CatalogueError(f"There is no file {path}.")
-            if run is None or subrun(path.name):
-                raise CatalogueError(
-                    f"The name {path.name} does not hold LST-1.Run<run> of a whole run."
-                )
-            if run in runs:
-                raise CatalogueError(f"Run {run} is given twice.")
+            if run is None:
+                raise CatalogueError(f"The name {path.name} does not hold LST-1.Run<run>.")
             if config.runs is None or run in config.runs:
-                runs[run] = RunFile(run, file)
+                found.setdefault(run, []).append(file)
+        runs = {run: _given(run, files, config.start) for run, files in found.items()}
         absent = sorted(set(config.runs or ()) - runs.keys())
         data = NightData(
             complete=True,
@@ -287,3 +284,18 @@ class LstCatalogue:
             ) from error
         assert file is not None
         return ConfigText(file, text)
+
+
+def _given(run: int, files: list[FileRef], start: Start) -> RunFile:
+    """A run of given files: one, or subruns of DL1."""
+    ordered = sorted(files, key=lambda file: file.name)
+    parts = [file for file in ordered if subrun(file.name)]
+    if parts and start is not Start.DL1:
+        raise CatalogueError(
+            f"{parts[0].name} holds a part of run {run} only.",
+            cure="Put DL2 of subruns together first: python -m astran.production.merge_dl2.",
+        )
+    names = {file.name for file in ordered}
+    if len(names) < len(ordered) or (len(ordered) > 1 and len(parts) < len(ordered)):
+        raise CatalogueError(f"Run {run} is given twice.")
+    return RunFile(run, ordered[0], parts=tuple(parts))

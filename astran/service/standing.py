@@ -85,7 +85,8 @@ def _start_if_there(context: Context, order: Order, night: Night) -> None:
         # no run of this target in that night, as a rule
         context.say(f"{order.name}, {night.iso}: {error}")
         return
-    if not data.runs:
+    # runs that can never be analysed are worth a word, too: its report says why
+    if not data.runs and all(gap.may_come for gap in data.missing):
         return
     now = context.clock.now()
     with context.db.begin() as db:

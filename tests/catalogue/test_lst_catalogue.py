@@ -356,6 +356,24 @@ def test_given_files(tree: Tree) -> None:
     assert [run.run for run in data.runs] == [15861, 15862]
     assert data.models is not None and data.mc_nodes
     assert catalogue.with_files(config, paths, with_irfs=False).mc_nodes == ()
-    for bad in (tree.root / "none_LST-1.Run1.h5", tree.file("dl1_LST-1.Run1.0001.h5"), paths[0]):
+    for bad in (tree.root / "none_LST-1.Run1.h5", tree.file("dl1_1.h5"), paths[0]):
         with pytest.raises(CatalogueError):
             catalogue.with_files(config, [paths[0], bad])
+
+
+def test_given_subruns(tree: Tree) -> None:
+    site = SiteConfig.model_validate(
+        {"site": "t", "workdir": str(tree.root), "data": tree.settings}
+    )
+    target = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
+    plain = {"target": target, "date": "20231213"}
+    config = AnalysisConfig.model_validate(plain)
+    parts = [tree.file(f"dl1_LST-1.Run00007.{part:04d}.h5") for part in (1, 0)]
+    catalogue = LstCatalogue(site, tree.clock)
+    (run,) = catalogue.with_files(config, parts, with_irfs=False).runs
+    assert [file.name[-7:] for file in run.parts] == ["0000.h5", "0001.h5"]
+    with pytest.raises(CatalogueError, match="given twice"):
+        catalogue.with_files(config, [*parts, tree.file("dl1_LST-1.Run00007.h5")])
+    dl2 = AnalysisConfig.model_validate({**plain, "start": "dl2"})
+    with pytest.raises(CatalogueError, match="a part of run 7 only"):
+        catalogue.with_files(dl2, parts)
