@@ -126,6 +126,8 @@ def _evaluate(irfs: dict[str, Any], part: RunCounts, cut: ThetaCut, edges: Float
     if not (value > 0).any():
         raise NoResponse(f"its effective area is zero at an offset of {part.offset:.2f} deg")
     matrix = _matrix(dispersion, offset, true_axis, axis)
+    if not (matrix[value > 0] > 0).any():
+        raise NoResponse("its energy dispersion is empty")
     ceiling = _number(area.meta, "HI_THRES")
     return Response(
         true_edges=true_edges,
