@@ -45,7 +45,9 @@ def find(
             output=Path("unused"),
             name="Source",
             position=position,
-            settings=HighlevelSettings.model_validate(settings),
+            settings=HighlevelSettings.model_validate(
+                {"map_bin": 0.1, "map_width": 2.0, **settings}
+            ),
             theta_cut=theta,
             threshold=threshold,
         )

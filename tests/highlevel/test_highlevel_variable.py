@@ -25,7 +25,9 @@ def flare(folder: Path, threshold: Threshold = Threshold.LOWEST, **settings: flo
             output=Path("unused"),
             name="PKS 2155-304",
             position=PKS,
-            settings=HighlevelSettings.model_validate(settings),
+            settings=HighlevelSettings.model_validate(
+                {"map_bin": 0.1, "map_width": 2.0, **settings}
+            ),
             theta_cut=0.11,
             threshold=threshold,
         )
