@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -193,6 +194,19 @@ def test_hostile_text_is_shown_and_does_nothing(tmp_path: Path) -> None:
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "{{7*7}}" in page or "7*7" in page
     assert HOSTILE not in page
+
+
+def test_a_page_bears_thousands_of_tasks(tmp_path: Path) -> None:
+    output = tmp_path / "site"
+    sheet = make_sheet(tmp_path / "data", 1, state=AnalysisState.PARTIAL)
+    done, failed = sheet.tasks
+    many = [replace(failed if n % 4 == 0 else done, key=f"dl2-{n}") for n in range(4000)]
+    build(output, [replace(sheet, tasks=tuple(many))])
+    text = (output / "analyses/A1/index.html").read_text()
+    assert len(text) < 1_000_000
+    assert len(list((output / "analyses/A1/logs").iterdir())) == 300
+    assert text.count("<mark>") == 50
+    assert "And 3700 more" in text
 
 
 def test_names_of_targets_make_different_files() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from astran.report.tables import Fact
 
 _PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".webp")
 """No SVG: opened by itself, it could run scripts."""
+_MOST_TASKS, _MOST_FAILED = 300, 50
+"""Of so many tasks a page tells in detail, and shows the logs of so many that failed."""
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
 
 
@@ -60,7 +63,8 @@ def write_analysis(publisher: Publisher, site: str, sheet: Sheet) -> list[str]:
     config = files.text(f"config_{report.config.label}.yml", config_text)
     # the order is that of results.json: the most telling plot first
     pictures = [picture for plot in report.plots if (picture := _picture(files, plot))]
-    tasks = [_task(files, task) for task in sheet.tasks]
+    shown = _chosen(sheet.tasks)
+    tasks = [_task(files, task) for task in shown]
     values = {
         "site": site,
         "report": report,
@@ -80,11 +84,23 @@ def write_analysis(publisher: Publisher, site: str, sheet: Sheet) -> list[str]:
         "record": _record(report),
         "failed": [view for view in tasks if not view.task.ok],
         "tasks": tasks,
+        "more_tasks": len(sheet.tasks) - len(shown),
         "history": [(f"{at:%Y-%m-%d %H:%M:%S}", text) for at, text in sheet.history],
         "downloads": [name for path in sheet.files if (name := files.copy(path))],
     }
     publisher.write(page, render("analysis", page, values))
     return [*files.written, page]
+
+
+def _chosen(tasks: Sequence[TaskSheet]) -> list[TaskSheet]:
+    """As many tasks as a page bears, in the order of the plan; those that failed come first in the
+    choice."""
+    if len(tasks) <= _MOST_TASKS:
+        return list(tasks)
+    failed = [task.key for task in tasks if not task.ok][:_MOST_FAILED]
+    others = [task.key for task in tasks if task.ok][: _MOST_TASKS - len(failed)]
+    chosen = {*failed, *others}
+    return [task for task in tasks if task.key in chosen]
 
 
 def _record(report: Report) -> list[Fact]:
