@@ -168,3 +168,8 @@ def test_a_data_check_that_cannot_be_read_tells_nothing(tmp_path: Path) -> None:
     path = tmp_path / "check.h5"
     path.write_bytes(b"nothing")
     assert look_into(path, Kind.DATACHECK) == {}
+
+
+def test_the_zenith_of_a_run_is_that_of_its_mean_event() -> None:
+    parts = [Dl1Facts(events=300, alt=70.0), Dl1Facts(events=100, alt=66.0), Dl1Facts(events=9)]
+    assert together(parts).zenith == pytest.approx(21.0)
