@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import shlex
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from astran.base.errors import ConfigError
 from astran.base.files import packaged, write_atomic, write_json
 from astran.base.tasks import Task
 from astran.config.site import Environment, SiteConfig
 from astran.production.toolset import Toolset
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 def write(task: Task, site: SiteConfig, tools: Toolset | None, python: str) -> Path:
@@ -49,6 +54,11 @@ def write(task: Task, site: SiteConfig, tools: Toolset | None, python: str) -> P
 
 def render(template: str, **values: object) -> str:
     """A job template with its values; the filter `quote` makes a value one shell word."""
+    return _template(template).render(**values)
+
+
+@lru_cache(maxsize=8)  # compiling one takes much longer than filling it in
+def _template(name: str) -> Template:
     import jinja2  # an idle tick writes no script
 
     jinja = jinja2.Environment(
@@ -60,7 +70,7 @@ def render(template: str, **values: object) -> str:
         keep_trailing_newline=True,
     )
     jinja.filters["quote"] = lambda value: shlex.quote(str(value))
-    return jinja.get_template(template).render(**values)
+    return jinja.get_template(name)
 
 
 def shell_values(environment: Environment) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,7 @@ def store(
         run_id = None
         if task.run is not None:
             run_id = _ensure(db, t.run, number=task.run, night_id=night_id, source_id=source_id)
+        plain = task.to_json()
         wanted = "lstchain" if task.environment else "astran"
         ids[task.key] = _insert(
             db,
@@ -63,29 +65,30 @@ def store(
             key=task.key,
             state=TaskState.PLANNED,
             fingerprint=task.fingerprint,
-            spec=task.to_json(),
-            resources=task.to_json()["resources"],
+            spec=plain,
+            resources=plain["resources"],
             exclude=[],
             kind=str(kind[task.key]),
         )
-    for task in new:
-        _store_inputs(db, ids, task)
+    inputs = [row for task in new for row in _inputs(ids, task)]
+    if inputs:
+        db.execute(insert(t.task_input), inputs)
     stir(db, {analysis_id})
     note(db, now, "planned", f"{len(new)} tasks in {len(stages)} stages", analysis_id)
 
 
-def _store_inputs(db: Connection, ids: dict[str, int], task: Task) -> None:
-    size: int | None
-    mtime_ns: int | None
+def _inputs(ids: dict[str, int], task: Task) -> Iterator[dict[str, Any]]:
+    """Rows for what a task reads: files as they are now, and other tasks."""
+    none = {"task_id": ids[task.key], "path": "", "size": None, "mtime_ns": None}
     for path in task.inputs:
         try:
             status = Path(path).stat()
-            size, mtime_ns = status.st_size, status.st_mtime_ns
+            known = {"size": status.st_size, "mtime_ns": status.st_mtime_ns}
         except OSError:
-            size = mtime_ns = None
-        _insert(db, t.task_input, task_id=ids[task.key], path=path, size=size, mtime_ns=mtime_ns)
+            known = {}
+        yield {**none, **known, "path": path, "producer_id": None}
     for key in (*task.needs, *task.after):
-        _insert(db, t.task_input, task_id=ids[task.key], path="", producer_id=ids[key])
+        yield {**none, "producer_id": ids[key]}
 
 
 def _insert(db: Connection, table: Table, **values: Any) -> int:
