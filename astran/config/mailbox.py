@@ -122,6 +122,11 @@ class MailSettings(Settings):
         description="Address that is told about faults of the service.",
         examples=["operator@institute.example"],
     )
+    daily_digest: bool = Field(
+        False,
+        description="Tell the operator once a day about requests, failures, quarantine, disk and "
+        "queue.",
+    )
     authserv_id: str = Field(
         "",
         description="Name by which the mail server signs its Authentication-Results header; "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from astran.base.clock import Clock
@@ -25,7 +26,14 @@ def heartbeat_path(site: SiteConfig) -> Path:
     return site.workdir / "heartbeat.json"
 
 
-def beat(site: SiteConfig, clock: Clock, faults: Sequence[str]) -> None:
-    """Write `heartbeat.json`, for monitoring."""
-    value = {"at": clock.now().isoformat(), "faults": list(faults)}
+def beat(
+    site: SiteConfig, clock: Clock, faults: Sequence[str], silent: datetime | None = None
+) -> None:
+    """Write `heartbeat.json`, for monitoring: time, faults of the tick, and since when the
+    scheduler has not answered (null: it has)."""
+    value = {
+        "at": clock.now().isoformat(),
+        "faults": list(faults),
+        "scheduler_silent_since": None if silent is None else silent.isoformat(),
+    }
     write_json(heartbeat_path(site), value)

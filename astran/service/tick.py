@@ -48,11 +48,19 @@ def tick(context: Context, *, mail: bool = True, only: int | None = None) -> Tic
         if context.site.mail is not None:
             with guarded(context, result.faults, None):
                 result.sent = deliver(context)
-        beat(context.site, context.clock, result.faults)
+        _beat(context, result)
         if context.site.pages.output is not None:
             with guarded(context, result.faults, None):
                 _pages(context, result)
     return result
+
+
+def _beat(context: Context, result: TickResult) -> None:
+    from astran.service import outages
+
+    with context.db.begin() as db:
+        silent = outages.since(db)
+    beat(context.site, context.clock, result.faults, silent)
 
 
 def _intake(context: Context, result: TickResult) -> None:
@@ -71,6 +79,11 @@ def _chores(context: Context, result: TickResult) -> None:
     """What is due at a time rather than by an event."""
     from astran.store import chores
 
+    if context.mail.daily_digest:
+        from astran.service import daily
+
+        with guarded(context, result.faults, None):
+            daily.look_after(context)
     with context.db.begin() as db:
         names = [chore.name for chore in chores.due(db, context.clock.now())]
     if not names:

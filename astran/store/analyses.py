@@ -219,6 +219,12 @@ def newest(db: Connection, limit: int, requester: str | None = None) -> list[Ana
     return [_analysis(row) for row in db.execute(query).mappings()]
 
 
+def ended_between(db: Connection, since: datetime, until: datetime) -> list[Analysis]:
+    """Analyses that ended in a time, oldest first."""
+    query = _select().where(t.analysis.c.ended >= since, t.analysis.c.ended < until)
+    return [_analysis(row) for row in db.execute(query.order_by(t.analysis.c.id)).mappings()]
+
+
 def live_count(db: Connection, requester: str | None = None) -> int:
     """How many analyses (of one requester) have not ended."""
     query = select(func.count()).where(t.analysis.c.state.in_(_LIVE))

@@ -48,6 +48,11 @@ def due(db: Connection, now: datetime, prefix: str = "") -> list[Chore]:
     return [Chore(*row) for row in db.execute(query)]
 
 
+def time_of(db: Connection, name: str) -> datetime | None:
+    """When a chore is due; None where it is not noted."""
+    return db.execute(select(t.chore.c.due).where(t.chore.c.name == name)).scalar()
+
+
 def postpone(db: Connection, name: str, to: datetime) -> None:
     """The chore is due again at another time; counts as one more try."""
     db.execute(

@@ -24,6 +24,16 @@ def task_counts(db: Connection) -> dict[TaskState, int]:
     return {TaskState(state): number for state, number in db.execute(query)}
 
 
+def requests(db: Connection, since: datetime, until: datetime) -> dict[str, int]:
+    """How many requests of each kind came in a time."""
+    query = (
+        select(t.request.c.command, func.count())
+        .where(t.request.c.created >= since, t.request.c.created < until)
+        .group_by(t.request.c.command)
+    )
+    return dict(db.execute(query).tuples().all())
+
+
 def typical_seconds(db: Connection, newest: int = 100) -> Sequence[tuple[str, float]]:
     """Median wall time of the newest finished tasks, by stage in the order of the chain [s]."""
     query = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -17,9 +18,10 @@ from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Check, Output, Plan, Stage, Task
 from astran.config.model import build
 from astran.config.site import SiteConfig
-from astran.service import outages, pace
+from astran.service import daily, outages, pace
 from astran.service.context import Context
 from astran.service.observing import follow
+from astran.service.tick import tick
 from astran.store import analyses, events, outbox, plans, submissions, tasks
 from astran.store.analyses import Origin
 from astran.store.database import Database
@@ -240,3 +242,48 @@ def test_letters_of_an_outage_go_to_the_operator(house: House) -> None:
         assert outbox.open_count(db) == 1
         query = "select recipient from outgoing_mail"
         assert db.exec_driver_sql(query).scalar_one() == "operator@a.test"
+
+
+def test_the_heartbeat_tells_of_an_outage(house: House) -> None:
+    house.cluster.sight = Unavailable("squeue: connect failure")
+    begin = house.clock.now()
+    tick(house.context, mail=False)
+    beat = json.loads((house.context.site.workdir / "heartbeat.json").read_text())
+    assert beat["scheduler_silent_since"] == begin.isoformat()
+    house.cluster.sight = Seen(JobState.PENDING, "PENDING")
+    house.clock.sleep(60)
+    tick(house.context, mail=False)
+    beat = json.loads((house.context.site.workdir / "heartbeat.json").read_text())
+    assert beat["scheduler_silent_since"] is None
+
+
+def test_a_daily_letter_for_the_operator(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    mail = house.context.mail.model_copy(update={"daily_digest": True})
+    house.context.site = house.context.site.model_copy(update={"mail": mail})
+    daily.look_after(house.context)
+    assert house.letters() == []
+    with house.db.begin() as db:
+        analysis = analyses.get(db, house.analysis)
+        analyses.move(db, house.clock.now(), analysis, AnalysisState.FAILED, reason="no memory")
+    for _ in range(3):
+        house.clock.sleep(3600)
+        daily.look_after(house.context)
+    (letter,) = house.letters()
+    assert "the day until 2023-12-08 07:00 UTC" in letter
+    with house.db.begin() as db:
+        now = house.clock.now()
+        text = daily.summary(house.context, db, now - timedelta(days=1), now)
+    lines = text.splitlines()
+    assert lines[:3] == [
+        "Requests: 1 launch.",
+        "Analyses that ended: 1 failed.",
+        "  A1 Crab: failed. no memory",
+    ]
+    assert lines[3].startswith("Under way: 0 analyses; tasks: 1 submitted")
+    assert lines[4] == "Mails in quarantine or of strangers: 0."
+    assert lines[5].startswith("Disk: ") and lines[5].endswith(f"free for {tmp_path}.")
+    house.clock.sleep(86400)
+    daily.look_after(house.context)
+    assert len(house.letters()) == 2, "each day anew"
+    house.db.close()

@@ -1,0 +1,95 @@
+"""Once a day, where the site wants it, the operator hears how the service is doing."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from astran.base.states import AnalysisState
+from astran.base.text import count
+from astran.service import outages
+from astran.service.context import Context
+from astran.service.digest import TOLD, next_time
+from astran.store import analyses, chores, history, mailbox
+
+NAME = "daily"
+_DAY = timedelta(days=1)
+_MOST = 50
+"""Failures that one letter names; more are counted."""
+
+
+def look_after(context: Context) -> None:
+    """Write the letter if it is due, and note when the next one is."""
+    if not context.mail.daily_digest or not context.mail.operator:
+        return
+    now = context.clock.now()
+    with context.db.begin() as db:
+        if (due := chores.time_of(db, NAME)) is None:
+            chores.plan(db, NAME, next_time(now))
+        elif due <= now and chores.done(db, NAME):
+            from astran.service.letterbox import tell_operator
+
+            text = summary(context, db, due - _DAY, due)
+            title = f"the day until {due:%Y-%m-%d %H:%M} UTC"
+            tell_operator(context, db, key=f"daily.{due:%Y%m%d}", title=title, text=text)
+            chores.plan(db, NAME, next_time(now))
+
+
+def summary(context: Context, db: Connection, since: datetime, until: datetime) -> str:
+    """Requests, ends, failures, queue, quarantine, disk and scheduler, in plain lines."""
+    ended = analyses.ended_between(db, since, until)
+    lines = [
+        _requests(db, since, until),
+        _ends(ended),
+        *_failures(ended),
+        _queue(db),
+        _quarantine(db, since, until),
+        _disk(context),
+    ]
+    if (silent := outages.since(db)) is not None:
+        lines.append(f"Scheduler: no answer since {silent:%Y-%m-%d %H:%M} UTC.")
+    return "\n".join(lines)
+
+
+def _requests(db: Connection, since: datetime, until: datetime) -> str:
+    asked = history.requests(db, since, until)
+    words = ", ".join(f"{number} {command}" for command, number in sorted(asked.items()))
+    return f"Requests: {words or 'none'}."
+
+
+def _ends(ended: list[analyses.Analysis]) -> str:
+    counts: dict[str, int] = {}
+    for analysis in ended:
+        counts[analysis.state] = counts.get(analysis.state, 0) + 1
+    words = ", ".join(f"{number} {state}" for state, number in sorted(counts.items()))
+    return f"Analyses that ended: {words or 'none'}."
+
+
+def _failures(ended: list[analyses.Analysis]) -> list[str]:
+    sad = (AnalysisState.FAILED, AnalysisState.PARTIAL, AnalysisState.EXPIRED)
+    bad = [analysis for analysis in ended if analysis.state in sad]
+    lines = [f"  {a.name} {a.label}: {a.state}. {a.reason}".rstrip() for a in bad[:_MOST]]
+    return [*lines, *([f"  and {len(bad) - _MOST} more"] if len(bad) > _MOST else [])]
+
+
+def _queue(db: Connection) -> str:
+    tasks = ", ".join(f"{n} {state}" for state, n in sorted(history.task_counts(db).items()))
+    live = analyses.live_count(db)
+    under_way = count(live, "analysis", "analyses")
+    return f"Under way: {under_way}; tasks: {tasks or 'none'}."
+
+
+def _quarantine(db: Connection, since: datetime, until: datetime) -> str:
+    unheard = mailbox.unheard(db, since, until, [verdict.value for verdict in TOLD])
+    return f"Mails in quarantine or of strangers: {len(unheard)}."
+
+
+def _disk(context: Context) -> str:
+    try:
+        usage = shutil.disk_usage(context.site.workdir)
+    except OSError as error:
+        return f"Disk: {context.site.workdir} cannot be looked at: {error}."
+    free, total = usage.free / 1024**3, usage.total / 1024**3
+    return f"Disk: {free:.0f} of {total:.0f} GB free for {context.site.workdir}."
