@@ -31,7 +31,7 @@ def requests(db: Connection, since: datetime, until: datetime) -> dict[str, int]
         .where(t.request.c.created >= since, t.request.c.created < until)
         .group_by(t.request.c.command)
     )
-    return dict(db.execute(query).tuples().all())
+    return {row[0]: row[1] for row in db.execute(query)}
 
 
 def typical_seconds(db: Connection, newest: int = 100) -> Sequence[tuple[str, float]]:

@@ -75,7 +75,11 @@ def test_an_idle_minute_leaves_its_heartbeat(settings: dict[str, Any], ticked: P
     heartbeat = ticked.parent / "work" / "heartbeat.json"
     heartbeat.unlink()
     assert idle(settings)
-    assert json.loads(heartbeat.read_text()) == {"at": NOW.isoformat(), "faults": []}
+    assert json.loads(heartbeat.read_text()) == {
+        "at": NOW.isoformat(),
+        "faults": [],
+        "scheduler_silent_since": None,
+    }
 
 
 def test_an_idle_minute_loads_little(settings: dict[str, Any], ticked: Path) -> None:
