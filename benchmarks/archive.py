@@ -64,7 +64,7 @@ class QuickSlurm:
 
     def __init__(self, clock: Hands) -> None:
         self._clock, self._tools = clock, InstantScheduler(clock)
-        self._jobs: deque[tuple[int, str, int, str]] = deque(maxlen=50)
+        self._jobs: deque[tuple[int, str, int, str]] = deque(maxlen=8)
         self._number = 0
         self.cpu = 0.0
         """Spent here, and not by ASTRAN [s]."""

@@ -159,7 +159,7 @@ task = Table(
     _to("software", nullable=True),
     Column("key", String(120), nullable=False),
     Column("state", String(20), nullable=False, index=True),
-    Column("fingerprint", String(64), nullable=False, index=True),
+    Column("fingerprint", String(64), nullable=False),
     Column("spec", JSON, nullable=False),
     Column("resources", JSON, nullable=False),  # as the next attempt will ask
     Column("exclude", JSON, nullable=False),  # nodes that failed
@@ -171,6 +171,8 @@ task = Table(
     Column("wish", String(10), nullable=False, default="", server_default=""),  # of a person
     UniqueConstraint("analysis_id", "key"),
     Index(None, "kind", "id"),
+    # with the state, so that the many twins of a shared product need not be read
+    Index(None, "fingerprint", "state"),
 )
 
 task_input = Table(

@@ -8,7 +8,16 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    RowMapping,
+    and_,
+    bindparam,
+    func,
+    select,
+    update,
+)
 
 from astran.base.errors import StoreError
 from astran.base.jobs import JobState
@@ -327,6 +336,16 @@ def products_of(db: Connection, analysis_id: int) -> dict[int, list[Product]]:
     return found
 
 
+def _work_in(fingerprints: Sequence[str], among: Sequence[TaskState]) -> ColumnElement[bool]:
+    """Work in one of these states.
+
+    The state is made an expression, so that the index on states is left alone: through it SQLite
+    would search all tasks that ever succeeded.
+    """
+    state = t.task.c.state.concat("")
+    return and_(t.task.c.fingerprint.in_(fingerprints), state.in_(list(among)))
+
+
 def finished_like(db: Connection, fingerprints: Collection[str]) -> dict[str, list[int]]:
     """By fingerprint: ids of tasks that did the same work with success, newest first."""
     wanted = sorted(set(fingerprints) - {""})
@@ -334,10 +353,7 @@ def finished_like(db: Connection, fingerprints: Collection[str]) -> dict[str, li
     for start in range(0, len(wanted), AT_ONCE):
         query = (
             select(t.task.c.fingerprint, t.task.c.id)
-            .where(
-                t.task.c.fingerprint.in_(wanted[start : start + AT_ONCE]),
-                t.task.c.state == TaskState.DONE,
-            )
+            .where(_work_in(wanted[start : start + AT_ONCE], [TaskState.DONE]))
             .order_by(t.task.c.id.desc())
         )
         for row in db.execute(query):
@@ -354,9 +370,7 @@ def under_way_like(
     found: set[str] = set()
     for start in range(0, len(wanted), AT_ONCE):
         query = select(t.task.c.fingerprint).where(
-            t.task.c.fingerprint.in_(wanted[start : start + AT_ONCE]),
-            t.task.c.analysis_id != other_than,
-            t.task.c.state.in_(live),
+            _work_in(wanted[start : start + AT_ONCE], live), t.task.c.analysis_id != other_than
         )
         found |= set(db.execute(query).scalars())
     return frozenset(found)

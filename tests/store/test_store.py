@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import event, inspect
 
 from astran.base.errors import StoreError
 from astran.base.records import ProductRecord
@@ -227,3 +227,24 @@ def test_exit_codes_of_a_tool_come_before_those_of_all(db: Database) -> None:
 def test_typical_times_need_finished_tasks(db: Database) -> None:
     with db.begin() as c:
         assert history.typical_seconds(c) == []
+
+
+def test_twins_are_found_without_searching_all_that_ever_was(tmp_path: Path) -> None:
+    """The fingerprint leads, however many tasks have succeeded."""
+    database = Database.open(f"sqlite:///{tmp_path / 'a.sqlite'}")
+    asked: list[str] = []
+    with database.begin() as c:
+
+        def note(connection: object, cursor: object, text: str, values: object, *_: object) -> None:
+            asked.append(text)
+
+        event.listen(c, "before_cursor_execute", note)
+        tasks.finished_like(c, ["a", "b", "c"])
+        tasks.under_way_like(c, ["a", "b", "c"], other_than=1)
+        event.remove(c, "before_cursor_execute", note)
+        for text in asked:
+            marks = tuple("x" for mark in text if mark == "?")
+            plan = str(list(c.exec_driver_sql(f"explain query plan {text}", marks)))
+            assert "INDEX ix_task_fingerprint_state (fingerprint=?)" in plan, plan
+    assert len(asked) == 2
+    database.close()
