@@ -21,7 +21,7 @@ from astran.base.nightdata import NightData
 from astran.base.records import ExitRecord, Outcome
 from astran.base.tasks import Plan, Stage, Task
 from astran.catalogue.lst import LstCatalogue
-from astran.config.analysis import AnalysisConfig
+from astran.config.analysis import AnalysisConfig, Dl2Settings, Engine
 from astran.config.site import SiteConfig
 from astran.production.check_dl2 import TABLE
 from astran.production.environments import toolset
@@ -113,6 +113,21 @@ def test_dl2_keeps_the_rate_of_the_data(made: Made, simulated_night: SmallNight)
         found = facts(made, f"dl2-{run}")
         assert found["rate_hz"] > 1000
         assert found["warnings"] == []
+
+
+def test_the_fast_engine_makes_the_same_product(made: Made, tmp_path: Path) -> None:
+    """Asked for in the configuration; the same work, so what one engine made the other reuses."""
+    config = made.config.model_copy(update={"dl2": Dl2Settings(engine=Engine.FAST)})
+    tasks = commands.dl2_tasks(config, made.data, made.bench(made.folder))
+    stock = {task.key: task for task in made.plan.tasks}
+    assert {task.key: task.fingerprint for task in tasks} == {
+        task.key: stock[task.key].fingerprint for task in tasks
+    }
+    record = run_one(made, tasks[0], tmp_path)
+    assert record.outcome is Outcome.OK, (record.message, record.telling)
+    found, expected = record.products[0].facts, facts(made, tasks[0].key)
+    assert found == {**expected, "engine": "fast"}
+    assert expected["engine"] == "stock"
 
 
 def test_livetime_and_cuts_of_dl3(made: Made, simulated_night: SmallNight) -> None:
