@@ -8,6 +8,8 @@ scikit-learn with `n_jobs=1`.
 
 from __future__ import annotations
 
+import mmap
+import zlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +24,8 @@ SLOW = {"alt_tel": 0.005, "sin_az_tel": 0.02}
 With lstchain's interpolation over the zenith, alt_tel is the altitude of a training node."""
 _BOXES = 3
 """Cut-down forests that are kept at a time: two training nodes, and one that comes."""
+_GAIN = 0.6
+"""A forest of which more than this share remains is used as it is: its pages are shared."""
 _WORTH = 50_000
 """From so many events on it is worth while to cut down a forest."""
 
@@ -53,12 +57,16 @@ class Forest:
         """The nodes as uint32 (nodes, 2): the same memory."""
         return self.nodes.view(np.uint32).reshape(-1, 2)
 
-    def check(self) -> None:
-        """Raise DamagedModel unless every walk stays inside the arrays."""
+    def check_sizes(self) -> None:
+        """Raise DamagedModel unless the trees fill their arrays."""
         starts = ((self.node_start, len(self.nodes)), (self.leaf_start, len(self.values)))
         for start, length in starts:
             if start[0] != 0 or start[-1] != length or (np.diff(start) <= 0).any():
                 raise DamagedModel("trees do not fill their arrays")
+
+    def check(self) -> None:
+        """Raise DamagedModel unless every walk stays inside the arrays."""
+        self.check_sizes()
         good: Any = np.zeros(self.trees, np.bool_)
         thresholds = self.nodes.view(np.float32).reshape(-1, 2)
         count = len(self.features)
@@ -68,13 +76,14 @@ class Forest:
         if not np.isfinite(self.values).all():
             raise DamagedModel("leaf values are not finite")
 
-    def predict(self, features: Any, expected: int = 0) -> Any:
+    def predict(self, features: Any, expected: int = 0, orders: Orders | None = None) -> Any:
         """Mean over the trees.
 
         Parameters
         ----------
         features : (events, features), converted to float32 as scikit-learn does
         expected : events to come in all, to judge what preparations are worth while
+        orders : shared by forests that are asked about the same events
 
         Returns
         -------
@@ -93,7 +102,7 @@ class Forest:
         if not len(x):
             return result
         forest = self._for(x) if max(expected, len(x)) >= _WORTH else self
-        order = forest._order(x)
+        order = orders.of(forest, x) if orders is not None else forest.order(x)
         sums = np.zeros_like(result)
         forest._add(x[order], sums)
         result[order] = sums
@@ -104,7 +113,7 @@ class Forest:
         starts = (self.node_start, self.leaf_start)
         walk.add_up(self.nodes, self.words, *starts, self.values, x, sums)
 
-    def _order(self, x: Any) -> Any:
+    def order(self, x: Any) -> Any:
         """Events that go the same way one after another; the order does not change any result."""
         end = self.node_start[1]
         leaf: Any = np.empty(len(x), np.uint32)
@@ -135,6 +144,8 @@ class Forest:
     def _within(self, low: Any, high: Any) -> Forest:
         counts: Any = np.empty(self.trees, np.int64)
         walk.count_within(self.nodes, self.node_start, low, high, counts)
+        if counts.sum() > _GAIN * len(self.nodes):
+            return self
         node_start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         # a tree in which every node has two children or none
         leaf_start = np.concatenate([[0], np.cumsum((counts + 1) // 2)]).astype(np.int64)
@@ -145,7 +156,32 @@ class Forest:
             self.nodes, self.words, self.node_start, self.leaf_start, self.values, low, high,
             made.words, node_start, leaf_start, values,
         )  # fmt: skip
+        self._let_go()
         return made
+
+    def _let_go(self) -> None:
+        """Mapped pages that are not needed for now need not stay in memory."""
+        for array in (self.nodes, self.values):
+            if isinstance(array.base, mmap.mmap):
+                array.base.madvise(mmap.MADV_DONTNEED)
+
+
+class Orders:
+    """The last order of events: forests that are asked about the same events go by it as well.
+
+    Any order is right; that of another forest is nearly as quick as the own one.
+    """
+
+    def __init__(self) -> None:
+        self._key: tuple[int, int] | None = None
+        self._order: Any = None
+
+    def of(self, forest: Forest, x: Any) -> Any:
+        """An order of the events of `x`."""
+        key = (len(x), zlib.crc32(np.ascontiguousarray(x[:, 0])))
+        if key != self._key:
+            self._order, self._key = forest.order(x), key
+        return self._order
 
 
 def flatten(model: Any) -> Forest:

@@ -8,38 +8,39 @@ import numpy as np
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from astran.dl2.errors import NotSupported
-from astran.dl2.forest import Forest
+from astran.dl2.forest import Forest, Orders
 
 
-def model(forest: Forest, expected: int) -> Any:
+def model(forest: Forest, expected: int, orders: Orders) -> Any:
     """What lstchain takes for a loaded model.
 
     expected : events that it will be asked about in all
+    orders : shared by the models of a run
     """
     if forest.classes is None:
-        return _Regressor(forest, expected)
-    return _Classifier(forest, expected)
+        return _Regressor(forest, expected, orders)
+    return _Classifier(forest, expected, orders)
 
 
 class _Regressor(RandomForestRegressor):  # type: ignore[misc]
     """lstchain asks for the type of a model; nothing else of the base class is used."""
 
-    def __init__(self, forest: Forest, expected: int) -> None:
-        self._forest, self._expected = forest, expected
+    def __init__(self, forest: Forest, expected: int, orders: Orders) -> None:
+        self._forest, self._expected, self._orders = forest, expected, orders
 
     def predict(self, X: Any) -> Any:
-        return self._forest.predict(_columns(X, self._forest), self._expected)[:, 0]
+        return self._forest.predict(_columns(X, self._forest), self._expected, self._orders)[:, 0]
 
 
 class _Classifier(RandomForestClassifier):  # type: ignore[misc]
     """See _Regressor."""
 
-    def __init__(self, forest: Forest, expected: int) -> None:
-        self._forest, self._expected = forest, expected
+    def __init__(self, forest: Forest, expected: int, orders: Orders) -> None:
+        self._forest, self._expected, self._orders = forest, expected, orders
         self.classes_ = np.array(forest.classes)
 
     def predict_proba(self, X: Any) -> Any:
-        return self._forest.predict(_columns(X, self._forest), self._expected)
+        return self._forest.predict(_columns(X, self._forest), self._expected, self._orders)
 
 
 def _columns(table: Any, forest: Forest) -> Any:

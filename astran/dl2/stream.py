@@ -31,10 +31,10 @@ from lstchain.reco.utils import add_delta_t_key, filter_events
 
 from astran.dl2 import models
 from astran.dl2.errors import NotSupported
-from astran.dl2.forest import Forest
+from astran.dl2.forest import Forest, Orders
 from astran.dl2.store import NAMES
 
-BLOCK = 65_536
+BLOCK = 131_072
 """Rows that are in work at a time."""
 INTERPOLATED = {
     "energy_regression": "interpolate_energy",
@@ -127,7 +127,8 @@ class _Steps:
     ) -> None:  # fmt: skip
         self.config = config
         self.whole_powers = False
-        self._models = {name: models.model(forests[name], total) for name in NAMES}
+        orders = Orders()
+        self._models = {name: models.model(forests[name], total, orders) for name in NAMES}
         self._columns = columns
         self._features = [name for key in FEATURES for name in config[key]]
         self._last: float | None = None

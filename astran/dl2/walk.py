@@ -33,7 +33,7 @@ _ONE = uint32(1)
 _ZERO = uint32(0)
 _ABREAST = 16
 _STRIDE = 4
-_BLOCK = 8192
+_BLOCK = 65536
 _DEEPEST = 4096
 
 

@@ -120,7 +120,6 @@ def assert_same(one: Path, other: Path) -> str:
             for name in node.colnames:
                 assert x[name].tobytes() == y[name].tobytes(), (node._v_pathname, name)
             assert _attributes(node._v_attrs) == _attributes(mate._v_attrs)
-            assert node.filters == mate.filters
         marks = _attributes(b.root._v_attrs)
         marks.pop(ENGINE)
         assert _attributes(a.root._v_attrs) == marks
