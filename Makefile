@@ -10,6 +10,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 VENV2  ?= .venv-gammapy2
+VENV3  ?= .venv-lstchain010
 # further words for pytest, for example: make test PYTEST="-k mail"
 PYTEST ?=
 
@@ -23,8 +24,8 @@ SERVICES := slurm-wlm slurmdbd slurm-wlm-mysql-plugin munge mariadb-server \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint install-test test-gammapy2 test-slurm24 examples gallery services clean \
-        check-python print-services
+.PHONY: help demo test lint install-test test-gammapy2 test-slurm24 other-lstchain \
+        examples gallery services clean check-python print-services
 
 help:
 	@echo "make demo            a simulated night, from mail to mail, on this machine"
@@ -32,6 +33,7 @@ help:
 	@echo "make lint            ruff and mypy alone"
 	@echo "make test-gammapy2   the gammapy part with gammapy 2, without lstchain"
 	@echo "make test-slurm24    the scheduler part with Slurm 24.11, in a Debian 13 root (as root)"
+	@echo "make other-lstchain  lstchain 0.10 in an environment of its own, for the tests of two releases"
 	@echo "make services        install the real services that the remaining tests need (Debian)"
 	@echo "make examples        write configs/*.example.yml anew from the settings models"
 	@echo "make gallery         make the images of docs/gallery.md; DATA= and SIMULATED= name DL3 folders"
@@ -61,6 +63,9 @@ test-gammapy2: $(VENV2)/.installed
 
 test-slurm24:
 	.ci/debian13
+
+# a release of the year before beside the newest one, for the tests of both
+other-lstchain: $(VENV3)/.installed
 
 examples: $(VENV)/.installed-test
 	$(BIN)/python -m astran.config.example configs
@@ -92,7 +97,7 @@ services:
 	fi
 
 clean:
-	rm -rf $(VENV) $(VENV2) .venv-bootstrap build dist *.egg-info
+	rm -rf $(VENV) $(VENV2) $(VENV3) .venv-bootstrap build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -114,6 +119,11 @@ $(VENV)/.installed-test: $(PACKAGING) | $(VENV)/.made
 $(VENV2)/.installed: $(PACKAGING) | $(VENV2)/.made
 	$(BIN2)/pip install -q 'gammapy>=2.1'
 	$(BIN2)/pip install -q '.[test]'
+	@touch $@
+
+$(VENV3)/.installed: | $(VENV3)/.made
+	$(VENV3)/bin/pip install -q wheel
+	$(VENV3)/bin/pip install -q 'lstchain>=0.10.18,<0.11'
 	@touch $@
 
 check-python:
