@@ -30,7 +30,7 @@ from production_samples import TOOLS, a_config, a_night, a_site, ref  # noqa: E4
 from astran.base.nightdata import RunFile  # noqa: E402
 from astran.base.process import Completed  # noqa: E402
 from astran.base.tasks import Task  # noqa: E402
-from astran.config.site import SlurmSettings  # noqa: E402
+from astran.config.slurm import SlurmSettings  # noqa: E402
 from astran.production import environments  # noqa: E402
 from astran.scheduler.slurm import SlurmScheduler  # noqa: E402
 from astran.service import planning  # noqa: E402

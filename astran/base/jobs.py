@@ -31,6 +31,8 @@ class Batch:
     """At most so many elements at once; 0: no limit."""
     exclude: tuple[str, ...] = ()
     """Nodes not to be used."""
+    requester: str = ""
+    """Mail address of whoever asked for it; a site may treat senders differently."""
     account: str = ""
     """Account to be charged; empty: the site's own."""
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from astran.base.tasks import Stage
 from astran.config.mailbox import Auth, MailSettings, Quotas, Security, Server
 from astran.config.model import Settings
+from astran.config.slurm import SlurmSettings
 
 __all__ = [
     "Auth",
@@ -129,51 +130,6 @@ class DataSettings(Settings):
         description="Open DL1 files before they are used: tells broken and empty ones, pointing, "
         "rate and livetime. False: every file that is there counts as good.",
     )
-
-
-class SlurmSettings(Settings):
-    """What sbatch is told."""
-
-    partition: str = Field("", description="Partition; empty: the cluster's default.")
-    account: str = Field("", description="Account to be charged.")
-    qos: str = Field("", description="Quality of service.")
-    constraint: str = Field("", description="Node features to be asked for.")
-    throttle: int = Field(0, ge=0, description="At most so many tasks of an array at once; 0: all.")
-    options: tuple[str, ...] = Field((), description="Further options for sbatch, one per entry.")
-    timeout: float = Field(60.0, gt=0, description="Longest wait for a Slurm command [s].")
-    lost_after_min: float = Field(
-        15.0, gt=0, description="A job that Slurm no longer knows counts as lost after this [min]."
-    )
-    poll_shortest_s: float = Field(
-        2.0, ge=0, description="Shortest pause between two looks at the jobs: after a change [s]."
-    )
-    poll_longest_s: float = Field(
-        180.0, ge=0, description="Longest pause, reached while nothing changes [s]."
-    )
-
-    @field_validator("options")
-    @classmethod
-    def _no_tracking_options(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        ours = (
-            "--job-name",
-            "-J",
-            "--array",
-            "-a",
-            "--output",
-            "-o",
-            "--parsable",
-            "--export",
-            "--requeue",
-            "--error",
-            "-e",
-            "--wrap",
-            "--wait",
-            "-W",
-        )
-        for option in value:
-            if option.split("=")[0] in ours:
-                raise ValueError(f"{option!r} is set by ASTRAN itself and cannot be changed")
-        return value
 
 
 class LocalSettings(Settings):

@@ -24,7 +24,7 @@ from astran.base.errors import (
 )
 from astran.base.jobs import Batch, JobRef, JobState, Missing, Seen, Sight, Unavailable
 from astran.base.process import Completed, Runner, run
-from astran.config.site import SlurmSettings
+from astran.config.slurm import SlurmSettings
 from astran.scheduler import slurm_answer, slurm_parse, slurm_script
 from astran.scheduler.batches import check_batch, check_token
 from astran.scheduler.slurm_parse import Row

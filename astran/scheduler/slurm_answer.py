@@ -55,6 +55,7 @@ _CURES: Final = (
     ("invalid partition", "Correct scheduler.slurm.partition in the site configuration."),
     ("invalid account", "Correct scheduler.slurm.account in the site configuration."),
     ("invalid qos", "Correct scheduler.slurm.qos in the site configuration."),
+    ("reservation", "Correct scheduler.slurm.reservation in the site configuration."),
     ("invalid feature", "Correct scheduler.slurm.constraint in the site configuration."),
     ("invalid node name", "Correct the nodes to exclude."),
     ("node configuration is not available", "Ask for less memory, fewer cores or another node."),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from astran.base.files import write_atomic
 from astran.base.jobs import Batch, JobRef
-from astran.config.site import SlurmSettings
+from astran.config.slurm import SlurmSettings
 
 DECLINED = 17
 """Return code of a job that may not run its files."""
@@ -130,12 +130,9 @@ def command(batch: Batch, script: Path, settings: SlurmSettings) -> list[str]:
         f"--mem={batch.resources.memory_mb}M",
         f"--time={batch.resources.time_min}",
     ]
-    wishes = {
-        "partition": settings.partition,
-        "account": batch.account or settings.account,
-        "qos": settings.qos,
-        "constraint": settings.constraint,
-        "exclude": ",".join(batch.exclude),
-    }
+    chosen = settings.wishes_of(batch.requester).model_dump()
+    wishes = {**chosen, "exclude": ",".join(batch.exclude)}
+    if batch.account:
+        wishes["account"] = batch.account
     words += [f"--{name}={value}" for name, value in wishes.items() if value]
     return [*words, *settings.options, str(script)]

@@ -12,7 +12,8 @@ from astran.base.errors import ProcessError
 from astran.base.jobs import Batch
 from astran.base.process import run
 from astran.base.tasks import Resources, Stage
-from astran.config.site import SlurmSettings, StageResources
+from astran.config.site import StageResources
+from astran.config.slurm import SlurmSettings
 from astran.scheduler import slurm_script
 from astran.service.findings import Finding, fail, failed_by, ok, warn
 
@@ -48,30 +49,52 @@ def slurm(settings: SlurmSettings, resources: Mapping[Stage, StageResources]) ->
     except ProcessError as error:
         yield failed_by("slurm partition", error, "Check slurmctld.")
         return
-    partition = next(
-        (p for p in found if (p.name == settings.partition if settings.partition else p.default)),
-        None,
-    )
-    if partition is None:
-        wanted = settings.partition
-        yield fail(
-            "slurm partition",
-            f"There is no partition {wanted!r}." if wanted else "Slurm has no default partition.",
-            f"Set scheduler.slurm.partition to one of: {', '.join(sorted(p.name for p in found))}.",
-        )
+    ours = _partition(found, settings.partition)
+    if ours is None:
+        yield _no_partition(settings.partition, found)
         return
-    text = (
-        f"{partition.name} is {partition.state}, {partition.nodes} nodes, "
-        f"time limit {partition.limit}."
-    )
-    if partition.state == "up":
+    text = f"{ours.name} is {ours.state}, {ours.nodes} nodes, time limit {ours.limit}."
+    if ours.state == "up":
         yield ok("slurm partition", text)
     else:
         yield warn("slurm partition", text, "Ask the administrators when it will be up again.")
-    bad = [f for stage, r in resources.items() for f in _refused(settings, stage, r, partition)]
+    bad = [f for stage, r in resources.items() for f in _refused(settings, stage, r, ours)]
     yield from bad or [
         ok("slurm tasks", f"sbatch would take the tasks of all {len(resources)} stages.")
     ]
+    for sender in settings.users:
+        yield from _of_sender(settings, resources, found, sender)
+
+
+def _of_sender(
+    settings: SlurmSettings,
+    resources: Mapping[Stage, StageResources],
+    found: list[Partition],
+    sender: str,
+) -> Iterator[Finding]:
+    """Whether sbatch would take the tasks of a sender that the settings treat differently."""
+    wanted = settings.wishes_of(sender).partition
+    partition = _partition(found, wanted)
+    if partition is None:
+        yield _no_partition(wanted, found, sender)
+        return
+    bad = [
+        f for stage, r in resources.items() for f in _refused(settings, stage, r, partition, sender)
+    ]
+    yield from bad or [ok("slurm tasks", f"sbatch would take the tasks of {sender}.")]
+
+
+def _partition(found: list[Partition], wanted: str) -> Partition | None:
+    return next((p for p in found if (p.name == wanted if wanted else p.default)), None)
+
+
+def _no_partition(wanted: str, found: list[Partition], sender: str = "") -> Finding:
+    setting = "scheduler.slurm." + (f"users.{sender}.partition" if sender else "partition")
+    return fail(
+        "slurm partition",
+        f"There is no partition {wanted!r}." if wanted else "Slurm has no default partition.",
+        f"Set {setting} to one of: {', '.join(sorted(p.name for p in found))}.",
+    )
 
 
 def partitions(settings: SlurmSettings) -> list[Partition]:
@@ -108,16 +131,21 @@ def _accounting(settings: SlurmSettings) -> Finding:
 
 
 def _refused(
-    settings: SlurmSettings, stage: Stage, wanted: StageResources, partition: Partition
+    settings: SlurmSettings,
+    stage: Stage,
+    wanted: StageResources,
+    partition: Partition,
+    sender: str = "",
 ) -> Iterator[Finding]:
-    """What stands in the way of a task of this stage."""
+    """What stands in the way of a task of this stage, of a sender in particular."""
+    task = f"task of stage {stage}" + (f" of {sender}" if sender else "")
     asks = f"{wanted.cpus} cores, {wanted.memory_mb} MB, {wanted.time_min} min"
     limit = minutes(partition.limit)
     if limit is not None and wanted.time_min > limit:
         # sbatch may take such a job, and then lets it wait for ever
         yield fail(
             "slurm tasks",
-            f"A task of stage {stage} asks for {wanted.time_min} min; the time limit of "
+            f"A {task} asks for {wanted.time_min} min; the time limit of "
             f"{partition.name} is {limit:g} min.",
             f"Lower scheduler.resources.{stage}.time_min, or choose another partition.",
         )
@@ -127,13 +155,15 @@ def _refused(
         script.write_text("#!/bin/bash\n")
         resources = Resources(wanted.cpus, wanted.memory_mb, wanted.time_min)
         one = (str(script),)
-        batch = Batch("astran-doctor", "doctor", one, one, ("trial",), resources, folder)
+        batch = Batch(
+            "astran-doctor", "doctor", one, one, ("trial",), resources, folder, requester=sender
+        )
         sbatch, *words = slurm_script.command(batch, script, settings)
         try:
             run([sbatch, "--test-only", *words], timeout=settings.timeout)
         except ProcessError as error:
             yield fail(
                 "slurm tasks",
-                f"Slurm would refuse a task of stage {stage} ({asks}): {error.message}",
+                f"Slurm would refuse a {task} ({asks}): {error.message}",
                 f"Check scheduler.slurm and scheduler.resources.{stage}.",
             )

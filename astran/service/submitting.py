@@ -104,6 +104,7 @@ def _submit(
         folder=str(folder),
         throttle=context.site.scheduler.slurm.throttle,
         exclude=exclude,
+        requester=analysis.requester,
         account=context.site.mail.account_of(analysis.requester) if context.site.mail else "",
     )
     return _hand_over(context, batch)

@@ -16,7 +16,8 @@ from services.slurm import SlurmCluster
 from astran.base.clock import SystemClock
 from astran.base.jobs import Batch, JobRef, JobState, Missing, Scheduler, Seen, Sight
 from astran.base.tasks import Resources
-from astran.config.site import LocalSettings, SlurmSettings
+from astran.config.site import LocalSettings
+from astran.config.slurm import SlurmSettings
 from astran.scheduler.local import LocalScheduler
 from astran.scheduler.slurm import SlurmScheduler
 

@@ -17,7 +17,7 @@ from scheduler.benches import Bench, gone, local_bench, slurm_bench, state_of
 from astran.base.errors import SubmitRefused
 from astran.base.jobs import JobRef, JobState, Missing, Seen
 from astran.base.tasks import Resources
-from astran.config.site import SlurmSettings
+from astran.config.slurm import SlurmSettings
 from astran.scheduler.slurm import SlurmScheduler
 
 FAKES: dict[str, dict[str, object]] = {

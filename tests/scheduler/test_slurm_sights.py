@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 from scheduler.fake_slurm import FakeSlurm
 
 from astran.base.errors import SchedulerUnavailable, SubmitRefused, SubmitUnknown
 from astran.base.jobs import Batch, JobRef, JobState, Missing, Seen, Sight, Unavailable
 from astran.base.tasks import Resources
-from astran.config.site import SlurmSettings
+from astran.config.slurm import SlurmSettings
 from astran.scheduler.slurm import SlurmScheduler
 
 SUBMITTED = datetime(2026, 11, 21, 0, 41, 10, tzinfo=UTC)
@@ -385,6 +386,36 @@ def test_the_command_line_of_sbatch(fake: FakeSlurm) -> None:
     ]
     manifest = (Path(job.folder) / "array_tok.tsv").read_text().splitlines()
     assert manifest[1] == f"1\t/scripts/two.sh\t{job.logs[1]}\ttok.1"
+
+
+def test_senders_may_be_treated_differently(fake: FakeSlurm) -> None:
+    """What a sender's own entry leaves out is the site's; a domain stands for all its senders."""
+    users = {
+        "Shifter@institute.example": {"qos": "fast", "reservation": "night", "account": "shift"},
+        "@guests.example": {"partition": "guests", "constraint": "old"},
+    }
+    settings = SlurmSettings.model_validate(
+        {"partition": "short", "account": "lst", "reservation": "lst", "users": users}
+    )
+    fake.says("sbatch", "77\n")
+    slurm = SlurmScheduler(settings, fake.environ)
+    for sender in ("shifter@Institute.example", "a@guests.example", "b@else.example", ""):
+        slurm.submit(replace(batch(fake.folder), requester=sender))
+    slurm.submit(replace(batch(fake.folder), requester="shifter@institute.example", account="mine"))
+    ours = ("--partition", "--account", "--qos", "--constraint", "--reservation")
+    said = [
+        [word for word in call if word.partition("=")[0] in ours] for call in fake.calls("sbatch")
+    ]
+    site = ["--partition=short", "--account=lst", "--reservation=lst"]
+    assert said == [
+        ["--partition=short", "--account=shift", "--qos=fast", "--reservation=night"],
+        ["--partition=guests", "--account=lst", "--constraint=old", "--reservation=lst"],
+        site,
+        site,
+        ["--partition=short", "--account=mine", "--qos=fast", "--reservation=night"],
+    ]
+    with pytest.raises(ValidationError, match="neither a mail address"):
+        SlurmSettings.model_validate({"users": {"shifter": {}}})
 
 
 def test_the_array_limit_is_asked_once(slurm: SlurmScheduler, fake: FakeSlurm) -> None:

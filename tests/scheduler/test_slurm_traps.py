@@ -18,7 +18,7 @@ from services.slurm import SlurmCluster
 from astran.base.errors import SchedulerUnavailable, SubmitRefused, SubmitUnknown
 from astran.base.jobs import JobRef, JobState, Missing, Seen, Unavailable
 from astran.base.tasks import Resources
-from astran.config.site import SlurmSettings
+from astran.config.slurm import SlurmSettings
 from astran.scheduler.slurm import SlurmScheduler
 from astran.scheduler.words import explain
 

@@ -124,6 +124,28 @@ def test_options_that_sbatch_refuses(patient: Make, slurm_env: SlurmCluster) -> 
 
 
 @pytest.mark.services
+@pytest.mark.parametrize(
+    ("wishes", "told"),
+    [
+        ({"partition": "long"}, "users.a@guests.example.partition to one of: "),
+        ({"reservation": "night"}, "of a@guests.example"),
+        ({"qos": ""}, ""),
+    ],
+)
+def test_a_sender_who_is_treated_differently(
+    patient: Make, slurm_env: SlurmCluster, wishes: dict[str, str], told: str
+) -> None:
+    patient_ = patient(
+        scheduler={"kind": "slurm", "slurm": {"users": {"a@guests.example": wishes}}}
+    )
+    findings = list(doctor_work.scheduler(patient_))
+    bad = [f for f in findings if f.result is Result.FAIL]
+    assert bool(bad) == bool(told)
+    assert all(told in f.message + f.cure for f in bad)
+    assert told or any("of a@guests.example" in f.message for f in findings)
+
+
+@pytest.mark.services
 def test_no_accounting(
     patient: Make, slurm_without_accounting: SlurmCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:

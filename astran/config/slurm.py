@@ -1,0 +1,84 @@
+"""What is particular to Slurm in the site configuration."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from astran.config.model import Settings
+
+
+class SlurmWishes(Settings):
+    """Where on the cluster the tasks go, and who pays."""
+
+    partition: str = Field("", description="Partition; empty: the cluster's default.")
+    account: str = Field("", description="Account to be charged.")
+    qos: str = Field("", description="Quality of service.")
+    constraint: str = Field("", description="Node features to be asked for.")
+    reservation: str = Field("", description="Reservation to be used.")
+
+
+class SlurmSettings(SlurmWishes):
+    """What sbatch is told."""
+
+    users: dict[str, SlurmWishes] = Field(
+        {},
+        description="What differs for the analyses of a sender (a mail address) or of all senders "
+        "of a domain (@institute.example). What is left out there is as above.",
+        examples=[{"shifter@institute.example": {"qos": "fast", "reservation": "night"}}],
+    )
+    throttle: int = Field(0, ge=0, description="At most so many tasks of an array at once; 0: all.")
+    options: tuple[str, ...] = Field((), description="Further options for sbatch, one per entry.")
+    timeout: float = Field(60.0, gt=0, description="Longest wait for a Slurm command [s].")
+    lost_after_min: float = Field(
+        15.0, gt=0, description="A job that Slurm no longer knows counts as lost after this [min]."
+    )
+    poll_shortest_s: float = Field(
+        2.0, ge=0, description="Shortest pause between two looks at the jobs: after a change [s]."
+    )
+    poll_longest_s: float = Field(
+        180.0, ge=0, description="Longest pause, reached while nothing changes [s]."
+    )
+
+    @field_validator("options")
+    @classmethod
+    def _no_tracking_options(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        ours = (
+            "--job-name",
+            "-J",
+            "--array",
+            "-a",
+            "--output",
+            "-o",
+            "--parsable",
+            "--export",
+            "--requeue",
+            "--error",
+            "-e",
+            "--wrap",
+            "--wait",
+            "-W",
+        )
+        for option in value:
+            if option.split("=")[0] in ours:
+                raise ValueError(f"{option!r} is set by ASTRAN itself and cannot be changed")
+        return value
+
+    @field_validator("users")
+    @classmethod
+    def _addresses(cls, value: dict[str, SlurmWishes]) -> dict[str, SlurmWishes]:
+        for sender in value:
+            if sender.count("@") != 1:
+                raise ValueError(
+                    f"{sender!r} is neither a mail address nor a domain like @a.example"
+                )
+        return {sender.lower(): wishes for sender, wishes in value.items()}
+
+    def wishes_of(self, sender: str) -> SlurmWishes:
+        """What holds for the analyses of a sender; empty: of nobody in particular."""
+        address = sender.lower()
+        own = self.users.get(address) or self.users.get("@" + address.rpartition("@")[2])
+        values = {name: getattr(own, name, "") or getattr(self, name) for name in _WISHES}
+        return SlurmWishes(**values)
+
+
+_WISHES = tuple(SlurmWishes.model_fields)
