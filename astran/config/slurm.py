@@ -6,6 +6,26 @@ from pydantic import Field, field_validator
 
 from astran.config.model import Settings
 
+_NOT_HERE = (
+    (
+        (
+            *("--job-name", "-J", "--array", "-a", "--output", "-o", "--error", "-e", "--comment"),
+            *("--parsable", "--export", "--requeue", "--wrap", "--chdir", "-D", "--test-only"),
+        ),
+        "is set by ASTRAN itself and cannot be changed",
+    ),
+    (("--wait", "-W"), "would keep ASTRAN waiting for the jobs"),
+    (
+        ("--dependency", "-d"),
+        "no job of ASTRAN waits for another: each is submitted when its inputs are there",
+    ),
+    (
+        ("--clusters", "-M", "--cluster"),
+        "the jobs would be looked for on this cluster; let SLURM_CONF name the other one",
+    ),
+)
+"""Options of sbatch with which jobs would be lost from sight, and why."""
+
 
 class SlurmWishes(Settings):
     """Where on the cluster the tasks go, and who pays."""
@@ -41,26 +61,11 @@ class SlurmSettings(SlurmWishes):
 
     @field_validator("options")
     @classmethod
-    def _no_tracking_options(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        ours = (
-            "--job-name",
-            "-J",
-            "--array",
-            "-a",
-            "--output",
-            "-o",
-            "--parsable",
-            "--export",
-            "--requeue",
-            "--error",
-            "-e",
-            "--wrap",
-            "--wait",
-            "-W",
-        )
+    def _only_harmless_options(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for option in value:
-            if option.split("=")[0] in ours:
-                raise ValueError(f"{option!r} is set by ASTRAN itself and cannot be changed")
+            word = option.split("=")[0] if option.startswith("--") else option[:2]
+            if why := next((why for words, why in _NOT_HERE if word in words), ""):
+                raise ValueError(f"{option!r}: {why}")
         return value
 
     @field_validator("users")

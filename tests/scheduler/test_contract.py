@@ -104,6 +104,17 @@ def test_many_jobs_at_one_look(bench: Bench) -> None:
     assert codes == {(first.token, 0): 0, (first.token, 1): 1, (second.token, 0): 2}
 
 
+def test_an_unknown_job_does_not_hide_the_others(bench: Bench) -> None:
+    job = bench.submit(bench.batch("exit 4"))
+    bench.ended(job)
+    unknown = JobRef("astran-never-submitted", "987654", job.submitted, 1, str(bench.folder))
+    sights = bench.scheduler.observe([unknown, job])
+    known = sights[job.token, 0]
+    assert sights[unknown.token, 0] == Missing()
+    assert isinstance(known, Seen) and known.exit_code == 4
+    bench.scheduler.cancel(unknown)
+
+
 def test_one_element_is_cancelled(bench: Bench) -> None:
     job = bench.submit(bench.batch("sleep 3", "sleep 100"))
     bench.until_all(job, JobState.RUNNING)

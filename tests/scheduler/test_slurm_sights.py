@@ -256,6 +256,29 @@ def test_elements_that_ended_long_ago_are_not_asked_about(
     assert fake.calls("sacct") == []
 
 
+def test_rows_of_some_say_nothing_of_the_others(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    """squeue may be empty while accounting has heard of a part of the ends, and all of those are
+    good: the others have not ended well because of it."""
+    fake.says("sacct", accounted(0, "COMPLETED"))
+    good, other = look(slurm)
+    assert isinstance(good, Seen) and good.state is JobState.COMPLETED
+    assert isinstance(other, Missing)
+
+
+def test_a_look_leaves_nothing_out_and_trusts_no_json(
+    slurm: SlurmScheduler, fake: FakeSlurm
+) -> None:
+    """A job may be moved to another partition; JSON differs between the versions of Slurm, and
+    that of 22.05 calls every exit code 0. One unknown id makes `squeue --jobs` fail."""
+    fake.says("squeue", queued(1, "RUNNING"))
+    look(slurm)
+    slurm.find("other", SUBMITTED)
+    (queue, again), (books, found) = fake.calls("squeue"), fake.calls("sacct")
+    words = {word.partition("=")[0] for word in [*queue, *again, *books, *found]}
+    assert not words & {"-p", "--partition", "-r", "--json", "--yaml", "-q", "--qos", "-A"}
+    assert "--states=all" in queue and "-j" not in queue and "--jobs" not in queue
+
+
 def test_nothing_is_asked_without_jobs(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
     """An empty list of ids would make sacct tell of other people's jobs."""
     assert slurm.observe([]) == {}
@@ -416,6 +439,24 @@ def test_senders_may_be_treated_differently(fake: FakeSlurm) -> None:
     ]
     with pytest.raises(ValidationError, match="neither a mail address"):
         SlurmSettings.model_validate({"users": {"shifter": {}}})
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--array=1-9",
+        "-Jname",
+        "--output=x",
+        "--export=ALL",
+        "--dependency=afterok:1",
+        "-M",
+        "--wait",
+    ],
+)
+def test_options_that_would_lose_a_job_from_sight_are_refused(option: str) -> None:
+    with pytest.raises(ValidationError, match=r"ASTRAN|jobs"):
+        SlurmSettings(options=(option,))
+    assert SlurmSettings(options=("--nice=5",)).options == ("--nice=5",)
 
 
 def test_the_array_limit_is_asked_once(slurm: SlurmScheduler, fake: FakeSlurm) -> None:

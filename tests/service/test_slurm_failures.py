@@ -294,6 +294,25 @@ def test_arrays_are_cut_by_the_largest_index(play: Play) -> None:
     assert scene.end == "done"
 
 
-def test_cancelling_leaves_nothing_behind(play: Play) -> None:
-    scene = play(cancel=4, rates={"scancel-fails": 0.5}, work_s=(5000, 5000)).to_the_end()
+@pytest.mark.parametrize("rate", ["scancel-fails", "scancel-lost"])
+def test_cancelling_leaves_nothing_behind(play: Play, rate: str) -> None:
+    """What was asked for is asked for again until the queue confirms it."""
+    scene = play(cancel=4, rates={rate: 0.6}, work_s=(5000, 5000)).to_the_end()
     assert scene.end == "cancelled"
+
+
+def test_no_job_waits_for_another(play: Play) -> None:
+    """A job that depends on one that failed waits for ever, or starts once that is forgotten: so
+    the next stage is submitted when its inputs have passed their check."""
+    scene = play(runs=1, fates=fates(dl2_1=["tool"])).to_the_end()
+    assert scene.jobs("dl2") == scene.jobs("irf") == 1
+    assert scene.jobs("dl3") == 0
+
+
+def test_an_exit_record_is_worth_more_than_a_silent_queue(play: Play) -> None:
+    """A job that is in no book any more has not ended well unless its task says so."""
+    scene = play(runs=1, accounting=False).ticks(3)
+    scene.house.cluster.play_until(scene.house.clock.seconds + 3600)
+    scene.house.cluster.set(jobs=[])
+    scene.ticks(4)
+    assert scene.causes("dl2-1") == ["ok"]

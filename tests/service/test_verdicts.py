@@ -92,6 +92,12 @@ def test_causes_that_another_attempt_may_cure(sight: JobState, cause: Cause) -> 
     assert (verdict.step, verdict.cause) == (Step.RETRY, cause)
 
 
+def test_an_exit_code_of_zero_does_not_make_a_time_out_a_success(tmp_path: Path) -> None:
+    timed_out = replace(end(JobState.TIMEOUT, record(tmp_path)), word="TIMEOUT", exit_code=0)
+    verdict = judge(timed_out, LATER)
+    assert (verdict.step, verdict.cause) == (Step.RETRY, Cause.TIME)
+
+
 def test_a_cancelled_job_is_not_repeated() -> None:
     assert judge(end(JobState.CANCELLED, None), NOW).step is Step.CANCELLED
 

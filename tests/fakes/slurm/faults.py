@@ -36,6 +36,7 @@ RATES = (
     "sacct-runaway",  # says RUNNING for ever
     "sacct-stranger",  # an old job of somebody else with our id
     "scancel-fails",
+    "scancel-lost",  # rc 0 without a word, and nothing is cancelled
 )
 
 

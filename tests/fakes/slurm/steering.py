@@ -22,6 +22,8 @@ def scancel(call: Call, words: list[str]) -> Answer:
         return Answer(stderr=f"scancel: error: {DOWN}\n", code=8)
     if call.strikes("fails"):
         return call.fails(SOCKET)
+    if call.strikes("lost"):
+        return Answer()
     targets = [_target(state, text) for text in given.ids] or [(None, None)]
     for number, wanted in targets:
         for job in state.jobs:
