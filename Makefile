@@ -20,7 +20,7 @@ PACKAGING := setup.cfg setup.py pyproject.toml
 
 # real services for the tests; none of them is started as a system service by the tests
 SERVICES := slurm-wlm slurmdbd slurm-wlm-mysql-plugin munge mariadb-server \
-            dovecot-imapd dovecot-lmtpd openssl postgresql chromium
+            dovecot-imapd dovecot-lmtpd openssl postgresql chromium environment-modules
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +61,12 @@ def try_lock(path: Path) -> Iterator[bool]:
             yield False
             return
         yield True
+
+
+def fixed_part(pattern: str) -> Path:
+    """The folder before the first placeholder or wildcard of a pattern."""
+    head = re.split(r"[{*?\[]", pattern, maxsplit=1)[0]
+    return Path(head) if head.endswith("/") else Path(head).parent
 
 
 def packaged(kind: str) -> Path:

@@ -25,7 +25,7 @@ from astran.cli.common import Exit, add_site_option, guarded, read_site
 from astran.config.analysis import AnalysisConfig, Start
 from astran.config.load import read_yaml
 from astran.config.model import build
-from astran.production.environments import toolset
+from astran.production.environments import toolset, with_release
 from astran.production.lst import commands
 from astran.production.lst.commands import Bench, Checked
 
@@ -119,8 +119,8 @@ def _add_night(parser: argparse.ArgumentParser) -> None:
 
 
 def _create(args: argparse.Namespace, start: Start) -> int:
-    site = read_site(args)
     config = _config(args, start)
+    site = with_release(read_site(args), config.lstchain, keep=not args.dry_run)
     folder = (args.output or site.workdir / config.label).absolute()
     tools = toolset(site, config.lstchain, keep=not args.dry_run)
     bench = Bench(site, tools, folder, sys.executable)
@@ -184,7 +184,8 @@ def _set(data: dict[str, Any], text: str) -> None:
             raise ConfigError(f"--set {text}: {group} holds no further keys.")
         data = inner
     try:
-        data[name] = yaml.safe_load(value)
+        # 0.10 is a version, not the number 0.1
+        data[name] = value.strip() if name == "lstchain" else yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {text}: the value cannot be read.") from error
 

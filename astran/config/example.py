@@ -100,7 +100,7 @@ def _field(name: str, info: FieldInfo, given: Any, indent: int) -> Iterator[str]
         given = info.examples[0] if info.examples else _no_example(name)
     mark = "#" if given is None else ""
     if given is None:
-        given = to_jsonable_python(info.get_default(call_default_factory=True))
+        given = _plain(info.get_default(call_default_factory=True))
     for line in _yaml(name, given):
         yield f"{space}{mark}{line}"
 
@@ -120,9 +120,25 @@ def _help(info: FieldInfo, indent: int) -> Iterator[str]:
     )
     for value_type in _value_types(info.annotation):
         for key, inner in value_type.model_fields.items():
-            yield f"{margin}- {key}: {inner.description}"
+            yield from textwrap.wrap(
+                f"- {key}: {inner.description}",
+                _WIDTH,
+                initial_indent=margin,
+                subsequent_indent=f"{margin}  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
     if info.examples and not info.is_required() and settings_type(info.annotation) is None:
         yield f"{margin}For example: {_flow(info.examples[0])}"
+
+
+def _plain(value: Any) -> Any:
+    """A default as plain data; of settings in a mapping only what it sets."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, Settings):
+        return value.model_dump(mode="json", exclude_unset=True)
+    return to_jsonable_python(value)
 
 
 def _value_types(annotation: Any) -> Iterator[type[Settings]]:

@@ -24,13 +24,21 @@ else:
 SITE_VARIABLE = "ASTRAN_SITE"
 
 
+_VERSIONS = frozenset({"lstchain", "default"})
+"""Keys whose value may be a version: 0.10 is not the number 0.1."""
+
+
 class _UniqueKeys(_Loader):
-    """Safe loader that refuses a key given twice, which YAML would silently overwrite."""
+    """Safe loader that refuses a key given twice, which YAML would silently overwrite, and leaves
+    versions as they are written."""
 
 
 def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[Any] = set()
-    for key_node, _ in node.value:
+    for key_node, value_node in node.value:
+        _keep(key_node)
+        if key_node.value in _VERSIONS:
+            _keep(value_node)
         key = loader.construct_object(key_node)
         if key in seen:
             line = key_node.start_mark.line + 1
@@ -43,6 +51,15 @@ def _mapping(loader: _UniqueKeys, node: yaml.MappingNode) -> dict[Any, Any]:
 
 
 _UniqueKeys.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _keep(node: yaml.Node) -> None:
+    """Take a number for the text that stands there."""
+    if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS:
+        node.tag = yaml.resolver.BaseResolver.DEFAULT_SCALAR_TAG
+
+
+_NUMBERS = frozenset({"tag:yaml.org,2002:float", "tag:yaml.org,2002:int"})
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

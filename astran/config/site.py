@@ -5,9 +5,16 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, field_validator
 
 from astran.base.tasks import Stage
+from astran.config.lstchain import (
+    Environment,
+    LstchainSettings,
+    ReleaseData,
+    Runtime,
+    absolute,
+)
 from astran.config.mailbox import Auth, MailSettings, Quotas, Security, Server
 from astran.config.model import Settings
 from astran.config.slurm import SlurmSettings
@@ -22,7 +29,9 @@ __all__ = [
     "PackingSettings",
     "PagesSettings",
     "Quotas",
+    "ReleaseData",
     "ResourceLimits",
+    "Runtime",
     "SchedulerKind",
     "SchedulerSettings",
     "Security",
@@ -31,43 +40,6 @@ __all__ = [
     "SlurmSettings",
     "StageResources",
 ]
-
-
-def absolute(path: Path) -> Path:
-    """The path with `~` filled in (ValueError where it is not absolute)."""
-    path = path.expanduser()
-    if not path.is_absolute():
-        raise ValueError("must be an absolute path")
-    return path
-
-
-class Environment(Settings):
-    """A software environment in which lstchain's tools are found."""
-
-    bin: Path | None = Field(
-        None, description="Folder with the tools (of a venv or conda environment); none: PATH."
-    )
-    setup: tuple[str, ...] = Field(
-        (), description="Shell lines that a job runs first, for example `module load lstchain`."
-    )
-    variables: dict[str, str] = Field({}, description="Environment variables for the tools.")
-
-
-class LstchainSettings(Settings):
-    """Which lstchain versions the site has, and where."""
-
-    default: str = Field("default", description="Environment used where a request names none.")
-    environments: dict[str, Environment] = Field(
-        {"default": Environment()},
-        description="Environments by the version that they hold.",
-        examples=[{"0.12.3": {"bin": "/path/to/envs/lstchain-0.12.3/bin"}}],
-    )
-
-    @model_validator(mode="after")
-    def _default_exists(self) -> LstchainSettings:
-        if self.default not in self.environments:
-            raise ValueError(f"default {self.default!r} is not among the environments")
-        return self
 
 
 class DataSettings(Settings):
@@ -308,3 +280,11 @@ class SiteConfig(Settings):
     @property
     def shared_dir(self) -> Path:
         return self.shared or self.workdir / "shared"
+
+    def with_release(self, environment: str) -> SiteConfig:
+        """The site as seen from one lstchain environment: with the data of its own."""
+        own = self.lstchain.environments[environment].data
+        given = {name: value for name, value in own if value is not None}
+        if not given:
+            return self
+        return self.model_copy(update={"data": self.data.model_copy(update=given)})

@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -29,8 +29,8 @@ from astran.production.toolset import Tool, Toolset
 
 PROBE_TIMEOUT = 300.0
 """Longest wait for all answers of an environment on a slow, shared disk [s]."""
-TRUST_SETUP = timedelta(days=1)
-"""An environment made by shell lines may change unseen: it is asked again after this time."""
+TRUST_HIDDEN = timedelta(days=1)
+"""An environment that may change unseen (a module, shell lines) is asked again after this time."""
 _OPTION = re.compile(r"(?<![\w-])--([A-Za-z][A-Za-z0-9_-]*)")
 _VERSION = re.compile(r"v?\d+(\.\d+)*\S*")
 
@@ -42,8 +42,8 @@ def toolset(
 
     Parameters
     ----------
-    wanted : a name from the site configuration, a version, or its beginning (`0.12` gets the
-        newest 0.12.x); empty: the site's default
+    wanted : a name from the site configuration, a version, or its beginning (`0.12`, `0.12.x` and
+        `0.12.*` get the newest 0.12); empty: the site's default
     keep : whether new answers are written to the cache
 
     Raises
@@ -65,13 +65,33 @@ def toolset(
     return tools
 
 
+def with_release(
+    site: SiteConfig, wanted: str, *, keep: bool = True, clock: Clock | None = None
+) -> SiteConfig:
+    """The site with the models and Monte Carlo of the release that `wanted` gets.
+
+    Raises
+    ------
+    ConfigError : as `toolset`; a site whose releases share their data is not asked
+    """
+    if not site.lstchain.differ:
+        return site
+    return site.with_release(toolset(site, wanted, keep=keep, clock=clock).name)
+
+
 def by_name(names: Iterable[str], wanted: str) -> str | None:
     """The environment of that name, or the newest whose name begins with that version."""
     choices = list(names)
     if wanted in choices:
         return wanted
+    wanted = beginning(wanted)
     fitting = [name for name in choices if _VERSION.fullmatch(name) and _matches(name, wanted)]
     return max(fitting, key=version_key, default=None)
+
+
+def beginning(wanted: str) -> str:
+    """The fixed part of a version: `0.12` of 0.12.x, 0.12.* and v0.12."""
+    return re.sub(r"(\.[x*])+$", "", wanted.strip().lower()).removeprefix("v")
 
 
 def version_key(version: str) -> tuple[tuple[int, str], ...]:
@@ -100,18 +120,30 @@ def probe(name: str, environment: Environment) -> Toolset:
     with TemporaryDirectory(prefix="astran-probe-") as folder:
         answers = Path(folder)
         script = answers / "probe.sh"
-        asker = str(packaged("templates") / "jobs" / "ask_tools.py")
-        values = shell_values(environment)
-        script.write_text(render("probe.sh.j2", tools=list(Tool), asker=asker, **values))
+        programs = packaged("templates") / "jobs"
+        values = shell_values(environment, (answers, programs))
+        asker = [*environment.prefix, "bash", programs / "ask_tools.sh", answers]
+        asker += [programs / "ask_tools.py"]
+        # by their full names where these are known: PATH may lead to another environment
+        asker += [environment.folder / tool if environment.folder else tool for tool in Tool]
+        text = render("probe.sh.j2", command=asker, **values)
+        script.write_text(text)
         try:
-            run(["bash", script, folder], timeout=PROBE_TIMEOUT)
+            run(["bash", script], timeout=PROBE_TIMEOUT)
         except ProcessError as error:
             raise ConfigError(
                 f"The lstchain environment {name!r} could not be asked: {error.message}",
-                cure="Check `setup` and `bin` of the environment in the site configuration.",
+                cure=f"Check lstchain.environments.{name} in the site configuration.",
             ) from error
         version, options = _answers(name, answers)
-    return Toolset(name, version, str(environment.bin or ""), options)
+    return _toolset(name, environment, version, options)
+
+
+def _toolset(
+    name: str, environment: Environment, version: str, options: Mapping[Tool, frozenset[str]]
+) -> Toolset:
+    folder = str(environment.folder or "")
+    return Toolset(name, version, folder, options, environment.prefix)
 
 
 def _answers(name: str, answers: Path) -> tuple[str, dict[Tool, frozenset[str]]]:
@@ -122,7 +154,7 @@ def _answers(name: str, answers: Path) -> tuple[str, dict[Tool, frozenset[str]]]
         what = "its package is not installed" if there else f"{Tool.DL1_TO_DL2} was not found"
         raise ConfigError(
             f"The environment {name!r} has no lstchain: {what}.",
-            cure="Check `bin`, `setup` and PATH of the environment in the site configuration.",
+            cure=f"Check lstchain.environments.{name} in the site configuration, and PATH.",
         )
     helps = {tool: _text(answers / f"{tool}.help") for tool in Tool if tool in there}
     return version, {tool: parse_options(text) for tool, text in helps.items() if text}
@@ -173,24 +205,29 @@ def _read(
         data: Any = json.loads(path.read_text())
         if data["stamp"] != stamp:
             return None
-        if environment.setup and now - datetime.fromisoformat(data["asked"]) > TRUST_SETUP:
+        if environment.hidden and now - datetime.fromisoformat(data["asked"]) > TRUST_HIDDEN:
             return None
         options = {Tool(tool): frozenset(found) for tool, found in data["options"].items()}
-        return Toolset(name, str(data["version"]), str(environment.bin or ""), options)
+        return _toolset(name, environment, str(data["version"]), options)
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
 def _stamp(environment: Environment) -> str:
     """Changes with the definition of the environment and, where it can be seen, with lstchain."""
-    where = os.environ.get("PATH") if environment.bin is None else str(environment.bin)
-    tool = None if environment.setup else shutil.which(Tool.DL1_TO_DL2, path=where)
+    image, folder = environment.apptainer, environment.folder
     seen: list[object] = []
-    if tool is not None:
-        root = Path(tool).resolve().parent.parent
-        packages = sorted(root.glob("lib/python3*/site-packages/lstchain-*.dist-info"))
-        seen = [[str(path), path.stat().st_mtime_ns] for path in (Path(tool), *packages)]
-    return fingerprint(definition=environment.model_dump(mode="json"), seen=seen)
+    if image is not None:
+        seen = [image.stat().st_mtime_ns] if image.exists() else []
+    elif not environment.hidden:
+        where = os.environ.get("PATH") if folder is None else str(folder)
+        tool = shutil.which(Tool.DL1_TO_DL2, path=where)
+        if tool is not None:
+            root = Path(tool).resolve().parent.parent
+            packages = sorted(root.glob("lib/python3*/site-packages/lstchain-*.dist-info"))
+            seen = [[str(path), path.stat().st_mtime_ns] for path in (Path(tool), *packages)]
+    definition = environment.model_dump(mode="json", exclude={"data"})
+    return fingerprint(definition=definition, seen=seen)
 
 
 def _text(path: Path) -> str:
@@ -201,5 +238,5 @@ def _text(path: Path) -> str:
 
 
 def _matches(version: str, wanted: str) -> bool:
-    have, want = version.removeprefix("v"), wanted.removeprefix("v")
+    have, want = version.removeprefix("v"), beginning(wanted)
     return have == want or have.startswith(f"{want}.")

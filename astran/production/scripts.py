@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from astran.base.errors import ConfigError
-from astran.base.files import packaged, write_atomic, write_json
+from astran.base.files import fixed_part, packaged, write_atomic, write_json
 from astran.base.tasks import Task
 from astran.config.site import Environment, SiteConfig
 from astran.production.toolset import Toolset
@@ -73,13 +74,36 @@ def _template(name: str) -> Template:
     return jinja.get_template(name)
 
 
-def shell_values(environment: Environment) -> dict[str, object]:
-    """What the templates need to set up an environment."""
+def shell_values(environment: Environment, see: Iterable[Path] = ()) -> dict[str, object]:
+    """What the templates need to set up an environment.
+
+    Parameters
+    ----------
+    see : files and folders that a container must see, beside what the site names
+    """
+    binds = (*see, *environment.binds) if environment.apptainer else ()
+    enter = render(
+        "enter.sh.j2",
+        module=environment.module,
+        venv=environment.venv,
+        conda=environment.conda,
+        binds=dict.fromkeys(str(path) for path in binds),
+    )
     return {
-        "setup": environment.setup,
-        "bin": str(environment.bin) if environment.bin else "",
+        "setup": (*environment.setup, enter) if enter else environment.setup,
+        "bin": str(environment.folder or ""),
         "variables": tuple(environment.variables.items()),
     }
+
+
+def _seen(site: SiteConfig) -> Iterator[Path]:
+    """Folders of the site that a task may read or write, and ASTRAN's own programs."""
+    yield from (site.workdir, site.shared_dir, Path(__file__).resolve().parents[1])
+    data = site.data
+    patterns = (data.dl1, data.dl1_subruns, data.mc_dl2, data.irf)
+    yield from (fixed_part(pattern) for pattern in patterns if pattern)
+    yield from (path for path in (data.models, data.lstchain_config) if path is not None)
+    yield from data.roots
 
 
 def _title(task: Task, tools: Toolset | None) -> str:
@@ -97,5 +121,5 @@ def _environment(task: Task, site: SiteConfig) -> dict[str, object]:
             cure="Restore it in the site configuration, or launch the analysis anew.",
         )
     # the site's own words last: what the administrator sets wins
-    values = shell_values(environment)
+    values = shell_values(environment, _seen(site.with_release(task.environment)))
     return {**values, "variables": (*task.variables, *environment.variables.items())}

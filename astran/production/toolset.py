@@ -28,13 +28,19 @@ class Toolset:
     version: str
     """Version of lstchain that it holds."""
     bin: str = ""
-    """Folder of the tools; empty: they are on PATH once the environment is set up."""
+    """Folder of the tools; empty: they are on PATH once the environment is entered."""
     options: Mapping[Tool, frozenset[str]] = field(default_factory=dict)
     """Long options of each tool, without the dashes."""
+    prefix: tuple[str, ...] = ()
+    """Words before each command, for example `apptainer exec IMAGE`."""
 
-    def command(self, tool: Tool) -> str:
-        """The first word of a command line."""
-        return str(Path(self.bin, tool)) if self.bin else tool.value
+    def program(self, name: str) -> tuple[str, ...]:
+        """The first words of a command line with a program of the environment."""
+        return (*self.prefix, str(Path(self.bin, name)) if self.bin else name)
+
+    def command(self, tool: Tool) -> tuple[str, ...]:
+        """The first words of a command line with a tool."""
+        return self.program(tool.value)
 
     def knows(self, tool: Tool, option: str) -> bool:
         """Whether the tool has that long option."""

@@ -30,6 +30,7 @@ class Kind(StrEnum):
     CHOICE = "choice"
     PATH = "path"
     WORD = "word"
+    VERSION = "version"
     REPEAT = "repeat"
 
 
@@ -54,6 +55,7 @@ _PLAIN = (
     Key("ra", Kind.RA, "deg"),
     Key("dec", Kind.DEC, "deg"),
     Key("folder", Kind.PATH),
+    Key("lstchain", Kind.VERSION),
     Key("dl2.models", Kind.PATH),
     Key("repeat", Kind.REPEAT),
 )

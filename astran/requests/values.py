@@ -269,6 +269,19 @@ def _word(key: Key, text: str) -> str:
     return text
 
 
+def _version(key: Key, text: str) -> str:
+    """A version, its beginning (0.12, 0.12.x, 0.12.*), or the name of an environment."""
+    low = re.sub(r"^(?:lstchain\b)?[\s=:_-]*(?:version|release)?[\s=:]*(?=v?\d)", "", text.lower())
+    if re.fullmatch(r"v?\d+(\.(\d+|[x*]|post\d+|(\d+)?(a|b|rc)\d+))*", low):
+        return low
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,60}", text):
+        raise BadValue(
+            f"{_short(text)} is no version of lstchain.",
+            "Write it like 0.12.3 or 0.12.x, or leave the line out for the site's own.",
+        )
+    return text
+
+
 _UNTIL = re.compile(
     r"(?:(?:every|each) (?:night|day|morning)\s*,?\s*)?(?:until|till|to|thru)\s+(.+)"
 )
@@ -299,5 +312,6 @@ _READERS: dict[Kind, Callable[[Key, str], Any]] = {
     Kind.CHOICE: _choice,
     Kind.PATH: _path,
     Kind.WORD: _word,
+    Kind.VERSION: _version,
     Kind.REPEAT: _repeat,
 }

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from astran.base.errors import CatalogueError, ConfigError
+from astran.base.files import fixed_part
 from astran.base.text import count
-from astran.config.site import SchedulerKind, SiteConfig
+from astran.config.site import ReleaseData, SchedulerKind, SiteConfig
 from astran.service.doctor_place import file_system
 from astran.service.doctor_slurm import slurm
 from astran.service.findings import Finding, Patient, Result, fail, failed_by, ok, warn
@@ -107,29 +107,38 @@ def data(patient: Patient) -> Iterator[Finding]:
             "data.dl1 is empty: analyses can only start from DL2 or DL3.",
             "Set the pattern of the run-wise DL1 files.",
         )
-    for key, every_night in (
-        ("dl1", False),
-        ("run_catalog", False),
-        ("mc_dl2", True),
-        ("irf", True),
-    ):
-        pattern: str = getattr(site.data, key)
-        if pattern:
-            try:
-                yield from _pattern(key, pattern, every_night=every_night)
-            except ConfigError as error:
-                yield failed_by(f"data {key}", error, f"Correct data.{key}.")
-    yield from _models(site)
-    if site.data.lstchain_config is not None:
-        yield _json_file(site.data.lstchain_config)
+    for key in ("dl1", "run_catalog"):
+        yield from _pattern(site, key, "data", every_night=False)
+    yield from _for_a_release(site, "data")
+    for name, environment in site.lstchain.environments.items():
+        if environment.data != ReleaseData():
+            yield from _for_a_release(site.with_release(name), f"lstchain {name} data")
     for root in site.data.roots:
         yield _folder("data roots", root, "Correct data.roots, or make the folder.")
 
 
-def _pattern(key: str, pattern: str, *, every_night: bool) -> Iterator[Finding]:
+def _for_a_release(site: SiteConfig, section: str) -> Iterator[Finding]:
+    """Models, Monte Carlo and IRFs, which may differ between releases of lstchain."""
+    for key in ("mc_dl2", "irf"):
+        yield from _pattern(site, key, section, every_night=True)
+    yield from _models(site, section)
+    if site.data.lstchain_config is not None:
+        yield _json_file(site.data.lstchain_config, section)
+
+
+def _pattern(site: SiteConfig, key: str, section: str, *, every_night: bool) -> Iterator[Finding]:
+    pattern: str = getattr(site.data, key)
+    if pattern:
+        part = f"{section} {key}"
+        try:
+            yield from _files(part, key, pattern, every_night=every_night)
+        except ConfigError as error:
+            yield failed_by(part, error, f"Correct data.{key}.")
+
+
+def _files(part: str, key: str, pattern: str, *, every_night: bool) -> Iterator[Finding]:
     from astran.catalogue.patterns import find
 
-    part = f"data {key}"
     folder = fixed_part(pattern)
     if not folder.is_dir():
         yield fail(
@@ -150,20 +159,14 @@ def _pattern(key: str, pattern: str, *, every_night: bool) -> Iterator[Finding]:
         yield warn(part, f"No file fits {pattern}.", f"Check data.{key}.")
 
 
-def fixed_part(pattern: str) -> Path:
-    """The folder before the first placeholder or wildcard."""
-    head = re.split(r"[{*?\[]", pattern, maxsplit=1)[0]
-    return Path(head) if head.endswith("/") else Path(head).parent
-
-
-def _models(site: SiteConfig) -> Iterator[Finding]:
+def _models(site: SiteConfig, section: str) -> Iterator[Finding]:
     from astran.catalogue.models import choose
 
     root = site.data.models
     if root is None:
         if site.data.dl1:
             yield fail(
-                "data models",
+                f"{section} models",
                 "data.models is not set: DL1 cannot be turned into DL2.",
                 "Set it to the folder of the random forests.",
             )
@@ -172,25 +175,27 @@ def _models(site: SiteConfig) -> Iterator[Finding]:
         # the declination of the Crab: any would do to see whether there are models at all
         choice = choose(root, "", 22.0)
     except CatalogueError as error:
-        yield failed_by("data models", error, "Correct data.models.")
+        yield failed_by(f"{section} models", error, "Correct data.models.")
     else:
         yield ok(
-            "data models", f"{choice.models.folder}: {count(len(choice.models.files), 'file')}."
+            f"{section} models",
+            f"{choice.models.folder}: {count(len(choice.models.files), 'file')}.",
         )
 
 
-def _json_file(path: Path) -> Finding:
+def _json_file(path: Path, section: str) -> Finding:
+    part = f"{section} lstchain_config"
     try:
         json.loads(path.read_text())
     except OSError as error:
         return fail(
-            "data lstchain_config",
+            part,
             f"{path} cannot be read: {error.strerror}.",
             "Correct data.lstchain_config.",
         )
     except ValueError as error:
-        return fail("data lstchain_config", f"{path} is no JSON: {error}.", "Correct the file.")
-    return ok("data lstchain_config", f"{path} is there.")
+        return fail(part, f"{path} is no JSON: {error}.", "Correct the file.")
+    return ok(part, f"{path} is there.")
 
 
 def _folder(part: str, path: Path, cure: str) -> Finding:

@@ -17,6 +17,7 @@ from astran.base.states import AnalysisState
 from astran.base.tasks import Plan, Stage
 from astran.config.analysis import AnalysisConfig, AtDeadline, Start
 from astran.config.model import build
+from astran.config.site import SiteConfig
 from astran.service.context import Context
 from astran.service.lessons import with_lessons
 from astran.service.letterbox import put_deadline, put_waiting
@@ -68,7 +69,8 @@ def look(context: Context, config: AnalysisConfig, patient: bool = False) -> Nig
 
     late = context.clock.now() >= deadline(config, context)
     budget = PATIENT_S if patient else BUDGET_S
-    catalogue = LstCatalogue(context.site, context.clock, same_source, budget, not patient)
+    site = _site_for(context, config, keep=not patient)
+    catalogue = LstCatalogue(site, context.clock, same_source, budget, not patient)
     return catalogue.find(config, late=late)
 
 
@@ -88,11 +90,21 @@ def lay_out(
     tools = None
     if config.start is not Start.DL3:
         tools = toolset(context.site, config.lstchain, keep=keep)
-    plan = make_plan(config, context.site, data, tools, folder, context.python, until)
+    site = _site_for(context, config, keep)
+    plan = make_plan(config, site, data, tools, folder, context.python, until)
     if context.db.version() != HEAD:
         return plan, tools  # a plan that is only shown needs no database
     with context.db.begin() as db:
         return with_lessons(db, context.site.scheduler, plan), tools
+
+
+def _site_for(context: Context, config: AnalysisConfig, keep: bool) -> SiteConfig:
+    """The site, with the data that belong to the wanted release of lstchain."""
+    from astran.production.environments import with_release
+
+    if config.start is Start.DL3:
+        return context.site
+    return with_release(context.site, config.lstchain, keep=keep)
 
 
 def plan_or_wait(context: Context, analysis: Analysis) -> None:

@@ -32,7 +32,7 @@ def main(folder, tools):
         return
     (folder / "version").write_text(package.version)
     entries = {entry.name: entry for entry in package.entry_points}
-    for tool in tools:
+    for tool in (Path(name).name for name in tools):
         if tool in entries:
             (folder / f"{tool}.help").write_text(help_of(entries[tool]))
 

@@ -14,7 +14,13 @@ from production_samples import a_site
 
 from astran.base.errors import ConfigError
 from astran.config.site import SiteConfig
-from astran.production.environments import by_name, parse_options, toolset, version_key
+from astran.production.environments import (
+    by_name,
+    parse_options,
+    toolset,
+    version_key,
+    with_release,
+)
 from astran.production.toolset import Tool
 
 CTAPIPE_HELP = """\
@@ -93,7 +99,7 @@ def test_an_environment_is_asked_once(tmp_path: Path) -> None:
     site = site_with(tmp_path, "mine", mine={"bin": str(binaries)})
     tools = toolset(site)
     assert (tools.name, tools.version) == ("mine", "0.12.3")
-    assert tools.command(Tool.CREATE_DL3) == str(binaries / "lstchain_create_dl3_file")
+    assert tools.command(Tool.CREATE_DL3) == (str(binaries / "lstchain_create_dl3_file"),)
     assert tools.knows(Tool.CREATE_DL3, "interp-method")
     assert not tools.knows(Tool.CREATE_DL3, "nonsense")
     assert asked(tmp_path / "env") == len(Tool)
@@ -128,7 +134,7 @@ def test_setup_lines_and_variables(tmp_path: Path) -> None:
     clock = FakeClock()
     tools = toolset(site, clock=clock)
     assert tools.version == "0.11.2"
-    assert tools.command(Tool.CREATE_DL3) == "lstchain_create_dl3_file"
+    assert tools.command(Tool.CREATE_DL3) == ("lstchain_create_dl3_file",)
     toolset(site, clock=clock)
     assert asked(tmp_path / "env") == len(Tool)
     clock.sleep(2 * 86400)  # what stands behind setup lines may change unseen
@@ -204,6 +210,11 @@ def site(tmp_path: Path) -> SiteConfig:
         ("0.12.3", "0.12.3"),
         ("v0.12.3", "0.12.3"),
         ("0.12", "0.12.10"),
+        ("0.12.x", "0.12.10"),
+        ("v0.12.X", "0.12.10"),
+        ("0.12.*", "0.12.10"),
+        ("0.x", "0.12.10"),
+        ("0.11.x", "old"),
         ("old", "old"),
         ("0.11", "old"),
     ],
@@ -212,6 +223,25 @@ def test_choice_by_name_then_beginning_then_version(
     site: SiteConfig, wanted: str, name: str
 ) -> None:
     assert toolset(site, wanted).name == name
+
+
+def test_a_release_may_have_data_of_its_own(tmp_path: Path) -> None:
+    binaries = make_environment(tmp_path / "env", "0.10.18")
+    site = a_site(
+        tmp_path / "work",
+        lstchain={
+            "default": "new",
+            "environments": {
+                "new": {"bin": "/nowhere"},
+                "old": {"bin": str(binaries), "data": {"models": "/m/0.10", "mc_dl2": "/mc/0.10"}},
+            },
+        },
+        data={"models": "/m/0.12", "irf": "/irf"},
+    )
+    data = with_release(site, "0.10.x").data
+    assert (data.models, data.mc_dl2, data.irf) == (Path("/m/0.10"), "/mc/0.10", "/irf")
+    assert site.with_release("new") is site
+    assert site.data.models == Path("/m/0.12")
 
 
 def test_an_unknown_version_lists_what_there_is(site: SiteConfig) -> None:

@@ -204,7 +204,7 @@ def test_sections_as_in_the_file() -> None:
         ("dl3.theta_cut: 1e999", "no number"),
         ("dl3.nearest_irf: perhaps", "yes nor no"),
         ("start: dl4", "Did you mean dl"),
-        ("lstchain: $(id)", "plain word"),
+        ("lstchain: $(id)", "no version of lstchain"),
         ("folder: ../../etc", "folder"),
         ("models: /etc", "below the site"),
         ("ra: 83.6", "needed beside ra"),
@@ -381,3 +381,21 @@ def test_hostile_text_is_read_in_time(text: str) -> None:
     begin = time.process_time()
     parse(text)
     assert time.process_time() - begin < 10  # linear: well below a second; quadratic: minutes
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("0.10.x", "0.10.x"),
+        ("v0.12.*", "v0.12.*"),
+        ("0.10", "0.10"),
+        ("lstchain v0.10.18", "v0.10.18"),
+        ("version 0.12", "0.12"),
+        ("0.12.0rc1", "0.12.0rc1"),
+        ("our_own-env", "our_own-env"),
+    ],
+)
+def test_versions_of_lstchain(written: str, read: str) -> None:
+    parsed = parse(f"target: Crab\ndate: 20231207\nlstchain: {written}\n")
+    assert not parsed.problems
+    assert parsed.params["lstchain"] == read

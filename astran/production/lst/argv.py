@@ -28,7 +28,7 @@ def dl1_to_dl2(
     else:
         # of the script before 0.10.16 a second -f replaces the first
         files = ["-f", *dl1]
-    words = [tools.command(tool), *files, "-p", models, "-o", WORK]
+    words = [*tools.command(tool), *files, "-p", models, "-o", WORK]
     if config is not None:
         tools.require(tool, "config")
         words += ["-c", str(config)]
@@ -46,10 +46,10 @@ def fast_dl2(
     flat : folder of converted models, for everyone on the site
     trusted : folder below which pickled models may be loaded
     """
-    python = str(Path(tools.bin, "python")) if tools.bin else "python"
+    own_words = len(tools.command(Tool.DL1_TO_DL2))
     trust = ("--trust", str(trusted)) if trusted is not None else ()
     ours = ("--flat-models", str(flat), *trust, "--threads", str(threads))
-    return (python, str(_FAST), *stock[1:], *ours)
+    return (*tools.program("python"), str(_FAST), *stock[own_words:], *ours)
 
 
 def flat_models(site: SiteConfig) -> Path:
@@ -63,7 +63,7 @@ def create_irf(
     """Point-like IRF of one pointing node."""
     tool = Tool.CREATE_IRF
     tools.require(tool, "input-gamma-dl2", "output-irf-file", "point-like", "config")
-    words = [tools.command(tool), "-g", gamma, "-o", f"{WORK}/{product}", "--point-like"]
+    words = [*tools.command(tool), "-g", gamma, "-o", f"{WORK}/{product}", "--point-like"]
     if dl3.cuts is Cuts.GLOBAL:
         tools.require(tool, "global-gh-cut", "global-theta-cut")
         words += [f"--global-gh-cut={dl3.gammaness_cut}", f"--global-theta-cut={dl3.theta_cut}"]
@@ -100,7 +100,7 @@ def create_dl3(
         "source-dec",
         "config",
     )
-    words = [tools.command(tool), "-d", dl2, "-o", WORK, "-i", irfs, "-p", "irf_*.fits.gz"]
+    words = [*tools.command(tool), "-d", dl2, "-o", WORK, "-i", irfs, "-p", "irf_*.fits.gz"]
     # coordinates are always given, as the tool would otherwise ask the internet for the name;
     # with "=", as a negative declination would be taken for an option
     words += [
@@ -122,7 +122,7 @@ def create_index(tools: Toolset) -> tuple[str, ...]:
     """
     tool = Tool.CREATE_INDEX
     tools.require(tool, "input-dl3-dir", "output-index-path", "file-pattern")
-    words = [tools.command(tool), "-d", WORK, "-o", WORK, "-p", "dl3_*.fits"]
+    words = [*tools.command(tool), "-d", WORK, "-o", WORK, "-p", "dl3_*.fits"]
     return (*words, *_common(tools, tool))
 
 
