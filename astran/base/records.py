@@ -43,6 +43,8 @@ class ProductRecord:
     check: str
     facts: dict[str, Any] = field(default_factory=dict)
     """What the check found: rows, livetime, GTI and so on."""
+    stored: str = ""
+    """Its place in the store of the site; empty: it is not kept there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ COMMANDS = {
     "release": ("astran.cli.release", "let go on what was held"),
     "retry": ("astran.cli.retry", "run again what failed; what succeeded is reused"),
     "report": ("astran.cli.report", "show or resend the report of an analysis"),
+    "provenance": ("astran.cli.provenance", "where a product came from, as W3C PROV"),
     "pages": ("astran.cli.pages", "write browsable pages of all analyses"),
     "catalogue": ("astran.cli.catalogue", "list the runs of this site as ASTRAN sees them"),
     "clean": ("astran.cli.clean", "remove what no report points to"),

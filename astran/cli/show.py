@@ -1,44 +1,88 @@
-"""`astran show A12`: everything about one analysis."""
+"""`astran show A12`: everything about one analysis; `astran show FILE`: where a file came from."""
 
 from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 from typing import Any
 
 from astran.base.states import AnalysisState
-from astran.base.text import duration
-from astran.cli.common import Exit, make_context, read_site
-from astran.cli.one import add_one_parser
+from astran.base.text import duration, harmless
+from astran.cli.common import Exit, add_site_option, make_context, read_site
+from astran.cli.lineage_text import lineage_lines
+from astran.cli.one import analysis_id
 from astran.cli.screen import View, columns_of, show, tally
+from astran.service import product_search
 from astran.service.context import Context
 from astran.service.overview import whole
-from astran.store import analyses
+from astran.service.privacy import private_rule
+from astran.service.provenance import Lineage, of_product, of_tasks, plain
+from astran.store import analyses, tasks
 
 _TITLES = ("Task", "State", "Attempts", "Node", "Time", "Memory", "Remark")
 _NEWEST = 12
 """Lines of its history while it is watched."""
+_MOST = 60
+"""Tasks whose provenance is printed in full; `--json` holds all."""
 
 
 def add_parser(subparsers: Any) -> None:
-    parser = add_one_parser(subparsers, "show", "everything about one analysis")
+    parser = subparsers.add_parser("show", help="everything about one analysis, or one product")
+    parser.add_argument(
+        "what", metavar="ID", type=_what, help="the analysis, for example A12, or a product file"
+    )
+    add_site_option(parser)
     parser.add_argument("--watch", action="store_true", help="follow it to its end")
     parser.add_argument("--json", action="store_true", help="for programs")
 
 
+def _what(text: str) -> int | Path:
+    """argparse type: an analysis by its id, or a file."""
+    try:
+        return analysis_id(text)
+    except argparse.ArgumentTypeError:
+        if "/" in text or "." in text or Path(text).exists():
+            return Path(text)
+        raise
+
+
 def run(args: argparse.Namespace) -> int:
-    """Print stages, runs, tasks and history."""
+    """Print stages, runs, tasks, history and provenance."""
     context = make_context(read_site(args), print)
-    if args.json:
-        print(json.dumps(_found(context, args.id), indent=2))
+    if isinstance(args.what, Path):
+        lineage = _of_file(context, args.what)
+        if args.json:
+            print(json.dumps(plain(lineage), indent=2))
+        else:
+            print("\n".join(map(harmless, lineage_lines(lineage, len(lineage.tasks)))))
         return Exit.OK
-    show(lambda: _view(_found(context, args.id), args.watch), context.clock, watch=args.watch)
+    if args.json:
+        found, lineage = _found(context, args.what), _of_analysis(context, args.what)
+        print(json.dumps({**found, "provenance": plain(lineage)}, indent=2))
+        return Exit.OK
+    show(lambda: _view(_found(context, args.what), args.watch), context.clock, watch=args.watch)
+    if not args.watch and (lines := lineage_lines(_of_analysis(context, args.what), _MOST)):
+        print("Provenance:")
+        print("\n".join(f"  {harmless(line)}" for line in lines))
     return Exit.OK
 
 
 def _found(context: Context, analysis_id: int) -> dict[str, Any]:
     with context.db.begin() as db:
         return whole(context, db, analyses.get(db, analysis_id))
+
+
+def _of_file(context: Context, path: Path) -> Lineage:
+    with context.db.begin() as db:
+        found = product_search.find(db, path)
+        return of_product(db, found.made, private_rule(context.site.pages.private))[0]
+
+
+def _of_analysis(context: Context, analysis_id: int) -> Lineage:
+    with context.db.begin() as db:
+        ids = [row.id for row in tasks.of_analysis(db, analysis_id)]
+        return of_tasks(db, ids, private_rule(context.site.pages.private))
 
 
 def _view(found: dict[str, Any], watch: bool) -> View:

@@ -34,7 +34,10 @@ def examine(path: Path, output: Output) -> Examined:
             f"The tool reported success, but {path.name} is not there.", "See the log of the task."
         )
     facts = check(path, output.check, dict(output.expect))
-    return Examined(path, output, _checksum(path), facts)
+    digest, files = checksum(path)
+    if files:
+        facts["files"] = files
+    return Examined(path, output, digest, facts)
 
 
 def commit(found: Sequence[Examined]) -> tuple[ProductRecord, ...]:
@@ -43,6 +46,16 @@ def commit(found: Sequence[Examined]) -> tuple[ProductRecord, ...]:
         _settle(one.path)
         _move(one.path, Path(one.output.path))
     return tuple(_record(one) for one in found)
+
+
+def checksum(path: Path) -> tuple[str, dict[str, str]]:
+    """SHA-256 of a file; of a folder that of the list of its files as sha256sum prints it, and the
+    checksum of each file by its name in the folder."""
+    if not path.is_dir():
+        return sha256(path), {}
+    files = {str(file.relative_to(path)): sha256(file) for file in _files(path)}
+    lines = [f"{digest}  {name}\n" for name, digest in files.items()]
+    return new_sha256("".join(lines).encode()).hexdigest(), files
 
 
 def _record(one: Examined) -> ProductRecord:
@@ -64,14 +77,6 @@ def _files(path: Path) -> Iterator[Path]:
         yield from sorted(file for file in path.rglob("*") if file.is_file())
     else:
         yield path
-
-
-def _checksum(path: Path) -> str:
-    """Of a folder: that of the list of its files with their checksums, as sha256sum prints it."""
-    if not path.is_dir():
-        return sha256(path)
-    lines = [f"{sha256(file)}  {file.relative_to(path)}\n" for file in _files(path)]
-    return new_sha256("".join(lines).encode()).hexdigest()
 
 
 def _settle(path: Path) -> None:

@@ -112,7 +112,9 @@ def _learnt(
         # Slurm looks at the memory now and then only: the larger figure is nearer to the truth
         known = (attempt.max_rss_mb, record.max_rss_mb)
         values["max_rss_mb"] = max((mb for mb in known if mb), default=None)
-        values["elapsed_s"] = _seconds(record.started, record.ended)
+        began, finished = map(datetime.fromisoformat, (record.started, record.ended))
+        values |= {"began": began, "finished": finished}
+        values["elapsed_s"] = (finished - began).total_seconds()
     else:
         from astran.production.logs import telling_lines
 
@@ -157,7 +159,3 @@ _ADVICE = {
     Cause.MEMORY: "it had the most memory that this site allows (scheduler.limits.memory_mb)",
     Cause.TIME: "it had the most time that this site allows (scheduler.limits.time_min)",
 }
-
-
-def _seconds(started: str, ended: str) -> float:
-    return (datetime.fromisoformat(ended) - datetime.fromisoformat(started)).total_seconds()

@@ -224,6 +224,8 @@ attempt = Table(
     Column("missing_since", UtcTime),
     Column("missing_looks", Integer, nullable=False, default=0, server_default="0"),
     Column("ended", UtcTime),  # when its end was first seen
+    Column("began", UtcTime),  # by the clock of the node, as the task itself says
+    Column("finished", UtcTime),
     Column("telling", JSON, nullable=False),
     UniqueConstraint("task_id", "number"),
 )
@@ -239,6 +241,8 @@ product = Table(
     Column("mtime_ns", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False, index=True),
     Column("facts", JSON, nullable=False),
+    # its place in the store of the site, where it outlives the folder of its analysis
+    Column("stored", String(1024), nullable=False, default="", server_default="", index=True),
 )
 
 event = Table(

@@ -293,6 +293,7 @@ def add_products(db: Connection, products: Iterable[tuple[int, ProductRecord]]) 
             "mtime_ns": p.mtime_ns,
             "sha256": p.sha256,
             "facts": p.facts,
+            "stored": p.stored,
         }
         for task_id, p in products
     ]
@@ -310,25 +311,25 @@ class Product:
     mtime_ns: int
     sha256: str
     facts: Mapping[str, Any]
+    stored: str
+
+
+_PRODUCT_COLUMNS = tuple(t.product.c[name] for name in Product.__dataclass_fields__)
 
 
 def products(db: Connection, task_id: int) -> list[Product]:
     """What a task left behind."""
-    c = t.product.c
-    query = select(c.path, c.kind, c.size, c.mtime_ns, c.sha256, c.facts).where(
-        c.task_id == task_id
-    )
-    return [Product(*row) for row in db.execute(query.order_by(c.id))]
+    query = select(*_PRODUCT_COLUMNS).where(t.product.c.task_id == task_id)
+    return [Product(*row) for row in db.execute(query.order_by(t.product.c.id))]
 
 
 def products_of(db: Connection, analysis_id: int) -> dict[int, list[Product]]:
     """What all tasks of an analysis left behind, by task id."""
-    c = t.product.c
     query = (
-        select(c.task_id, c.path, c.kind, c.size, c.mtime_ns, c.sha256, c.facts)
+        select(t.product.c.task_id, *_PRODUCT_COLUMNS)
         .join_from(t.product, t.task)
         .where(t.task.c.analysis_id == analysis_id)
-        .order_by(c.id)
+        .order_by(t.product.c.id)
     )
     found: dict[int, list[Product]] = {}
     for task_id, *values in db.execute(query):

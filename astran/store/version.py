@@ -1,4 +1,4 @@
 """Schema version."""
 
-HEAD = "0005"
+HEAD = "0006"
 """Schema version that this code needs; the newest migration (a test holds them together)."""
