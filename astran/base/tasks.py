@@ -43,6 +43,8 @@ class Resources:
 
 
 Expectation = str | int | float | bool
+HeaderCard = tuple[str, Expectation, str]
+"""Keyword, value and comment of a FITS header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ class Task:
     links: tuple[tuple[str, str], ...] = ()
     """Links (name in the work folder, target) that the runner makes before the tool starts, so that
     the tool sees exactly the planned files. A target that does not exist is left out."""
+    header: tuple[HeaderCard, ...] = ()
+    """Cards that the runner sets in the primary header of FITS products."""
     resources: Resources = Resources()
     fingerprint: str = ""
     """Hash of tool, tool version, parameters and input contents; equal means the same work.
@@ -130,6 +134,7 @@ class Task:
                 "after": tuple(plain["after"]),
                 "files": tuple((p, c) for p, c in plain["files"]),
                 "links": tuple((n, t) for n, t in plain.get("links", ())),
+                "header": tuple((k, v, c) for k, v, c in plain.get("header", ())),
                 "resources": Resources(**plain["resources"]),
             }
         )

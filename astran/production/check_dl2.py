@@ -51,12 +51,22 @@ def check_dl2(path: Path) -> dict[str, Any]:
         _finite(path, table)
         showers = table.col("event_type") == SHOWER
         facts["showers"] = int(showers.sum())
-        facts["engine"] = str(getattr(handle.root._v_attrs, ENGINE, "stock"))
+        facts["engine"] = _engine(handle)
         if not facts["showers"]:
             raise ProductError(f"{path.name} holds no shower event (event_type {SHOWER}).")
         if of_data:
             facts.update(_rate(table.col("dragon_time")[showers], facts["warnings"]))
     return facts
+
+
+def engine_of(path: Path) -> str:
+    """What made a DL2 file: `fast`, or `stock`, with the reason where the fast engine was asked."""
+    with _open(path) as handle:
+        return _engine(handle)
+
+
+def _engine(handle: Any) -> str:
+    return str(getattr(handle.root._v_attrs, ENGINE, "stock"))
 
 
 @contextmanager

@@ -138,6 +138,7 @@ class _Run:
         self._prepare()
         self._tool(attendant)
         if attendant.stopped_by is None:
+            self._stamp()
             found = [examine(self.work / one.name, one) for one in self.task.outputs]
         if attendant.stopped_by is not None:
             raise _Failure(Outcome.STOPPED, "", self.returncode)
@@ -182,6 +183,16 @@ class _Run:
         if ended.returncode == -signal.SIGKILL:
             message += ", most likely because the memory was used up"
         raise _Failure(Outcome.TOOL_FAILED, f"{message}.", ended.returncode)
+
+    def _stamp(self) -> None:
+        """Have FITS products say where they come from."""
+        for output in self.task.outputs:
+            product = self.work / output.name
+            if self.task.header and product.is_file():
+                from astran.production.lst.header import filled
+                from astran.production.stamp import stamp
+
+                stamp(product, filled(self.task, product))
 
     def _write(self, outcome: Outcome, message: str) -> None:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)

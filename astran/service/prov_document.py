@@ -58,11 +58,12 @@ def document(lineage: Lineage, subject: FileNode, asked: Path) -> ProvDocument:
     for made, used, number in lineage.derived():
         doc.wasDerivedFrom(_file(made), _file(used), activity=_activity(number))
     if str(asked) != subject.path:
-        doc.entity("astran:asked", [("prov:label", asked.name), ("prov:location", str(asked))])
+        other = _file(sha256(str(asked).encode()).hexdigest()[:20])
+        doc.entity(other, [("prov:label", asked.name), ("prov:location", str(asked))])
         if subject.role is Role.RESULTS and not asked.is_dir():
-            doc.hadMember(_file(subject.id), "astran:asked")
+            doc.hadMember(_file(subject.id), other)
         else:
-            doc.alternateOf("astran:asked", _file(subject.id))
+            doc.alternateOf(other, _file(subject.id))
     return doc
 
 

@@ -149,6 +149,35 @@ def test_dl3_is_interpolated_between_the_nodes(made: Made, simulated_night: Smal
         assert "Paths of IRFs used for interpolation" in text
 
 
+def test_dl3_says_where_it_comes_from_and_its_tables_are_the_tool_s(
+    made: Made, simulated_night: SmallNight, tmp_path: Path
+) -> None:
+    """Beside the very same tool run by hand."""
+    key = f"dl3-{simulated_night.runs[0]}"
+    task = made.plan.task(key)
+    product = Path(task.outputs[0].path)
+    header = fits.getheader(product)
+    assert header["LSTVER"] == made.tools.version
+    assert header["RFMODEL"] == made.data.models.folder  # type: ignore[union-attr]
+    assert (header["CUTGH"], header["CUTTHETA"], header["CUTINT"]) == (0.7, 0.2, 50.0)
+    assert (header["ANALYSIS"], header["DL2ENGIN"]) == (made.config.label, "stock")
+    assert header["TASKFP"] == task.fingerprint
+    nodes = {node.name for node in made.data.mc_nodes}
+    assert header["IRFMODE"] == "interpolated"
+    assert set(header["IRFUSED"].split(", ")) <= nodes
+    by_hand = tmp_path / "work"
+    for name, target in task.links:
+        (by_hand / name).parent.mkdir(parents=True, exist_ok=True)
+        (by_hand / name).symlink_to(target)
+    subprocess.run([word.replace("{work}", str(by_hand)) for word in task.argv], check=True)
+    (stock,) = by_hand.glob("dl3_*.fits")
+    with fits.open(product, checksum=True) as ours, fits.open(stock) as theirs:
+        assert ours[0].verify_checksum() == 1
+        assert [hdu.name for hdu in ours] == [hdu.name for hdu in theirs]
+        for hdu, other in zip(ours[1:], theirs[1:], strict=True):
+            assert (hdu.data == other.data).all(), hdu.name
+
+
 def test_the_index_is_right_where_it_lies(made: Made, simulated_night: SmallNight) -> None:
     from gammapy.data import DataStore
 

@@ -17,7 +17,7 @@ from astran.base.nightdata import FileRef, Models, MonteCarlo, NightData, RunFil
 from astran.base.tasks import Check, Expectation, Output, Plan, Stage, Task, fingerprint
 from astran.config.analysis import AnalysisConfig, Engine, Start
 from astran.config.site import SiteConfig
-from astran.production.lst import argv, irfs, subruns
+from astran.production.lst import argv, header, irfs, subruns
 from astran.production.lst.highlevel import highlevel_argv
 from astran.production.lst.layout import Layout
 from astran.production.lst.making import TaskMaker
@@ -269,6 +269,16 @@ class _Planner:
         words = argv.create_dl3(self._tools, source, folder, target, nearest, Path(path))
         product = argv.product_dl3(source)
         expect = (("run", run.run), *self._cuts)
+        work = fingerprint(
+            tool="dl3",
+            version=self._tools.version,
+            selection=text,
+            nearest=nearest,
+            target=[target.name, target.ra, target.dec],
+            dl2=dl2.fingerprint if dl2 else run.file.identity,
+            irfs=sorted(irf.fingerprint for irf in chosen.irfs),
+            header=header.SCHEMA,
+        )
         return replace(
             self._make.lst_task(self._tools, f"dl3-{run.run}", Stage.DL3, words, self._selection),
             run=run.run,
@@ -276,15 +286,10 @@ class _Planner:
             needs=((dl2.key,) if dl2 else ()) + made,
             outputs=(Output(product, self.layout.dl3_file(run.run), Check.DL3, expect),),
             links=tuple((f"irf/irf_{irf.name}.fits.gz", irf.path) for irf in chosen.irfs),
-            fingerprint=fingerprint(
-                tool="dl3",
-                version=self._tools.version,
-                selection=text,
-                nearest=nearest,
-                target=[target.name, target.ra, target.dec],
-                dl2=dl2.fingerprint if dl2 else run.file.identity,
-                irfs=sorted(irf.fingerprint for irf in chosen.irfs),
+            header=header.dl3_header(
+                self.config, self._tools, self.data.models, chosen, text, work
             ),
+            fingerprint=work,
         )
 
     def _highlevel(self, dl3: str, versions: Sequence[tuple[str, str]], *needs: str) -> Task:
