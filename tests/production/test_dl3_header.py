@@ -33,7 +33,7 @@ def test_models_cuts_and_versions_are_told(tmp_path: Path) -> None:
     assert found["LSTVER"] == "0.12.3"
     assert found["ANALYSIS"] == "Crab20231213"
     assert found["RFMODEL"] == "/models/dec_2276"
-    models = a_night().models
+    models = a_night().monte_carlo[0].models
     assert models is not None
     assert found["RFDIGEST"] == models_digest(models.files)
     assert (found["CUTTYPE"], found["CUTGH"], found["CUTTHETA"]) == ("global", 0.7, 0.2)
@@ -64,7 +64,7 @@ def test_nothing_tells_who_asked_so_that_it_can_be_shared(tmp_path: Path) -> Non
 
 
 def test_the_digest_of_models_knows_names_sizes_and_times() -> None:
-    models = a_night().models
+    models = a_night().monte_carlo[0].models
     assert models is not None
     first, *others = models.files
     assert models_digest(models.files) == models_digest(models.files[::-1])

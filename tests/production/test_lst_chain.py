@@ -158,11 +158,11 @@ def test_dl3_says_where_it_comes_from_and_its_tables_are_the_tool_s(
     product = Path(task.outputs[0].path)
     header = fits.getheader(product)
     assert header["LSTVER"] == made.tools.version
-    assert header["RFMODEL"] == made.data.models.folder  # type: ignore[union-attr]
+    assert header["RFMODEL"] == made.data.monte_carlo[0].models.folder  # type: ignore[union-attr]
     assert (header["CUTGH"], header["CUTTHETA"], header["CUTINT"]) == (0.7, 0.2, 50.0)
     assert (header["ANALYSIS"], header["DL2ENGIN"]) == (made.config.label, "stock")
     assert header["TASKFP"] == task.fingerprint
-    nodes = {node.name for node in made.data.mc_nodes}
+    nodes = {node.name for node in made.data.monte_carlo[0].nodes}
     assert header["IRFMODE"] == "interpolated"
     assert set(header["IRFUSED"].split(", ")) <= nodes
     by_hand = tmp_path / "work"

@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import astran
-from astran.base.nightdata import FileRef, Models
+from astran.base.nightdata import FileRef, MonteCarlo
 from astran.base.tasks import HeaderCard, Task
 from astran.config.analysis import AnalysisConfig, Cuts, Start
 from astran.production.lst.irfs import IrfSet
@@ -32,7 +32,7 @@ _POINTING = ("ZEN_PNT", "AZ_PNT")
 def dl3_header(
     config: AnalysisConfig,
     tools: Toolset,
-    models: Models | None,
+    made_with: MonteCarlo,
     irfs: IrfSet,
     selection: str,
     fingerprint: str,
@@ -44,11 +44,14 @@ def dl3_header(
         ("ANALYSIS", config.label, "target and night"),
         ("DL2ENGIN", ENGINE, "engine of DL2"),
     ]
+    models = made_with.models
     if config.start is Start.DL1 and models is not None:
         cards += [
             ("RFMODEL", models.folder, "random forests"),
             ("RFDIGEST", models_digest(models.files), ""),
         ]
+    if made_with.level:
+        cards.append(("NSBTUNE", made_with.level, "[p.e./ns] NSB added in Monte Carlo"))
     cards += [*_cuts(config), ("SELDIGST", sha256(selection.encode()).hexdigest(), "")]
     folders = sorted({str(Path(irf.path).parent) for irf in irfs.irfs})
     cards += [

@@ -287,7 +287,7 @@ class _Planner:
             outputs=(Output(product, self.layout.dl3_file(run.run), Check.DL3, expect),),
             links=tuple((f"irf/irf_{irf.name}.fits.gz", irf.path) for irf in chosen.irfs),
             header=header.dl3_header(
-                self.config, self._tools, self.data.models, chosen, text, work
+                self.config, self._tools, self.data.of(run), chosen, text, work
             ),
             fingerprint=work,
         )
