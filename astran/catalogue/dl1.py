@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
-from astran.base.nightdata import FileRef, MissingRun, RunFile
+from astran.base.nightdata import FileRef, MissingRun, RunFile, run_number
 from astran.catalogue.facts import Dl1Facts, together
 from astran.catalogue.patterns import Found, version_order
 
 _SUBRUN = re.compile(r"\.Run\d+\.(\d{4})(?!\d)")
-_NAME = re.compile(r"LST-\d+(?:\.\d+)?\.Run0*(\d+)")
-"""lstchain reads the run number from the file name."""
 
 
 class Condition(StrEnum):
@@ -77,12 +75,6 @@ class Picked:
 def subrun(name: str) -> bool:
     """Whether a file holds a part of a run only."""
     return bool(_SUBRUN.search(name))
-
-
-def run_number(name: str) -> int | None:
-    """The run number as lstchain reads it from a file name."""
-    match = _NAME.search(name)
-    return int(match[1]) if match else None
 
 
 def by_run(found: Iterable[Found]) -> dict[int, list[tuple[Found, ...]]]:

@@ -90,19 +90,40 @@ def listing(
     for night in sorted({*found, *catalogs}):
         sources = _read_catalog(catalogs.get(night))
         summary = _read_summary(summaries.get(night))
-        rows += _night(night, found.get(night, []), sources, summary, eyes, target, opens)
+        rows += [
+            _row(night, run, target)
+            for run in _night(found.get(night, []), sources, summary, eyes, opens)
+        ]
     return [row for row in rows if target is None or _is_of(row, target, same_source)]
 
 
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A run of a night, and the best DL1 there is of it."""
+
+    seen: Seen
+    source: str
+    """By the RunCatalog; may be empty."""
+    versions: tuple[str, ...]
+
+
+def observed(site: SiteConfig, clock: Clock, night: str) -> list[Observed]:
+    """Every run of a night, by number (CatalogueError as for `listing`)."""
+    data = site.data
+    memory = Memory.of(site.shared_dir, make=False)
+    eyes = Inspector(memory, clock, settle_s=data.settle_s, opens=data.open_dl1, budget_s=PATIENT_S)
+    sources = _read_catalog(_tables(data.run_catalog, [night]).get(night))
+    summary = _read_summary(_tables(data.run_summary, [night]).get(night))
+    return list(_night(find_dl1(data, night), sources, summary, eyes, opens=True))
+
+
 def _night(
-    night: str,
     found: Iterable[Found],
     sources: Mapping[int, str],
     summary: Mapping[int, Summary],
     eyes: Inspector,
-    target: Target | None,
     opens: bool,
-) -> Iterator[Row]:
+) -> Iterator[Observed]:
     candidates = by_run(found)
     counts = {row.run: row.subruns for row in summary.values()}
     if opens:
@@ -115,17 +136,16 @@ def _night(
         looks = [judge(items, eyes, counts.get(run, 0)) for items in groups]
         best = next((one for one in looks if one.condition is Condition.COMPLETE), None)
         seen = best or (looks[0] if looks else _absent(run))
-        versions = {items[0].version for items in groups}
-        yield _row(night, seen, sources.get(run, ""), versions, target)
+        versions = sorted({items[0].version for items in groups}, key=patterns.version_order)
+        yield Observed(seen, sources.get(run, ""), tuple(versions))
 
 
 def _absent(run: int) -> Seen:
     return Seen(run, (), "", "", Condition.MISSING, "no DL1")
 
 
-def _row(
-    night: str, seen: Seen, source: str, versions: Iterable[str], target: Target | None
-) -> Row:
+def _row(night: str, run: Observed, target: Target | None) -> Row:
+    seen = run.seen
     facts = seen.facts or Dl1Facts()
     offset = wobble = None
     if target is not None and facts.ra is not None and facts.dec is not None:
@@ -137,7 +157,7 @@ def _row(
     return Row(
         night=night,
         run=seen.run,
-        source=source,
+        source=run.source,
         state=seen.condition,
         reason=seen.reason,
         folder=str(Path(seen.files[0].path).parent) if seen.files else "",
@@ -145,7 +165,7 @@ def _row(
         size=sum(file.size for file in seen.files),
         version=seen.version,
         tailcut=seen.tailcut,
-        versions=tuple(sorted(versions, key=patterns.version_order)),
+        versions=run.versions,
         subruns=seen.subruns,
         start=start,
         livetime_s=facts.livetime,

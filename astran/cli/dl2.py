@@ -29,5 +29,4 @@ def of_site(args: argparse.Namespace) -> tuple[Path | None, tuple[Path, ...]]:
         if args.site:
             raise
         return None, ()
-    root = site.data.models_root
-    return flat_models(site), (root,) if root is not None else ()
+    return flat_models(site), (site.data.models,) if site.data.models is not None else ()

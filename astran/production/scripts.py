@@ -53,6 +53,11 @@ def write(task: Task, site: SiteConfig, tools: Toolset | None, python: str) -> P
     return script
 
 
+def preamble(task: Task, site: SiteConfig) -> str:
+    """The shell lines that enter the environment of a task (ConfigError: the site lacks it)."""
+    return render("shell.sh.j2", **_environment(task, site))
+
+
 def render(template: str, **values: object) -> str:
     """A job template with its values; the filter `quote` makes a value one shell word."""
     return _template(template).render(**values)
@@ -102,7 +107,7 @@ def _seen(site: SiteConfig) -> Iterator[Path]:
     data = site.data
     patterns = (data.dl1, data.dl1_subruns, data.mc_dl2, data.irf)
     yield from (fixed_part(pattern) for pattern in patterns if pattern)
-    yield from (path for path in (data.models_root, data.lstchain_config) if path is not None)
+    yield from (path for path in (data.models, data.lstchain_config) if path is not None)
     yield from data.roots
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,12 +23,15 @@ from astran.base.tasks import Plan, Stage, Task
 from astran.catalogue.lst import LstCatalogue
 from astran.config.analysis import AnalysisConfig, Dl2Settings, Engine
 from astran.config.site import SiteConfig
+from astran.production.audit.dl2 import audit_dl2
+from astran.production.audit.model import Dl2Audit, State
 from astran.production.check_dl2 import TABLE
 from astran.production.environments import toolset
 from astran.production.lst import commands
 from astran.production.lst.commands import Bench
 from astran.production.lst.plan import make_plan
 from astran.production.toolset import Toolset
+from astran.service import byhand
 
 pytestmark = [pytest.mark.lstchain, pytest.mark.slow]
 TARGET = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
@@ -88,6 +91,10 @@ def run_one(made: Made, task: Task, folder: Path) -> ExitRecord:
     )
     (record,) = commands.run([replace(moved, needs=())], made.bench(folder), lambda text: None)
     return record
+
+
+def by_hand(tasks: Sequence[Task], made: Made, folder: Path) -> tuple[ExitRecord, ...]:
+    return commands.run(tasks, made.bench(folder), lambda text: None)
 
 
 def facts(made: Made, key: str) -> dict[str, object]:
@@ -209,12 +216,12 @@ def test_energy_dependent_cuts_from_existing_dl2(made: Made, tmp_path: Path) -> 
     config = AnalysisConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
     files = sorted((made.folder / "DL2").glob("*.h5"))[:1]
     data = LstCatalogue(made.site, SystemClock()).with_files(config, files)
-    records = commands.create_dl3(config, data, made.bench(tmp_path), lambda text: None)
-    assert [record.message for record in records] == ["done"] * (len(data.monte_carlo[0].nodes) + 1)
+    records = by_hand(commands.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)
+    assert [record.message for record in records] == ["done"] * (len(data.mc_nodes) + 1)
     found = records[-1].products[0].facts
     assert found["cuts"] == {"gh_efficiency": 0.7, "theta_containment": 0.7}
     assert found["rad_max_table"] is True
-    (index,) = commands.create_index(tmp_path / "DL3", made.bench(tmp_path), lambda text: None)
+    (index,) = by_hand(commands.index_tasks(tmp_path / "DL3", made.bench(tmp_path)), made, tmp_path)
     assert index.outcome is Outcome.OK
 
 
@@ -261,20 +268,56 @@ def test_thinned_events_are_noticed(made: Made, tmp_path: Path) -> None:
         table.append(rows)
         table.flush()
         table.remove_rows(0, 1)
-    (checked,) = commands.check_dl2([thin])
-    assert checked.problem == ""
-    assert "livetime" in checked.facts["warnings"][0]
+    audit = audit_dl2(thin)
+    assert (audit.state, audit.problems) == (State.SUSPICIOUS, [])
+    assert "livetime" in audit.warnings[0]
     data = LstCatalogue(made.site, SystemClock()).with_files(
         made.config.model_copy(update={"start": "dl2"}), [thin]
     )
     config = AnalysisConfig.model_validate(
         {"target": TARGET, "date": made.config.date, "start": "dl2"}
     )
-    record = commands.create_dl3(config, data, made.bench(tmp_path), lambda text: None)[-1]
+    record = by_hand(commands.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)[-1]
     assert record.outcome is Outcome.OK
     found = record.products[0].facts
     assert found["livetime_s"] < 0.8 * found["ontime_s"]
     assert "thinned out" in found["warnings"][0]
+
+
+def test_checks_by_hand_know_what_the_products_were_made_from(made: Made) -> None:
+    dl2, dl3 = byhand.check_dl2(places=[made.folder]), byhand.check_dl3(places=[made.folder])
+    assert dl2.ok and dl3.ok, (dl2, dl3)
+    for audit in dl2.runs:
+        assert isinstance(audit, Dl2Audit)
+        assert audit.rows == audit.expected_rows
+        assert audit.rows is not None and audit.rows < (audit.dl1_rows or 0), "without pedestals"
+        record = facts(made, f"dl3-{audit.run}")
+        assert audit.livetime_s == pytest.approx(record["livetime_s"], rel=1e-4)
+    assert [audit.state for audit in dl3.index] == [State.OK, State.OK]
+    config = made.config.model_copy(update={"runs": (dl2.runs[0].run, 99)})
+    night = byhand.check_dl2(made.site, config=config)
+    assert [(audit.run, audit.state) for audit in night.runs] == [
+        (99, State.MISSING),
+        (dl2.runs[0].run, State.OK),
+    ]
+
+
+def test_the_commands_of_a_dry_run_make_the_same_product(made: Made, tmp_path: Path) -> None:
+    """They are what is run, and a script that runs."""
+    run = min(audit.run for audit in byhand.check_dl3(places=[made.folder]).runs if audit.run)
+    source = made.folder / "DL2" / f"dl2_LST-1.Run{run:05d}.h5"
+    work = byhand.prepare_dl3(made.site, made.config, [source], tmp_path, keep=False)
+    assert not list(tmp_path.iterdir())
+    ended = subprocess.run(["bash"], input=work.script(), text=True, capture_output=True)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    name = f"dl3_LST-1.Run{run:05d}.fits"
+    differ = fits.FITSDiff(
+        str(tmp_path / "DL3" / name),
+        str(made.folder / "DL3" / name),
+        ignore_keywords=["CREATED", "DATE"],
+    )
+    assert differ.identical, differ.report()
+    assert not list((tmp_path / "DL3").glob(".work*"))
 
 
 def test_mixed_flavours_of_irfs_cannot_reach_dl3(made: Made, tmp_path: Path) -> None:
@@ -309,8 +352,7 @@ def test_an_irf_of_other_cuts_is_caught(made: Made, tmp_path: Path) -> None:
 
 def test_too_little_monte_carlo_is_told(made: Made, tmp_path: Path) -> None:
     """No energy bin with 100 gammas ends in an IndexError of lstchain."""
-    (alone,) = made.data.monte_carlo
-    node = alone.nodes[0]
+    node = made.data.mc_nodes[0]
     few = tmp_path / Path(node.file.path).name
     shutil.copy(node.file.path, few)
     with tables.open_file(str(few), "a") as handle:
@@ -318,9 +360,12 @@ def test_too_little_monte_carlo_is_told(made: Made, tmp_path: Path) -> None:
         table.remove_rows(60, table.nrows)
     asked = {"target": TARGET, "date": made.config.date, "start": "dl2"}
     config = AnalysisConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
-    node = replace(node, file=replace(node.file, path=str(few)))
-    data = replace(made.data, monte_carlo=(replace(alone, nodes=(node,)),), kept_irfs=())
-    (record,) = commands.create_irf(config, data, made.bench(tmp_path), lambda text: None)
+    data = replace(
+        made.data,
+        mc_nodes=(replace(node, file=replace(node.file, path=str(few))),),
+        kept_irfs=(),
+    )
+    (record,) = by_hand(commands.irf_tasks(config, data, made.bench(tmp_path)), made, tmp_path)
     assert record.outcome is Outcome.TOOL_FAILED
     assert any("IndexError" in line for line in record.telling)
 
@@ -332,7 +377,7 @@ def test_a_source_without_coordinates_in_the_net_needs_no_net(made: Made, tmp_pa
     config = AnalysisConfig.model_validate(asked)
     files = sorted((made.folder / "DL2").glob("*.h5"))[:1]
     data = LstCatalogue(made.site, SystemClock()).with_files(config, files)
-    record = commands.create_dl3(config, data, made.bench(tmp_path), lambda text: None)[-1]
+    record = by_hand(commands.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)[-1]
     assert record.outcome is Outcome.OK
     with fits.open(record.products[0].path) as hdus:
         assert hdus["EVENTS"].header["DEC_OBJ"] == pytest.approx(-22.0145)
@@ -376,7 +421,7 @@ def test_command_lines_by_hand(
     assert (out / "DL2" / f"dl2_LST-1.Run{run}.h5").is_file()
     capsys.readouterr()
     assert check_dl2_main([str(out / "DL2"), "--json"]) == 0
-    (found,) = json.loads(capsys.readouterr().out)
-    assert found["problem"] == "" and found["facts"]["rows"] > 0
+    (found,) = json.loads(capsys.readouterr().out)["runs"]
+    assert found["state"] == "ok" and found["rows"] == found["expected_rows"] > 0
     assert check_dl3_main([str(made.folder / "DL3")]) == 0
-    assert "livetime_s" in capsys.readouterr().out
+    assert "Livetime" in capsys.readouterr().out

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from product_samples import write_dl3
 
+from astran.base.errors import ConfigError
 from astran.cli.production import (
     check_dl2_main,
     check_dl3_main,
@@ -16,8 +19,11 @@ from astran.cli.production import (
     create_dl3_main,
     create_index_main,
 )
+from astran.cli.wishes import add_wishes, read_wishes
+from astran.config.analysis import Start
+from astran.service import byhand
 
-USAGE = 2
+GOOD, BAD, USAGE, ODD = 0, 1, 2, 3
 
 
 @pytest.fixture
@@ -53,22 +59,38 @@ def test_wrong_requests_are_explained(
     assert text in said(capsys)
 
 
-def test_options_win_over_the_file(site: str, tmp_path: Path) -> None:
-    import argparse
-
-    from astran.cli.production import _config
-    from astran.config.analysis import Start
-
+def test_options_win_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "config.yml"
     file.write_text("target: Crab\ndate: 20231213\nruns: [1, 2]\ndl3: {theta_cut: 0.15}\n")
-    options = argparse.Namespace(
-        config=file, target=None, date="20231214", runs="7,8", set=["dl3.gammaness_cut=0.6"]
-    )
-    config = _config(options, Start.DL2)
-    assert (config.date, config.runs) == ("20231214", (7, 8))
+    parser = argparse.ArgumentParser()
+    add_wishes(parser)
+    words = ["--config-analysis", str(file), "--night", "2023-12-14", "-r", "7-9, 12"]
+    args = parser.parse_args([*words, "--set", "dl3.gammaness_cut=0.6"])
+    config = byhand.configure(read_wishes(args), Start.DL2)
+    assert (config.date, config.runs) == ("20231214", (7, 8, 9, 12))
     assert (config.dl3.theta_cut, config.dl3.gammaness_cut) == (0.15, 0.6)
     assert config.start is Start.DL2
     assert config.target.name == "Crab"
+
+
+def test_an_analysis_from_python() -> None:
+    config = byhand.analysis("crab nebula", "20231213", runs=[7], **{"dl3.theta_cut": 0.3})
+    assert (config.target.name, config.runs, config.dl3.theta_cut) == ("Crab", (7,), 0.3)
+    with pytest.raises(ConfigError, match="theta_cutt"):
+        byhand.analysis("Crab", "20231213", **{"dl3.theta_cutt": 0.3})
+
+
+def test_the_night_of_files_is_in_their_path(
+    site: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "DL1" / "20231213" / "v0.10"
+    folder.mkdir(parents=True)
+    assert create_dl2_main(["-t", "Crab", "--input", str(folder), "--site", site]) == USAGE
+    assert "holds no file dl1_*.h5" in said(capsys)
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    assert create_dl2_main(["-t", "Crab", "--input", str(plain), "--site", site]) == USAGE
+    assert "The date is not given" in said(capsys)
 
 
 def test_index_without_an_environment_or_files(
@@ -85,14 +107,96 @@ def test_checks_of_bad_files(
 ) -> None:
     bad = tmp_path / "dl.fits"
     bad.write_bytes(b"nothing")
-    assert command([str(bad)]) == 1
-    assert "BAD" in capsys.readouterr().out
-    assert command([str(bad), str(tmp_path / "none"), "--json"]) == 1
+    assert command([str(bad)]) == BAD
+    shown = capsys.readouterr().out
+    assert "broken" in shown and str(bad) in shown
+    assert command([str(bad), str(tmp_path / "none"), "--json"]) == BAD
     found = json.loads(capsys.readouterr().out)
-    assert [one["path"] for one in found] == [str(bad), str(tmp_path / "none")]
-    assert all(one["problem"] for one in found)
+    assert [one["path"] for one in found["runs"]] == [str(bad), str(tmp_path / "none")]
+    assert [one["state"] for one in found["runs"]] == ["broken", "missing"]
+    assert found["counts"] == {"ok": 0, "suspicious": 0, "broken": 1, "missing": 1}
+    assert found["ok"] is False
+    assert all(one["problems"] for one in found["runs"])
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ([], "Nothing to check"),
+        (["-r", "7"], "Of which night?"),
+        (["-t", "Crab"], "The date is not given"),
+        (["--night", "20231313"], "YYYYMMDD"),
+    ],
+)
+def test_checks_of_nothing(
+    site: str, capsys: pytest.CaptureFixture[str], words: list[str], text: str
+) -> None:
+    assert check_dl2_main([*words, "--site", site]) == USAGE
+    assert text in said(capsys)
 
 
 def test_a_folder_without_products(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check_dl2_main([str(tmp_path)]) == USAGE
-    assert "holds no file" in said(capsys)
+    assert "There is no product (dl2_*.h5)" in said(capsys)
+
+
+def test_a_folder_of_products(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of an analysis or of products; odd ones have an exit code of their own."""
+    folder = tmp_path / "Crab20231213"
+    (folder / "DL3").mkdir(parents=True)
+    write_dl3(folder / "DL3" / "dl3_LST-1.Run15861.fits", RA_PNT=83.2, DEC_PNT=22.0)
+    for place in (folder, folder / "DL3"):
+        assert check_dl3_main([str(place)]) == GOOD
+        assert "1 ok." in capsys.readouterr().out
+    write_dl3(folder / "DL3" / "dl3_LST-1.Run15862.fits", run=15862, RA_PNT=83.2, DEC_PNT=22.0,
+              LIVETIME=600.0)  # fmt: skip
+    assert check_dl3_main([str(folder)]) == ODD
+    assert "run 15862: Its livetime (600.0 s) is only 50%" in capsys.readouterr().out
+    (folder / "DL3" / "hdu-index.fits.gz").write_bytes(b"")
+    assert check_dl3_main([str(folder), "--json"]) == BAD
+    (index,) = json.loads(capsys.readouterr().out)["index"]
+    assert index["state"] == "broken"
+
+
+def test_a_night_of_which_some_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dl1 = tmp_path / "DL1" / "20231213" / "v0.10"
+    dl1.mkdir(parents=True)
+    catalog = tmp_path / "RunCatalog_20231213.ecsv"
+    catalog.write_text("# delimiter: ','\nrun_id,source_name\n15861,Crab\n15862,Crab\n15863,M87\n")
+    for run in (15861, 15862):
+        (dl1 / f"dl1_LST-1.Run{run}.h5").write_bytes(b"not opened")
+    data = {
+        "dl1": str(tmp_path / "DL1/{date}/{version}/dl1_LST-1.Run{run}.h5"),
+        "run_catalog": str(tmp_path / "RunCatalog_{date}.ecsv"),
+        "models": str(tmp_path),
+        "open_dl1": False,
+        "settle_s": 0,
+    }
+    work = tmp_path / "work"
+    site = tmp_path / "site.yml"
+    site.write_text(yaml.safe_dump({"site": "test", "workdir": str(work), "data": data}))
+    folders = [work / "Crab20231213", work / "Crab20231213_2"]
+    for folder in folders:
+        (folder / "DL3").mkdir(parents=True)
+        write_dl3(folder / "DL3" / "dl3_LST-1.Run15861.fits", RA_PNT=83.2, DEC_PNT=22.0)
+    assert check_dl3_main(["--night", "20231213", "--json", "--site", str(site)]) == BAD
+    found = json.loads(capsys.readouterr().out)
+    rows = {row["run"]: (row["source"], row["state"], row["problems"]) for row in found["runs"]}
+    assert rows == {
+        15861: ("Crab", "ok", []),
+        15862: ("Crab", "missing", ["There is no DL3 of it, though its DL1 is complete."]),
+        15863: ("M87", "missing", ["There is no DL3 of it: no DL1."]),
+    }
+    assert found["runs"][0]["path"].startswith(str(folders[1])), "of two analyses the newer"
+    words = ["--night", "20231213", "-r", "15861", "--site", str(site)]
+    assert check_dl3_main(words) == GOOD
+    capsys.readouterr()
+    for name in ("cls_gh", "reg_energy", "reg_disp_norm", "cls_disp_sign"):
+        (tmp_path / f"{name}.sav").write_bytes(b"forest")
+    words = ["--night", "20231213", "-t", "crab", "--json", "--site", str(site)]
+    assert check_dl3_main(words) == BAD
+    found = json.loads(capsys.readouterr().out)
+    assert (found["target"], found["night"]) == ("Crab", "20231213")
+    assert [row["run"] for row in found["runs"]] == [15861, 15862]

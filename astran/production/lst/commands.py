@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from astran.base.errors import CatalogueError, ProductError
+from astran.base.errors import CatalogueError
 from astran.base.nightdata import NightData
 from astran.base.process import Attendant
 from astran.base.records import ExitRecord, Outcome
-from astran.base.tasks import Check, Stage, Task
+from astran.base.tasks import Stage, Task
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
-from astran.production.checks import check
 from astran.production.lst.layout import Layout
 from astran.production.lst.making import TaskMaker
 from astran.production.lst.plan import make_plan
@@ -41,16 +39,6 @@ class Bench:
     """Of the analysis: DL2/, DL3/, log/ and jobmanager/ are made in it."""
     python: str
     """Interpreter of ASTRAN."""
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """Outcome of a check by hand."""
-
-    path: str
-    problem: str
-    """Empty: the file is good."""
-    facts: dict[str, Any]
 
 
 def dl2_tasks(config: AnalysisConfig, data: NightData, bench: Bench) -> tuple[Task, ...]:
@@ -75,42 +63,6 @@ def index_tasks(dl3: Path, bench: Bench) -> tuple[Task, ...]:
         raise CatalogueError(f"There is no DL3 file (dl3_*.fits) in {dl3}.")
     maker = TaskMaker(bench.site, Layout(bench.folder, bench.tools.version))
     return (maker.index(bench.tools, dl3.absolute(), files),)
-
-
-def create_dl2(
-    config: AnalysisConfig, data: NightData, bench: Bench, say: Say = print
-) -> tuple[ExitRecord, ...]:
-    """Make DL2 of each run. Returns how each task ended."""
-    return run(dl2_tasks(config, data, bench), bench, say)
-
-
-def create_irf(
-    config: AnalysisConfig, data: NightData, bench: Bench, say: Say = print
-) -> tuple[ExitRecord, ...]:
-    """Make the IRFs that are missing for the cuts of `config`."""
-    return run(irf_tasks(config, data, bench), bench, say)
-
-
-def create_dl3(
-    config: AnalysisConfig, data: NightData, bench: Bench, say: Say = print
-) -> tuple[ExitRecord, ...]:
-    """Make missing IRFs, then DL3 of each run."""
-    return run(dl3_tasks(config, data, bench), bench, say)
-
-
-def create_index(dl3: Path, bench: Bench, say: Say = print) -> tuple[ExitRecord, ...]:
-    """Make the HDU and observation index of the DL3 files in a folder."""
-    return run(index_tasks(dl3, bench), bench, say)
-
-
-def check_dl2(paths: Iterable[Path]) -> tuple[Checked, ...]:
-    """Check DL2 files."""
-    return tuple(_checked(path, Check.DL2) for path in paths)
-
-
-def check_dl3(paths: Iterable[Path]) -> tuple[Checked, ...]:
-    """Check DL3 files."""
-    return tuple(_checked(path, Check.DL3) for path in paths)
 
 
 def run(tasks: Sequence[Task], bench: Bench, say: Say) -> tuple[ExitRecord, ...]:
@@ -162,10 +114,3 @@ def _run(task: Task, bench: Bench, attendant: Attendant) -> ExitRecord | None:
 
 def _good(records: Mapping[str, ExitRecord], key: str) -> bool:
     return key in records and records[key].outcome is Outcome.OK
-
-
-def _checked(path: Path, kind: Check) -> Checked:
-    try:
-        return Checked(str(path), "", check(path, kind, {}))
-    except ProductError as error:
-        return Checked(str(path), str(error), {})
