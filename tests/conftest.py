@@ -15,7 +15,13 @@ from services.postgres import Postgres
 from services.slurm import SlurmCluster
 from services.smtp import SmtpServer
 
-pytest_plugins = ["demo_fixtures", "public_data", "site_fixtures", "archive_fixtures"]
+pytest_plugins = [
+    "demo_fixtures",
+    "public_data",
+    "site_fixtures",
+    "archive_fixtures",
+    "other_release",
+]
 
 
 def require(condition: object, what: str, how: str = "") -> None:

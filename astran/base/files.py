@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -75,3 +76,8 @@ def packaged(kind: str) -> Path:
     package = Path(__file__).resolve().parent.parent
     inside = package / kind
     return inside if inside.is_dir() else package.parent / kind
+
+
+def trunk(pattern: Path) -> Path:
+    """The folder above the first placeholder or wildcard; without one, the path itself."""
+    return Path(*takewhile(lambda part: not set(part) & set("{*?["), pattern.parts))

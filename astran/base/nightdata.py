@@ -49,6 +49,8 @@ class RunFile:
     """Subrun-wise DL1: all its files in order, the first of them is `file`. Empty: run-wise."""
     events: int = 0
     """In all its files; 0: not known."""
+    level: str = ""
+    """NSB level of its models and Monte Carlo; empty where there is only one."""
 
     @property
     def files(self) -> tuple[FileRef, ...]:
@@ -122,6 +124,20 @@ class ReadyIrf:
 
 
 @dataclass(frozen=True, slots=True)
+class MonteCarlo:
+    """What belongs together: forests, test gammas that are or will be reconstructed with them, and
+    IRFs made from those. One for each NSB level that the night needs."""
+
+    level: str = ""
+    """[p.e./ns above a dark sky] as in the names of folders, for example 0.14; empty: the site
+    knows no levels."""
+    models: Models | None = None
+    nodes: tuple[McNode, ...] = ()
+    ready_irfs: tuple[ReadyIrf, ...] = ()
+    """IRFs of the site's own production."""
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigText:
     """A JSON configuration that the site gives to lstchain."""
 
@@ -144,12 +160,17 @@ class NightData:
     """Start dl2 or dl3: the resolved data folder."""
     dl3: tuple[FileRef, ...] = ()
     """Start dl3: FITS files in the folder."""
-    models: Models | None = None
+    monte_carlo: tuple[MonteCarlo, ...] = ()
+    """By `level`, ascending; each run names its own."""
     lstchain_config: ConfigText | None = None
-    mc_nodes: tuple[McNode, ...] = ()
-    ready_irfs: tuple[ReadyIrf, ...] = ()
-    """IRFs of the site's own production."""
     looking: bool = False
     """True: some files have not been opened yet, within the time a look may take; look again."""
     kept_irfs: tuple[str, ...] = ()
     """Paths of IRFs that ASTRAN made before and keeps for everyone."""
+
+    def of(self, run: RunFile) -> MonteCarlo:
+        """Models and Monte Carlo of a run (KeyError if its level is not among them)."""
+        for one in self.monte_carlo:
+            if one.level == run.level:
+                return one
+        raise KeyError(run.level)

@@ -18,18 +18,18 @@ from astran.base.night import Night
 from astran.base.nightdata import (
     ConfigText,
     FileRef,
-    McNode,
     MissingRun,
     NightData,
     RunFile,
     run_number,
 )
-from astran.catalogue import folders, irfs, models, patterns
+from astran.catalogue import folders, patterns
 from astran.catalogue.archive import NightArchive
 from astran.catalogue.dl1 import Picked, subrun
 from astran.catalogue.facts import CheckFacts
 from astran.catalogue.inspector import BUDGET_S, Inspector
 from astran.catalogue.memory import Memory
+from astran.catalogue.montecarlo import Shelf, Wants
 from astran.catalogue.quality import Known, select
 from astran.catalogue.runs import SameSource, Wanted, by_catalog, by_pointing
 from astran.config.analysis import AnalysisConfig, Start
@@ -91,12 +91,12 @@ class LstCatalogue:
         """
         match config.start:
             case Start.DL1:
-                data = self._from_dl1(config, late)
+                return self._from_dl1(config, with_irfs, late)
             case Start.DL2:
                 data = self._from_dl2(config)
+                return self._shelf(config, Wants(False, with_irfs)).fill(data, {})
             case Start.DL3:
                 return self._from_dl3(config)
-        return self._with_irfs(config, data) if with_irfs else data
 
     def with_files(
         self, config: AnalysisConfig, files: Sequence[Path], with_irfs: bool = True
@@ -123,23 +123,18 @@ class LstCatalogue:
             runs=tuple(runs[run] for run in sorted(runs)),
             missing=tuple(MissingRun(run, "not among the given files", False) for run in absent),
         )
-        if config.start is Start.DL1:
-            chosen = self._models(config)
-            data = replace(
-                data,
-                notes=(chosen.note,),
-                models=chosen.models,
-                lstchain_config=self._lstchain_config(),
-            )
-        return self._with_irfs(config, data) if with_irfs else data
+        of_dl1 = config.start is Start.DL1
+        if of_dl1:
+            data = replace(data, lstchain_config=self._lstchain_config())
+        return self._shelf(config, Wants(of_dl1, with_irfs)).fill(data, {})
 
     # ---- start levels --------------------------------------------------------------------------
 
-    def _from_dl1(self, config: AnalysisConfig, late: bool) -> NightData:
+    def _from_dl1(self, config: AnalysisConfig, with_irfs: bool, late: bool) -> NightData:
         eyes = self._inspector()
         night = NightArchive(self._data, config.date, self._clock, eyes)
         # asked for at once, as a site without them cannot analyse anything
-        chosen, settings = self._models(config), self._lstchain_config()
+        shelf, settings = self._shelf(config, Wants(True, with_irfs)), self._lstchain_config()
         candidates = night.candidates
         wanted = self._wanted(config, night, late)
         picked = night.pick(wanted.runs, late)
@@ -147,15 +142,15 @@ class LstCatalogue:
         gaps = (*wanted.refused, *picked.missing, *selected.left_out)
         missing = sorted(gaps, key=lambda gap: gap.run)
         quality = selected.notes if eyes.opens and picked.runs else ()
-        return NightData(
+        data = NightData(
             complete=wanted.complete and not any(gap.may_come for gap in missing),
             runs=selected.runs,
             missing=tuple(missing),
-            notes=(*wanted.notes, *picked.notes, *quality, chosen.note),
-            models=chosen.models,
+            notes=(*wanted.notes, *picked.notes, *quality),
             lstchain_config=settings,
             looking=picked.unseen and bool(candidates),
         )
+        return shelf.fill(data, night.checks)
 
     def _known(self, night: NightArchive, picked: Picked) -> dict[int, Known]:
         none = CheckFacts()
@@ -251,31 +246,8 @@ class LstCatalogue:
 
     # ---- models, Monte Carlo, IRFs -------------------------------------------------------------
 
-    def _models(self, config: AnalysisConfig) -> models.Choice:
-        if self._data.models is None:
-            raise CatalogueError(
-                "This site does not say where random forests are.",
-                cure="Set data.models in the site configuration.",
-            )
-        return models.choose(self._data.models, config.dl2.models, config.target.dec)
-
-    def _with_irfs(self, config: AnalysisConfig, data: NightData) -> NightData:
-        known = {}
-        if "dec" in patterns.placeholders(self._data.irf + self._data.mc_dl2):
-            known["dec"] = self._models(config).line
-        notes = list(data.notes)
-        nodes: tuple[McNode, ...] = ()
-        if self._data.mc_dl2:
-            nodes = irfs.mc_nodes(self._data.mc_dl2, **known)
-            notes.append(f"Monte Carlo for IRFs: {irfs.describe(nodes)}.")
-        ready = irfs.ready_irfs(self._data.irf, **known) if self._data.irf else ()
-        return replace(
-            data,
-            notes=tuple(notes),
-            mc_nodes=nodes,
-            ready_irfs=ready,
-            kept_irfs=irfs.kept_irfs(self._site.shared_dir),
-        )
+    def _shelf(self, config: AnalysisConfig, wants: Wants) -> Shelf:
+        return Shelf(self._site, config, wants)
 
     def _lstchain_config(self) -> ConfigText | None:
         path = self._data.lstchain_config

@@ -1,7 +1,7 @@
 """Path patterns of the site configuration.
 
-They hold {date}, {run}, {subrun}, {version}, {tailcut}, {dec} (declination line of the models) and
-wildcards.
+They hold {date}, {run}, {subrun}, {version}, {tailcut}, {dec} (declination line of the models),
+{nsb} (level of their night-sky background) and wildcards.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from astran.base.nightdata import FileRef
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _GROUPS = {"run": r"0*(?P<run>\d+)", "version": r"(?P<version>[^/]+)"}
 _GROUPS |= {"tailcut": r"(?P<tailcut>[^/]+)", "subrun": r"(?P<subrun>\d{4})"}
-_GROUPS["date"] = r"(?P<date>\d{8})"
+_GROUPS |= {"date": r"(?P<date>\d{8})", "nsb": r"(?P<nsb>\d+(?:\.\d+)?)"}
+_GROUPS["dec"] = r"(?P<dec>dec_(?:min_)?\d+)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Found:
     version: str
     tailcut: str
     date: str = ""
+    nsb: str = ""
 
 
 def find(pattern: str, **known: str) -> Iterator[Found]:
@@ -38,17 +40,14 @@ def find(pattern: str, **known: str) -> Iterator[Found]:
     Parameters
     ----------
     known : placeholders whose value is fixed, for example date="20231207"; {date}, {run},
-        {subrun}, {version} and {tailcut} may stay open and are read from the paths
+        {subrun}, {version}, {tailcut}, {nsb} and {dec} may stay open and are read from the paths
 
     Raises
     ------
     ConfigError : a placeholder that does not exist, or a relative path
     """
     if not pattern.startswith("/"):
-        raise ConfigError(
-            f"The pattern {pattern!r} is not an absolute path.",
-            cure="Correct it in the site configuration, section data.",
-        )
+        raise _not_absolute(pattern)
     matcher = re.compile(_regex(pattern, known))
     for path in sorted(Path("/").glob(_glob(pattern, known).lstrip("/"))):
         match = matcher.fullmatch(str(path))
@@ -62,7 +61,24 @@ def find(pattern: str, **known: str) -> Iterator[Found]:
                 values.get("version") or "",
                 values.get("tailcut") or "",
                 values.get("date") or known.get("date", ""),
+                values.get("nsb") or known.get("nsb", ""),
             )
+
+
+def folders(pattern: str) -> Iterator[tuple[Path, dict[str, str]]]:
+    """Folders that fit a pattern, by path, each with what stood at its placeholders.
+
+    Raises
+    ------
+    ConfigError : as `find`
+    """
+    if not pattern.startswith("/"):
+        raise _not_absolute(pattern)
+    matcher = re.compile(_regex(pattern, {}))
+    for path in sorted(Path("/").glob(_glob(pattern, {}).lstrip("/"))):
+        match = matcher.fullmatch(str(path))
+        if match and path.is_dir():
+            yield path, match.groupdict()
 
 
 def look(path: Path) -> FileRef | None:
@@ -83,6 +99,13 @@ def version_order(version: str) -> tuple[tuple[int, int, str], ...]:
     """Sorts v0.9 before v0.10, and any number after any word."""
     parts = re.findall(r"\d+|[A-Za-z]+", version.removeprefix("v"))
     return tuple((1, int(p), "") if p.isdigit() else (0, 0, p) for p in parts)
+
+
+def _not_absolute(pattern: str) -> ConfigError:
+    return ConfigError(
+        f"The pattern {pattern!r} is not an absolute path.",
+        cure="Correct it in the site configuration, section data.",
+    )
 
 
 def _glob(pattern: str, known: dict[str, str]) -> str:
@@ -109,7 +132,7 @@ def _regex(pattern: str, known: dict[str, str]) -> str:
         elif name:
             raise ConfigError(
                 f"The pattern {pattern!r} holds the unknown placeholder {piece}.",
-                cure="Known are {date}, {run}, {subrun}, {version}, {tailcut} and {dec}.",
+                cure="Known are {date}, {run}, {subrun}, {version}, {tailcut}, {dec} and {nsb}.",
             )
         elif piece.startswith("*"):
             words.append("[^/]*")

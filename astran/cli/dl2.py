@@ -29,4 +29,5 @@ def of_site(args: argparse.Namespace) -> tuple[Path | None, tuple[Path, ...]]:
         if args.site:
             raise
         return None, ()
-    return flat_models(site), (site.data.models,) if site.data.models is not None else ()
+    root = site.data.models_root
+    return flat_models(site), (root,) if root is not None else ()

@@ -63,6 +63,13 @@ class Dl2Settings(Settings):
         description="Folder of random forests below the site's `data.models`; "
         "empty: chosen by the site's rule.",
     )
+    nsb: float | None = Field(
+        None,
+        ge=0,
+        le=10,
+        description="Level of night-sky background that models and Monte Carlo are chosen for, "
+        "above a dark sky [p.e./ns]; none: that of each run.",
+    )
 
 
 class Dl3Settings(Settings):

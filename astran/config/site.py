@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import Field, field_validator
 
+from astran.base.files import trunk
 from astran.base.tasks import Stage
 from astran.config.lstchain import (
     Environment,
@@ -17,6 +18,7 @@ from astran.config.lstchain import (
 )
 from astran.config.mailbox import Auth, MailSettings, Quotas, Security, Server
 from astran.config.model import Settings
+from astran.config.nsb import NsbSettings
 from astran.config.slurm import SlurmSettings
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "LocalSettings",
     "LstchainSettings",
     "MailSettings",
+    "NsbSettings",
     "PackingSettings",
     "PagesSettings",
     "Quotas",
@@ -44,7 +47,8 @@ __all__ = [
 
 class DataSettings(Settings):
     """Where data, models and Monte Carlo lie. Patterns may hold {date}, {run}, {subrun}, {version},
-    {tailcut}, {dec} (declination line of the models, like dec_2276) and shell wildcards."""
+    {tailcut}, {dec} (declination line of the models, like dec_2276), {nsb} (their level of
+    night-sky background, like 0.14) and shell wildcards."""
 
     dl1: str = Field(
         "",
@@ -74,7 +78,15 @@ class DataSettings(Settings):
         examples=["/path/to/DL1DataCheck_LongTerm/{version}/{date}/DL1_datacheck_{date}.h5"],
     )
     models: Path | None = Field(
-        None, description="Folder of the random forests.", examples=["/path/to/models"]
+        None,
+        description="Folder of the random forests, or of declination lines (dec_...) with forests; "
+        "with {nsb}, one such folder for each level of night-sky background.",
+        examples=["/path/to/models/AllSky/20240918_v0.10.12_allsky_nsb_tuning_{nsb}"],
+    )
+    nsb: NsbSettings = Field(
+        NsbSettings(),
+        description="Night-sky background of a run, which chooses among models of several levels; "
+        "sources in the order in which they are asked.",
     )
     lstchain_config: Path | None = Field(
         None, description="lstchain JSON configuration to be given to dl1_to_dl2; none: its own."
@@ -82,7 +94,7 @@ class DataSettings(Settings):
     mc_dl2: str = Field(
         "",
         description="Pattern of the DL2 files of MC test gammas, one per pointing node.",
-        examples=["/path/to/mc/DL2/TestingDataset/*/dl2_*.h5"],
+        examples=["/path/to/mc/DL2/AllSky/*_nsb_{nsb}/TestingDataset/{dec}/node_*/dl2_*.h5"],
     )
     irf: str = Field("", description="Pattern of ready IRF files; none: made from mc_dl2 and kept.")
     roots: tuple[Path, ...] = Field(
@@ -102,6 +114,11 @@ class DataSettings(Settings):
         description="Open DL1 files before they are used: tells broken and empty ones, pointing, "
         "rate and livetime. False: every file that is there counts as good.",
     )
+
+    @property
+    def models_root(self) -> Path | None:
+        """The folder below which all forests lie: `models` up to its first placeholder."""
+        return None if self.models is None else trunk(self.models)
 
 
 class LocalSettings(Settings):

@@ -107,7 +107,7 @@ def _seen(site: SiteConfig) -> Iterator[Path]:
     data = site.data
     patterns = (data.dl1, data.dl1_subruns, data.mc_dl2, data.irf)
     yield from (fixed_part(pattern) for pattern in patterns if pattern)
-    yield from (path for path in (data.models, data.lstchain_config) if path is not None)
+    yield from (path for path in (data.models_root, data.lstchain_config) if path is not None)
     yield from data.roots
 
 

@@ -160,7 +160,7 @@ def _files(part: str, key: str, pattern: str, *, every_night: bool) -> Iterator[
 
 
 def _models(site: SiteConfig, section: str) -> Iterator[Finding]:
-    from astran.catalogue.models import choose
+    from astran.catalogue.models import choose, places
 
     root = site.data.models
     if root is None:
@@ -173,14 +173,13 @@ def _models(site: SiteConfig, section: str) -> Iterator[Finding]:
         return
     try:
         # the declination of the Crab: any would do to see whether there are models at all
-        choice = choose(root, "", 22.0)
+        found = places(root)
+        chosen = [choose(found, 22.0, place.level).models for place in found]
     except CatalogueError as error:
         yield failed_by(f"{section} models", error, "Correct data.models.")
     else:
-        yield ok(
-            f"{section} models",
-            f"{choice.models.folder}: {count(len(choice.models.files), 'file')}.",
-        )
+        for models in chosen:
+            yield ok(f"{section} models", f"{models.folder}: {count(len(models.files), 'file')}.")
 
 
 def _json_file(path: Path, section: str) -> Finding:

@@ -163,13 +163,14 @@ def _begun(context: Context, analysis: Analysis) -> frozenset[int]:
 def _with_begun(data: NightData, begun: frozenset[int]) -> NightData:
     """What was begun is gone on with, whatever became of its DL1: the stored tasks know it."""
     fresh = [run for run in data.runs if run.run not in begun]
-    runs = sorted((*fresh, *(_known(run) for run in begun)), key=lambda run: run.run)
+    level = next((one.level for one in data.monte_carlo), "")
+    runs = sorted((*fresh, *(_known(run, level) for run in begun)), key=lambda run: run.run)
     missing = tuple(gap for gap in data.missing if gap.run not in begun)
     return replace(data, runs=tuple(runs), missing=missing)
 
 
-def _known(run: int) -> RunFile:
-    return RunFile(run, FileRef("", 0, 0))
+def _known(run: int, level: str) -> RunFile:
+    return RunFile(run, FileRef("", 0, 0), level=level)
 
 
 def _start_complete(

@@ -257,9 +257,10 @@ def test_no_run_of_the_target(tree: Tree) -> None:
 
 def test_monte_carlo_of_the_line_of_the_models(tree: Tree) -> None:
     data = tree.find(runs=[15861])
-    assert data.models is not None
-    assert data.models.folder == str(tree.root / "models" / "dec_2276")
-    (node,) = data.mc_nodes
+    (alone,) = data.monte_carlo
+    assert alone.models is not None
+    assert alone.models.folder == str(tree.root / "models" / "dec_2276")
+    (node,) = alone.nodes
     assert node.name == "theta_10.0_az_102.199"
     assert "/dec_2276/" in node.file.path
     assert any("dec_2276" in note for note in data.notes)
@@ -307,7 +308,7 @@ def test_start_from_dl2(tree: Tree) -> None:
     assert data.missing[0].may_come
     assert not data.complete
     assert data.folder == str(tree.root / "open" / "dl2")
-    assert len(data.mc_nodes) == 1
+    assert len(data.monte_carlo[0].nodes) == 1
     chosen = tree.find(start="dl2", folder="dl2", runs=[15861, 15999])
     assert [gap.run for gap in chosen.missing] == [15999]
     assert chosen.complete
@@ -354,8 +355,8 @@ def test_given_files(tree: Tree) -> None:
     catalogue = LstCatalogue(site, tree.clock)
     data = catalogue.with_files(config, paths)
     assert [run.run for run in data.runs] == [15861, 15862]
-    assert data.models is not None and data.mc_nodes
-    assert catalogue.with_files(config, paths, with_irfs=False).mc_nodes == ()
+    assert data.monte_carlo[0].models is not None and data.monte_carlo[0].nodes
+    assert catalogue.with_files(config, paths, with_irfs=False).monte_carlo[0].nodes == ()
     for bad in (tree.root / "none_LST-1.Run1.h5", tree.file("dl1_1.h5"), paths[0]):
         with pytest.raises(CatalogueError):
             catalogue.with_files(config, [paths[0], bad])

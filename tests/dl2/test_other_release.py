@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import require
 from demo_fixtures import SmallNight
+from other_release import programs as programs_of_another
 from test_dl2_engine import assert_same, shorten
 
 import astran
-
-OTHER = os.environ.get("ASTRAN_OTHER_LSTCHAIN", "")
-"""Folder of the programs of that environment."""
 
 
 @pytest.mark.lstchain
 @pytest.mark.filterwarnings("ignore")
 def test_the_bits_of_another_release(simulated_night: SmallNight, tmp_path: Path) -> None:
-    require(OTHER, "a second lstchain", "make other-lstchain; ASTRAN_OTHER_LSTCHAIN=.../bin")
-    programs = Path(OTHER).absolute()
+    programs = programs_of_another()
     run = simulated_night.runs[0]
     dl1 = tmp_path / simulated_night.tree.dl1(run).name
     shutil.copy(simulated_night.tree.dl1(run), dl1)

@@ -52,6 +52,7 @@ class SiteUnderTest:
     database: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     simulated: bool = True
+    lstchain: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.workdir = self.folder / "work"
@@ -76,10 +77,8 @@ class SiteUnderTest:
                 "smtp": {**trust, **log_in, "port": self.smtp.port, "security": "starttls"},
             },
             "scheduler": dict(self.scheduler),
-            "lstchain": {
-                "default": "here",
-                "environments": {"here": {"bin": bin_folder}},
-            },
+            "lstchain": dict(self.lstchain)
+            or {"default": "here", "environments": {"here": {"bin": bin_folder}}},
             "data": dict(self.data),
         }
         if self.database:

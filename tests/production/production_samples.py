@@ -6,7 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from astran.base.nightdata import ConfigText, FileRef, McNode, Models, NightData, RunFile
+from astran.base.nightdata import (
+    ConfigText,
+    FileRef,
+    McNode,
+    Models,
+    MonteCarlo,
+    NightData,
+    RunFile,
+)
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
 from astran.production.toolset import Tool, Toolset
@@ -53,21 +61,60 @@ def ref(path: str, size: int = 1000, mtime_ns: int = 5) -> FileRef:
 
 
 def a_night(**more: Any) -> NightData:
-    """Two runs of DL1, models, two Monte Carlo nodes."""
+    """Two runs of DL1, models, two Monte Carlo nodes.
+
+    `models`, `nodes` and `ready_irfs` are those of the only Monte Carlo.
+    """
     forests = ("reg_energy", "cls_gh", "reg_disp_norm", "cls_disp_sign")
     names = ("theta_10.000_az_102.199", "theta_23.630_az_100.758")
+    alone = MonteCarlo(
+        models=Models(
+            "/models/dec_2276", tuple(ref(f"/models/dec_2276/{n}.sav") for n in forests), True
+        ),
+        nodes=tuple(McNode(name, ref(f"/mc/node_{name}_/dl2_gamma.h5")) for name in names),
+    )
+    of_it = {name: more.pop(name) for name in ("models", "nodes", "ready_irfs") if name in more}
     night = NightData(
         complete=True,
         runs=tuple(
             RunFile(run, ref(f"/data/DL1/dl1_LST-1.Run{run}.h5"), "v0.12", "tailcut84")
             for run in (15861, 15862)
         ),
-        models=Models(
-            "/models/dec_2276", tuple(ref(f"/models/dec_2276/{n}.sav") for n in forests), True
-        ),
-        mc_nodes=tuple(McNode(name, ref(f"/mc/node_{name}_/dl2_gamma.h5")) for name in names),
+        monte_carlo=(replace(alone, **of_it),),
     )
     return replace(night, **more)
+
+
+def a_night_of_two_levels() -> NightData:
+    """Runs 15861 and 15863 of NSB 0.14, 15862 of NSB 0.50."""
+    night = a_night()
+    (alone,) = night.monte_carlo
+    levels = {15861: "0.14", 15862: "0.50", 15863: "0.14"}
+    return replace(
+        night,
+        runs=tuple(
+            RunFile(run, ref(f"/data/DL1/dl1_LST-1.Run{run}.h5"), level=level)
+            for run, level in levels.items()
+        ),
+        monte_carlo=tuple(
+            MonteCarlo(
+                level,
+                Models(f"/models/nsb_{level}", (ref(f"/models/nsb_{level}/reg_energy.sav"),), True),
+                tuple(
+                    McNode(node.name, ref(f"/mc/nsb_{level}/{node.name}.h5"))
+                    for node in alone.nodes
+                ),
+            )
+            for level in ("0.14", "0.50")
+        ),
+    )
+
+
+def the_models(night: NightData) -> Models:
+    """Of its only Monte Carlo."""
+    (one,) = night.monte_carlo
+    assert one.models is not None
+    return one.models
 
 
 def site_settings(text: str) -> ConfigText:

@@ -217,7 +217,7 @@ def test_energy_dependent_cuts_from_existing_dl2(made: Made, tmp_path: Path) -> 
     files = sorted((made.folder / "DL2").glob("*.h5"))[:1]
     data = LstCatalogue(made.site, SystemClock()).with_files(config, files)
     records = by_hand(commands.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)
-    assert [record.message for record in records] == ["done"] * (len(data.mc_nodes) + 1)
+    assert [record.message for record in records] == ["done"] * (len(data.monte_carlo[0].nodes) + 1)
     found = records[-1].products[0].facts
     assert found["cuts"] == {"gh_efficiency": 0.7, "theta_containment": 0.7}
     assert found["rad_max_table"] is True
@@ -352,7 +352,8 @@ def test_an_irf_of_other_cuts_is_caught(made: Made, tmp_path: Path) -> None:
 
 def test_too_little_monte_carlo_is_told(made: Made, tmp_path: Path) -> None:
     """No energy bin with 100 gammas ends in an IndexError of lstchain."""
-    node = made.data.mc_nodes[0]
+    (alone,) = made.data.monte_carlo
+    node = alone.nodes[0]
     few = tmp_path / Path(node.file.path).name
     shutil.copy(node.file.path, few)
     with tables.open_file(str(few), "a") as handle:
@@ -360,11 +361,8 @@ def test_too_little_monte_carlo_is_told(made: Made, tmp_path: Path) -> None:
         table.remove_rows(60, table.nrows)
     asked = {"target": TARGET, "date": made.config.date, "start": "dl2"}
     config = AnalysisConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
-    data = replace(
-        made.data,
-        mc_nodes=(replace(node, file=replace(node.file, path=str(few))),),
-        kept_irfs=(),
-    )
+    node = replace(node, file=replace(node.file, path=str(few)))
+    data = replace(made.data, monte_carlo=(replace(alone, nodes=(node,)),), kept_irfs=())
     (record,) = by_hand(commands.irf_tasks(config, data, made.bench(tmp_path)), made, tmp_path)
     assert record.outcome is Outcome.TOOL_FAILED
     assert any("IndexError" in line for line in record.telling)

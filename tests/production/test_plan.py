@@ -8,7 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from production_samples import TOOLS, a_config, a_night, a_site, ref, site_settings, without
+from production_samples import (
+    TOOLS,
+    a_config,
+    a_night,
+    a_site,
+    ref,
+    site_settings,
+    the_models,
+    without,
+)
 
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.nightdata import IrfCuts, MissingRun, NightData, ReadyIrf, RunFile
@@ -217,14 +226,15 @@ def test_one_folder_per_flavour_of_irfs() -> None:
         return Path(task.outputs[0].path).parent
 
     first = folder(a_config())
-    nodes = a_night().mc_nodes
+    (alone,) = a_night().monte_carlo
+    nodes = alone.nodes
     changed = (nodes[0], replace(nodes[1], file=ref(nodes[1].file.path, mtime_ns=6)))
     others = [
         folder(a_config(dl3={"cuts": "energy-dependent"})),
         folder(a_config(dl3={"gammaness_cut": 0.6})),
         folder(a_config(dl3={"theta_cut": 0.15})),
         folder(a_config(dl3={"intensity_min": 60})),
-        folder(a_config(), mc_nodes=changed),
+        folder(a_config(), nodes=changed),
     ]
     assert len({first, *others}) == 6
     assert folder(a_config(target={"name": "Mrk 421", "ra": 166.1, "dec": 38.2})) == first
@@ -365,9 +375,9 @@ def test_irfs_of_other_cuts_are_refused_where_none_can_be_made() -> None:
     cuts = IrfCuts(gh_efficiency=0.7, theta_containment=0.7)
     ready = (ReadyIrf("theta_1", ref("/irf/irf_1.fits.gz"), cuts),)
     with pytest.raises(CatalogueError, match=r"gammaness efficiency 0\.7"):
-        plan(data=a_night(ready_irfs=ready, mc_nodes=()))
+        plan(data=a_night(ready_irfs=ready, nodes=()))
     with pytest.raises(CatalogueError, match="neither IRFs nor Monte Carlo"):
-        plan(data=a_night(mc_nodes=()))
+        plan(data=a_night(nodes=()))
 
 
 # ---- fingerprints --------------------------------------------------------------------------------
@@ -419,7 +429,7 @@ def test_the_number_of_cores_is_not_part_of_the_work() -> None:
 
 
 def test_models_without_training_directions_are_mentioned() -> None:
-    models = a_night().models
+    models = the_models(a_night())
     assert models is not None
     made = plan(data=a_night(models=replace(models, interpolated=False)))
     assert any("training_dirs.ecsv" in note for note in made.notes)

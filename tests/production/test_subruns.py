@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from demo_fixtures import SmallNight
-from production_samples import TOOLS, a_config, a_night, a_site, ref, without
+from production_samples import TOOLS, a_config, a_night, a_site, ref, the_models, without
 from simulated_archive import cut
 
 from astran.base.nightdata import FileRef, RunFile
@@ -35,7 +35,7 @@ def a_run(run: int, count: int, events: int, size: int = 20 * MB) -> RunFile:
 @pytest.mark.parametrize("forests_mb", [0, 900])
 @pytest.mark.parametrize(("runs", "count", "events"), [(1, 100, 10**7), (4, 60, 6 * 10**6)])
 def test_start_up_stays_below_a_tenth(forests_mb: int, runs: int, count: int, events: int) -> None:
-    models = replace(a_night().models, files=(ref("/models/reg.sav", forests_mb * MB),))
+    models = replace(the_models(a_night()), files=(ref("/models/reg.sav", forests_mb * MB),))
     given = [a_run(run, count, events) for run in range(1, runs + 1)]
     found = packs(given, models, PACKING, StageResources(time_min=600))
     start = startup_s(models, PACKING)
@@ -47,13 +47,13 @@ def test_start_up_stays_below_a_tenth(forests_mb: int, runs: int, count: int, ev
 
 
 def test_little_work_is_one_task() -> None:
-    models = a_night().models
+    models = the_models(a_night())
     found = packs([a_run(1, 3, 1000), a_run(2, 3, 1000)], models, PACKING, StageResources())
     assert [len(pack) for pack in found] == [6]
 
 
 def test_the_time_limit_comes_first() -> None:
-    models = replace(a_night().models, files=(ref("/models/reg.sav", 3000 * MB),))
+    models = replace(the_models(a_night()), files=(ref("/models/reg.sav", 3000 * MB),))
     found = packs([a_run(1, 100, 10**7)], models, PACKING, StageResources(time_min=15))
     assert len(found) > 1
     for pack in found:
@@ -61,7 +61,7 @@ def test_the_time_limit_comes_first() -> None:
 
 
 def test_an_unknown_number_of_events_is_taken_from_the_size() -> None:
-    models = a_night().models
+    models = the_models(a_night())
     found = packs([a_run(1, 2, 0, 190 * MB)], models, PACKING, StageResources(time_min=1000))
     assert sum(part.seconds for pack in found for part in pack) == pytest.approx(200)
 

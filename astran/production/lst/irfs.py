@@ -7,11 +7,12 @@ on a folder of mixed flavours.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astran.base.errors import CatalogueError
-from astran.base.nightdata import IrfCuts, McNode, NightData, ReadyIrf
+from astran.base.nightdata import IrfCuts, McNode, MonteCarlo, ReadyIrf
 from astran.base.tasks import fingerprint
 from astran.config.analysis import Dl3Settings
 from astran.production.lst.settings import cuts_of, selection
@@ -32,18 +33,29 @@ class Irf:
 
 @dataclass(frozen=True, slots=True)
 class IrfSet:
-    """All IRFs for one analysis."""
+    """All IRFs for the runs of one NSB level."""
 
     irfs: tuple[Irf, ...]
     notes: tuple[str, ...]
+    level: str = ""
+
+    def key(self, irf: Irf) -> str:
+        """Of the task that makes one of them."""
+        return f"irf-nsb{self.level}-{irf.name}" if self.level else f"irf-{irf.name}"
 
     @property
     def to_make(self) -> tuple[Irf, ...]:
         return tuple(irf for irf in self.irfs if irf.node is not None)
 
 
-def choose(dl3: Dl3Settings, data: NightData, version: str, shared: Path) -> IrfSet:
+def choose(
+    dl3: Dl3Settings, data: MonteCarlo, kept: Collection[str], version: str, shared: Path
+) -> IrfSet:
     """The IRFs for these cuts.
+
+    Parameters
+    ----------
+    kept : paths of IRFs that were made before
 
     Raises
     ------
@@ -52,9 +64,9 @@ def choose(dl3: Dl3Settings, data: NightData, version: str, shared: Path) -> Irf
     wanted = cuts_of(dl3)
     fitting = [irf for irf in data.ready_irfs if same_cuts(irf.cuts, wanted)]
     if fitting:
-        return _from_site(fitting, dl3)
-    if data.mc_nodes:
-        return _from_mc(dl3, data, version, shared)
+        return replace(_from_site(fitting, dl3), level=data.level)
+    if data.nodes:
+        return _from_mc(dl3, data, kept, version, shared)
     if data.ready_irfs:
         have = sorted({words(irf.cuts) for irf in data.ready_irfs})
         raise CatalogueError(
@@ -104,22 +116,24 @@ def _from_site(fitting: list[ReadyIrf], dl3: Dl3Settings) -> IrfSet:
     return IrfSet(irfs, notes)
 
 
-def _from_mc(dl3: Dl3Settings, data: NightData, version: str, shared: Path) -> IrfSet:
+def _from_mc(
+    dl3: Dl3Settings, data: MonteCarlo, kept: Collection[str], version: str, shared: Path
+) -> IrfSet:
     flavour = fingerprint(
         tool="irf",
         version=version,
         selection=selection(dl3),
         cuts=[dl3.cuts, *cuts_of(dl3).known],
-        mc=[[node.name, node.file.identity] for node in data.mc_nodes],
+        mc=[[node.name, node.file.identity] for node in data.nodes],
     )
     folder = shared / "irf" / f"{dl3.cuts}_{flavour[:16]}"
-    kept = frozenset(data.kept_irfs)
     irfs = []
-    for node in data.mc_nodes:
+    for node in data.nodes:
         path = str(folder / f"irf_{node.name}.fits.gz")
         source = None if path in kept else node
         irfs.append(Irf(node.name, path, fingerprint(flavour=flavour, node=node.name), source))
     made = sum(irf.node is not None for irf in irfs)
     ready = len(irfs) - made
-    note = f"IRFs with {words(cuts_of(dl3))}: {ready} kept from before, {made} to be made."
-    return IrfSet(tuple(irfs), (note,))
+    of = f" of NSB {data.level}" if data.level else ""
+    note = f"IRFs{of} with {words(cuts_of(dl3))}: {ready} kept from before, {made} to be made."
+    return IrfSet(tuple(irfs), (note,), data.level)

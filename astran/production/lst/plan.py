@@ -13,7 +13,7 @@ from pathlib import Path
 
 import astran
 from astran.base.errors import CatalogueError, ConfigError
-from astran.base.nightdata import FileRef, NightData, RunFile
+from astran.base.nightdata import FileRef, Models, MonteCarlo, NightData, RunFile
 from astran.base.tasks import Check, Expectation, Output, Plan, Stage, Task, fingerprint
 from astran.config.analysis import AnalysisConfig, Engine, Start
 from astran.config.site import SiteConfig
@@ -97,12 +97,17 @@ class _Planner:
         if self.until is Stage.DL2:
             return tasks
         version, shared = self._tools.version, self.site.shared_dir
-        chosen = irfs.choose(self.config.dl3, self.data, version, shared)
-        notes.extend(chosen.notes)
-        tasks += [self._irf(one) for one in chosen.to_make]
+        chosen = {
+            one.level: irfs.choose(
+                self.config.dl3, one, frozenset(self.data.kept_irfs), version, shared
+            )
+            for one in self.data.monte_carlo
+        }
+        notes.extend(note for one in chosen.values() for note in one.notes)
+        tasks += [self._irf(one, irf) for one in chosen.values() for irf in one.to_make]
         if self.until is Stage.IRF:
             return tasks
-        dl3 = [self._dl3(run, dl2.get(run.run), chosen) for run in self.data.runs]
+        dl3 = [self._dl3(run, dl2.get(run.run), chosen[run.level]) for run in self.data.runs]
         tasks += dl3
         if self.until is Stage.DL3:
             return tasks
@@ -116,17 +121,12 @@ class _Planner:
     # ---- the stages ----------------------------------------------------------------------------
 
     def _dl2_tasks(self, notes: list[str]) -> dict[int, Task]:
-        models = self.data.models
-        if models is None:
-            raise CatalogueError(
-                "There are no random forests to make DL2 with.",
-                cure="Set data.models in the site configuration.",
-            )
-        if not models.interpolated:
-            notes.append(
-                "The models have no training_dirs.ecsv: lstchain does not interpolate them over "
-                "zenith distance."
-            )
+        for models in map(self._models, self.data.monte_carlo):
+            if not models.interpolated:
+                notes.append(
+                    f"The models in {models.folder} have no training_dirs.ecsv: lstchain does not "
+                    "interpolate them over zenith distance."
+                )
         merged = {
             run.run: self._merge(
                 run, [key for key, pack in self._packs.items() if _holds(pack, run.run)]
@@ -150,12 +150,22 @@ class _Planner:
     def _dl2(self, run: RunFile) -> Task:
         product = argv.product_dl2(run.file.path)
         output = Output(product, self.layout.dl2_file(run.run), Check.DL2)
-        return replace(self._to_dl2(f"dl2-{run.run}", (run.file,), (output,)), run=run.run)
+        models = self._models(self.data.of(run))
+        return replace(self._to_dl2(f"dl2-{run.run}", models, (run.file,), (output,)), run=run.run)
 
-    def _to_dl2(self, key: str, files: Sequence[FileRef], outputs: tuple[Output, ...]) -> Task:
+    def _models(self, of: MonteCarlo) -> Models:
+        if of.models is None:
+            raise CatalogueError(
+                "There are no random forests to make DL2 with.",
+                cure="Set data.models in the site configuration.",
+            )
+        return of.models
+
+    def _to_dl2(
+        self, key: str, models: Models, files: Sequence[FileRef], outputs: tuple[Output, ...]
+    ) -> Task:
         """DL1 files to DL2 files, in their order."""
-        assert self.data.models is not None
-        models, site_config = self.data.models, self.data.lstchain_config
+        site_config = self.data.lstchain_config
         config = self._dl2_config()
         paths = [file.path for file in files]
         path = Path(config[0]) if config else None
@@ -163,7 +173,7 @@ class _Planner:
         if self.config.dl2.engine is Engine.FAST:
             flat = argv.flat_models(self.site)
             threads = self.site.scheduler.resources[Stage.DL2].cpus
-            words = argv.fast_dl2(self._tools, words, flat, self.site.data.models, threads)
+            words = argv.fast_dl2(self._tools, words, flat, self.site.data.models_root, threads)
         identities = [file.identity for file in files]
         return replace(
             self._make.lst_task(self._tools, key, Stage.DL2, words, *((config,) if config else ())),
@@ -184,13 +194,13 @@ class _Planner:
     @cached_property
     def _packs(self) -> dict[str, subruns.Pack]:
         """The packs of subruns, by the key of their task."""
-        if self.data.models is None:
-            return {}
-        parts = [run for run in self.data.runs if run.parts]
-        scheduler = self.site.scheduler
-        found = subruns.packs(
-            parts, self.data.models, scheduler.packing, scheduler.resources[Stage.DL2]
-        )
+        packing, resources = self.site.scheduler.packing, self.site.scheduler.resources[Stage.DL2]
+        found = [
+            pack
+            for one in self.data.monte_carlo
+            if (parts := [r for r in self.data.runs if r.parts and r.level == one.level])
+            for pack in subruns.packs(parts, self._models(one), packing, resources)
+        ]
         return {f"pack-{pack[0].run}-{subruns.number(pack[0].file.name)}": pack for pack in found}
 
     @cached_property
@@ -198,6 +208,7 @@ class _Planner:
         return {
             key: self._to_dl2(
                 key,
+                self._models(self.data.of(self._run(pack[0].run))),
                 [part.file for part in pack],
                 tuple(
                     Output(name, self.layout.dl2_subrun(name), Check.DL2)
@@ -206,6 +217,9 @@ class _Planner:
             )
             for key, pack in self._packs.items()
         }
+
+    def _run(self, number: int) -> RunFile:
+        return next(run for run in self.data.runs if run.run == number)
 
     def _packed(self, notes: list[str]) -> list[Task]:
         self._dl2_config(notes)
@@ -233,13 +247,13 @@ class _Planner:
             ),
         )
 
-    def _irf(self, irf: irfs.Irf) -> Task:
+    def _irf(self, chosen: irfs.IrfSet, irf: irfs.Irf) -> Task:
         assert irf.node is not None
         gamma, product = irf.node.file.path, Path(irf.path).name
         path = Path(self._selection[0])
         words = argv.create_irf(self._tools, gamma, product, self.config.dl3, path)
         return replace(
-            self._make.lst_task(self._tools, f"irf-{irf.name}", Stage.IRF, words, self._selection),
+            self._make.lst_task(self._tools, chosen.key(irf), Stage.IRF, words, self._selection),
             inputs=(gamma,),
             outputs=(Output(product, irf.path, Check.IRF, self._cuts),),
             fingerprint=irf.fingerprint,
@@ -248,7 +262,7 @@ class _Planner:
     def _dl3(self, run: RunFile, dl2: Task | None, chosen: irfs.IrfSet) -> Task:
         source = dl2.outputs[0].path if dl2 else run.file.path
         ready = tuple(irf.path for irf in chosen.irfs if irf.node is None)
-        made = tuple(f"irf-{irf.name}" for irf in chosen.to_make)
+        made = tuple(chosen.key(irf) for irf in chosen.to_make)
         target, nearest = self.config.target, self.config.dl3.nearest_irf
         path, text = self._selection
         folder = f"{argv.WORK}/irf"

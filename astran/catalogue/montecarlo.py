@@ -1,0 +1,193 @@
+"""What belongs to each run: forests of its NSB level, Monte Carlo of the same, and IRFs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from astran.base.errors import CatalogueError
+from astran.base.nightdata import McNode, MissingRun, MonteCarlo, NightData, ReadyIrf, RunFile
+from astran.catalogue import irfs, models, patterns
+from astran.catalogue.facts import CheckFacts
+from astran.catalogue.models import Place
+from astran.catalogue.nsb import Sky, nearest, sky
+from astran.config.analysis import AnalysisConfig
+from astran.config.site import SiteConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What is looked for."""
+
+    forests: bool
+    """For DL1 to DL2."""
+    irfs: bool
+    """Monte Carlo and IRFs, for DL3."""
+
+
+class Shelf:
+    """The site's models and Monte Carlo, for one analysis.
+
+    Raises
+    ------
+    CatalogueError : the models that are needed are not there
+    """
+
+    def __init__(self, site: SiteConfig, config: AnalysisConfig, wants: Wants) -> None:
+        self._data = site.data
+        self._shared = site.shared_dir
+        self._config = config
+        self._wants = wants
+        if wants.forests and self._data.models is None:
+            raise CatalogueError(
+                "This site does not say where random forests are.",
+                cure="Set data.models in the site configuration.",
+            )
+        self._places = self._models()
+        if wants.forests and "" in {place.level for place in self._places}:
+            # asked for at once, as a site without them cannot analyse anything
+            self._choice("")
+
+    def fill(self, night: NightData, checks: Mapping[int, CheckFacts]) -> NightData:
+        """The night with what each run needs. A run whose level has no models or no Monte Carlo is
+        left out; CatalogueError if that is every run.
+
+        Parameters
+        ----------
+        checks : what the data check tells, by run
+        """
+        levels = self._levels()
+        runs, notes = self._assign(night.runs, levels, checks)
+        found: dict[str, MonteCarlo] = {}
+        problems: dict[str, CatalogueError] = {}
+        for level in sorted({run.level for run in runs} or {levels[0]}, key=_order):
+            try:
+                found[level], said = self._of(level)
+                notes += said
+            except CatalogueError as error:
+                if not level:
+                    raise
+                problems[level] = error
+        if problems and not found:
+            raise next(iter(problems.values()))
+        gaps = [
+            MissingRun(run.run, _reason(run.level, problems[run.level]), may_come=False)
+            for run in runs
+            if run.level in problems
+        ]
+        return replace(
+            night,
+            runs=tuple(run for run in runs if run.level in found),
+            missing=tuple(sorted((*night.missing, *gaps), key=lambda gap: gap.run)),
+            notes=(*night.notes, *notes),
+            monte_carlo=tuple(found.values()),
+            kept_irfs=irfs.kept_irfs(self._shared) if self._wants.irfs else (),
+        )
+
+    # ---- levels --------------------------------------------------------------------------------
+
+    def _levels(self) -> list[str]:
+        """The levels that there are, ascending; the empty one where the site knows none."""
+        if self._places:
+            return [place.level for place in self._places]
+        for pattern in (self._data.irf, self._data.mc_dl2) if self._wants.irfs else ():
+            if "nsb" in patterns.placeholders(pattern):
+                found = {item.nsb for item in patterns.find(pattern)}
+                if found:
+                    return sorted(found, key=_order)
+        return [""]
+
+    def _assign(
+        self, runs: Sequence[RunFile], levels: Collection[str], checks: Mapping[int, CheckFacts]
+    ) -> tuple[list[RunFile], list[str]]:
+        """Each run with its level, and in words how it was chosen."""
+        if len(levels) == 1:
+            (level,) = levels
+            return [replace(run, level=level) for run in runs], []
+        settings, none = self._data.nsb, CheckFacts()
+        named = {float(level): level for level in levels}
+        assigned: list[RunFile] = []
+        told: dict[tuple[str, str], list[tuple[int, Sky]]] = {}
+        for run in runs:
+            its = sky(run, self._config.dl2.nsb, settings, checks.get(run.run, none))
+            level = named[nearest(named, its, settings)]
+            assigned.append(replace(run, level=level))
+            told.setdefault((level, its.source), []).append((run.run, its))
+        return assigned, [_told(level, source, of) for (level, source), of in told.items()]
+
+    # ---- one level -----------------------------------------------------------------------------
+
+    def _of(self, level: str) -> tuple[MonteCarlo, list[str]]:
+        notes: list[str] = []
+        choice = self._choice(level) if self._needs_choice else None
+        one = MonteCarlo(level)
+        if choice is not None and self._wants.forests:
+            one = replace(one, models=choice.models)
+            notes.append(choice.note)
+        if self._wants.irfs:
+            nodes, ready = self._response(level, "" if choice is None else choice.line)
+            one = replace(one, nodes=nodes, ready_irfs=ready)
+            if nodes:
+                of = f" of NSB {level}" if level else ""
+                notes.append(f"Monte Carlo{of} for IRFs: {irfs.describe(nodes)}.")
+        return one, notes
+
+    @property
+    def _needs_choice(self) -> bool:
+        asked = patterns.placeholders(self._data.irf + self._data.mc_dl2)
+        return self._wants.forests or (self._wants.irfs and "dec" in asked)
+
+    def _models(self) -> tuple[Place, ...]:
+        data = self._data
+        needed = self._needs_choice or "nsb" in patterns.placeholders(data.irf + data.mc_dl2)
+        if data.models is None:
+            if self._needs_choice:
+                raise CatalogueError(
+                    "This site does not say where random forests are.",
+                    cure="Set data.models in the site configuration.",
+                )
+            return ()
+        return models.places(data.models, self._config.dl2.models) if needed else ()
+
+    def _choice(self, level: str) -> models.Choice:
+        return models.choose(self._places, self._config.target.dec, level)
+
+    def _response(self, level: str, line: str) -> tuple[tuple[McNode, ...], tuple[ReadyIrf, ...]]:
+        nodes: tuple[McNode, ...] = ()
+        if self._data.mc_dl2:
+            known = _known(self._data.mc_dl2, level, line)
+            nodes = irfs.mc_nodes(self._data.mc_dl2, **known)
+        ready: tuple[ReadyIrf, ...] = ()
+        if self._data.irf:
+            ready = irfs.ready_irfs(self._data.irf, **_known(self._data.irf, level, line))
+        return nodes, ready
+
+
+def _known(pattern: str, level: str, line: str) -> dict[str, str]:
+    """Placeholders of a pattern, filled in; a level as this tree writes it (0.5 or 0.50)."""
+    asked = patterns.placeholders(pattern)
+    known = {"dec": line} if "dec" in asked else {}
+    if "nsb" in asked and level:
+        written = dict.fromkeys((level, f"{float(level):.2f}", f"{float(level):g}"))
+        have = (one for one in written if next(patterns.find(pattern, **known, nsb=one), None))
+        known["nsb"] = next(have, level)
+    return known
+
+
+def _order(level: str) -> float:
+    return float(level or 0)
+
+
+def _reason(level: str, error: CatalogueError) -> str:
+    text = str(error).rstrip(".")
+    return f"its NSB level {level} has no models or Monte Carlo: {text[:1].lower()}{text[1:]}"
+
+
+def _told(level: str, source: str, of: Iterable[tuple[int, Sky]]) -> str:
+    """`NSB 0.14: runs 15861 (0.152 p.e./ns, cleaned at 8 p.e.), by ...`"""
+    runs = []
+    for run, its in of:
+        cleaned = "" if its.picture is None else f", cleaned at {its.picture} p.e."
+        runs.append(f"{run} ({its.level:.3g} p.e./ns{cleaned})")
+    word = "run" if len(runs) == 1 else "runs"
+    return f"Models and Monte Carlo of NSB level {level}: {word} {', '.join(runs)}; by {source}."
