@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from astran.base.origins import UNKNOWN, Origin
 from astran.base.tasks import Expectation
 
 _RUN = re.compile(r"LST-\d+(?:\.\d+)?\.Run0*(\d+)")
@@ -51,6 +52,8 @@ class RunFile:
     """In all its files; 0: not known."""
     level: str = ""
     """NSB level of its models and Monte Carlo; empty where there is only one."""
+    origin: Origin = UNKNOWN
+    """Of a DL2 file: what made it, as far as it says."""
 
     @property
     def files(self) -> tuple[FileRef, ...]:
@@ -107,11 +110,15 @@ class IrfCuts:
 
 @dataclass(frozen=True, slots=True)
 class McNode:
-    """MC test gammas (DL2) of one pointing."""
+    """MC test gammas of one pointing."""
 
     name: str
     """For example theta_23.630_az_100.758; fit for a file name, unique in its set."""
     file: FileRef
+    dl1: bool = False
+    """Whether the file is DL1, of which DL2 is still to be made."""
+    origin: Origin = UNKNOWN
+    """Of DL2: what made it, as far as it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +174,8 @@ class NightData:
     """True: some files have not been opened yet, within the time a look may take; look again."""
     kept_irfs: tuple[str, ...] = ()
     """Paths of IRFs that ASTRAN made before and keeps for everyone."""
+    kept_mc: tuple[str, ...] = ()
+    """Paths of DL2 of Monte Carlo, likewise."""
 
     def of(self, run: RunFile) -> MonteCarlo:
         """Models and Monte Carlo of a run (KeyError if its level is not among them)."""

@@ -63,6 +63,24 @@ class Output:
     """What the check must find, for example the cuts; see astran.production.checks."""
 
 
+class Proof(StrEnum):
+    """What an input can be asked for before a tool works on it."""
+
+    ORIGIN = "origin"
+    """DL2: `models` and `lstchain` that made it; `strict` as in astran.base.origins."""
+    CUTS = "cuts"
+    """IRF: the cuts, as in `Output.expect`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What an input must prove before the tool starts, as the tool would not notice."""
+
+    path: str
+    proof: Proof
+    expect: tuple[tuple[str, Expectation], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One command with all that belongs to it. Paths are absolute.
@@ -101,6 +119,7 @@ class Task:
     the tool sees exactly the planned files. A target that does not exist is left out."""
     header: tuple[HeaderCard, ...] = ()
     """Cards that the runner sets in the primary header of FITS products."""
+    guards: tuple[Guard, ...] = ()
     resources: Resources = Resources()
     fingerprint: str = ""
     """Hash of tool, tool version, parameters and input contents; equal means the same work.
@@ -135,6 +154,10 @@ class Task:
                 "files": tuple((p, c) for p, c in plain["files"]),
                 "links": tuple((n, t) for n, t in plain.get("links", ())),
                 "header": tuple((k, v, c) for k, v, c in plain.get("header", ())),
+                "guards": tuple(
+                    Guard(g["path"], Proof(g["proof"]), tuple((k, v) for k, v in g["expect"]))
+                    for g in plain.get("guards", ())
+                ),
                 "resources": Resources(**plain["resources"]),
             }
         )

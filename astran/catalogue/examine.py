@@ -1,4 +1,4 @@
-"""Opens DL1 and data-check files and remembers what they hold: a program of its own.
+"""Opens DL1, DL2 and data-check files and remembers what they hold: a program of its own.
 
     python -m astran.catalogue.examine MEMORY SECONDS NOW < files.json
 
@@ -10,6 +10,7 @@ opens what it can in SECONDS, and keeps the facts of each file as soon as it kno
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import time
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.nightdata import FileRef
+from astran.base.origins import read_origin
 from astran.catalogue.facts import CheckFacts, Dl1Facts, Kind
 from astran.catalogue.memory import Memory
 
@@ -54,12 +56,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def look_into(path: Path, kind: Kind, sky: bool = True) -> dict[str, Any]:
-    """The facts of a file as plain data: of a `Dl1Facts`, or of a data check `CheckFacts` by run.
+    """The facts of a file as plain data: of DL1 a `Dl1Facts`, of a data check `CheckFacts` by run,
+    of DL2 an `Origin`.
 
     A file that cannot be used is a fact, not an error.
     """
     import tables
 
+    if kind is Kind.DL2:
+        return _origin(path)
     try:
         # HDF5 prints its own stack of errors
         with redirect_stderr(StringIO()), tables.open_file(str(path), "r") as handle:
@@ -67,6 +72,13 @@ def look_into(path: Path, kind: Kind, sky: bool = True) -> dict[str, Any]:
     except (OSError, tables.HDF5ExtError, tables.NodeError, ValueError, EOFError) as error:
         problem = _in_words(str(error))
     return Dl1Facts(problem=problem).to_json() if kind is Kind.DL1 else {}
+
+
+def _origin(path: Path) -> dict[str, Any]:
+    try:
+        return dataclasses.asdict(read_origin(path))
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        return {"problem": _in_words(str(error))}
 
 
 def _in_words(error: str) -> str:

@@ -21,6 +21,7 @@ class Kind(StrEnum):
 
     DL1 = "dl1"
     DATACHECK = "datacheck"
+    DL2 = "dl2"
 
 
 @dataclass(frozen=True, slots=True)

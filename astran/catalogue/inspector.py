@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from astran.base.clock import Clock
 from astran.base.errors import ProcessError
 from astran.base.nightdata import FileRef
+from astran.base.origins import Origin
 from astran.base.process import run
 from astran.catalogue.facts import CheckFacts, Dl1Facts, Kind
 from astran.catalogue.memory import Memory
@@ -105,6 +107,19 @@ class Inspector:
             found = self._memory.recall([file], now).get(file.path)
         return {int(run): CheckFacts(**facts) for run, facts in (found or {}).items()}
 
+    def origins(self, files: Sequence[FileRef]) -> dict[str, Origin]:
+        """What made DL2 files, by path; those that could not be opened in time are not among
+        them."""
+        if not self._opens:
+            return {file.path: Origin() for file in files}
+        now = self._clock.now().timestamp()
+        found = self._memory.recall(files, now)
+        unknown = [file for file in files if file.path not in found]
+        if unknown and self._left_s > 0:
+            self._examine(Kind.DL2, unknown, frozenset())
+            found |= self._memory.recall(unknown, now)
+        return {path: _origin(facts) for path, facts in found.items()}
+
     def _recall(self, files: Iterable[FileRef]) -> None:
         now = self._clock.now().timestamp()
         for path, content in self._memory.recall(files, now).items():
@@ -122,10 +137,16 @@ class Inspector:
             # that is not known, so that the others get their turn
             done = self._memory.recall(files, now)
             for file in files:
-                if file.path not in done and kind is Kind.DL1:
+                if file.path not in done and kind is not Kind.DATACHECK:
                     problem = f"it cannot be opened: {str(error)[:200].rstrip('.')}"
-                    self._memory.keep(file, Dl1Facts(problem=problem).to_json(), now)
+                    facts = Dl1Facts().to_json() if kind is Kind.DL1 else {}
+                    self._memory.keep(file, facts | {"problem": problem}, now)
                     break
         self._left_s = max(0.0, self._left_s - (self._clock.now().timestamp() - now))
         if self._memory.recall(files, now).keys() != {file.path for file in files}:
             self._left_s = 0.0
+
+
+def _origin(facts: dict[str, Any]) -> Origin:
+    # a file that does not open says nothing; its product check will tell
+    return Origin() if "problem" in facts else Origin(**facts)

@@ -32,8 +32,8 @@ _CUTS = {
 }
 
 
-def mc_nodes(pattern: str, **known: str) -> tuple[McNode, ...]:
-    """The DL2 files of MC test gammas, one per node.
+def mc_nodes(pattern: str, key: str = "mc_dl2", **known: str) -> tuple[McNode, ...]:
+    """The files of MC test gammas, one per node; `key` names the setting of the pattern.
 
     Raises
     ------
@@ -42,14 +42,14 @@ def mc_nodes(pattern: str, **known: str) -> tuple[McNode, ...]:
     found = list(patterns.find(pattern, **known))
     if not found:
         raise CatalogueError(
-            "No Monte Carlo for IRFs was found.", cure=f"data.mc_dl2 looks for {pattern}."
+            "No Monte Carlo for IRFs was found.", cure=f"data.{key} looks for {pattern}."
         )
     names = [node_name(item.file.path) for item in found]
     twice = sorted(name for name, count in Counter(names).items() if count > 1)
     if twice:
         raise CatalogueError(
             f"There are several Monte Carlo files of the node {twice[0]}.",
-            cure="Make the pattern data.mc_dl2 narrower, so that it holds one production.",
+            cure=f"Make the pattern data.{key} narrower, so that it holds one production.",
         )
     nodes = (McNode(name, item.file) for name, item in zip(names, found, strict=True))
     return tuple(sorted(nodes, key=lambda node: node.name))
@@ -68,6 +68,11 @@ def ready_irfs(pattern: str, **known: str) -> tuple[ReadyIrf, ...]:
 def kept_irfs(shared: Path) -> tuple[str, ...]:
     """IRFs made before and kept for everyone."""
     return tuple(sorted(str(path) for path in (shared / "irf").glob("*/irf_*.fits.gz")))
+
+
+def kept_mc(shared: Path) -> tuple[str, ...]:
+    """DL2 of Monte Carlo made before and kept for everyone."""
+    return tuple(sorted(str(path) for path in (shared / "mc").glob("*/dl2_*.h5")))
 
 
 def node_name(path: str) -> str:

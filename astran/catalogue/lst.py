@@ -94,7 +94,8 @@ class LstCatalogue:
                 return self._from_dl1(config, with_irfs, late)
             case Start.DL2:
                 data = self._from_dl2(config)
-                return self._shelf(config, Wants(False, with_irfs)).fill(data, {})
+                shelf = self._shelf(config, Wants(False, with_irfs))
+                return shelf.fill(data, {}, self._inspector())
             case Start.DL3:
                 return self._from_dl3(config)
 
@@ -126,7 +127,7 @@ class LstCatalogue:
         of_dl1 = config.start is Start.DL1
         if of_dl1:
             data = replace(data, lstchain_config=self._lstchain_config())
-        return self._shelf(config, Wants(of_dl1, with_irfs)).fill(data, {})
+        return self._shelf(config, Wants(of_dl1, with_irfs)).fill(data, {}, self._inspector())
 
     # ---- start levels --------------------------------------------------------------------------
 
@@ -150,7 +151,7 @@ class LstCatalogue:
             lstchain_config=settings,
             looking=picked.unseen and bool(candidates),
         )
-        return shelf.fill(data, night.checks)
+        return shelf.fill(data, night.checks, eyes)
 
     def _known(self, night: NightArchive, picked: Picked) -> dict[int, Known]:
         none = CheckFacts()
@@ -195,6 +196,8 @@ class LstCatalogue:
             missing=tuple(missing),
             notes=(f"DL2 taken from {folder}.",),
             folder=str(folder),
+            # Monte Carlo may have to be brought to DL2
+            lstchain_config=self._lstchain_config() if self._data.mc_dl1 else None,
         )
 
     def _from_dl3(self, config: AnalysisConfig) -> NightData:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 
 from astran.base.errors import CatalogueError
 from astran.base.nightdata import McNode, MissingRun, MonteCarlo, NightData, ReadyIrf, RunFile
+from astran.base.origins import Origin
 from astran.catalogue import irfs, models, patterns
 from astran.catalogue.facts import CheckFacts
+from astran.catalogue.inspector import Inspector
 from astran.catalogue.models import Place
 from astran.catalogue.nsb import Sky, nearest, sky
 from astran.config.analysis import AnalysisConfig
@@ -48,16 +50,23 @@ class Shelf:
             # asked for at once, as a site without them cannot analyse anything
             self._choice("")
 
-    def fill(self, night: NightData, checks: Mapping[int, CheckFacts]) -> NightData:
+    def fill(
+        self, night: NightData, checks: Mapping[int, CheckFacts], eyes: Inspector
+    ) -> NightData:
         """The night with what each run needs. A run whose level has no models or no Monte Carlo is
         left out; CatalogueError if that is every run.
 
         Parameters
         ----------
         checks : what the data check tells, by run
+        eyes : open DL2 files, to see what made them
         """
+        of_data: dict[str, Origin] = {}
+        if not self._wants.forests:
+            of_data = eyes.origins([run.file for run in night.runs])
+        told = [replace(run, origin=of_data.get(run.file.path, Origin())) for run in night.runs]
         levels = self._levels()
-        runs, notes = self._assign(night.runs, levels, checks)
+        runs, notes = self._assign(told, levels, checks)
         found: dict[str, MonteCarlo] = {}
         problems: dict[str, CatalogueError] = {}
         for level in sorted({run.level for run in runs} or {levels[0]}, key=_order):
@@ -70,6 +79,8 @@ class Shelf:
                 problems[level] = error
         if problems and not found:
             raise next(iter(problems.values()))
+        files = [node.file for one in found.values() for node in one.nodes if not node.dl1]
+        of_nodes = eyes.origins(files)
         gaps = [
             MissingRun(run.run, _reason(run.level, problems[run.level]), may_come=False)
             for run in runs
@@ -80,8 +91,12 @@ class Shelf:
             runs=tuple(run for run in runs if run.level in found),
             missing=tuple(sorted((*night.missing, *gaps), key=lambda gap: gap.run)),
             notes=(*night.notes, *notes),
-            monte_carlo=tuple(found.values()),
+            monte_carlo=tuple(_told_by(one, of_nodes) for one in found.values()),
             kept_irfs=irfs.kept_irfs(self._shared) if self._wants.irfs else (),
+            kept_mc=irfs.kept_mc(self._shared) if self._wants.irfs else (),
+            looking=night.looking
+            or len(of_nodes) < len(files)
+            or (not self._wants.forests and len(of_data) < len(night.runs)),
         )
 
     # ---- levels --------------------------------------------------------------------------------
@@ -121,25 +136,32 @@ class Shelf:
         notes: list[str] = []
         choice = self._choice(level) if self._needs_choice else None
         one = MonteCarlo(level)
-        if choice is not None and self._wants.forests:
-            one = replace(one, models=choice.models)
-            notes.append(choice.note)
         if self._wants.irfs:
             nodes, ready = self._response(level, "" if choice is None else choice.line)
             one = replace(one, nodes=nodes, ready_irfs=ready)
             if nodes:
                 of = f" of NSB {level}" if level else ""
-                notes.append(f"Monte Carlo{of} for IRFs: {irfs.describe(nodes)}.")
+                from_dl1 = ", from DL1" if nodes[0].dl1 else ""
+                notes.append(f"Monte Carlo{of} for IRFs{from_dl1}: {irfs.describe(nodes)}.")
+        if choice is not None and (self._wants.forests or any(node.dl1 for node in one.nodes)):
+            one = replace(one, models=choice.models)
+            notes.insert(0, choice.note)
         return one, notes
 
     @property
     def _needs_choice(self) -> bool:
-        asked = patterns.placeholders(self._data.irf + self._data.mc_dl2)
-        return self._wants.forests or (self._wants.irfs and "dec" in asked)
+        asked = "dec" in self._asked or bool(self._data.mc_dl1)
+        return self._wants.forests or (self._wants.irfs and asked)
+
+    @property
+    def _asked(self) -> frozenset[str]:
+        """Placeholders in the patterns of Monte Carlo and IRFs."""
+        data = self._data
+        return patterns.placeholders(data.irf + data.mc_dl2 + data.mc_dl1)
 
     def _models(self) -> tuple[Place, ...]:
         data = self._data
-        needed = self._needs_choice or "nsb" in patterns.placeholders(data.irf + data.mc_dl2)
+        needed = self._needs_choice or "nsb" in self._asked
         if data.models is None:
             if self._needs_choice:
                 raise CatalogueError(
@@ -153,10 +175,14 @@ class Shelf:
         return models.choose(self._places, self._config.target.dec, level)
 
     def _response(self, level: str, line: str) -> tuple[tuple[McNode, ...], tuple[ReadyIrf, ...]]:
+        data = self._data
         nodes: tuple[McNode, ...] = ()
-        if self._data.mc_dl2:
-            known = _known(self._data.mc_dl2, level, line)
-            nodes = irfs.mc_nodes(self._data.mc_dl2, **known)
+        known = _known(data.mc_dl2, level, line)
+        if data.mc_dl2 and not (data.mc_dl1 and _empty(data.mc_dl2, known)):
+            nodes = irfs.mc_nodes(data.mc_dl2, **known)
+        elif data.mc_dl1:
+            dl1 = irfs.mc_nodes(data.mc_dl1, "mc_dl1", **_known(data.mc_dl1, level, line))
+            nodes = tuple(replace(node, dl1=True) for node in dl1)
         ready: tuple[ReadyIrf, ...] = ()
         if self._data.irf:
             ready = irfs.ready_irfs(self._data.irf, **_known(self._data.irf, level, line))
@@ -169,9 +195,18 @@ def _known(pattern: str, level: str, line: str) -> dict[str, str]:
     known = {"dec": line} if "dec" in asked else {}
     if "nsb" in asked and level:
         written = dict.fromkeys((level, f"{float(level):.2f}", f"{float(level):g}"))
-        have = (one for one in written if next(patterns.find(pattern, **known, nsb=one), None))
+        have = (one for one in written if not _empty(pattern, {**known, "nsb": one}))
         known["nsb"] = next(have, level)
     return known
+
+
+def _empty(pattern: str, known: Mapping[str, str]) -> bool:
+    return next(patterns.find(pattern, **known), None) is None
+
+
+def _told_by(one: MonteCarlo, origins: Mapping[str, Origin]) -> MonteCarlo:
+    nodes = (replace(node, origin=origins.get(node.file.path, Origin())) for node in one.nodes)
+    return replace(one, nodes=tuple(nodes))
 
 
 def _order(level: str) -> float:

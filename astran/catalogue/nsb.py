@@ -48,6 +48,8 @@ def sky(run: RunFile, wanted: float | None, settings: NsbSettings, check: CheckF
     picture = _picture(run, settings)
     if wanted is not None:
         return Sky(wanted, "the request (dl2.nsb)", picture)
+    if used := level_in(run.origin.models):
+        return Sky(float(used), "the models that its DL2 was made with", picture)
     log = _of_run(settings.log, run.run)
     if (level := _by_log(log)) is not None:
         return Sky(level, f"the log of lstchain_find_tailcuts in {log.parent}", picture)

@@ -34,6 +34,7 @@ class ReleaseData(Settings):
         None, description="lstchain JSON configuration to be given to dl1_to_dl2."
     )
     mc_dl2: str | None = Field(None, description="Pattern of the DL2 of MC test gammas.")
+    mc_dl1: str | None = Field(None, description="Pattern of their DL1 files.")
     irf: str | None = Field(None, description="Pattern of ready IRF files.")
 
 
@@ -122,6 +123,12 @@ class LstchainSettings(Settings):
         {"default": Environment()},
         description="Environments by the version that they hold, or by any name.",
         examples=[{"0.12.3": {"conda": "/path/to/envs/lstchain-0.12.3"}}],
+    )
+
+    same_series: bool = Field(
+        False,
+        description="DL2 of data and of Monte Carlo must be of one minor series (0.12.x); no: of "
+        "releases that reconstruct alike, as all from 0.10.15 on.",
     )
 
     @model_validator(mode="after")

@@ -96,6 +96,12 @@ class DataSettings(Settings):
         description="Pattern of the DL2 files of MC test gammas, one per pointing node.",
         examples=["/path/to/mc/DL2/AllSky/*_nsb_{nsb}/TestingDataset/{dec}/node_*/dl2_*.h5"],
     )
+    mc_dl1: str = Field(
+        "",
+        description="Pattern of their DL1 files: where there is no DL2 of a level and declination "
+        "line, it is made with the chosen forests, once, and kept for everyone.",
+        examples=["/path/to/mc/DL1/AllSky/*_nsb_{nsb}/TestingDataset/node_*/dl1_*.h5"],
+    )
     irf: str = Field("", description="Pattern of ready IRF files; none: made from mc_dl2 and kept.")
     roots: tuple[Path, ...] = Field(
         (), description="Folders below which requests with `start: dl2` or `dl3` may read."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 TAIL = 200_000
@@ -32,6 +32,34 @@ _HARMLESS = re.compile(
     | \bno\ errors?\b | \b0\ errors?\b | error_rate | angular_error""",
     re.VERBOSE | re.IGNORECASE,
 )
+
+
+_ADVICE = (
+    (
+        re.compile(
+            r"node array from the pickle has an incompatible dtype|No module named 'sklearn"
+            r"|Can't get attribute .*sklearn|object has no attribute 'monotonic_cst'"
+            r"|is not a known BitGenerator|BitGenerator is not"
+        ),
+        "The models were trained with another release of scikit-learn than this lstchain has: give "
+        "the release models of its own (lstchain.environments.<name>.data.models), or choose the "
+        "release that trained them with the key `lstchain`.",
+    ),
+    (
+        re.compile(
+            r"X has \d+ features, but .* is expecting \d+|feature names should match those"
+            r"|not in index|None of \[Index\("
+        ),
+        "The models were trained with other features than they are given: data.lstchain_config "
+        "must hold the lists of features (..._features) of their training, and DL1 these columns.",
+    ),
+)
+
+
+def advice(lines: Iterable[str]) -> tuple[str, ...]:
+    """What to do about a failure that a person could not read from these lines of its log."""
+    told = "\n".join(lines)
+    return tuple(text for pattern, text in _ADVICE if pattern.search(told))
 
 
 def telling_lines(path: Path, limit: int = 12) -> tuple[str, ...]:

@@ -27,7 +27,8 @@ from astran.base.errors import AstranError, ProductError, ToolMissing
 from astran.base.process import Attendant
 from astran.base.records import ExitRecord, Outcome, ProductRecord
 from astran.base.tasks import Task
-from astran.production.logs import telling_lines
+from astran.production.guards import prove
+from astran.production.logs import advice, telling_lines
 from astran.production.products import commit, examine
 
 TOKEN = "ASTRAN_TOKEN"
@@ -153,6 +154,8 @@ class _Run:
         if missing:
             listed = ", ".join(missing[:3]) + (" and others" if len(missing) > 3 else "")
             raise _Failure(Outcome.INPUT_MISSING, f"Input not found: {listed}")
+        for guard in self.task.guards:
+            prove(guard)
 
     def _prepare(self) -> None:
         parent = self.work.parent
@@ -182,7 +185,8 @@ class _Run:
             message = f"{tool} was ended by {_signal_name(-ended.returncode)}"
         if ended.returncode == -signal.SIGKILL:
             message += ", most likely because the memory was used up"
-        raise _Failure(Outcome.TOOL_FAILED, f"{message}.", ended.returncode)
+        sentences = [f"{message}.", *advice(telling_lines(Path(self.task.log), TELLING))]
+        raise _Failure(Outcome.TOOL_FAILED, " ".join(sentences), ended.returncode)
 
     def _stamp(self) -> None:
         """Have FITS products say where they come from."""

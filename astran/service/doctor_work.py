@@ -119,7 +119,7 @@ def data(patient: Patient) -> Iterator[Finding]:
 
 def _for_a_release(site: SiteConfig, section: str) -> Iterator[Finding]:
     """Models, Monte Carlo and IRFs, which may differ between releases of lstchain."""
-    for key in ("mc_dl2", "irf"):
+    for key in ("mc_dl1", "mc_dl2", "irf"):
         yield from _pattern(site, key, section, every_night=True)
     yield from _models(site, section)
     if site.data.lstchain_config is not None:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from origin_samples import write_dl2
 
 from astran.base.clock import SystemClock
 from astran.base.errors import CatalogueError
 from astran.base.nightdata import NightData
+from astran.base.origins import Origin
 from astran.catalogue.lst import LstCatalogue
 from astran.catalogue.models import ALWAYS, choose, places
 from astran.config.analysis import AnalysisConfig
@@ -213,3 +215,49 @@ def test_the_line_and_why(tmp_path: Path, declination: float, line: str, why: st
     choice = choose(places(tmp_path), declination)
     assert choice.line == line
     assert why in choice.note
+
+
+# ---- Monte Carlo that is there as DL1 only, and what DL2 says of itself --------------------------
+
+
+def test_monte_carlo_as_dl1_where_there_is_no_dl2(sky: AllSky) -> None:
+    sky.data["mc_dl1"] = f"{sky.root}/mcDL1/prod_nsb_{{nsb}}/TestingDataset/node_*/dl1_*.h5"
+    sky.file(f"mcDL1/prod_nsb_0.50/TestingDataset/{NODE}/dl1_g.h5")
+    for path in (sky.root / f"DL2/AllSky/{RESPONSES}0.50").rglob("*.h5"):
+        path.unlink()
+    sky.run(15861, 0.14)
+    sky.run(15862, 0.5, "tailcut1005")
+    data = sky.find(runs=[15861, 15862])
+    dl2, dl1 = (one.nodes[0] for one in data.monte_carlo)
+    assert not dl2.dl1 and "/DL2/" in dl2.file.path
+    assert dl1.dl1 and "/mcDL1/prod_nsb_0.50/" in dl1.file.path
+    assert any("from DL1" in note for note in data.notes)
+
+
+def test_kept_monte_carlo_is_listed(sky: AllSky) -> None:
+    path = sky.file("work/shared/mc/prod_dec_2276/dl2_theta_1_az_2_0123.h5")
+    sky.run(15861, 0.14)
+    assert sky.find(runs=[15861]).kept_mc == (str(path),)
+
+
+def test_dl2_tells_its_models_and_with_them_its_level(sky: AllSky) -> None:
+    sky.data["open_dl1"] = True
+    models = f"/fefs/aswg/data/models/AllSky/{PRODUCTION}0.50/dec_2276"
+    write_dl2(sky.root / "open/dl2_LST-1.Run15861.h5", "0.11.2", models)
+    write_dl2(sky.root / "open/dl2_LST-1.Run15862.h5", "0.10.12", record=False)
+    (sky.root / "open/dl2_LST-1.Run15863.h5").write_text("no HDF5")
+    for level in ("0.00", "0.50"):
+        (node,) = (sky.root / f"DL2/AllSky/{RESPONSES}{level}").rglob("dec_2276/*/*.h5")
+        write_dl2(node, "0.10.17", f"/models/{level}/dec_2276")
+    data = sky.find(start="dl2", folder=str(sky.root / "open"))
+    assert not data.looking
+    assert [(run.level, run.origin) for run in data.runs] == [
+        ("0.50", Origin("0.11.2", models)),
+        ("0.00", Origin("0.10.12")),
+        ("0.00", Origin()),
+    ]
+    assert [one.nodes[0].origin for one in data.monte_carlo] == [
+        Origin("0.10.17", "/models/0.00/dec_2276"),
+        Origin("0.10.17", "/models/0.50/dec_2276"),
+    ]
+    assert any("by the models that its DL2 was made with" in note for note in data.notes)

@@ -47,8 +47,11 @@ def dl2_tasks(config: AnalysisConfig, data: NightData, bench: Bench) -> tuple[Ta
 
 
 def irf_tasks(config: AnalysisConfig, data: NightData, bench: Bench) -> tuple[Task, ...]:
-    """One task per IRF that is needed and not there."""
-    return tuple(t for t in _tasks(config, data, bench, Stage.IRF) if t.stage is Stage.IRF)
+    """One task per IRF that is needed and not there, after those for DL2 of their Monte Carlo."""
+    tasks = _tasks(config, data, bench, Stage.IRF)
+    wanted = {t.key for t in tasks if t.stage is Stage.IRF}
+    wanted |= {key for t in tasks if t.key in wanted for key in t.needs}
+    return tuple(t for t in tasks if t.key in wanted)
 
 
 def dl3_tasks(config: AnalysisConfig, data: NightData, bench: Bench) -> tuple[Task, ...]:

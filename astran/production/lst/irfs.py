@@ -13,6 +13,7 @@ from pathlib import Path
 
 from astran.base.errors import CatalogueError
 from astran.base.nightdata import IrfCuts, McNode, MonteCarlo, ReadyIrf
+from astran.base.origins import UNKNOWN, Origin
 from astran.base.tasks import fingerprint
 from astran.config.analysis import Dl3Settings
 from astran.production.lst.settings import cuts_of, selection
@@ -29,6 +30,10 @@ class Irf:
     fingerprint: str
     node: McNode | None
     """Monte Carlo to make it from; None: it is there."""
+    origin: Origin = UNKNOWN
+    """What made the DL2 behind it, as far as that is known."""
+    ready: bool = False
+    """Whether it is the site's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +43,13 @@ class IrfSet:
     irfs: tuple[Irf, ...]
     notes: tuple[str, ...]
     level: str = ""
+    what: str = "the Monte Carlo of the IRFs"
+    """In notes: the Monte Carlo, or the site's own IRFs."""
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """The different ones."""
+        return tuple(dict.fromkeys(irf.origin for irf in self.irfs))
 
     def key(self, irf: Irf) -> str:
         """Of the task that makes one of them."""
@@ -107,13 +119,14 @@ def _from_site(fitting: list[ReadyIrf], dl3: Dl3Settings) -> IrfSet:
             cure="Make the pattern data.irf narrower, so that it holds one production.",
         )
     irfs = tuple(
-        Irf(irf.name, irf.file.path, fingerprint(ready=irf.file.identity), None) for irf in fitting
+        Irf(irf.name, irf.file.path, fingerprint(ready=irf.file.identity), None, ready=True)
+        for irf in fitting
     )
     notes = (
         f"IRFs: {len(irfs)} of the site's own, with {words(cuts_of(dl3))}. They do not say their "
         f"intensity cut; the events are selected above {dl3.intensity_min:g} p.e.",
     )
-    return IrfSet(irfs, notes)
+    return IrfSet(irfs, notes, what="the site's IRFs")
 
 
 def _from_mc(
@@ -131,7 +144,8 @@ def _from_mc(
     for node in data.nodes:
         path = str(folder / f"irf_{node.name}.fits.gz")
         source = None if path in kept else node
-        irfs.append(Irf(node.name, path, fingerprint(flavour=flavour, node=node.name), source))
+        mark = fingerprint(flavour=flavour, node=node.name)
+        irfs.append(Irf(node.name, path, mark, source, node.origin))
     made = sum(irf.node is not None for irf in irfs)
     ready = len(irfs) - made
     of = f" of NSB {data.level}" if data.level else ""

@@ -1,7 +1,7 @@
 """From an analysis and the night's data to tasks: a pure function, no file is touched.
 
-dl2-<run>  ->  dl3-<run>  ->  index  ->  highlevel
-irf-<node> -/
+dl2-<run>               ->  dl3-<run>  ->  index  ->  highlevel
+mc-<node> -> irf-<node> -/
 """
 
 from __future__ import annotations
@@ -14,13 +14,23 @@ from pathlib import Path
 import astran
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.nightdata import FileRef, Models, MonteCarlo, NightData, RunFile
-from astran.base.tasks import Check, Expectation, Output, Plan, Stage, Task, fingerprint
+from astran.base.tasks import (
+    Check,
+    Expectation,
+    Output,
+    Plan,
+    Stage,
+    Task,
+    fingerprint,
+)
 from astran.config.analysis import AnalysisConfig, Engine, Start
 from astran.config.site import SiteConfig
 from astran.production.lst import argv, header, irfs, subruns
 from astran.production.lst.highlevel import highlevel_argv
 from astran.production.lst.layout import Layout
 from astran.production.lst.making import TaskMaker
+from astran.production.lst.montecarlo import Batch
+from astran.production.lst.response import Response
 from astran.production.lst.settings import cuts_of, forests, selection
 from astran.production.toolset import Toolset
 
@@ -50,7 +60,8 @@ def make_plan(
     CatalogueError : nothing to analyse, or models or IRFs are missing
     """
     version = tools.version if tools else f"astran-{astran.__version__}"
-    return _Planner(config, site, data, tools, Layout(folder, version), python, until).plan()
+    planner = _Planner(config, site, data, tools, Layout(folder, version), python, until)
+    return planner.guarded().plan()
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,12 @@ class _Planner:
     layout: Layout
     python: str
     until: Stage
+
+    def guarded(self) -> _Planner:
+        """The same without runs whose DL2 would not fit their IRFs."""
+        if self.config.start is Start.DL3 or self.until is Stage.DL2 or not self.data.runs:
+            return self
+        return replace(self, data=self._response.admitted())
 
     def plan(self) -> Plan:
         versions = [("astran", astran.__version__)]
@@ -96,15 +113,12 @@ class _Planner:
         tasks = [*self._packed(notes), *dl2.values()] if dl2 else []
         if self.until is Stage.DL2:
             return tasks
-        version, shared = self._tools.version, self.site.shared_dir
-        chosen = {
-            one.level: irfs.choose(
-                self.config.dl3, one, frozenset(self.data.kept_irfs), version, shared
-            )
-            for one in self.data.monte_carlo
-        }
+        chosen = self._response.used
         notes.extend(note for one in chosen.values() for note in one.notes)
-        tasks += [self._irf(one, irf) for one in chosen.values() for irf in one.to_make]
+        for level, one in chosen.items():
+            names = {irf.name for irf in one.to_make}
+            tasks += [self._mc(level, batch) for batch in self._response.nodes[level].needed(names)]
+            tasks += [self._irf(one, irf) for irf in one.to_make]
         if self.until is Stage.IRF:
             return tasks
         dl3 = [self._dl3(run, dl2.get(run.run), chosen[run.level]) for run in self.data.runs]
@@ -117,6 +131,28 @@ class _Planner:
         if self.until is Stage.HIGHLEVEL:
             tasks.append(self._highlevel(str(folder), versions, "index"))
         return tasks
+
+    # ---- models and Monte Carlo ----------------------------------------------------------------
+
+    @cached_property
+    def _response(self) -> Response:
+        return Response(self.config, self.site, self.data, self._tools.version, self._content)
+
+    def _content(self, of: MonteCarlo, *files: FileRef) -> str:
+        """Hash of the DL2 that these files become."""
+        config, identities = self.data.lstchain_config, [file.identity for file in files]
+        return fingerprint(
+            tool="dl2",
+            version=self._tools.version,
+            # the number of cores does not make another product
+            config=forests(config.text, 1)[0] if config else "",
+            dl1=identities[0] if len(files) == 1 else identities,
+            models=[model.identity for model in self._models(of).files],
+        )
+
+    def _mc(self, level: str, batch: Batch) -> Task:
+        of = next(one for one in self.data.monte_carlo if one.level == level)
+        return self._to_dl2(batch.key, of, [node.file for node in batch.nodes], batch.outputs)
 
     # ---- the stages ----------------------------------------------------------------------------
 
@@ -150,8 +186,8 @@ class _Planner:
     def _dl2(self, run: RunFile) -> Task:
         product = argv.product_dl2(run.file.path)
         output = Output(product, self.layout.dl2_file(run.run), Check.DL2)
-        models = self._models(self.data.of(run))
-        return replace(self._to_dl2(f"dl2-{run.run}", models, (run.file,), (output,)), run=run.run)
+        of = self.data.of(run)
+        return replace(self._to_dl2(f"dl2-{run.run}", of, (run.file,), (output,)), run=run.run)
 
     def _models(self, of: MonteCarlo) -> Models:
         if of.models is None:
@@ -162,10 +198,10 @@ class _Planner:
         return of.models
 
     def _to_dl2(
-        self, key: str, models: Models, files: Sequence[FileRef], outputs: tuple[Output, ...]
+        self, key: str, of: MonteCarlo, files: Sequence[FileRef], outputs: tuple[Output, ...]
     ) -> Task:
         """DL1 files to DL2 files, in their order."""
-        site_config = self.data.lstchain_config
+        models = self._models(of)
         config = self._dl2_config()
         paths = [file.path for file in files]
         path = Path(config[0]) if config else None
@@ -174,19 +210,11 @@ class _Planner:
             flat = argv.flat_models(self.site)
             threads = self.site.scheduler.resources[Stage.DL2].cpus
             words = argv.fast_dl2(self._tools, words, flat, self.site.data.models_root, threads)
-        identities = [file.identity for file in files]
         return replace(
             self._make.lst_task(self._tools, key, Stage.DL2, words, *((config,) if config else ())),
             inputs=(*paths, *(model.path for model in models.files)),
             outputs=outputs,
-            fingerprint=fingerprint(
-                tool="dl2",
-                version=self._tools.version,
-                # the number of cores does not make another product
-                config=forests(site_config.text, 1)[0] if site_config else "",
-                dl1=identities[0] if len(files) == 1 else identities,
-                models=[model.identity for model in models.files],
-            ),
+            fingerprint=self._content(of, *files),
         )
 
     # ---- subruns -------------------------------------------------------------------------------
@@ -208,7 +236,7 @@ class _Planner:
         return {
             key: self._to_dl2(
                 key,
-                self._models(self.data.of(self._run(pack[0].run))),
+                self.data.of(self._run(pack[0].run)),
                 [part.file for part in pack],
                 tuple(
                     Output(name, self.layout.dl2_subrun(name), Check.DL2)
@@ -250,11 +278,14 @@ class _Planner:
     def _irf(self, chosen: irfs.IrfSet, irf: irfs.Irf) -> Task:
         assert irf.node is not None
         gamma, product = irf.node.file.path, Path(irf.path).name
+        maker = self._response.nodes[chosen.level].maker(irf.name)
         path = Path(self._selection[0])
         words = argv.create_irf(self._tools, gamma, product, self.config.dl3, path)
         return replace(
             self._make.lst_task(self._tools, chosen.key(irf), Stage.IRF, words, self._selection),
-            inputs=(gamma,),
+            inputs=() if maker else (gamma,),
+            needs=(maker,) if maker else (),
+            guards=() if maker else self._response.guards_of_mc(gamma, chosen.level),
             outputs=(Output(product, irf.path, Check.IRF, self._cuts),),
             fingerprint=irf.fingerprint,
         )
@@ -286,6 +317,7 @@ class _Planner:
             needs=((dl2.key,) if dl2 else ()) + made,
             outputs=(Output(product, self.layout.dl3_file(run.run), Check.DL3, expect),),
             links=tuple((f"irf/irf_{irf.name}.fits.gz", irf.path) for irf in chosen.irfs),
+            guards=self._response.guards_of_dl3(source, run.level, self._cuts),
             header=header.dl3_header(
                 self.config, self._tools, self.data.of(run), chosen, text, work
             ),

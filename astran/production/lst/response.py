@@ -1,0 +1,95 @@
+"""The IRFs of an analysis with all that they hang on: Monte Carlo nodes, forests, origins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from astran.base.nightdata import FileRef, MonteCarlo, NightData, RunFile
+from astran.base.origins import Origin
+from astran.base.tasks import Expectation, Guard, Stage
+from astran.config.analysis import AnalysisConfig, Start
+from astran.config.site import SiteConfig
+from astran.production.lst import guard, irfs
+from astran.production.lst.irfs import IrfSet
+from astran.production.lst.montecarlo import Reconstructed, reconstruct
+
+
+@dataclass(frozen=True)
+class Response:
+    """For all NSB levels of one night."""
+
+    config: AnalysisConfig
+    site: SiteConfig
+    data: NightData
+    version: str
+    """Of lstchain."""
+    content: Callable[[MonteCarlo, FileRef], str]
+    """Hash of the DL2 that a DL1 file becomes with the forests of a level."""
+
+    @cached_property
+    def nodes(self) -> dict[str, Reconstructed]:
+        """Monte Carlo nodes as DL2, by level."""
+        scheduler = self.site.scheduler
+        return {
+            one.level: reconstruct(
+                one,
+                self.content,
+                self.version,
+                self.data.kept_mc,
+                self.site.shared_dir,
+                scheduler.packing,
+                scheduler.resources[Stage.DL2],
+            )
+            for one in self.data.monte_carlo
+        }
+
+    @cached_property
+    def irf_sets(self) -> dict[str, IrfSet]:
+        """IRFs for the cuts, by level."""
+        kept = frozenset(self.data.kept_irfs)
+        return {
+            level: irfs.choose(
+                self.config.dl3, one.monte_carlo, kept, self.version, self.site.shared_dir
+            )
+            for level, one in self.nodes.items()
+        }
+
+    @property
+    def used(self) -> dict[str, IrfSet]:
+        """Those of the levels of the runs."""
+        levels = {run.level for run in self.data.runs}
+        return {level: one for level, one in self.irf_sets.items() if level in levels}
+
+    def admitted(self) -> NightData:
+        """The night without runs whose DL2 would not fit their IRFs, and notes on what could not be
+        checked."""
+        found = guard.admit(self.data.runs, self.irf_sets, self._origin, self._strict)
+        missing = sorted((*self.data.missing, *found.left_out), key=lambda gap: gap.run)
+        notes = (*self.data.notes, *found.notes)
+        return replace(self.data, runs=found.runs, missing=tuple(missing), notes=notes)
+
+    def guards_of_mc(self, gamma: str, level: str) -> tuple[Guard, ...]:
+        """What ready DL2 of Monte Carlo must prove before an IRF is made of it."""
+        if self.config.start is not Start.DL1:
+            return ()
+        return guard.of_mc(gamma, self._to_be_made(level), self._strict)
+
+    def guards_of_dl3(
+        self, dl2: str, level: str, cuts: tuple[tuple[str, Expectation], ...]
+    ) -> tuple[Guard, ...]:
+        """What DL2 and the site's own IRFs must prove before DL3 is made of them."""
+        return guard.of_dl3(dl2, self.irf_sets[level], cuts, self._strict)
+
+    @property
+    def _strict(self) -> bool:
+        return self.site.lstchain.same_series
+
+    def _origin(self, run: RunFile) -> Origin:
+        """What made, or will make, the DL2 of a run."""
+        return run.origin if self.config.start is Start.DL2 else self._to_be_made(run.level)
+
+    def _to_be_made(self, level: str) -> Origin:
+        models = next(one.models for one in self.data.monte_carlo if one.level == level)
+        return Origin(self.version, models.folder if models else "")
