@@ -78,10 +78,14 @@ def _submit(
 ) -> int:
     now = context.clock.now()
     token = f"astran-{analysis.name}-{stage}-{secrets.token_hex(4)}"
-    attempt_tokens = [f"{token}.{index}" for index in range(len(group))]
     folder = analysis.folder / "jobmanager" / "batches" / token
     with context.db.begin() as db:
-        if not submissions.intend(
+        # another launcher may have submitted the same work since it was looked for
+        submissions.queue_up(db)
+        twins = tasks.under_way_like(db, [row.fingerprint for row in group], analysis.id)
+        group = [row for row in group if row.fingerprint not in twins]
+        attempt_tokens = [f"{token}.{index}" for index in range(len(group))]
+        if not group or not submissions.intend(
             db,
             now,
             analysis.id,

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from astran.base.states import TaskState
 from astran.store import tables as t
@@ -25,6 +25,8 @@ class SubmissionState(StrEnum):
     """Certainly never came to be."""
 
 
+INTENTS = 0x415354524E
+"""Number of the lock for `queue_up` in the database."""
 VOID_OUTCOME = "void"
 """Outcome of an attempt whose submission never came to be: it does not count as a try."""
 
@@ -51,6 +53,15 @@ _COLUMNS = tuple(t.submission.c[name] for name in Submission.__dataclass_fields_
 
 def _submission(row: Any) -> Submission:
     return Submission(**{**row, "state": SubmissionState(row["state"])})
+
+
+def queue_up(db: Connection) -> None:
+    """From here to the end of the transaction no other launcher writes an intent.
+
+    On SQLite every transaction is alone; PostgreSQL needs a lock.
+    """
+    if db.dialect.name == "postgresql":
+        db.execute(select(func.pg_advisory_xact_lock(INTENTS)))
 
 
 def intend(
