@@ -53,9 +53,9 @@ class Dl2Settings(Settings):
     """DL1 to DL2: energy, direction and gammaness by random forests."""
 
     engine: Engine = Field(
-        Engine.STOCK,
-        description="stock: lstchain's own tool; fast: lstchain's steps with a faster evaluation "
-        "of the same forests, and the stock tool for what that does not know.",
+        Engine.FAST,
+        description="fast: lstchain's steps with a faster evaluation of the same forests, the same "
+        "bits, and the stock tool for what that does not know; stock: always lstchain's own tool.",
     )
 
     models: str = Field(

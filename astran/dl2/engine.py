@@ -17,12 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.errors import AstranError
-from astran.dl2.errors import DamagedModel, NotSupported
+from astran.dl2.errors import DamagedModel, NotSupported, NotTrusted
+from astran.dl2.trust import must_trust
 
 ENGINE = "ASTRAN_DL2_ENGINE"
 """Attribute of a DL2 file: `fast`, or `stock` and why."""
 COMPRESSIONS = ("lz4", "zstd")
+PROVEN = ("0.10", "0.11", "0.12")
+"""Releases of lstchain whose products were compared with those of the fast engine, bit by bit."""
 _OF_LSTCHAIN = "lstchain.tools.lstchain_dl1_to_dl2"
+_NOT_STARTED = 127
 
 Say = Callable[[str], None]
 
@@ -34,8 +38,9 @@ class Choices:
     flat: Path
     trusted: tuple[Path, ...] = ()
     threads: int = 1
-    rows: int = 131_072
+    rows: int | None = None
     compression: str = "lz4"
+    any_release: bool = False
 
 
 def default_flat() -> Path:
@@ -72,16 +77,27 @@ def parse(words: Sequence[str], flat: Path | None = None) -> tuple[Choices, list
         help="threads to use (default: what the job was given, here %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--block-rows", type=_positive, default=Choices(Path()).rows,
-        help="events that are in work at a time (default: %(default)s)",
+        "--block-rows", type=_positive, metavar="N",
+        help="events that are in work at a time (default: 131072, or 262144 with large models)",
     )  # fmt: skip
     parser.add_argument(
         "--compression", choices=COMPRESSIONS, default=COMPRESSIONS[0],
         help="of the table of events: lz4 (default), or zstd as lstchain: slower, smaller",
     )  # fmt: skip
+    parser.add_argument(
+        "--any-release", action="store_true",
+        help="be fast also with a release of lstchain that was not compared yet (compared: "
+        f"{', '.join(PROVEN)})",
+    )  # fmt: skip
     ours, rest = parser.parse_known_args(list(words))
-    trusted = tuple(ours.trust)
-    choices = Choices(ours.flat_models, trusted, ours.threads, ours.block_rows, ours.compression)
+    choices = Choices(
+        flat=ours.flat_models,
+        trusted=tuple(ours.trust),
+        threads=ours.threads,
+        rows=ours.block_rows,
+        compression=ours.compression,
+        any_release=ours.any_release,
+    )
     return choices, rest
 
 
@@ -101,38 +117,81 @@ def run(
     choices, rest = parse(words, flat)
     choices = replace(choices, trusted=(*choices.trusted, *trusted))
     say = say or _say
-    reason = _lacking()
-    if reason:
-        say(f"stock engine: {reason}")
-        return _stock(rest)
+    if reason := _lacking() or ("" if choices.any_release else _unproven()):
+        say(f"stock engine, because of {reason}")
+        return _stock(rest, reason, choices.trusted)
     from astran.dl2.tool import fast_tool
 
     return _ended(fast_tool(choices, say), rest)
 
 
 def _lacking() -> str:
-    """Why the fast engine cannot even begin here; empty if it can."""
+    """What the fast engine lacks here; empty if nothing."""
     try:
         import numba  # noqa: F401
         import pandas  # noqa: F401
         from lstchain.tools import lstchain_dl1_to_dl2 as stock
     except ImportError as error:
-        return f"this environment lacks {error.name}"
+        return f"an environment without {error.name}"
     needed = ("DL1ToDL2Tool", "apply_to_file", "dl2_filename", "write_provenance")
     lacking = [name for name in needed if not hasattr(stock, name)]
-    return f"this lstchain has no {', '.join(lacking)} in {_OF_LSTCHAIN}" if lacking else ""
+    return f"an lstchain without {', '.join(lacking)} in {_OF_LSTCHAIN}" if lacking else ""
 
 
-def _stock(words: Sequence[str]) -> int:
-    """lstchain's own tool in place of this process."""
+def _unproven() -> str:
+    """The release of lstchain, unless its products were compared; else empty."""
+    import lstchain
+
+    version = str(lstchain.__version__)
+    series = ".".join(version.split(".")[:2])
+    return "" if series in PROVEN else f"lstchain {version}, which was not compared yet"
+
+
+def _stock(words: Sequence[str], reason: str, trusted: Sequence[Path]) -> int:
+    """lstchain's own tool, in the process group of this one; its products say why it was."""
+    given = _given(words)
+    try:
+        for models in given.models:
+            must_trust(models, trusted)
+    except NotTrusted as error:
+        _say(str(error))
+        return 1
     name = "lstchain_dl1_to_dl2"
     beside = Path(sys.executable).with_name(name)
     program = str(beside) if beside.exists() else name
-    try:
-        os.execvp(program, [program, *words])
-    except OSError as error:
-        _say(f"{program} cannot be started: {error.strerror}")
-        return 127
+    code = os.spawnvp(os.P_WAIT, program, [program, *words])
+    if code == _NOT_STARTED:
+        _say(f"{program} cannot be started")
+    if code == 0:
+        # it renames dl1 to dl2, once
+        names = [path.name.replace("dl1", "dl2", 1) for path in given.files]
+        for product in (given.out / name for name in names):
+            if product.exists():
+                mark(product, f"stock: {reason}")
+    return code if code >= 0 else 128 - code
+
+
+def _given(words: Sequence[str]) -> argparse.Namespace:
+    """What the stock tool is told to read and to write."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument(
+        "-f", "--input-file", "--input-files", dest="files",
+        type=Path, nargs="+", action="extend", default=[],
+    )  # fmt: skip
+    parser.add_argument(
+        "-p", "--path-models", dest="models", type=Path, action="append", default=[]
+    )
+    parser.add_argument("-o", "--output-dir", dest="out", type=Path, default=Path())
+    given, _ = parser.parse_known_args(list(words))
+    return given
+
+
+def mark(path: Path, engine: str) -> None:
+    """Write into a DL2 file what made it."""
+    import tables
+
+    with tables.open_file(str(path), "a") as handle:
+        handle.root._v_attrs[ENGINE] = engine
 
 
 def _ended(tool: Any, words: Sequence[str]) -> int:

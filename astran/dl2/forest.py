@@ -11,10 +11,11 @@ from __future__ import annotations
 import mmap
 import zlib
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from numba import get_num_threads
 
 from astran.dl2 import walk
 from astran.dl2.errors import DamagedModel, NotSupported
@@ -26,6 +27,8 @@ _BOXES = 3
 """Cut-down forests that are kept at a time: two training nodes, and one that comes."""
 _GAIN = 0.6
 """A forest of which more than this share remains is used as it is: its pages are shared."""
+_FEW = 5
+"""Trees, at least, that tell how much of a forest remains."""
 _WORTH = 50_000
 """From so many events on it is worth while to cut down a forest."""
 
@@ -51,6 +54,10 @@ class Forest:
     @property
     def trees(self) -> int:
         return len(self.node_start) - 1
+
+    @property
+    def bytes(self) -> int:
+        return int(self.nodes.nbytes + self.values.nbytes)
 
     @property
     def words(self) -> Any:
@@ -111,7 +118,9 @@ class Forest:
 
     def _add(self, x: Any, sums: Any) -> None:
         starts = (self.node_start, self.leaf_start)
-        walk.add_up(self.nodes, self.words, *starts, self.values, x, sums)
+        # the more events meet a tree at a time, the more of them find its nodes in the cache
+        together = -(-len(x) // get_num_threads())
+        walk.add_up(self.nodes, self.words, *starts, self.values, x, together, sums)
 
     def order(self, x: Any) -> Any:
         """Events that go the same way one after another; the order does not change any result."""
@@ -142,10 +151,37 @@ class Forest:
         return made
 
     def _within(self, low: Any, high: Any) -> Forest:
+        """Cut down, if a few trees show that it is worth while."""
+        few = self.part(max(_FEW, self.trees // 10))
+        if few.count_within(low, high).sum() > _GAIN * len(few.nodes):
+            return self
+        made = self.cut_down(low, high)
+        self._let_go()
+        return made
+
+    def part(self, trees: int) -> Forest:
+        """The first trees alone."""
+        trees = min(trees, self.trees)
+        nodes, leaves = self.node_start[: trees + 1], self.leaf_start[: trees + 1]
+        return replace(
+            self, nodes=self.nodes[: nodes[-1]], values=self.values[: leaves[-1]],
+            node_start=nodes, leaf_start=leaves, _boxes=OrderedDict(),
+        )  # fmt: skip
+
+    def count_within(self, low: Any, high: Any) -> Any:
+        """int64 (trees): nodes that events with features in [low, high] can come to or part at."""
         counts: Any = np.empty(self.trees, np.int64)
         walk.count_within(self.nodes, self.node_start, low, high, counts)
-        if counts.sum() > _GAIN * len(self.nodes):
-            return self
+        return counts
+
+    def cut_down(self, low: Any, high: Any) -> Forest:
+        """A forest with the same answers for events with features in [low, high].
+
+        Parameters
+        ----------
+        low, high : float32 (features)
+        """
+        counts = self.count_within(low, high)
         node_start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         # a tree in which every node has two children or none
         leaf_start = np.concatenate([[0], np.cumsum((counts + 1) // 2)]).astype(np.int64)
@@ -156,7 +192,6 @@ class Forest:
             self.nodes, self.words, self.node_start, self.leaf_start, self.values, low, high,
             made.words, node_start, leaf_start, values,
         )  # fmt: skip
-        self._let_go()
         return made
 
     def _let_go(self) -> None:

@@ -9,7 +9,8 @@ One folder per model folder of lstchain::
 
 The manifest holds the checksums of the pickles that the arrays were made from and of the arrays
 themselves. All of it is checked before a number is computed: what was changed or damaged is
-refused, and made anew where the pickles may be loaded. Tasks on one node share the mapped pages.
+refused, and made anew where the pickles may be loaded. Arrays that do not answer as scikit-learn
+does get no manifest. Tasks on one node share the mapped pages.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ import numpy as np
 
 from astran.base.files import sha256, write_json
 from astran.dl2 import walk
-from astran.dl2.errors import DamagedModel, NotSupported, NotTrusted
+from astran.dl2.errors import DamagedModel, NotSupported
 from astran.dl2.forest import Forest, flatten
+from astran.dl2.proof import Proof
+from astran.dl2.trust import must_trust
 
 FORMAT = 1
 NAMES = ("reg_energy", "cls_gh", "reg_disp_norm", "cls_disp_sign")
@@ -107,11 +110,15 @@ class Store:
         return {name: _read(folder, name, entries[name]) for name in names}
 
     def _convert(self, models: Path, names: Sequence[str]) -> Path:
-        self.must_trust(models)
+        must_trust(models, self.trusted)
         target = self.folder(models)
         made = Path(mkdtemp(prefix=f".{target.name}.", dir=self.flat))
         try:
-            entries = {name: _flatten_one(models, name, made) for name in names}
+            proofs, entries = {}, {}
+            for name in names:
+                entries[name], proofs[name] = _flatten_one(models, name, made)
+            for name, proof in proofs.items():
+                proof.test(name, _read(made, name, entries[name]))
             manifest = {
                 "format": FORMAT,
                 "byteorder": sys.byteorder,
@@ -134,18 +141,6 @@ class Store:
             shutil.rmtree(made, ignore_errors=True)
             raise
         return target
-
-    def must_trust(self, models: Path) -> None:
-        """Raise NotTrusted unless pickles may be loaded from a folder."""
-        real = models.resolve()
-        if not any(real.is_relative_to(folder.resolve()) for folder in self.trusted):
-            known = ", ".join(map(str, self.trusted)) or "none"
-            raise NotTrusted(
-                f"The models in {models} have to be converted, but their folder is not trusted "
-                f"(trusted: {known}).",
-                "A pickle runs code when it is loaded. If these are yours, name the folder with "
-                "--trust, or as data.models in the site configuration.",
-            )
 
 
 @contextmanager
@@ -200,7 +195,8 @@ def _read(folder: Path, name: str, entry: dict[str, Any]) -> Forest:
     return forest
 
 
-def _flatten_one(models: Path, name: str, folder: Path) -> dict[str, Any]:
+def _flatten_one(models: Path, name: str, folder: Path) -> tuple[dict[str, Any], Proof]:
+    """Write the arrays of one model. Returns their entry in the manifest, and their proof."""
     import joblib
 
     source = models / f"{name}.sav"
@@ -213,6 +209,7 @@ def _flatten_one(models: Path, name: str, folder: Path) -> dict[str, Any]:
     forest = flatten(model)
     if not hasattr(model, "feature_names_in_"):
         raise NotSupported(f"{name} does not tell the names of its features")
+    proof = Proof.of(model)
     del model
     forest.check()
     checksums = {}
@@ -220,13 +217,14 @@ def _flatten_one(models: Path, name: str, folder: Path) -> dict[str, Any]:
         path = folder / f"{name}.{part}.npy"
         np.save(path, getattr(forest, part), allow_pickle=False)
         checksums[part] = sha256(path)
-    return {
+    entry = {
         "source": {"size": there.st_size, "mtime_ns": there.st_mtime_ns, "sha256": digest},
         "features": list(forest.features),
         "classes": None if forest.classes is None else list(forest.classes),
         "trees": forest.trees,
         "arrays": checksums,
     }
+    return entry, proof
 
 
 def _version(package: str) -> str:

@@ -35,7 +35,10 @@ from astran.dl2.forest import Forest, Orders
 from astran.dl2.store import NAMES
 
 BLOCK = 131_072
-"""Rows that are in work at a time."""
+"""Rows that are in work at a time; memory follows it."""
+LARGE = 1 << 30
+"""Forests from this size on [bytes] get blocks of twice the rows: they take most of the memory
+anyway, and the more events meet a tree at a time, the less it costs."""
 INTERPOLATED = {
     "energy_regression": "interpolate_energy",
     "particle_classification": "interpolate_gammaness",
@@ -57,7 +60,8 @@ Say = Callable[[str], None]
 class Way:
     """How blocks are worked on."""
 
-    rows: int = BLOCK
+    rows: int | None = None
+    """Rows of a block; None: as fits the forests."""
     overlap: bool = False
     """Read the next and write the last block in a second thread."""
     filters: tables.Filters = field(default_factory=lambda: keys.HDF5_ZSTD_FILTERS)
@@ -100,7 +104,8 @@ def make_dl2(
         columns = frozenset(table.colnames)
         total = int(table.nrows)
         steps = _Steps(dl1, config, folder, forests, columns, total, way.say)
-        steps.whole_powers = _large(table, steps, way.rows)
+        rows = way.rows or block_rows(forests)
+        steps.whole_powers = _large(table, steps, rows)
         metadata = global_metadata()
         _copy_rest(source, dl1, out, metadata)
         with _open(out, "a") as target:
@@ -108,7 +113,7 @@ def make_dl2(
             blocks = _read_ahead if way.overlap else _one_by_one
             progress = _Progress(total, way.say)
             with _writer(sink, way.overlap) as write:
-                for begin, frame in blocks(table, total, way.rows):
+                for begin, frame in blocks(table, total, rows):
                     dl2 = steps.take(begin, frame)
                     if len(dl2):
                         write(dl2.to_records(index=False))
@@ -116,6 +121,11 @@ def make_dl2(
             if not sink.rows:
                 raise NotSupported("a file without any event that can be reconstructed")
             return sink.rows
+
+
+def block_rows(forests: Mapping[str, Forest]) -> int:
+    """Rows of a block that fit the size of the forests."""
+    return BLOCK * (2 if sum(forest.bytes for forest in forests.values()) >= LARGE else 1)
 
 
 class _Steps:

@@ -12,10 +12,11 @@ from lstchain.io import io as keys
 from lstchain.tools import lstchain_dl1_to_dl2 as stock
 
 from astran.dl2 import stream
-from astran.dl2.engine import ENGINE, Choices, is_ours, whole
+from astran.dl2.engine import Choices, is_ours, mark, whole
 from astran.dl2.errors import NotSupported
 from astran.dl2.forest import Forest
 from astran.dl2.store import NAMES, Store
+from astran.dl2.trust import must_trust
 
 Say = Callable[[str], None]
 
@@ -57,7 +58,7 @@ class _Work:
                 )
                 stream.supported(config)
                 rows = stream.make_dl2(dl1, part, config, models, self._flat(models), way)
-                _mark(part, "fast")
+                mark(part, "fast")
         except Exception as error:
             if not is_ours(error):
                 raise
@@ -66,11 +67,11 @@ class _Work:
             self._say(f"{out.name}: {rows:,} events, fast engine")
             return
         self._say(f"{out.name}: stock engine, because of {reason}")
-        self._store.must_trust(models)
+        must_trust(models, self._choices.trusted)
         with whole(out) as part:
             describe(part)
             stock.apply_to_file(dl1, self._pickled(models, config), part, config, models)
-            _mark(part, f"stock: {reason}")
+            mark(part, f"stock: {reason}")
 
     def _flat(self, models: Path) -> Mapping[str, Forest]:
         """Loaded once for all files; never used after one of them was refused."""
@@ -122,8 +123,3 @@ class DL1ToDL2Tool(stock.DL1ToDL2Tool):  # type: ignore[misc]
 
 def _describe(path: Path) -> None:
     stock.write_provenance(path, "dl1_to_dl2")
-
-
-def _mark(path: Path, engine: str) -> None:
-    with tables.open_file(str(path), "a") as handle:
-        handle.root._v_attrs[ENGINE] = engine

@@ -33,7 +33,6 @@ _ONE = uint32(1)
 _ZERO = uint32(0)
 _ABREAST = 16
 _STRIDE = 4
-_BLOCK = 65536
 _DEEPEST = 4096
 
 
@@ -102,7 +101,7 @@ def sound(words, thresholds, node_start, leaf_start, features, good) -> None:  #
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def add_up(nodes, words, node_start, leaf_start, values, x, sums) -> None:  # type: ignore[no-untyped-def]
+def add_up(nodes, words, node_start, leaf_start, values, x, together, sums) -> None:  # type: ignore[no-untyped-def]
     """Add the values of all trees, in the order of the trees, which is that of scikit-learn.
 
     Parameters
@@ -111,12 +110,13 @@ def add_up(nodes, words, node_start, leaf_start, values, x, sums) -> None:  # ty
     node_start, leaf_start : int64 (trees + 1,)
     values : float64 (leaves, outputs)
     x : float32 (events, features), finite
+    together : events that go through one tree before any goes to the next; one thread's work
     sums : float64 (events, outputs), added to
     """
     events, outputs = x.shape[0], values.shape[1]
-    for block in prange((events + _BLOCK - 1) // _BLOCK):
-        first = block * _BLOCK
-        last = min(events, first + _BLOCK)
+    for block in prange((events + together - 1) // together):
+        first = block * together
+        last = min(events, first + together)
         at = np.empty(_ABREAST, np.uint32)
         leaf = np.empty(last - first, np.uint32)
         for tree in range(node_start.size - 1):

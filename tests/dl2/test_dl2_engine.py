@@ -179,6 +179,31 @@ def test_what_it_does_not_know_is_left_to_lstchain(bench: Bench, tmp_path: Path)
     assert "stock engine, because of events without a pointing" in ended.stdout
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_release_that_was_not_compared(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is left to lstchain's own tool, with a word; who asks for it gets the fast engine."""
+    from astran.dl2 import engine
+
+    monkeypatch.setattr(engine, "PROVEN", ("0.7",))
+    words = ["-f", str(bench.data), "-p", str(bench.models), "--flat-models", str(bench.flat)]
+    trust = ["--trust", str(bench.models)]
+    said: list[str] = []
+    assert engine.run([*words, *trust, "-o", str(tmp_path / "own")], say=said.append) == 0
+    asked = [*words, *trust, "--any-release", "-o", str(tmp_path / "fast")]
+    assert engine.run(asked, say=said.append) == 0
+    name = bench.data.name.replace("dl1", "dl2", 1)
+    bench.stock(tmp_path / "stock", bench.data)
+    found = assert_same(tmp_path / "stock" / name, tmp_path / "own" / name)
+    assert found.startswith("stock: lstchain 0.") and found.endswith("was not compared yet")
+    assert said[0] == f"stock engine, because of {found.removeprefix('stock: ')}"
+    assert assert_same(tmp_path / "stock" / name, tmp_path / "fast" / name) == "fast"
+    # nor does it load what is not trusted
+    assert engine.run([*words, "-o", str(tmp_path / "none")]) == 1
+    assert not (tmp_path / "none").exists()
+
+
 def test_failures_leave_nothing(bench: Bench, tmp_path: Path) -> None:
     """Pickles that are not trusted, a DL1 file that is cut off, a product that exists."""
     out = tmp_path / "out"
