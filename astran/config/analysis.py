@@ -6,12 +6,14 @@ run the same analysis again by hand.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from astran.base.night import Night
 from astran.config.model import Settings
@@ -47,6 +49,39 @@ class Target(Settings):
     )
     ra: float = Field(ge=0, lt=360, description="Right ascension, ICRS [deg].", examples=[83.6287])
     dec: float = Field(ge=-90, le=90, description="Declination, ICRS [deg].", examples=[22.0147])
+
+
+def nested(value: Any) -> Any:
+    """Parameters by dotted name to mappings in mappings; infinity as a word, which every format
+    and database can hold."""
+    if isinstance(value, Mapping):
+        found: dict[str, Any] = {}
+        for name, inner in value.items():
+            *path, leaf = str(name).split(".")
+            place = found
+            for part in path:
+                place = place.setdefault(part, {})
+                if not isinstance(place, dict):
+                    raise ValueError(f"{part} is given as a value and as a group of values")
+            old, new = place.get(leaf), nested(inner)
+            if isinstance(old, dict) and isinstance(new, dict):
+                new = {**old, **new}
+            place[leaf] = new
+        return found
+    if isinstance(value, list | tuple):
+        return [nested(item) for item in value]
+    if isinstance(value, str) and value.lower() in _INFINITE:
+        return _INFINITE[value.lower()]
+    if isinstance(value, float) and not math.isfinite(value):
+        if math.isnan(value):
+            raise ValueError("nan is no value")
+        return "inf" if value > 0 else "-inf"
+    return value
+
+
+_INFINITE = {"inf": "inf", "+inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}
+Parameters = Annotated[dict[str, Any], BeforeValidator(nested)]
+"""Parameters of lstchain, by name or dotted name; judged by lstchain itself when planning."""
 
 
 class Dl2Settings(Settings):
@@ -98,6 +133,12 @@ class Dl3Settings(Settings):
     )
     nearest_irf: bool = Field(
         False, description="Use the nearest IRF node instead of interpolating over the pointing."
+    )
+    tool: Parameters = Field(
+        {},
+        description="Further parameters of lstchain's tools for IRFs and DL3, by dotted name, in a "
+        "mail also without `dl3.tool.` before it; empty: as ASTRAN sets them.",
+        examples=[{"DataBinning.true_energy_n_bins": 20, "DL3Cuts.min_theta_cut": 0.1}],
     )
 
 
@@ -226,6 +267,12 @@ class AnalysisConfig(Settings):
         description="For start dl2 or dl3: folder of the data, below one that the site allows.",
     )
     lstchain: str = Field("", description="Wanted lstchain version; empty: the site's default.")
+    lstchain_config: Parameters = Field(
+        {},
+        description="Parameters of lstchain's own JSON configuration from DL1 to DL2, by dotted "
+        "name; empty: as in the site's file, else lstchain's standard.",
+        examples=[{"random_forest_zd_interpolation.interpolate_energy": False}],
+    )
     waiting: WaitingSettings = Field(WaitingSettings(), description="Data that are not there yet.")
     quality: QualitySettings = Field(
         QualitySettings(), description="Runs that are not worth the computing."

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -147,14 +148,17 @@ def settings(config: AnalysisConfig, chosen: Collection[str]) -> list[Setting]:
     target = config.target
     place = f"{one_line(target.name, 60)} (RA {target.ra:g} deg, Dec {target.dec:+g} deg, ICRS)"
     named = any(name.partition(".")[0] == "target" for name in chosen)
-    return [
-        Setting("target", place, named),
-        *(
-            Setting(key, _value(config, key, help_text), _is_in(key, chosen))
-            for key, help_text in dotted_fields(AnalysisConfig).items()
-            if not key.startswith("target.") and key not in idle
-        ),
-    ]
+    rows = [Setting("target", place, named)]
+    for key, help_text in dotted_fields(AnalysisConfig).items():
+        if key.startswith("target.") or key in idle:
+            continue
+        value = _plain_value(config, key)
+        if isinstance(value, Mapping):
+            # parameters of lstchain: only those that are set
+            rows += [Setting(f"{key}.{name}", text, True) for name, text in _leaves(value)]
+        else:
+            rows.append(Setting(key, _value(config, key, help_text), _is_in(key, chosen)))
+    return rows
 
 
 def stages(plan: Plan) -> list[Cells]:
@@ -196,12 +200,26 @@ def _is_in(key: str, chosen: Collection[str]) -> bool:
     return any(key == name or key.startswith(f"{name}.") for name in chosen)
 
 
-def _value(config: AnalysisConfig, key: str, help_text: str) -> str:
-    if key == "dl3.theta_cut" and config.start is Start.DL3 and not config.theta_cut_chosen:
-        return "as in the DL3 files"
+def _plain_value(config: AnalysisConfig, key: str) -> Any:
     value: Any = config
     for name in key.split("."):
         value = getattr(value, name) if isinstance(value, BaseModel) else None
+    return value
+
+
+def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted names and values, as they are written in a mail."""
+    for name, inner in value.items():
+        if isinstance(inner, Mapping):
+            yield from _leaves(inner, f"{prefix}{name}.")
+        else:
+            yield prefix + name, one_line(json.dumps(inner).replace('"', ""), 80)
+
+
+def _value(config: AnalysisConfig, key: str, help_text: str) -> str:
+    if key == "dl3.theta_cut" and config.start is Start.DL3 and not config.theta_cut_chosen:
+        return "as in the DL3 files"
+    value = _plain_value(config, key)
     if value is None or value == "":
         # help texts say what an absent value means: "none: all runs of the target"
         meaning = re.search(r"\b(?:none|empty): (.+?)\.?$", help_text)

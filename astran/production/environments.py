@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,7 +22,7 @@ from astran.base.errors import ConfigError, ProcessError
 from astran.base.files import packaged, write_json
 from astran.base.process import run
 from astran.base.tasks import fingerprint
-from astran.config.analysis import slug
+from astran.config.analysis import nested, slug
 from astran.config.site import Environment, SiteConfig
 from astran.production.scripts import render, shell_values
 from astran.production.toolset import Tool, Toolset
@@ -33,6 +33,10 @@ TRUST_HIDDEN = timedelta(days=1)
 """An environment that may change unseen (a module, shell lines) is asked again after this time."""
 _OPTION = re.compile(r"(?<![\w-])--([A-Za-z][A-Za-z0-9_-]*)")
 _VERSION = re.compile(r"v?\d+(\.\d+)*\S*")
+
+
+class NoSuchRelease(ConfigError):
+    """The site has no such release of lstchain."""
 
 
 def toolset(
@@ -135,19 +139,11 @@ def probe(name: str, environment: Environment) -> Toolset:
                 f"The lstchain environment {name!r} could not be asked: {error.message}",
                 cure=f"Check lstchain.environments.{name} in the site configuration.",
             ) from error
-        version, options = _answers(name, answers)
-    return _toolset(name, environment, version, options)
+        return _answers(name, environment, answers)
 
 
-def _toolset(
-    name: str, environment: Environment, version: str, options: Mapping[Tool, frozenset[str]]
-) -> Toolset:
-    folder = str(environment.folder or "")
-    return Toolset(name, version, folder, options, environment.prefix)
-
-
-def _answers(name: str, answers: Path) -> tuple[str, dict[Tool, frozenset[str]]]:
-    """Version and options of the tools that are there."""
+def _answers(name: str, environment: Environment, answers: Path) -> Toolset:
+    """What the environment said of itself."""
     there = {Path(line).name for line in _text(answers / "tools").splitlines()}
     version = _text(answers / "version")
     if Tool.DL1_TO_DL2 not in there or not version:
@@ -157,7 +153,20 @@ def _answers(name: str, answers: Path) -> tuple[str, dict[Tool, frozenset[str]]]
             cure=f"Check lstchain.environments.{name} in the site configuration, and PATH.",
         )
     helps = {tool: _text(answers / f"{tool}.help") for tool in Tool if tool in there}
-    return version, {tool: parse_options(text) for tool, text in helps.items() if text}
+    return Toolset(
+        name,
+        version,
+        str(environment.folder or ""),
+        {tool: parse_options(text) for tool, text in helps.items() if text},
+        environment.prefix,
+        _mapping(answers / "standard.json"),
+        _mapping(answers / "traits.json"),
+    )
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = nested(json.loads(_text(path) or "{}"))
+    return found
 
 
 def _by_version(site: SiteConfig, wanted: str, keep: bool, clock: Clock) -> Toolset:
@@ -174,7 +183,7 @@ def _by_version(site: SiteConfig, wanted: str, keep: bool, clock: Clock) -> Tool
         if _matches(tools.version, wanted):
             found.append(tools)
     if not found:
-        raise ConfigError(
+        raise NoSuchRelease(
             f"This site has no lstchain {wanted}. It has: {', '.join(told)}.",
             cure="Leave `lstchain` out to get the site's default.",
         )
@@ -192,7 +201,14 @@ def _known_or_probed(site: SiteConfig, name: str, keep: bool, clock: Clock) -> T
     if keep:
         options = {tool.value: sorted(found) for tool, found in tools.options.items()}
         asked = clock.now().isoformat()
-        answer = {"stamp": stamp, "asked": asked, "version": tools.version, "options": options}
+        answer = {
+            "stamp": stamp,
+            "asked": asked,
+            "version": tools.version,
+            "options": options,
+            "standard": tools.standard,
+            "traits": tools.traits,
+        }
         write_json(path, answer)
     return tools
 
@@ -208,7 +224,15 @@ def _read(
         if environment.hidden and now - datetime.fromisoformat(data["asked"]) > TRUST_HIDDEN:
             return None
         options = {Tool(tool): frozenset(found) for tool, found in data["options"].items()}
-        return _toolset(name, environment, str(data["version"]), options)
+        return Toolset(
+            name,
+            str(data["version"]),
+            str(environment.folder or ""),
+            options,
+            environment.prefix,
+            dict(data["standard"]),
+            dict(data["traits"]),
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

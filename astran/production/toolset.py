@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from astran.base.errors import ConfigError
 
@@ -33,6 +34,10 @@ class Toolset:
     """Long options of each tool, without the dashes."""
     prefix: tuple[str, ...] = ()
     """Words before each command, for example `apptainer exec IMAGE`."""
+    standard: Mapping[str, Any] = field(default_factory=dict)
+    """lstchain's standard configuration, whole."""
+    traits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Parameters of the tools for IRFs and DL3, by class and name: kind, default, choices."""
 
     def program(self, name: str) -> tuple[str, ...]:
         """The first words of a command line with a program of the environment."""

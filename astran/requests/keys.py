@@ -32,6 +32,7 @@ class Kind(StrEnum):
     WORD = "word"
     VERSION = "version"
     REPEAT = "repeat"
+    FREE = "free"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,26 @@ _OTHER_NAMES = {
     "lstchain": ("lstchain version", "version of lstchain"),
     "dl2.nsb": ("nsb", "nsb level", "nsb tuning"),
     "dl2.models": ("rf models", "random forests", "model folder"),
-    "dl3.gammaness_cut": ("gammaness", "gh cut", "gammaness threshold", "global gammaness cut"),
-    "dl3.theta_cut": ("theta", "theta cut", "on radius", "global theta cut"),
-    "dl3.gh_efficiency": ("gammaness efficiency", "gh eff"),
+    "dl3.gammaness_cut": ("gammaness", "gh cut", "gammaness threshold", "global gammaness cut",
+        "DL3Cuts.global_gh_cut",
+    ),
+    "dl3.theta_cut": (
+        "theta", "theta cut", "on radius", "global theta cut", "DL3Cuts.global_theta_cut",
+    ),
+    "dl3.gh_efficiency": ("gammaness efficiency", "gh eff", "DL3Cuts.gh_efficiency"),
+    "dl3.theta_containment": ("DL3Cuts.theta_containment",),
     "dl3.intensity_min": ("intensity", "intensity cut", "min intensity", "minimum intensity"),
     "highlevel.energy_min": ("emin", "e min", "min energy", "minimum energy"),
     "highlevel.energy_max": ("emax", "e max", "max energy", "maximum energy"),
     "highlevel.off_regions": ("off positions", "number of off regions", "n off"),
+}  # fmt: skip
+OF_LSTCHAIN = ("lstchain_config", "dl3.tool")
+"""Parameters of lstchain: any name may follow, which only lstchain itself can judge."""
+_OF_LSTCHAIN = {name: name for name in OF_LSTCHAIN} | {
+    name: f"dl3.tool.{name}"
+    for name in (
+        "EventSelector", "DL3Cuts", "DataBinning", "IRFFITSWriter", "DataReductionFITSWriter",
+    )
 }  # fmt: skip
 SECTIONS = frozenset({"target", "waiting", "quality", "dl2", "dl3", "highlevel"})
 _UNIT = re.compile(r"\[([^\]]+)\]")
@@ -109,17 +123,30 @@ def all_keys() -> dict[str, Key]:
 def find(written: str) -> Key | None:
     """The key that a person meant, without guessing: case, blanks, hyphens and underscores do not
     matter, and the section may be left out where the rest is unique."""
-    return _spellings().get(_squash(written))
+    return _spellings().get(_squash(written)) or _free(written)
 
 
 def suggest(written: str) -> str | None:
     """The key whose spelling is nearest to an unknown one, if any is near."""
+    head, dot, rest = written.strip().partition(".")
+    if dot and (group := nearest(head, _OF_LSTCHAIN, cutoff=0.75)):
+        return f"{group}.{rest}"
     squashed = _squash(written)
     if len(squashed) < 3:
         return None
     # names that begin alike but are long are compared only with what has a chance
     found = nearest(squashed[:60], _spellings(), cutoff=0.75)
     return _spellings()[found].name if found else None
+
+
+def _free(written: str) -> Key | None:
+    """A parameter of lstchain, whose name is kept as written."""
+    bare = re.sub(r"\s*\.\s*", ".", written.strip())
+    for group, name in _OF_LSTCHAIN.items():
+        rest = bare[len(group) :]
+        if bare.lower().startswith(group.lower()) and re.fullmatch(r"(\.\w+)+", rest):
+            return Key(name + rest, Kind.FREE)
+    return None
 
 
 def _squash(written: str) -> str:
@@ -157,6 +184,8 @@ def _key(name: str, annotation: typing.Any, text: str) -> Key:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         parts = list(typing.get_args(annotation))
     optional = type(None) in parts
+    if typing.get_origin(annotation) is dict:
+        return Key(name, Kind.FREE)
     [kind] = [part for part in parts if part is not type(None)]
     if isinstance(kind, type) and issubclass(kind, Enum):
         return Key(name, Kind.CHOICE, choices=tuple(str(each.value) for each in kind))

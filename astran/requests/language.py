@@ -15,7 +15,7 @@ from typing import Any
 from astran.base.errors import Problem
 from astran.base.plain import plain
 from astran.base.text import one_line
-from astran.requests.keys import SECTIONS, Kind, all_keys, suggest
+from astran.requests.keys import SECTIONS, Kind, find, suggest
 from astran.requests.scan import Entry, entries
 from astran.requests.values import BadValue, read_value, refuse_strange
 
@@ -148,11 +148,13 @@ def _unknown(entry: Entry, inside: bool, whole: bool) -> Problem | None:
 
 def _would_do(name: str, value: str) -> bool:
     """Whether a value is one for this key: then its key was misspelt."""
+    key = find(name)
     try:
-        read_value(all_keys()[name], value)
+        if key is not None:
+            read_value(key, value)
     except BadValue:
         return False
-    return True
+    return key is not None
 
 
 def _missing(given: set[str]) -> list[Problem]:

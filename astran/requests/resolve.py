@@ -10,6 +10,7 @@ from astran.base.errors import CatalogueError, ConfigError, Problem
 from astran.base.night import Night
 from astran.config.analysis import AnalysisConfig, Target
 from astran.config.model import build, dotted_fields
+from astran.requests.keys import OF_LSTCHAIN
 from astran.requests.language import Parsed
 
 _APART_DEG = 0.5
@@ -157,11 +158,18 @@ def _nested(params: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted names to nested mappings."""
     data: dict[str, Any] = {}
     for name, value in params.items():
-        *path, leaf = name.split(".")
+        # names below these are lstchain's, and the model nests them
+        group = next((each for each in OF_LSTCHAIN if f"{name}.".startswith(f"{each}.")), "")
+        *path, leaf = (group or name).split(".")
         place = data
         for part in path:
             place = place.setdefault(part, {})
-        place[leaf] = value
+        if not group:
+            place[leaf] = value
+        elif name == group:
+            place.setdefault(leaf, {}).update(value)
+        else:
+            place.setdefault(leaf, {})[name[len(group) + 1 :]] = value
     return data
 
 

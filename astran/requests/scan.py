@@ -18,7 +18,9 @@ _BULLET = re.compile(
     r"|[•·◦▪‣●○■□◾►▶▸➢➤→⇒✓✔∙⁃\uf0b7\uf0a7\uf0d8§]\s*|o\s+(?=\S+\s?[:=])"
 )
 _MARK = re.compile(r"(\*{1,3}|_{1,2}|`{1,3}|~{2})(?=\S)")
-_KEY = re.compile(r"[^\W\d_][\w .\-]{0,48}")
+_KEY = re.compile(r"[^\W\d_](?:[\w .\-]{0,48}|[\w.]{0,120})")
+_KEY_ENDS = 130
+"""The colon stands within so many characters."""
 _KEY_UNIT = re.compile(r"\s*[\[(]([^\])(\[]{0,16})[\])]\s*$")
 _CONTINUES = re.compile(r"[\s,;\[\]&]*(?:(?:run|and|to)?[\s#_]*\d{1,10}[\s,;.\-\[\]&]*)+", re.I)
 _OPEN_RANGE = re.compile(r"\d\s?(?:-|\.\.\.?|to|until)\s*$", re.I)
@@ -73,7 +75,7 @@ def _closed(block: list[Entry]) -> list[Entry]:
 
 def _split(line: str, max_line: int) -> tuple[str, Key | None, str] | None:
     """Key as written, key as known, value; None for a line that is not of that form."""
-    head = line[:120].strip(_EDGES + " \t")
+    head = line[:150].strip(_EDGES + " \t")
     if not head or head.startswith((">", "|")):
         return None
     body = line.strip(_EDGES + " \t")
@@ -83,8 +85,8 @@ def _split(line: str, max_line: int) -> tuple[str, Key | None, str] | None:
     if (match := _MARK.match(body)) and not body.startswith("__init"):
         mark = match[1]
         body = body[match.end() :]
-    place = min((at for at in (body.find(c, 0, 100) for c in ":=") if at > 0), default=-1)
-    tab = body.find("\t", 0, 100)
+    place = min((at for at in (body.find(c, 0, _KEY_ENDS) for c in ":=") if at > 0), default=-1)
+    tab = body.find("\t", 0, _KEY_ENDS)
     if tab > 0 and (place < 0 or tab < place) and find(body[:tab]):
         place = tab
     if place < 0:

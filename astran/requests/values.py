@@ -9,6 +9,9 @@ from datetime import date
 from pathlib import PurePosixPath
 from typing import Any
 
+import yaml
+
+from astran.config.analysis import nested
 from astran.config.model import nearest
 from astran.requests.keys import Key, Kind
 
@@ -282,6 +285,46 @@ def _version(key: Key, text: str) -> str:
     return text
 
 
+_DEEPEST = 12
+
+
+def _free(key: Key, text: str) -> Any:
+    """A parameter of lstchain: a number, yes or no, a word, a list or, of a group, a mapping."""
+    if not re.fullmatch(r"[\w .,:+\-/\[\]{}\"']+", text, re.ASCII) or (
+        text.count("[") + text.count("{") > _DEEPEST
+    ):
+        raise BadValue(
+            f"{_short(text)} cannot be read.", "Write a number, yes, no, a word, or [0.1, inf]."
+        )
+    try:
+        value = yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
+        raise BadValue(
+            f"{_short(text)} cannot be read.", "Is each bracket closed? For example [0.1, inf]."
+        ) from None
+    group = "." not in key.name.removeprefix("dl3.")
+    if group and not isinstance(value, dict):
+        raise BadValue("holds parameters, not a value.", f"Write `{key.name}.<name>: <value>`.")
+    try:
+        return nested(_numbers(value))
+    except ValueError as error:
+        raise BadValue(f"{error}.") from None
+
+
+def _numbers(value: Any) -> Any:
+    """Numbers that YAML takes for words (1e-3); dates that it takes for what they are not."""
+    if isinstance(value, dict):
+        return {str(name): _numbers(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"[+-]?[\d.]+e[+-]?\d{1,2}", value, re.I):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return str(value) if isinstance(value, date) else value
+
+
 _UNTIL = re.compile(
     r"(?:(?:every|each) (?:night|day|morning)\s*,?\s*)?(?:until|till|to|thru)\s+(.+)"
 )
@@ -314,4 +357,5 @@ _READERS: dict[Kind, Callable[[Key, str], Any]] = {
     Kind.WORD: _word,
     Kind.VERSION: _version,
     Kind.REPEAT: _repeat,
+    Kind.FREE: _free,
 }

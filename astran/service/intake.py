@@ -217,9 +217,11 @@ def _decided(context: Context, raw: bytes, envelope: Envelope) -> tuple[Decision
     """The decision; a fault in making it must not lose the mail, nor stop those behind it."""
     from astran.mail.gate import judge
     from astran.service.decide import Decision, Outcome, answer_to, decide
+    from astran.service.software import judged
 
     try:
-        return decide(raw, context.mail, Night.of(context.clock.now())), ""
+        decision = decide(raw, context.mail, Night.of(context.clock.now()))
+        return judged(context.site, decision), ""
     except AstranError:
         # the site is not set up as it should be; the mail can wait
         raise

@@ -1,14 +1,19 @@
 """Runs in an lstchain environment: python ask_tools.py FOLDER TOOL...
 
-Writes the version and the help text of each tool into FOLDER. All tools are asked in one process,
-as the import of lstchain takes seconds. Any Python from 3.8 on will do.
+Writes into FOLDER the version, the help text of each tool, lstchain's standard configuration
+(standard.json) and the parameters of the tools for IRFs and DL3 (traits.json). All is asked in one
+process, as the import of lstchain takes seconds. Any Python from 3.8 on will do.
 """
 
 import contextlib
+import importlib
 import io
+import json
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+
+CONFIGURED = ("lstchain_create_irf_files", "lstchain_create_dl3_file")
 
 
 def help_of(entry):
@@ -24,6 +29,32 @@ def help_of(entry):
     return said.getvalue()
 
 
+def traits_of(module):
+    """Every parameter of a ctapipe tool and its components, by class and name."""
+    from ctapipe.core import Tool
+
+    own = [
+        each
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, Tool) and each is not Tool
+    ]
+    common = set(Tool.class_trait_names(config=True))
+    found = {}
+    for tool in own:
+        for kind in (tool, *tool.classes):
+            traits = kind.class_traits(config=True)
+            found[kind.__name__] = {
+                name: {
+                    "kind": type(trait).__name__,
+                    "default": trait.default(),
+                    "choices": list(getattr(trait, "values", None) or ()),
+                }
+                for name, trait in traits.items()
+                if name not in common
+            }
+    return found
+
+
 def main(folder, tools):
     """Ask all that the installed lstchain has."""
     try:
@@ -32,9 +63,16 @@ def main(folder, tools):
         return
     (folder / "version").write_text(package.version)
     entries = {entry.name: entry for entry in package.entry_points}
+    traits = {}
     for tool in (Path(name).name for name in tools):
         if tool in entries:
             (folder / f"{tool}.help").write_text(help_of(entries[tool]))
+            if tool in CONFIGURED:
+                traits.update(traits_of(importlib.import_module(entries[tool].value.split(":")[0])))
+    from lstchain.io import get_standard_config
+
+    (folder / "standard.json").write_text(json.dumps(get_standard_config()))
+    (folder / "traits.json").write_text(json.dumps(traits, default=str))
 
 
 main(Path(sys.argv[1]), sys.argv[2:])

@@ -64,9 +64,15 @@ def test_the_same_mail_with_each(site: SiteUnderTest, other_release: OtherReleas
 
 
 @pytest.mark.lstchain
-def test_a_release_that_the_site_has_not(site: SiteUnderTest) -> None:
+def test_what_lstchain_does_not_know_is_answered_at_once(site: SiteUnderTest) -> None:
     site.send("ASTRAN-LAUNCH", MAIL.format(wanted="0.11.x"))
-    said = "".join(site.run_until("failed", timeout=120))
-    report = site.inbox()[-1]
-    for word in ("no lstchain 0.11.x", "0.10.", "0.12."):
-        assert word in report.text, said
+    names = "lstchain_config.random_forest_zd_interpolation.interpolate_enrgy: no\n"
+    values = "DataBinning.true_energy_n_bins: many\nlstchain_config.events_filters.r: [0, 1]\n"
+    site.send("ASTRAN-LAUNCH", MAIL.format(wanted="0.10.x") + names + values)
+    said = site.tick()
+    release, parameters = (mail.text for mail in site.inbox())
+    for word in ("no lstchain 0.11.x", "old (lstchain 0.10.", "new (lstchain 0.12."):
+        assert word in release, said
+    for word in ("interpolate_energy", "many is no whole number", "livetime"):
+        assert word in parameters, said
+    assert not list(site.workdir.glob("Crab*"))

@@ -46,10 +46,17 @@ SELECTION = {
         }
     },
     "DL3Cuts": {"min_event_p_en_bin": 100, "min_gh_cut": 0.1, "max_gh_cut": 0.98},
-    "DataBinning": {"true_energy_n_bins": 25, "reco_energy_n_bins": 25},
+    "DataBinning": {"true_energy_n_bins": 20, "reco_energy_n_bins": 25},
 }
 """What a person would write for the cuts of the request below."""
-REQUEST = {"intensity_min": 80, "gammaness_cut": 0.6, "theta_cut": 0.25}
+REQUEST = {
+    "intensity_min": 80,
+    "gammaness_cut": 0.6,
+    "theta_cut": 0.25,
+    "tool": {"DataBinning.true_energy_n_bins": 20},
+}
+INTERPOLATION = "random_forest_zd_interpolation"
+"""Of the forests over the zenith; that of the energy is switched off in the request."""
 OF_THE_DAY = {"B_DELTA", "B_TOTAL", "B_INC"}
 """lstchain extrapolates the geomagnetic field to the moment of processing."""
 OF_THE_MAKER = {"CREATED", "DATE", "CHECKSUM", "DATASUM", "COMMENT", "HISTORY", ""}
@@ -113,8 +120,10 @@ def _by_hand(made: Both, night: SmallNight, dl1: Path, models: Path) -> None:
     hand, tree = made.hand, night.tree
     config = hand / "irf_dl3_tool_config.json"
     config.write_text(json.dumps(SELECTION))
-    call(hand, "lstchain_dl1_to_dl2", "-f", dl1, "-p", models, "-o", hand,
-         "-c", models / tree.lstchain_config.name)  # fmt: skip
+    to_dl2 = json.loads((models / tree.lstchain_config.name).read_text())
+    to_dl2[INTERPOLATION]["interpolate_energy"] = False
+    (hand / "to_dl2.json").write_text(json.dumps(to_dl2))
+    call(hand, "lstchain_dl1_to_dl2", "-f", dl1, "-p", models, "-o", hand, "-c", "to_dl2.json")
     (hand / "irf").mkdir()
     for gamma in sorted((tree.root / "mc" / "DL2").rglob("dl2_*.h5")):
         node = gamma.parent.name.removeprefix("node_").rstrip("_")
@@ -143,7 +152,10 @@ def _by_astran(made: Both, night: SmallNight, dl1: Path, models: Path) -> None:
     for engine in ("stock", "fast"):
         bench = Bench(site, toolset(site), made.astran / engine, sys.executable)
         catalogue = LstCatalogue(site, SystemClock())
-        first = AnalysisConfig.model_validate({**asked, "dl2": {"engine": engine}})
+        to_dl2 = {f"{INTERPOLATION}.interpolate_energy": False}
+        first = AnalysisConfig.model_validate(
+            {**asked, "dl2": {"engine": engine}, "lstchain_config": to_dl2}
+        )
         found = catalogue.with_files(first, [dl1], with_irfs=False)
         records = commands.create_dl2(first, found, bench, lambda text: None)
         second = AnalysisConfig.model_validate({**asked, "start": "dl2"})
@@ -192,6 +204,7 @@ def test_dl3(both: Both, engine: str) -> None:
         assert names[1:4] == ["EVENTS", "GTI", "POINTING"]
         assert {"EFFECTIVE AREA", "ENERGY DISPERSION"} <= set(names)
         assert len(hdus["EVENTS"].data) > 100
+        assert len(hdus["EFFECTIVE AREA"].data["ENERG_LO"][0]) == 20
 
 
 def number(value: object) -> float:

@@ -48,6 +48,15 @@ options:
 """
 
 
+FAKE_MODULES = {
+    "lstchain/__init__.py": "",
+    "lstchain/io.py": "def get_standard_config():\n    return {'limits': [0, float('inf')]}\n",
+    "ctapipe/__init__.py": "",
+    "ctapipe/core.py": "class Tool:\n    class_trait_names = classmethod(lambda c, config: ())\n",
+}
+"""What is asked for parameters beside the tools."""
+
+
 class FakeClock:
     """Stands still until it is moved."""
 
@@ -73,6 +82,9 @@ def make_environment(folder: Path, version: str, tools: Iterable[Tool] = tuple(T
     (info / "entry_points.txt").write_text(f"[console_scripts]\n{entries}")
     body = f"    open({str(folder / 'asked')!r}, 'a').write('x')\n    print({CTAPIPE_HELP!r})\n"
     (packages / "fake_tools.py").write_text("".join(f"def {tool}():\n{body}" for tool in tools))
+    for module, text in FAKE_MODULES.items():
+        (packages / module).parent.mkdir(exist_ok=True)
+        (packages / module).write_text(text)
     python = binaries / "python3"
     python.write_text(f'#!/bin/bash\nPYTHONPATH="{packages}" exec "{sys.executable}" -S "$@"\n')
     for tool in tools:
@@ -103,6 +115,7 @@ def test_an_environment_is_asked_once(tmp_path: Path) -> None:
     assert tools.knows(Tool.CREATE_DL3, "interp-method")
     assert not tools.knows(Tool.CREATE_DL3, "nonsense")
     assert asked(tmp_path / "env") == len(Tool)
+    assert tools.standard == {"limits": [0, "inf"]}
     assert toolset(site) == tools
     assert asked(tmp_path / "env") == len(Tool)
 
@@ -292,3 +305,5 @@ def test_the_installed_lstchain(tmp_path: Path) -> None:
     assert tools.version[0].isdigit()
     assert set(tools.options) == set(Tool)
     tools.require(Tool.CREATE_DL3, "input-irf-path", "use-nearest-irf-node", "source-dec")
+    assert tools.standard["random_forest_zd_interpolation"]["interpolate_energy"] is True
+    assert tools.traits["DataBinning"]["true_energy_n_bins"]["kind"] == "Int"

@@ -75,7 +75,14 @@ def choose(
     """
     wanted = cuts_of(dl3)
     fitting = [irf for irf in data.ready_irfs if same_cuts(irf.cuts, wanted)]
-    if fitting:
+    # what is asked beside the cuts is in no ready IRF; interpolation is the business of DL3
+    own = sorted(set(dl3.tool) - {"DataReductionFITSWriter"})
+    if fitting and own and not data.nodes:
+        raise CatalogueError(
+            f"The site's IRFs are ready: {', '.join(own)} of the request cannot be in them.",
+            cure="Leave these parameters out, or let the site provide Monte Carlo (data.mc_dl2).",
+        )
+    if fitting and not own:
         return replace(_from_site(fitting, dl3), level=data.level)
     if data.nodes:
         return _from_mc(dl3, data, kept, version, shared)

@@ -25,7 +25,7 @@ from astran.base.tasks import (
 )
 from astran.config.analysis import AnalysisConfig, Engine, Start
 from astran.config.site import SiteConfig
-from astran.production.lst import argv, header, irfs, subruns
+from astran.production.lst import argv, header, irfs, parameters, subruns
 from astran.production.lst.highlevel import highlevel_argv
 from astran.production.lst.layout import Layout
 from astran.production.lst.making import TaskMaker
@@ -106,6 +106,8 @@ class _Planner:
         return self.tools
 
     def _chain(self, versions: list[tuple[str, str]], notes: list[str]) -> list[Task]:
+        if wrong := parameters.problems(self.config, self._tools):
+            raise ConfigError("The parameters of lstchain cannot be used:", wrong)
         if not self.data.runs:
             gaps = "; ".join(f"run {gap.run}: {gap.reason}" for gap in self.data.missing)
             raise CatalogueError(f"No run can be analysed: {gaps or 'there is no data'}.")
@@ -140,12 +142,12 @@ class _Planner:
 
     def _content(self, of: MonteCarlo, *files: FileRef) -> str:
         """Hash of the DL2 that these files become."""
-        config, identities = self.data.lstchain_config, [file.identity for file in files]
+        identities = [file.identity for file in files]
         return fingerprint(
             tool="dl2",
             version=self._tools.version,
             # the number of cores does not make another product
-            config=forests(config.text, 1)[0] if config else "",
+            config=self._forests(1)[0],
             dl1=identities[0] if len(files) == 1 else identities,
             models=[model.identity for model in self._models(of).files],
         )
@@ -174,14 +176,18 @@ class _Planner:
         return dict(sorted((merged | whole).items()))
 
     def _dl2_config(self, notes: list[str] | None = None) -> tuple[str, str] | None:
-        """Path and content of the configuration, if the site has one."""
-        if self.data.lstchain_config is None:
+        """Path and content of the configuration, if site or request has one."""
+        text, changes = self._forests(self.site.scheduler.resources[Stage.DL2].cpus)
+        if not text:
             return None
-        cpus = self.site.scheduler.resources[Stage.DL2].cpus
-        text, changes = forests(self.data.lstchain_config.text, cpus)
         if notes is not None:
             notes.extend(changes)
         return str(self.layout.jobs / "dl1_to_dl2.json"), text
+
+    def _forests(self, cpus: int) -> tuple[str, list[str]]:
+        given = self.data.lstchain_config
+        site_text = given.text if given is not None else None
+        return forests(site_text, self.config.lstchain_config, self._tools.standard, cpus)
 
     def _dl2(self, run: RunFile) -> Task:
         product = argv.product_dl2(run.file.path)
