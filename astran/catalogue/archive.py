@@ -10,8 +10,8 @@ from astran.base.clock import Clock
 from astran.base.errors import CatalogueError
 from astran.base.nightdata import FileRef
 from astran.catalogue import patterns
+from astran.catalogue.checks import DataChecks
 from astran.catalogue.dl1 import Condition, Picked, Seen, by_run, pick
-from astran.catalogue.facts import CheckFacts
 from astran.catalogue.inspector import Inspector
 from astran.catalogue.patterns import Found
 from astran.catalogue.runcatalog import Summary, read_run_catalog, read_run_summary
@@ -60,16 +60,9 @@ class NightArchive:
             return {}
 
     @cached_property
-    def checks(self) -> dict[int, CheckFacts]:
-        """What the newest data check tells, by run."""
-        if not self._data.datacheck:
-            return {}
-        found = list(patterns.find(self._data.datacheck, date=self._date))
-        order = sorted(found, key=lambda item: patterns.version_order(item.version))
-        told: dict[int, CheckFacts] = {}
-        for item in order:
-            told |= self._eyes.datacheck(item.file)
-        return told
+    def checks(self) -> DataChecks:
+        """The data checks of the night."""
+        return DataChecks(self._data, self._date, self._eyes)
 
     def pick(self, runs: Sequence[int], late: bool) -> Picked:
         """Choose DL1 for each run, opening files as far as time allows; see `dl1.pick`."""

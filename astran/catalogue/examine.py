@@ -21,9 +21,10 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from astran.base.nightdata import FileRef
+from astran.base.nightdata import FileRef, run_number
 from astran.base.origins import read_origin
-from astran.catalogue.facts import CheckFacts, Dl1Facts, Kind
+from astran.catalogue import datacheck
+from astran.catalogue.facts import Dl1Facts, Kind
 from astran.catalogue.memory import Memory
 
 TABLE = "/dl1/event/telescope/parameters/LST_LSTCam"
@@ -68,7 +69,9 @@ def look_into(path: Path, kind: Kind, sky: bool = True) -> dict[str, Any]:
     try:
         # HDF5 prints its own stack of errors
         with redirect_stderr(StringIO()), tables.open_file(str(path), "r") as handle:
-            return _dl1(handle, sky).to_json() if kind is Kind.DL1 else _datacheck(handle)
+            if kind is Kind.DATACHECK:
+                return datacheck.read(handle, run_number(path.name))
+            return _dl1(handle, sky).to_json()
     except (OSError, tables.HDF5ExtError, tables.NodeError, ValueError, EOFError) as error:
         problem = _in_words(str(error))
     return Dl1Facts(problem=problem).to_json() if kind is Kind.DL1 else {}
@@ -165,69 +168,6 @@ def _sky(times: Any, alt: Any, az: Any) -> dict[str, float]:
         "moon_alt": float(moon.transform_to(AltAz(obstime=moment, location=place)).alt.deg),
         "moon_lit": float((1 - np.cos(elongation)) / 2),
     }
-
-
-# ---- data check ----------------------------------------------------------------------------------
-
-
-def _datacheck(handle: Any) -> dict[str, Any]:
-    """From a night-wise file of lstchain (DL1_datacheck_<date>.h5), by run number."""
-    spectrum = _columns(handle, "cosmics_intensity_spectrum")
-    summary = _columns(handle, "runsummary")
-    found: dict[str, CheckFacts] = {}
-    for run in sorted({*_runs(summary), *_runs(spectrum)}):
-        found[str(run)] = CheckFacts(
-            nsb=_first(
-                _mean(spectrum, "diffuse_nsb_std", run), _mean(summary, "ped_charge_stddev", run)
-            ),
-            rate_422=_mean(spectrum, "ZD_corrected_cosmics_rate_at_422_pe", run),
-        )
-    return {run: facts.to_json() for run, facts in found.items()}
-
-
-def _columns(handle: Any, key: str) -> dict[str, Any]:
-    """Columns of a table that pandas has written, in either of its formats."""
-    if f"/{key}" not in handle:
-        return {}
-    node = handle.get_node(f"/{key}")
-    if hasattr(node, "colnames"):
-        return {name: node.col(name) for name in node.colnames}
-    if "table" in node:
-        table = node.table
-        plain = {name: table.col(name) for name in table.colnames}
-        blocks = [name for name in plain if name.startswith("values_block_")]
-        for block in blocks:
-            names = table.attrs[f"{block}_kind"]
-            plain |= {name: plain[block][:, index] for index, name in enumerate(names)}
-        return plain
-    found = {}
-    for name in node._v_children:
-        if name.startswith("block") and name.endswith("_items"):
-            values = node._v_children[name.replace("_items", "_values")]
-            if values.ndim != 2 or values.dtype.kind not in "fiub":
-                continue
-            for index, item in enumerate(node._v_children[name][:]):
-                title = item.decode() if isinstance(item, bytes) else str(item)
-                found[title] = values[:, index]
-    return found
-
-
-def _runs(columns: dict[str, Any]) -> list[int]:
-    return [int(run) for run in columns.get("runnumber", ())]
-
-
-def _mean(columns: dict[str, Any], name: str, run: int) -> float | None:
-    import numpy as np
-
-    if name not in columns or "runnumber" not in columns:
-        return None
-    values = np.asarray(columns[name], float)[np.asarray(columns["runnumber"]) == run]
-    values = values[np.isfinite(values)]
-    return float(values.mean()) if len(values) else None
-
-
-def _first(*values: float | None) -> float | None:
-    return next((value for value in values if value is not None), None)
 
 
 if __name__ == "__main__":

@@ -96,16 +96,22 @@ class Inspector:
         if self._opens:
             self._recall(files)
 
-    def datacheck(self, file: FileRef) -> dict[int, CheckFacts]:
-        """What a data-check file tells, by run; nothing if it cannot be read (yet)."""
+    def datachecks(self, files: Iterable[FileRef]) -> dict[str, dict[int, CheckFacts]]:
+        """What data-check files tell, each by run, by path; a file that cannot be read tells
+        nothing. Those that there was no time to open are not in it."""
         if not self._opens:
             return {}
         now = self._clock.now().timestamp()
-        found = self._memory.recall([file], now).get(file.path)
-        if found is None and self._left_s > 0:
-            self._examine(Kind.DATACHECK, [file], frozenset())
-            found = self._memory.recall([file], now).get(file.path)
-        return {int(run): CheckFacts(**facts) for run, facts in (found or {}).items()}
+        wanted = list(dict.fromkeys(files))
+        found = self._memory.recall(wanted, now)
+        unknown = [file for file in wanted if file.path not in found]
+        if unknown and self._left_s > 0:
+            self._examine(Kind.DATACHECK, unknown, frozenset())
+            found |= self._memory.recall(unknown, now)
+        return {
+            path: {int(run): CheckFacts(**facts) for run, facts in content.items()}
+            for path, content in found.items()
+        }
 
     def origins(self, files: Sequence[FileRef]) -> dict[str, Origin]:
         """What made DL2 files, by path; those that could not be opened in time are not among
@@ -137,10 +143,12 @@ class Inspector:
             # that is not known, so that the others get their turn
             done = self._memory.recall(files, now)
             for file in files:
-                if file.path not in done and kind is not Kind.DATACHECK:
+                if file.path not in done:
                     problem = f"it cannot be opened: {str(error)[:200].rstrip('.')}"
                     facts = Dl1Facts().to_json() if kind is Kind.DL1 else {}
-                    self._memory.keep(file, facts | {"problem": problem}, now)
+                    if kind is not Kind.DATACHECK:  # which then tells nothing
+                        facts |= {"problem": problem}
+                    self._memory.keep(file, facts, now)
                     break
         self._left_s = max(0.0, self._left_s - (self._clock.now().timestamp() - now))
         if self._memory.recall(files, now).keys() != {file.path for file in files}:

@@ -25,7 +25,7 @@ from astran.base.nightdata import (
 )
 from astran.catalogue import folders, patterns
 from astran.catalogue.archive import NightArchive
-from astran.catalogue.dl1 import Picked, subrun
+from astran.catalogue.dl1 import subrun
 from astran.catalogue.facts import CheckFacts
 from astran.catalogue.inspector import BUDGET_S, Inspector
 from astran.catalogue.memory import Memory
@@ -139,7 +139,13 @@ class LstCatalogue:
         candidates = night.candidates
         wanted = self._wanted(config, night, late)
         picked = night.pick(wanted.runs, late)
-        selected = select(picked.runs, self._known(night, picked), config.quality)
+        checks, all_read = night.checks.of(picked.seen)
+        known = {
+            run: Known(run, seen.facts, checks.get(run, CheckFacts()))
+            for run, seen in picked.seen.items()
+            if seen.facts is not None
+        }
+        selected = select(picked.runs, known, config.quality)
         gaps = (*wanted.refused, *picked.missing, *selected.left_out)
         missing = sorted(gaps, key=lambda gap: gap.run)
         quality = selected.notes if eyes.opens and picked.runs else ()
@@ -149,17 +155,9 @@ class LstCatalogue:
             missing=tuple(missing),
             notes=(*wanted.notes, *picked.notes, *quality),
             lstchain_config=settings,
-            looking=picked.unseen and bool(candidates),
+            looking=(picked.unseen and bool(candidates)) or not all_read,
         )
-        return shelf.fill(data, night.checks, eyes)
-
-    def _known(self, night: NightArchive, picked: Picked) -> dict[int, Known]:
-        none = CheckFacts()
-        return {
-            run: Known(run, seen.facts, night.checks.get(run, none))
-            for run, seen in picked.seen.items()
-            if seen.facts is not None
-        }
+        return shelf.fill(data, checks, eyes)
 
     def _inspector(self) -> Inspector:
         data = self._data

@@ -74,7 +74,8 @@ class DataSettings(Settings):
     datacheck: str = Field(
         "",
         description="Pattern of night-wise data-check files of lstchain, for the NSB level and "
-        "the transparency of the air.",
+        "the transparency of the air. Those of runs and subruns are found beside DL1, also in a "
+        "folder datacheck there.",
         examples=["/path/to/DL1DataCheck_LongTerm/{version}/{date}/DL1_datacheck_{date}.h5"],
     )
     models: Path | None = Field(

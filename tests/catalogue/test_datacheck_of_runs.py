@@ -1,0 +1,104 @@
+"""Data checks of runs and subruns, as lstosa leaves them beside DL1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tables
+
+from astran.base.clock import SystemClock
+from astran.catalogue.checks import DataChecks
+from astran.catalogue.dl1 import Condition, Seen
+from astran.catalogue.facts import CheckFacts
+from astran.catalogue.inspector import Inspector
+from astran.catalogue.memory import Memory
+from astran.catalogue.patterns import look
+from astran.config.site import DataSettings
+
+PIXELS = 10
+
+
+def write_check(path: Path, spreads: Sequence[float], pedestals: bool = True) -> Path:
+    """One row per subrun; a pixel near a star is brighter, a dead one has no value."""
+    rows = np.zeros(
+        len(spreads),
+        [
+            ("subrun_index", "i8"),
+            ("charge_stddev", "f8", PIXELS),
+            ("num_nearby_stars", "i8", PIXELS),
+        ],
+    )
+    rows["charge_stddev"] = np.asarray(spreads)[:, None]
+    rows["charge_stddev"][:, 0] = 9.0
+    rows["num_nearby_stars"][:, 0] = 1
+    rows["charge_stddev"][:, 1] = np.nan
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tables.open_file(str(path), "w") as handle:
+        handle.create_table("/dl1datacheck", "cosmics", rows, createparents=True)
+        if pedestals:
+            handle.create_table("/dl1datacheck", "pedestals", rows)
+    return path
+
+
+def seen(folder: Path, run: int) -> Seen:
+    path = folder / f"dl1_LST-1.Run{run:05d}.h5"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"dl1")
+    file = look(path)
+    assert file is not None
+    return Seen(run, (file,), "v0.10", "tailcut84", Condition.COMPLETE)
+
+
+def told(
+    tmp_path: Path, *runs: Seen, budget_s: float = 60.0, **data: str
+) -> tuple[dict[int, CheckFacts], bool]:
+    eyes = Inspector(Memory.of(tmp_path), SystemClock(), settle_s=0, budget_s=budget_s)
+    checks = DataChecks(DataSettings(**data), "20231213", eyes)
+    return checks.of({run.run: run for run in runs})
+
+
+def test_of_runs_and_of_subruns(tmp_path: Path) -> None:
+    dl1 = tmp_path / "DL1" / "20231213" / "v0.10" / "tailcut84"
+    write_check(dl1 / "datacheck" / "datacheck_dl1_LST-1.Run00001.h5", [1.6, 1.8])
+    for part, spread in enumerate((2.0, 3.0)):
+        write_check(dl1 / "datacheck" / f"datacheck_dl1_LST-1.Run00002.{part:04d}.h5", [spread])
+    write_check(dl1 / "datacheck_dl1_LST-1.Run00003.h5", [1.5])
+    write_check(dl1 / "datacheck" / "datacheck_dl1_LST-1.Run00004.h5", [1.5], pedestals=False)
+    (dl1 / "datacheck" / "datacheck_dl1_LST-1.Run00005.h5").write_bytes(b"being written")
+    found, everything = told(tmp_path, *(seen(dl1, run) for run in range(1, 7)))
+    assert everything
+    assert {run: facts.nsb for run, facts in found.items()} == {
+        1: pytest.approx(1.7),
+        2: pytest.approx(2.5),
+        3: pytest.approx(1.5),
+    }
+
+
+def test_the_data_check_of_the_night_wins(tmp_path: Path) -> None:
+    pd = pytest.importorskip("pandas")
+    dl1 = tmp_path / "DL1"
+    runs = [seen(dl1, 1), seen(dl1, 2)]
+    for run in (1, 2):
+        write_check(dl1 / "datacheck" / f"datacheck_dl1_LST-1.Run0000{run}.h5", [2.0])
+    night = tmp_path / "DL1_datacheck_20231213.h5"
+    columns = {
+        "runnumber": [1, 2],
+        "diffuse_nsb_std": [1.6, np.nan],
+        "ZD_corrected_cosmics_rate_at_422_pe": [1.7, 1.8],
+    }
+    pd.DataFrame(columns).to_hdf(night, key="cosmics_intensity_spectrum", mode="w")
+    found, everything = told(tmp_path, *runs, datacheck=str(tmp_path / "DL1_datacheck_{date}.h5"))
+    assert everything
+    assert found == {1: CheckFacts(1.6, 1.7), 2: CheckFacts(pytest.approx(2.0), 1.8)}
+
+
+def test_what_there_was_no_time_for_is_said(tmp_path: Path) -> None:
+    dl1 = tmp_path / "DL1"
+    write_check(dl1 / "datacheck" / "datacheck_dl1_LST-1.Run00001.h5", [2.0])
+    assert told(tmp_path, seen(dl1, 1), budget_s=0) == ({}, False)
+    assert told(tmp_path, seen(dl1, 1))[1] is True
+    found, everything = told(tmp_path, seen(dl1, 1), budget_s=0)
+    assert everything and found[1].nsb == pytest.approx(2.0), "remembered"
