@@ -9,12 +9,16 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from astran.base.states import TaskState
+from astran.base.tasks import Stage
 from astran.service.context import Context
 from astran.store import tasks
 from astran.store.analyses import Analysis
 from astran.store.tasks import TaskRow
 
 TO_DO = (TaskState.PLANNED, TaskState.BLOCKED)
+
+_INNER = (Stage.DL2, Stage.IRF)
+"""Stages whose products serve to make others."""
 
 _Nodes = Mapping[str, tasks.Node]
 """Stage and state of each task of an analysis by its key."""
@@ -29,14 +33,18 @@ def settle_dependencies(context: Context, analysis: Analysis) -> bool | None:
     with context.db.begin() as db:
         nodes = tasks.outline(db, analysis.id)
         rows = tasks.of_analysis(db, analysis.id, TO_DO)
-        ready = [row for row in rows if is_ready(row, nodes)]
-        sources = _reusable(db, ready)
+        # a fingerprint covers all that went before: what is done need not wait for what it needs
+        sources = _reusable(db, rows)
+        unneeded = _unneeded(db, analysis, rows, nodes)
         changed = False
         for row in rows:
             if reason := _hopeless(row, nodes):
                 changed |= tasks.move(db, now, row, TaskState.FAILED, reason, reason=reason)
             elif row.id in sources:
                 changed |= _reuse(db, now, row, *sources[row.id])
+            elif row.id in unneeded:
+                text = "not needed: what is made of it is there"
+                changed |= tasks.move(db, now, row, TaskState.REUSED, text, reason=text)
         if changed:
             return None
         return all(node.state.final for node in nodes.values())
@@ -74,6 +82,28 @@ def _reusable(
                 reusable[row.id] = (task_id, products)
                 break
     return reusable
+
+
+def _unneeded(
+    db: Connection, analysis: Analysis, rows: Sequence[TaskRow], nodes: _Nodes
+) -> frozenset[int]:
+    """Tasks whose products were only needed for others that have succeeded: DL2 of subruns, or
+    DL2, that was cleaned away after it was put together or made into DL3."""
+    needed = {key for row in rows for key in row.plain["needs"]}
+    asked = [row for row in rows if row.fingerprint and row.key not in needed]
+    if not any(nodes[row.key].stage in _INNER for row in asked):
+        return frozenset()
+    users: dict[str, list[TaskState]] = {}
+    for other in tasks.of_analysis(db, analysis.id):
+        for key in other.plain["needs"]:
+            users.setdefault(key, []).append(other.state)
+    return frozenset(
+        row.id
+        for row in asked
+        if nodes[row.key].stage in _INNER
+        and row.key in users
+        and all(state.succeeded for state in users[row.key])
+    )
 
 
 def _intact(product: tasks.Product) -> bool:

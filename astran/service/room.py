@@ -9,12 +9,12 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from astran.base.room import CURE, free_bytes, in_words
-from astran.base.states import TaskState
 from astran.base.tasks import Stage
 from astran.service.context import Context
-from astran.store import events, tasks
+from astran.store import events
 from astran.store.analyses import Analysis
 from astran.store.tasks import TaskRow
+from astran.store.watch import under_way
 
 AGAIN = timedelta(minutes=10)
 """Pause until the disk is looked at again."""
@@ -22,21 +22,20 @@ _GROWTH = {Stage.DL2: 1.6, Stage.DL3: 0.1}
 """Size of the products of a stage, of that of its input: DL2 has 290 bytes per event, DL1 186; of
 them few events pass the cuts of DL3."""
 _LEAST = {Stage.IRF: 20e6, Stage.INDEX: 1e6, Stage.HIGHLEVEL: 50e6}
-_UNDER_WAY = (TaskState.SUBMITTING, TaskState.SUBMITTED, TaskState.RUNNING)
 
 
 def affordable(context: Context, analysis: Analysis, ready: Sequence[TaskRow]) -> list[TaskRow]:
     """Those of the tasks whose products will fit on the disk, in their order.
 
-    Tasks under way have not written all they will: their share is counted as used. If some have
-    to wait, requester (once) and operator (once a day) are told.
+    Tasks under way, of any analysis, have not written all they will: their share is counted as
+    used. If some have to wait, requester (once) and operator (once a day) are told.
     """
     if not ready:
         return []
     reserve = context.site.disk_reserve_gb * 1e9
     free = free_bytes(analysis.folder)
     with context.db.begin() as db:
-        promised = sum(map(need, tasks.of_analysis(db, analysis.id, _UNDER_WAY)))
+        promised = sum(map(need, under_way(db)))
     left = free - reserve - promised
     fitting: list[TaskRow] = []
     for row in ready:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, exists, select
 from astran.base.states import TaskState
 from astran.store import tables as t
 from astran.store.submissions import SubmissionState
+from astran.store.tasks import TaskRow, task_row
 
 IN_HAND = (TaskState.SUBMITTED, TaskState.RUNNING)
 """States of a task that the scheduler knows and that has not ended."""
@@ -81,6 +82,13 @@ def _watched(row: tuple[Any, ...]) -> Watched:
 
 
 _STATES = {state.value: state for state in IN_HAND}
+
+
+def under_way(db: Connection) -> list[TaskRow]:
+    """Every task of any analysis that is being submitted, waits in a queue or runs."""
+    live = (*IN_HAND, TaskState.SUBMITTING)
+    query = select(t.task).where(t.task.c.state.in_(list(live))).order_by(t.task.c.id)
+    return [task_row(row) for row in db.execute(query).mappings()]
 
 
 def anything(db: Connection) -> bool:

@@ -75,6 +75,24 @@ def test_what_does_not_fit_waits_and_the_rest_goes_on(
 
 
 @pytest.mark.lstchain
+def test_what_others_will_write_counts_as_used(
+    house: ArchiveHouse, disk: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(house.scheduler, "_do", lambda task, token: None)
+    monkeypatch.setattr(house.scheduler, "observe", lambda jobs: {})
+    disk(100.0)
+    house.launch("20231213")
+    house.tick()
+    assert house.runs_of(Stage.DL2) == [100, 101]
+    promised = 1.6 * sum(house.file(run).stat().st_size for run in (100, 101))
+    disk(2.0 + (promised + 1000) / 1e9)  # enough for them, and for nothing else
+    second = house.launch("20231216")
+    house.tick()
+    assert house.runs_of(Stage.DL2) == [100, 101]
+    assert house.kinds(second) == ["no-room"]
+
+
+@pytest.mark.lstchain
 def test_a_full_disk_in_a_tick_ends_no_analysis(
     house: ArchiveHouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
