@@ -226,7 +226,7 @@ def _signal_name(number: int) -> str:
 
 
 def _iso(moment: datetime) -> str:
-    return moment.isoformat(timespec="seconds")
+    return moment.isoformat(timespec="milliseconds")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from astran.store.analyses import Analysis
 from astran.store.version import HEAD
 
 if TYPE_CHECKING:
+    from astran.production.lst.subruns import Pace
     from astran.production.toolset import Toolset
 
 
@@ -91,11 +92,28 @@ def lay_out(
     if config.start is not Start.DL3:
         tools = toolset(context.site, config.lstchain, keep=keep)
     site = _site_for(context, config, keep)
-    plan = make_plan(config, site, data, tools, folder, context.python, until)
-    if context.db.version() != HEAD:
-        return plan, tools  # a plan that is only shown needs no database
+    # a plan that is only shown needs no database
+    stored = context.db.version() == HEAD
+    paces = _paces(context, tools.version) if stored and tools and _in_parts(data) else None
+    plan = make_plan(config, site, data, tools, folder, context.python, until, paces)
+    if not stored:
+        return plan, tools
     with context.db.begin() as db:
         return with_lessons(db, context.site.scheduler, plan), tools
+
+
+def _in_parts(data: NightData) -> bool:
+    return any(run.parts for run in data.runs)
+
+
+def _paces(context: Context, version: str) -> dict[str, Pace] | None:
+    """What tasks of packed subruns have taught."""
+    from astran.service.paces import measured
+
+    if not context.site.scheduler.learn:
+        return None
+    with context.db.begin() as db:
+        return measured(db, version)
 
 
 def _site_for(context: Context, config: AnalysisConfig, keep: bool) -> SiteConfig:

@@ -101,5 +101,6 @@ def _distribute(
     assert one.models is not None
     by_path = {node.file.path: node for node in nodes}
     files = tuple(node.file for node in nodes)
-    packs = subruns.packs((RunFile(0, files[0], parts=files),), one.models, packing, resources)
+    pace = subruns.reckon(one.models, packing)
+    packs = subruns.packs((RunFile(0, files[0], parts=files),), pace, resources)
     return [tuple(by_path[part.file.path] for part in pack) for pack in packs]

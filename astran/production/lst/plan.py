@@ -6,7 +6,7 @@ mc-<node> -> irf-<node> -/
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -43,6 +43,7 @@ def make_plan(
     folder: Path,
     python: str,
     until: Stage = Stage.HIGHLEVEL,
+    paces: Mapping[str, subruns.Pace] | None = None,
 ) -> Plan:
     """All tasks of an analysis.
 
@@ -53,6 +54,7 @@ def make_plan(
     folder : of the analysis, absolute
     python : interpreter of ASTRAN, for its own tasks
     until : last stage to be planned
+    paces : measured start-up and speed of DL2, by folder of the models
 
     Raises
     ------
@@ -60,7 +62,8 @@ def make_plan(
     CatalogueError : nothing to analyse, or models or IRFs are missing
     """
     version = tools.version if tools else f"astran-{astran.__version__}"
-    planner = _Planner(config, site, data, tools, Layout(folder, version), python, until)
+    layout = Layout(folder, version)
+    planner = _Planner(config, site, data, tools, layout, python, until, paces or {})
     return planner.guarded().plan()
 
 
@@ -73,6 +76,7 @@ class _Planner:
     layout: Layout
     python: str
     until: Stage
+    paces: Mapping[str, subruns.Pace]
 
     def guarded(self) -> _Planner:
         """The same without runs whose DL2 would not fit their IRFs."""
@@ -226,16 +230,27 @@ class _Planner:
     # ---- subruns -------------------------------------------------------------------------------
 
     @cached_property
+    def _paced(self) -> list[tuple[subruns.Pace, tuple[subruns.Pack, ...]]]:
+        """Subruns by the models that they get: their pace and packs."""
+        resources = self.site.scheduler.resources[Stage.DL2]
+        found = []
+        for one in self.data.monte_carlo:
+            runs = [run for run in self.data.runs if run.parts and run.level == one.level]
+            if runs:
+                pace = self._pace(one)
+                found.append((pace, subruns.packs(runs, pace, resources)))
+        return found
+
+    @cached_property
     def _packs(self) -> dict[str, subruns.Pack]:
         """The packs of subruns, by the key of their task."""
-        packing, resources = self.site.scheduler.packing, self.site.scheduler.resources[Stage.DL2]
-        found = [
-            pack
-            for one in self.data.monte_carlo
-            if (parts := [r for r in self.data.runs if r.parts and r.level == one.level])
-            for pack in subruns.packs(parts, self._models(one), packing, resources)
-        ]
-        return {f"pack-{pack[0].run}-{subruns.number(pack[0].file.name)}": pack for pack in found}
+        every = [pack for _, found in self._paced for pack in found]
+        return {f"pack-{pack[0].run}-{subruns.number(pack[0].file.name)}": pack for pack in every}
+
+    def _pace(self, of: MonteCarlo) -> subruns.Pace:
+        """Start-up and speed with some models: as measured before, else as the site reckons."""
+        models = self._models(of)
+        return self.paces.get(models.folder) or subruns.reckon(models, self.site.scheduler.packing)
 
     @cached_property
     def _pack_tasks(self) -> dict[str, Task]:
@@ -257,9 +272,7 @@ class _Planner:
 
     def _packed(self, notes: list[str]) -> list[Task]:
         self._dl2_config(notes)
-        if self._packs:
-            files = sum(map(len, self._packs.values()))
-            notes.append(f"DL1 of subruns: {files} files in {len(self._packs)} tasks.")
+        notes += [subruns.describe(found, pace) for pace, found in self._paced]
         return list(self._pack_tasks.values())
 
     def _merge(self, run: RunFile, keys: Sequence[str]) -> Task:
@@ -277,7 +290,8 @@ class _Planner:
             fingerprint=fingerprint(
                 tool="merge",
                 names=[Path(file).name for file in files],
-                packs=[self._pack_tasks[key].fingerprint for key in keys],
+                # however they were packed, it is the same work
+                dl2=self._content(self.data.of(run), *run.parts),
             ),
         )
 

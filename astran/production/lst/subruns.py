@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from astran.base.nightdata import FileRef, Models, RunFile
 from astran.config.site import PackingSettings, StageResources
@@ -39,43 +40,115 @@ def number(name: str) -> str:
     return match[1] if match else name
 
 
-def startup_s(models: Models, packing: PackingSettings) -> float:
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast DL2 is made with some models."""
+
+    start_s: float
     """Time until the first event: start of the tool, and loading of the forests [s]."""
+    events_per_s: float
+    tasks: int = 0
+    """Number of tasks it was measured in; 0: reckoned."""
+
+
+def reckon(models: Models, packing: PackingSettings) -> Pace:
+    """The pace by the settings of the site."""
     forests_mb = sum(file.size for file in models.files) / 1e6
-    return packing.start_s + forests_mb / packing.forests_mb_per_s
+    return Pace(packing.start_s + forests_mb / packing.forests_mb_per_s, packing.events_per_s)
 
 
-def packs(
-    runs: Sequence[RunFile], models: Models, packing: PackingSettings, resources: StageResources
-) -> tuple[Pack, ...]:
-    """Distribute the subruns of all runs, in their order, over as many tasks as are worth it.
+def measure(done: Sequence[tuple[float, float]]) -> Pace | None:
+    """The pace of one task, from when each of its subruns was done: a straight line through them.
 
-    With start-up s and work W, n tasks have the overhead n s / (n s + W). The largest n that keeps
-    it below `OVERHEAD` is taken, unless a task would come too near to its time limit. A night of
-    less work than one such task is one task.
+    Parameters
+    ----------
+    done : events of all subruns so far, and time since the task began [s], of each subrun
+
+    Returns
+    -------
+    None where fewer than three subruns, or times that make no sense, tell nothing.
     """
-    parts = [part for run in runs for part in _parts(run, packing)]
-    if not parts:
-        return ()
-    start, work = startup_s(models, packing), sum(part.seconds for part in parts)
-    worth = math.floor(work * OVERHEAD / (1 - OVERHEAD) / start)
-    room = max(1.0, resources.time_min * 60 * LIMIT_USED - start)
-    count = max(1, worth, math.ceil(work / room))
-    return _distribute(parts, min(count, len(parts)))
+    if len(done) < 3:
+        return None
+    events, seconds = zip(*sorted(done), strict=True)
+    mean_e, mean_s = sum(events) / len(done), sum(seconds) / len(done)
+    spread = sum((e - mean_e) ** 2 for e in events)
+    if spread <= 0:
+        return None
+    slope = sum((e - mean_e) * (s - mean_s) for e, s in zip(events, seconds, strict=True)) / spread
+    start = mean_s - slope * mean_e
+    return Pace(start, 1 / slope, 1) if slope > 0 and start > 0 else None
 
 
-def _parts(run: RunFile, packing: PackingSettings) -> list[Part]:
+def typical(paces: Sequence[Pace]) -> Pace:
+    """The median of some measured ones."""
+    return Pace(
+        median(pace.start_s for pace in paces),
+        median(pace.events_per_s for pace in paces),
+        len(paces),
+    )
+
+
+def packs(runs: Sequence[RunFile], pace: Pace, resources: StageResources) -> tuple[Pack, ...]:
+    """Distribute the subruns of runs, in their order, over as many tasks as are worth it.
+
+    A task is worth it if start-up is less than `OVERHEAD` of it. Runs with enough work for one are
+    packed apart from others, so that each can be taken over by itself later; smaller ones go
+    together with their neighbours. A night of less work than one such task is one task. The time
+    limit comes first.
+    """
+    least = pace.start_s * (1 - OVERHEAD) / OVERHEAD
+    room = max(1.0, resources.time_min * 60 * LIMIT_USED - pace.start_s)
+    groups: list[list[Part]] = []
+    for run in runs:
+        parts = _parts(run, pace)
+        if groups and _work(groups[-1]) < least:
+            groups[-1] += parts
+        elif parts:
+            groups.append(parts)
+    if len(groups) > 1 and _work(groups[-1]) < least:
+        groups[-2:] = [groups[-2] + groups[-1]]
+    return tuple(pack for parts in groups for pack in _split(parts, least, room))
+
+
+def _split(parts: Sequence[Part], least: float, room: float) -> tuple[Pack, ...]:
+    """As many packs as possible with at least so much work each, at most as fits into `room`."""
+    needed = min(len(parts), math.ceil(_work(parts) / room))
+    count = max(needed, min(len(parts), math.floor(_work(parts) / least)), 1)
+    while True:
+        found = _distribute(parts, count)
+        if count <= max(needed, 1) or min(map(_work, found)) >= least:
+            return found
+        count -= 1
+
+
+def describe(found: Sequence[Pack], pace: Pace) -> str:
+    """What was packed, for people."""
+    files, start = sum(map(len, found)), pace.start_s * len(found)
+    share = start / (start + sum(map(_work, found)))
+    known = f"measured in the last {pace.tasks} like them" if pace.tasks else "reckoned"
+    return (
+        f"DL1 of subruns: {files} files in {len(found)} tasks; {share:.0%} of their time is "
+        f"start-up, {pace.start_s:.0f} s each ({known})."
+    )
+
+
+def _work(parts: Sequence[Part]) -> float:
+    return sum(part.seconds for part in parts)
+
+
+def _parts(run: RunFile, pace: Pace) -> list[Part]:
     size = sum(file.size for file in run.parts)
     events = run.events or size / BYTES_PER_EVENT
     return [
-        Part(run.run, file, events * (file.size / size if size else 0) / packing.events_per_s)
+        Part(run.run, file, events * (file.size / size if size else 0) / pace.events_per_s)
         for file in run.parts
     ]
 
 
 def _distribute(parts: Sequence[Part], count: int) -> tuple[Pack, ...]:
     """Neighbours together, about the same work in each."""
-    share = sum(part.seconds for part in parts) / count
+    share = _work(parts) / count
     found: list[list[Part]] = [[]]
     done = 0.0
     for index, part in enumerate(parts):
