@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 from astran.base.clock import Clock
-from astran.base.errors import CatalogueError
+from astran.base.errors import AstranError, CatalogueError
 from astran.catalogue import patterns
 from astran.catalogue.archive import find_dl1
 from astran.catalogue.dl1 import Condition, Seen, by_run, judge
@@ -18,8 +19,12 @@ from astran.catalogue.memory import Memory
 from astran.catalogue.patterns import Found
 from astran.catalogue.runcatalog import OF_DATA, Summary, read_run_catalog, read_run_summary
 from astran.catalogue.runs import FIELD_DEG, SameSource, position_angle, separation
+from astran.catalogue.sources import resolve
 from astran.config.analysis import Target
 from astran.config.site import SiteConfig
+
+LEAST_WOBBLE_DEG, SAME_OFFSET_DEG, OPPOSITE_DEG = 0.1, 0.1, 15.0
+"""What is a wobble, which offsets are the same, and how far from opposite two may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +54,11 @@ class Row:
     ra_deg: float | None
     dec_deg: float | None
     offset_deg: float | None
-    """Of the pointing from the target; only where a target is asked for."""
+    """Of the pointing from the target that was asked for, else from the source, if it is known."""
     wobble_deg: float | None
-    """Position angle of the pointing as seen from the target, north through east."""
+    """Position angle of the pointing as seen from there, north through east."""
+    pair: int | None
+    """The run that makes a wobble pair with it: pointed as far on the other side of the source."""
     rate_hz: float | None
     moon_alt_deg: float | None
 
@@ -90,11 +97,14 @@ def listing(
     for night in sorted({*found, *catalogs}):
         sources = _read_catalog(catalogs.get(night))
         summary = _read_summary(summaries.get(night))
-        rows += [
-            _row(night, run, target)
+        of_night = [
+            _row(night, run, target or _known(run.source))
             for run in _night(found.get(night, []), sources, summary, eyes, opens)
         ]
-    return [row for row in rows if target is None or _is_of(row, target, same_source)]
+        rows += _paired(
+            [row for row in of_night if target is None or _is_of(row, target, same_source)]
+        )
+    return rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +185,7 @@ def _row(night: str, run: Observed, target: Target | None) -> Row:
         dec_deg=facts.dec,
         offset_deg=offset,
         wobble_deg=wobble,
+        pair=None,
         rate_hz=facts.rate,
         moon_alt_deg=facts.moon_alt,
     )
@@ -184,6 +195,41 @@ def _is_of(row: Row, target: Target, same_source: SameSource) -> bool:
     if row.source:
         return same_source(row.source, target.name)
     return row.offset_deg is not None and row.offset_deg <= FIELD_DEG
+
+
+@cache
+def _known(source: str) -> Target | None:
+    """Where a source is, if the source catalogue knows it."""
+    try:
+        return resolve(source) if source else None
+    except AstranError:
+        return None
+
+
+def _paired(rows: Sequence[Row]) -> list[Row]:
+    """With the wobble pairs of a night: of each run the nearest one, by number, on the other side
+    of the same source that has no partner yet."""
+    partner: dict[int, int] = {}
+    for row in rows:
+        others = [one for one in rows if one.run not in partner and _opposite(row, one)]
+        if row.run not in partner and others:
+            other = min(others, key=lambda one: (abs(one.run - row.run), one.run))
+            partner |= {row.run: other.run, other.run: row.run}
+    return [replace(row, pair=partner.get(row.run)) for row in rows]
+
+
+def _opposite(one: Row, other: Row) -> bool:
+    if None in (one.offset_deg, one.wobble_deg, other.offset_deg, other.wobble_deg):
+        return False
+    assert one.offset_deg is not None and one.wobble_deg is not None
+    assert other.offset_deg is not None and other.wobble_deg is not None
+    between = abs(one.wobble_deg - other.wobble_deg) % 360
+    return (
+        one.source == other.source
+        and one.offset_deg >= LEAST_WOBBLE_DEG
+        and abs(one.offset_deg - other.offset_deg) <= SAME_OFFSET_DEG
+        and abs(between - 180) <= OPPOSITE_DEG
+    )
 
 
 def _tables(pattern: str, nights: Sequence[str]) -> dict[str, Path]:

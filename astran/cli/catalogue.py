@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         json.dump([dataclasses.asdict(row) for row in rows], sys.stdout, indent=1)
         print()
         return Exit.OK
-    _print(rows, wobble=target is not None)
+    _print(rows)
     return Exit.OK
 
 
@@ -82,7 +82,7 @@ def _night(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _print(rows: list[Row], wobble: bool) -> None:
+def _print(rows: list[Row]) -> None:
     # in a file or pipe nothing is gained by folding lines
     console = Console(width=None if sys.stdout.isatty() else 200)
     if not rows:
@@ -92,8 +92,9 @@ def _print(rows: list[Row], wobble: bool) -> None:
     for title in ("Night", "Run", "Source", "State", "DL1", "Files", "Size", "Livetime"):
         right = title in ("Run", "Files", "Size", "Livetime")
         table.add_column(title, justify="right" if right else "left", no_wrap=right)
-    for title in ("Zenith", "Rate", *(("Wobble",) if wobble else ()), "Remark"):
-        table.add_column(title, justify="left" if title in ("Remark", "Wobble") else "right")
+    for title in ("Zenith", "Rate", "Pointing", "Wobble", "Pair", "Remark"):
+        left = title in ("Remark", "Pointing", "Wobble")
+        table.add_column(title, justify="left" if left else "right")
     for row in rows:
         cells = [
             Text(row.night),
@@ -106,7 +107,9 @@ def _print(rows: list[Row], wobble: bool) -> None:
             Text(_number(row.livetime_s, "{:.0f} s")),
             Text(_number(row.zenith_deg, "{:.1f}°")),
             Text(_number(row.rate_hz, "{:.0f} Hz")),
-            *([Text(_wobble(row))] if wobble else []),
+            Text(_pointing(row)),
+            Text(_wobble(row)),
+            Text("" if row.pair is None else str(row.pair)),
             Text(harmless(_remark(row))),
         ]
         table.add_row(*cells)
@@ -122,6 +125,12 @@ def _remark(row: Row) -> str:
     others = [version for version in row.versions if version != row.version]
     older = f"also {', '.join(others)}" if others else ""
     return "; ".join(word for word in (row.reason, older) if word)
+
+
+def _pointing(row: Row) -> str:
+    if row.ra_deg is None or row.dec_deg is None:
+        return ""
+    return f"{row.ra_deg:.2f}° {row.dec_deg:+.2f}°"
 
 
 def _wobble(row: Row) -> str:

@@ -271,4 +271,10 @@ def test_a_person_can_see_what_astran_sees(
     shown = capsys.readouterr().out
     assert "Mrk421" in shown
     assert "unseen" in shown, "without a night named, nothing is opened"
-    assert "0.40°" not in shown
+    assert "0.40°" in shown, "what is known of other nights is remembered"
+    assert main(["catalogue", "--night", "20231213", "--json", "--site", str(site)]) == 0
+    rows = {row["run"]: row for row in json.loads(capsys.readouterr().out)}
+    assert {run: row["pair"] for run, row in rows.items()} == {100: 101, 101: 100, 102: None,
+                                                               103: None}  # fmt: skip
+    assert rows[100]["offset_deg"] == pytest.approx(0.4, abs=0.02), "of the source it observed"
+    assert rows[102]["offset_deg"] > 5, "what is called Mrk 421 here is cut from the Crab"
