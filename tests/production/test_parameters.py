@@ -198,6 +198,13 @@ def test_cores_stay_those_of_the_task() -> None:
     assert any("changes no value" in note for note in plan.notes)
 
 
+def test_ready_monte_carlo_was_made_without_it() -> None:
+    asked = a_request(f"json:{ZD}.interpolate_energy", False)
+    assert any("not made with random_forest_zd" in note for note in a_plan(asked).notes)
+    idle = a_request("json:tailcut.picture_thresh", 6)
+    assert not any("not made with" in note for note in a_plan(idle).notes)
+
+
 def test_irf_and_dl3_get_the_same_parameters() -> None:
     plan = a_plan(a_request("tool:EventSelector.filters.length", [0.1, "inf"]))
     irf = next(task.key for task in plan.tasks if task.stage is Stage.IRF)

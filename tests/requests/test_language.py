@@ -399,3 +399,51 @@ def test_versions_of_lstchain(written: str, read: str) -> None:
     parsed = parse(f"target: Crab\ndate: 20231207\nlstchain: {written}\n")
     assert not parsed.problems
     assert parsed.params["lstchain"] == read
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        (
+            "lstchain_config.random_forest_zd_interpolation.interpolate_energy: no",
+            "lstchain_config.random_forest_zd_interpolation.interpolate_energy",
+            False,
+        ),
+        ("DataBinning.true_energy_n_bins = 20", "dl3.tool.DataBinning.true_energy_n_bins", 20),
+        ("dl3.tool.DL3Cuts.min_theta_cut: 1e-1", "dl3.tool.DL3Cuts.min_theta_cut", 0.1),
+        (
+            "- EventSelector.filters.length: [0.1, Infinity]",
+            "dl3.tool.EventSelector.filters.length",
+            [0.1, "inf"],
+        ),
+        (
+            "DataReductionFITSWriter.interp_method: nearest",
+            "dl3.tool.DataReductionFITSWriter.interp_method",
+            "nearest",
+        ),
+        ("lstchain_config: {tailcut: {picture_thresh: 6}}", "lstchain_config",
+         {"tailcut": {"picture_thresh": 6}}),
+        ("DL3Cuts.global_gh_cut: 0.8", "dl3.gammaness_cut", 0.8),
+    ],
+)  # fmt: skip
+def test_parameters_of_lstchain(line: str, name: str, value: object) -> None:
+    parsed = parse(f"target: Crab\ndate: 20231207\n{line}\n")
+    assert not parsed.problems
+    assert parsed.params[name] == value
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("lstchain_confg.tailcut.picture_thresh: 6", "lstchain_config.tailcut.picture_thresh"),
+        ("lstchain_config: 6", "holds parameters, not a value"),
+        ("DL3Cuts.min_theta_cut: [0.1", "bracket closed"),
+        ("DL3Cuts.min_theta_cut: " + "[" * 40, "cannot be read"),
+        ("DL3Cuts.min_theta_cut: !!python/object:os.system", "cannot be read"),
+        ("DL3Cuts.min_theta_cut: &a [*a]", "cannot be read"),
+        ("DL3Cuts.min_theta_cut:", "has no value"),
+    ],
+)
+def test_parameters_of_lstchain_that_cannot_be_read(line: str, said: str) -> None:
+    parsed = parse(f"target: Crab\ndate: 20231207\n{line}\n")
+    assert any(said in str(problem) for problem in parsed.problems), parsed.problems

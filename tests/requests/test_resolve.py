@@ -105,3 +105,19 @@ def test_every_parameter_of_the_configuration_can_be_given() -> None:
         found = find(name)
         assert found is not None
         assert found.name == name.removeprefix("target.").replace("name", "target")
+
+
+def test_parameters_of_lstchain_by_group_and_by_name() -> None:
+    text = (
+        "target: Crab\ndate: 20231207\nlstchain_config: {tailcut: {picture_thresh: 6}}\n"
+        "lstchain_config.tailcut.delta_time: 3\nDL3Cuts.min_theta_cut: 0.2\n"
+    )
+    config = resolve(parse(text), known, TODAY)
+    assert config.lstchain_config == {"tailcut": {"picture_thresh": 6, "delta_time": 3}}
+    assert config.dl3.tool == {"DL3Cuts": {"min_theta_cut": 0.2}}
+
+
+def test_a_value_and_a_group_of_the_same_name() -> None:
+    text = "target: Crab\ndate: 20231207\nlstchain_config.a: 3\nlstchain_config.a.b: 4\n"
+    with pytest.raises(ConfigError, match="as a value and as a group"):
+        resolve(parse(text), known, TODAY)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from astran.base.errors import Problem
+from astran.base.nightdata import MonteCarlo
 from astran.config.analysis import AnalysisConfig, Start
 from astran.config.model import nearest
 from astran.production.toolset import Toolset
@@ -100,6 +101,19 @@ def without_effect(given: Mapping[str, Any]) -> list[str]:
     return [
         f"lstchain does not read {', '.join(idle)} from DL1 to DL2, but in training or when DL1 is "
         "made: set as asked, it changes no value here."
+    ]
+
+
+def unlike_monte_carlo(given: Mapping[str, Any], levels: Sequence[MonteCarlo]) -> list[str]:
+    """A note where the data are reconstructed otherwise than Monte Carlo that was there before."""
+    own = sorted(set(given) & READ_FROM_DL1)
+    ready = [one for one in levels if not any(node.dl1 for node in one.nodes)]
+    if not own or not ready:
+        return []
+    return [
+        f"The Monte Carlo of the IRFs is ready DL2, not made with {', '.join(own)} of the request: "
+        "whether the IRFs describe these data was not checked. Monte Carlo as DL1 (data.mc_dl1) is "
+        "reconstructed as the data are."
     ]
 
 

@@ -121,6 +121,8 @@ class _Planner:
             return tasks
         chosen = self._response.used
         notes.extend(note for one in chosen.values() for note in one.notes)
+        asked, levels = self.config.lstchain_config, self.data.monte_carlo
+        notes += parameters.unlike_monte_carlo(asked, levels)
         for level, one in chosen.items():
             names = {irf.name for irf in one.to_make}
             tasks += [self._mc(level, batch) for batch in self._response.nodes[level].needed(names)]
