@@ -15,10 +15,11 @@ from astran.base.night import Night
 from astran.cli.common import Exit, add_site_option
 from astran.config.load import load_site, site_path
 from astran.config.model import build
-from astran.config.site import MailSettings, Security
+from astran.config.site import MailSettings, Security, SiteConfig
 from astran.mail.headers import Message, message_id, read_message
 from astran.requests.resolve import resolved
 from astran.service.decide import Decision, Outcome, at_the_door, decide
+from astran.service.software import judged
 
 _HEADER_BYTES = 65_536
 _NO_ADDRESS = "astran@localhost"
@@ -69,13 +70,17 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judge each file; 2 where one cannot be read."""
-    rules = _rules(args)
+    site = _site(args)
+    rules = _rules(args, site)
     today = Night.of(datetime.now(UTC))
     memory = _Memory() if args.remember else None
     code = Exit.OK
     for name in args.files:
         try:
             decision, message = _judge(Path(name), rules, today)
+            if site is not None:
+                # as the launcher does; here no answer of an environment is kept
+                decision = judged(site, decision, keep=False)
         except OSError as error:
             print(f"astran check-mail: {name}: {error.strerror}", file=sys.stderr)
             code = Exit.USAGE
@@ -149,10 +154,26 @@ def _head(data: bytes) -> bytes:
     return data[: min(found) + 1] + b"\n" if found else data
 
 
-def _rules(args: argparse.Namespace) -> MailSettings:
+def _site(args: argparse.Namespace) -> SiteConfig | None:
+    """The site, if there is one, unless the command line brings rules of its own instead."""
+    if _given(args) and not args.site:
+        return None
+    try:
+        path = site_path(args.site)
+    except ConfigError:
+        print("No site configuration and no --allow: nobody may launch.", file=sys.stderr)
+        return None
+    return load_site(path)
+
+
+def _given(args: argparse.Namespace) -> bool:
+    return bool(args.allow or args.authserv_id or args.own_address)
+
+
+def _rules(args: argparse.Namespace, site: SiteConfig | None) -> MailSettings:
     """The rules on the command line, above those of the site if there is one."""
-    given = args.allow or args.authserv_id or args.own_address
-    base = _without_site() if given and not args.site else _of_the_site(args)
+    given = _given(args)
+    base = _without_site() if site is None else _of_the_site(site)
     if args.own_address:
         base["address"], *base["aliases"] = args.own_address
     if args.allow:
@@ -165,13 +186,7 @@ def _rules(args: argparse.Namespace) -> MailSettings:
     return build(MailSettings, base, "The rules")
 
 
-def _of_the_site(args: argparse.Namespace) -> dict[str, Any]:
-    try:
-        path = site_path(args.site)
-    except ConfigError:
-        print("No site configuration and no --allow: nobody may launch.", file=sys.stderr)
-        return _without_site()
-    site = load_site(path)
+def _of_the_site(site: SiteConfig) -> dict[str, Any]:
     if site.mail is None:
         raise ConfigError("This site has no mailbox.", cure="Fill in `mail`, or use --allow.")
     return site.mail.model_dump()

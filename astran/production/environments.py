@@ -173,17 +173,21 @@ def _by_version(site: SiteConfig, wanted: str, keep: bool, clock: Clock) -> Tool
     """The newest environment whose lstchain has that version, whatever its name."""
     found: list[Toolset] = []
     told: list[str] = []
+    silent = 0
     for name in site.lstchain.environments:
         try:
             tools = _known_or_probed(site, name, keep, clock)
         except ConfigError as error:
             told.append(f"{name} ({error.message})")
+            silent += 1
             continue
         told.append(name if _matches(tools.version, name) else f"{name} (lstchain {tools.version})")
         if _matches(tools.version, wanted):
             found.append(tools)
     if not found:
-        raise NoSuchRelease(
+        # where none answered it is the site that is at fault, not the wish
+        kind = ConfigError if silent == len(told) else NoSuchRelease
+        raise kind(
             f"This site has no lstchain {wanted}. It has: {', '.join(told)}.",
             cure="Leave `lstchain` out to get the site's default.",
         )

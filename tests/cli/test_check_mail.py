@@ -148,3 +148,26 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(
     said = capsys.readouterr()
     assert "nothing.eml" in said.err
     assert len(said.out.splitlines()) == 1
+
+
+def test_with_a_site_its_lstchain_is_asked_too(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from astran.production import environments
+    from astran.production.toolset import Toolset
+
+    def toolset(site: Any, wanted: str, *, keep: bool) -> Toolset:
+        assert not keep
+        return Toolset("here", "0.12.3", standard={"tailcut": {"picture_thresh": 8}})
+
+    monkeypatch.setattr(environments, "toolset", toolset)
+    site: dict[str, Any] = {"site": "test", "workdir": str(folder / "work")}
+    server = {"host": "localhost", "port": 1, "security": "none"}
+    site["mail"] = {"address": "astran@lst.example", "imap": server, "smtp": server}
+    (folder / "site.yml").write_text(json.dumps(site))
+    body = "target: Crab\ndate: 20231207\nlstchain_config.tailcut.picture_tresh: 6\n"
+    [found] = judged(capsys, "--site", "site.yml", *RULES, write(folder, "a.eml", body))
+    assert found["outcome"] == "error_reply"
+    assert "picture_thresh" in found["problems"][0]
+    [found] = judged(capsys, *RULES, "a.eml")
+    assert found["outcome"] == "launch", "without a site nobody can be asked"

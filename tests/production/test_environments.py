@@ -15,6 +15,7 @@ from production_samples import a_site
 from astran.base.errors import ConfigError
 from astran.config.site import SiteConfig
 from astran.production.environments import (
+    NoSuchRelease,
     by_name,
     parse_options,
     toolset,
@@ -258,8 +259,18 @@ def test_a_release_may_have_data_of_its_own(tmp_path: Path) -> None:
 
 
 def test_an_unknown_version_lists_what_there_is(site: SiteConfig) -> None:
-    with pytest.raises(ConfigError, match=r"0\.13.*0\.12\.3.*0\.12\.10.*old \(lstchain 0\.11\.6\)"):
+    with pytest.raises(
+        NoSuchRelease, match=r"0\.13.*0\.12\.3.*0\.12\.10.*old \(lstchain 0\.11\.6\)"
+    ):
         toolset(site, "0.13")
+
+
+def test_a_site_without_any_lstchain_does_not_blame_the_wish(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    site = site_with(tmp_path, "mine", mine={"bin": str(tmp_path / "empty")})
+    with pytest.raises(ConfigError, match=r"mine \(The environment 'mine' has no lstchain") as told:
+        toolset(site, "0.12.x")
+    assert not isinstance(told.value, NoSuchRelease)
 
 
 def test_0_1_is_not_the_beginning_of_0_12(site: SiteConfig) -> None:
