@@ -100,8 +100,8 @@ def fill(db: Database, workdir: Path, live: int, runs: int, ended: int, now: dat
 def _line(job: int, index: int, token: str, now: datetime) -> str:
     when = now.strftime("%Y-%m-%dT%H:%M:%S")
     if index % 3:
-        return f"{job}|{index}|{token}|PENDING|0|{when}||0:00|Priority|\n"
-    return f"{job}|{index}|{token}|RUNNING|0|{when}|cp{index % 40}|{index % 60}:00|None|\n"
+        return f"{job}|{index}|{token}|PENDING|0|{when}||N/A|N/A|Priority|\n"
+    return f"{job}|{index}|{token}|RUNNING|0|{when}|cp{index % 40}|{when}|{when}|None|\n"
 
 
 def _ended(c: Any, workdir: Path, number: int, now: datetime) -> None:
@@ -116,7 +116,7 @@ def _ended(c: Any, workdir: Path, number: int, now: datetime) -> None:
         .where(tables.task.c.analysis_id == made.id)
         .values(state=TaskState.DONE, attempts=1)
     )
-    values = {"analysis_id": made.id, "scheduler": "slurm", "state": "submitted", "size": 20}
+    values = {"analysis_id": made.id, "scheduler": "slurm", "state": "ended", "size": 20}
     token = f"astran-{made.name}-all"
     key = c.execute(
         insert(tables.submission).values(

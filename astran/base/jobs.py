@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -113,6 +113,47 @@ class Unavailable:
 Sight = Seen | Missing | Unavailable
 
 
+class Look(Protocol):
+    """One answer of a scheduler about several jobs."""
+
+    def mark(self, job: JobRef) -> str:
+        """What is shown of a job, to be held against a later look; empty where that is no use."""
+        ...
+
+    def changed(self, job: JobRef, mark: str) -> Sequence[int] | None:
+        """Elements of which something else is shown than at the look with that mark; None: it may
+        be any of them."""
+        ...
+
+    def sights(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+        """State of each wanted element of some of the jobs, by (token, array index).
+
+        An element without answer was not asked about this time; nothing follows for it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FullLook:
+    """The look of a scheduler that answers for each element, whether or not anything changed."""
+
+    ask: Callable[[Sequence[JobRef]], dict[tuple[str, int], Sight]]
+
+    def mark(self, job: JobRef) -> str:
+        """Always empty."""
+        del job
+        return ""
+
+    def changed(self, job: JobRef, mark: str) -> Sequence[int] | None:
+        """It may be any."""
+        del job, mark
+        return None
+
+    def sights(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+        """See `Look`."""
+        return self.ask(jobs)
+
+
 class Scheduler(Protocol):
     """What every scheduler can do; the same contract tests run on all of them."""
 
@@ -146,11 +187,12 @@ class Scheduler(Protocol):
         """
         ...
 
-    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
-        """State of each wanted element of each job, by (token, array index).
+    def look(self, jobs: Sequence[JobRef]) -> Look:
+        """Ask about all these jobs at once."""
+        ...
 
-        An element without answer was not asked about this time; nothing follows for it.
-        """
+    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+        """The sights of a look at all these jobs."""
         ...
 
     def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:

@@ -16,7 +16,17 @@ from pathlib import Path
 from astran.base.clock import Clock
 from astran.base.errors import SchedulerUnavailable, SubmitRefused
 from astran.base.files import write_json
-from astran.base.jobs import Batch, JobRef, JobState, Missing, Seen, Sight, Unavailable
+from astran.base.jobs import (
+    Batch,
+    FullLook,
+    JobRef,
+    JobState,
+    Look,
+    Missing,
+    Seen,
+    Sight,
+    Unavailable,
+)
 from astran.config.site import LocalSettings
 from astran.scheduler.batches import check_batch, check_token
 from astran.scheduler.local_files import (
@@ -125,6 +135,11 @@ class LocalScheduler:
                 f"The pool in {self._pool} cannot be used: {error}",
                 "Check free space and permissions of the work folder.",
             ) from error
+
+    def look(self, jobs: Sequence[JobRef]) -> Look:
+        """One that asks for each element, when it is wanted."""
+        del jobs
+        return FullLook(self.observe)
 
     def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
         """One answer for each element."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 import random
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
+from typing import TypeVar
 
 from astran.base.errors import (
     ProcessError,
@@ -22,23 +22,28 @@ from astran.base.errors import (
     ToolMissing,
     ToolTimeout,
 )
-from astran.base.jobs import Batch, JobRef, JobState, Missing, Seen, Sight, Unavailable
+from astran.base.jobs import Batch, JobRef, Look, Missing, Sight, Unavailable
 from astran.base.process import Completed, Runner, run
 from astran.config.slurm import SlurmSettings
 from astran.scheduler import slurm_answer, slurm_parse, slurm_script
 from astran.scheduler.batches import check_batch, check_token
+from astran.scheduler.slurm_look import (
+    MARGIN,
+    NOTED_LATE,
+    Doubt,
+    SlurmLook,
+    by_parent,
+    elements,
+    first_arrays,
+)
 from astran.scheduler.slurm_parse import Row
 
 PARENTS_PER_CALL = 100
 """More ids in one sacct call load the accounting database too much."""
-MARGIN = timedelta(minutes=5)
-"""Slurm's clock may be so much behind ours."""
-NOTED_LATE = timedelta(days=1)
-"""A submission whose answer was lost may be found, and noted, so much later."""
 DEFAULT_MAX_ARRAY = 1001
 """MaxArraySize of a cluster that sets none."""
 
-_Answer = list[Row] | Unavailable
+T = TypeVar("T")
 
 
 class SlurmScheduler:
@@ -119,11 +124,12 @@ class SlurmScheduler:
             return {}
         tokens = [check_token(token) for token in since]
         known = self._squeue(tokens)
-        found = _find(known, since)
+        found = {} if isinstance(known, Unavailable) else first_arrays(known, since)
         rest = [token for token in tokens if token not in found][:PARENTS_PER_CALL]
         if rest:
             begin = min(since[token] for token in rest) - MARGIN
-            found |= _find(self._sacct([f"--name={','.join(rest)}"], begin), since)
+            books = self._sacct([f"--name={','.join(rest)}"], begin)
+            found |= {} if isinstance(books, Unavailable) else first_arrays(books, since)
         nothing = known if isinstance(known, Unavailable) else Missing()
         return {token: found.get(token, nothing) for token in tokens}
 
@@ -145,34 +151,18 @@ class SlurmScheduler:
             self._scancel(["--me", f"--name={token}"])
         return begun
 
-    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
-        """An answer for each wanted element, from one squeue call and at most one sacct call.
+    def look(self, jobs: Sequence[JobRef]) -> Look:
+        """One squeue call for all; see `SlurmLook`.
 
         sacct is asked about what squeue does not show as alive. Of more than a hundred such jobs
-        it hears of a hundred: first of those that squeue has forgotten, and by lot. The forgotten
-        elements of the others have no answer this time.
+        it hears of a hundred: first of those that squeue has forgotten, and by lot.
         """
-        if not jobs:
-            return {}
-        known = self._squeue([job.token for job in jobs])
-        silent = known if isinstance(known, Unavailable) else None
-        by_parent = _by_parent(known)
-        controller = {job.token: _by_index(job, by_parent) for job in jobs}
-        asked, recorded = self._records(jobs, controller)
-        accounts = _by_parent(recorded)
-        sights: dict[tuple[str, int], Sight] = {}
-        for job in jobs:
-            shown, told = controller[job.token], _by_index(job, accounts)
-            for index in job.wanted:
-                seen = _pick(shown, index)
-                if seen is None and silent is None and job.token not in asked:
-                    continue
-                record = _pick(told, index)
-                sight = _judge(seen, record, silent)
-                if record is None and isinstance(sight, Missing) and (shown or told):
-                    sight = Missing(withdrawn=not slurm_script.has_begun(job, index))
-                sights[job.token, index] = sight
-        return sights
+        found = self._queue([job.token for job in jobs]) if jobs else {}
+        return SlurmLook(found, self._records)
+
+    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+        """An answer for each wanted element, from one squeue call and at most one sacct call."""
+        return self.look(jobs).sights(jobs)
 
     def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:
         """scancel; an id that now belongs to another job is left alone.
@@ -202,7 +192,7 @@ class SlurmScheduler:
         known = self._squeue([job.token])
         if isinstance(known, Unavailable):
             raise SchedulerUnavailable(known.reason, "It is tried again at the next tick.")
-        return bool(indices and _by_index(job, _by_parent(known)))
+        return bool(indices and elements(job, by_parent(known)))
 
     def _steer(self, verb: str, job: JobRef, indices: Sequence[int]) -> None:
         if not self._holds(job, indices):
@@ -231,41 +221,46 @@ class SlurmScheduler:
                 f"scancel failed: {_last_words(done)}", "It is tried again at the next tick."
             )
 
-    def _records(
-        self, jobs: Sequence[JobRef], controller: Mapping[str, Mapping[int | None, Row]]
-    ) -> tuple[set[str], list[Row]]:
+    def _records(self, doubts: list[Doubt]) -> tuple[set[str], list[Row]]:
         """Tokens of the jobs that sacct was asked about, and its rows.
 
         Where it does not answer squeue alone decides about all: that is no harm.
         """
-        doubtful = [(lack, job) for job in jobs if (lack := _lack(job, controller[job.token]))]
-        if not doubtful:
-            return set(), []
-        self._dice.shuffle(doubtful)
-        doubtful.sort(key=lambda pair: -pair[0])
-        block = [job for _, job in doubtful[:PARENTS_PER_CALL]]
-        ids = ",".join(dict.fromkeys(job.job_id for job in block))
-        since = min(job.submitted for job in block) - NOTED_LATE
-        answer = self._sacct([f"--jobs={ids}"], since)
+        self._dice.shuffle(doubts)
+        doubts.sort(key=lambda doubt: bool(doubt.ended))
+        block = doubts[:PARENTS_PER_CALL]
+        ids = dict.fromkeys(word for doubt in block for word in _ids(doubt))
+        since = min(doubt.job.submitted for doubt in block) - NOTED_LATE
+        answer = self._sacct([f"--jobs={','.join(ids)}"], since)
         if isinstance(answer, Unavailable):
-            return {job.token for job in jobs}, []
-        return {job.token for job in block}, answer
+            return {doubt.job.token for doubt in doubts}, []
+        return {doubt.job.token for doubt in block}, answer
 
-    def _squeue(self, tokens: Sequence[str]) -> _Answer:
-        words = ["squeue", "--me", "--noheader", "--array", "--states=all"]
+    def _queue(self, tokens: Sequence[str]) -> dict[str, list[str]] | Unavailable:
+        """squeue's rows, unread, by the id of their array."""
+        words = ["squeue", "--me", "--noheader", "--states=all"]
         # a filter by name never fails, a filter by id does where one id is unknown
         if len(tokens) <= PARENTS_PER_CALL:
             words.append(f"--name={','.join(tokens)}")
         words.append(f"--Format={slurm_parse.SQUEUE_FORMAT}")
-        return self._ask(words, slurm_parse.parse_squeue)
+        return self._ask(words, slurm_parse.split_queue)
 
-    def _sacct(self, choice: Sequence[str], since: datetime) -> _Answer:
+    def _squeue(self, tokens: Sequence[str]) -> list[Row] | Unavailable:
+        found = self._queue(tokens)
+        if isinstance(found, Unavailable):
+            return found
+        try:
+            return [row for lines in found.values() for row in slurm_parse.read_queue(lines)]
+        except slurm_parse.Unreadable as error:
+            return Unavailable(f"squeue: {error}")
+
+    def _sacct(self, choice: Sequence[str], since: datetime) -> list[Row] | Unavailable:
         words = ["sacct", "--noheader", "--parsable2", "--duplicates", *choice]
         words += [f"--starttime={slurm_parse.write_time(since)}"]
         words += [f"--format={slurm_parse.SACCT_FORMAT}"]
         return self._ask(words, slurm_parse.parse_sacct)
 
-    def _ask(self, words: Sequence[str], parse: Callable[[str], list[Row]]) -> _Answer:
+    def _ask(self, words: Sequence[str], parse: Callable[[str], T]) -> T | Unavailable:
         try:
             done = self._run(words, check=False, TZ="UTC", SLURM_BITSTR_LEN="0")
             if done.returncode:
@@ -280,6 +275,12 @@ class SlurmScheduler:
         return self._runner(words, timeout=self._settings.timeout, check=check, env=env)
 
 
+def _ids(doubt: Doubt) -> list[str]:
+    """What sacct is to be asked about."""
+    job = doubt.job.job_id
+    return [f"{job}_{index}" for index in doubt.ended] or [job]
+
+
 def _clean(environ: Mapping[str, str]) -> dict[str, str]:
     ours = ("SLURM_", "SBATCH_", "SQUEUE_", "SACCT_", "SCANCEL_")
     return {k: v for k, v in environ.items() if k == "SLURM_CONF" or not k.startswith(ours)}
@@ -288,61 +289,3 @@ def _clean(environ: Mapping[str, str]) -> dict[str, str]:
 def _last_words(done: Completed) -> str:
     said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
     return f"{said[-1][:300]} (return code {done.returncode})"
-
-
-def _find(rows: _Answer, since: Mapping[str, datetime]) -> dict[str, str]:
-    """The first array of each token that was submitted no earlier than it can have been."""
-    ids: dict[str, set[int]] = defaultdict(set)
-    for row in rows if not isinstance(rows, Unavailable) else ():
-        begin = since.get(row.name)
-        if begin is not None and (row.submitted is None or row.submitted >= begin - MARGIN):
-            ids[row.name].add(int(row.parent))
-    return {token: str(min(found)) for token, found in ids.items()}
-
-
-def _by_parent(rows: _Answer) -> Mapping[str, list[Row]]:
-    groups: dict[str, list[Row]] = defaultdict(list)
-    if not isinstance(rows, Unavailable):
-        for row in rows:
-            groups[row.parent].append(row)
-    return groups
-
-
-def _by_index(job: JobRef, rows: Mapping[str, Iterable[Row]]) -> dict[int | None, Row]:
-    """The job's own rows; of several for one element (it was put back in the queue) the last."""
-    limit = job.submitted - NOTED_LATE
-    return {
-        row.index: row
-        for row in sorted(rows.get(job.job_id, ()), key=lambda row: not row.shared)
-        if row.name == job.token and (row.submitted is None or row.submitted >= limit)
-    }
-
-
-def _pick(rows: Mapping[int | None, Row], index: int) -> Seen | None:
-    row = rows.get(index) or rows.get(None)
-    return row.seen if row else None
-
-
-def _lack(job: JobRef, rows: Mapping[int | None, Row]) -> int:
-    """How much sacct is needed: 0 where all wanted elements live, 2 where squeue forgot one."""
-    lack = 0
-    for index in job.wanted:
-        seen = _pick(rows, index)
-        if seen is None:
-            return 2
-        lack |= seen.state.ended
-    return lack
-
-
-def _judge(controller: Seen | None, accounting: Seen | None, silent: Unavailable | None) -> Sight:
-    """What squeue and sacct together say of one element; `silent`: squeue did not answer."""
-    if controller is not None and not controller.state.ended:
-        return controller
-    if accounting is not None and accounting.state.ended:
-        return accounting
-    if controller is not None:
-        return controller
-    if accounting is not None and accounting.state is JobState.STRANGE:
-        return accounting
-    # sacct alone may say PENDING or RUNNING long after the end: nothing follows from that
-    return silent or Missing()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -13,10 +13,12 @@ from astran.scheduler.slurm_states import read_state
 
 SQUEUE_FORMAT = (
     "ArrayJobID:|,ArrayTaskID:|,Name:|,State:|,exit_code:|,"
-    "SubmitTime:|,NodeList:|,TimeUsed:|,Reason:|"
+    "SubmitTime:|,NodeList:|,StartTime:|,EndTime:|,Reason:|"
 )
+"""No column changes by the mere passing of time: the same answer means that nothing has changed."""
 SACCT_FORMAT = "JobID,JobName,State,ExitCode,Submit,ElapsedRaw,MaxRSS,NodeList,Reason"
-_COLUMNS = 9
+_QUEUE_COLUMNS = 10
+_SACCT_COLUMNS = 9
 
 
 class Unreadable(ValueError):
@@ -25,12 +27,12 @@ class Unreadable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One array element, as squeue or sacct tells it."""
+    """One row of squeue or sacct: an array element, or several that are in the same state."""
 
     parent: str
     """Id of the array."""
-    index: int | None
-    """Index in the array; None: all elements that have no row of their own."""
+    indices: Sequence[int] | None
+    """Indices in the array; None: all elements that have no row of their own."""
     name: str
     submitted: datetime | None
     seen: Seen
@@ -38,50 +40,105 @@ class Row:
     """One row told of several elements: a row of the element alone is newer."""
 
 
-def parse_squeue(text: str) -> list[Row]:
-    """Rows of `squeue --noheader --array --states=all --Format=SQUEUE_FORMAT` run in UTC.
+def split_queue(text: str) -> dict[str, list[str]]:
+    """The rows of `squeue --noheader --states=all --Format=SQUEUE_FORMAT`, unread, by the id of
+    their array.
 
     Raises
     ------
     Unreadable : a row of the table does not have its form
     """
-    rows = []
-    for parent, index, name, word, status, submitted, node, used, reason in _cells(text):
-        rest = index in ("N/A", "")
-        ending = _ending(status)
-        if not parent.isdigit() or not (rest or index.isdigit()) or ending is None:
-            raise Unreadable(f"not a row of squeue: {parent}|{index}|{name}|{word}|{status}")
-        state = read_state(word, reason)
-        code, signal = ending if state.ended else (None, None)
-        seen = Seen(
-            state,
-            word,
-            exit_code=code,
-            signal=signal,
-            reason="" if reason == "None" else reason,
-            node=node,
-            elapsed_s=_elapsed(used),
+    groups: dict[str, list[str]] = {}
+    for line in text.splitlines():
+        bars = line.count("|")
+        if not bars:
+            continue  # somebody else's line: a banner, a warning
+        if bars != _QUEUE_COLUMNS:
+            raise Unreadable(f"not a row of squeue: {line[:200]}")
+        groups.setdefault(line[: line.index("|")].strip(), []).append(line)
+    return groups
+
+
+def read_queue(lines: Iterable[str]) -> Iterator[Row]:
+    """Read rows that `split_queue` has found, one by one; squeue must have run in UTC.
+
+    Raises
+    ------
+    Unreadable : a row of the table does not have its form
+    """
+    for line in lines:
+        parent, element, name, word, status, submitted, node, start, end, reason, _ = line.split(
+            "|"
         )
-        rows.append(Row(parent, None if rest else int(index), name, read_time(submitted), seen))
-    return rows
+        ending = _ending(status.strip())
+        if not parent.strip().isdigit() or ending is None:
+            raise Unreadable(f"not a row of squeue: {line[:200]}")
+        seen = _sight(word.strip(), reason.strip(), node.strip())
+        if seen.state.ended:
+            code, signal = ending
+            elapsed = _between(start.strip(), end.strip())
+            seen = replace(seen, exit_code=code, signal=signal, elapsed_s=elapsed)
+        element = element.strip()
+        when, shared = read_time(submitted.strip()), not element.isdigit()
+        yield Row(parent.strip(), _indices(element), name.strip(), when, seen, shared)
+
+
+def lives(line: str) -> bool:
+    """Whether an unread row of squeue tells of something that has not ended."""
+    return not read_state(line.split("|", 4)[3].strip()).ended
+
+
+def about(lines: Iterable[str], indices: Collection[int]) -> Iterator[str]:
+    """Rows of squeue that may tell of these elements, unread."""
+    wanted = {str(index) for index in indices}
+    for line in lines:
+        element = line.split("|", 2)[1].strip()
+        if element in wanted or not element.isdigit():
+            yield line
+
+
+def parse_squeue(text: str) -> list[Row]:
+    """All rows of squeue at once. Raises Unreadable."""
+    return [row for lines in split_queue(text).values() for row in read_queue(lines)]
+
+
+@lru_cache(maxsize=4096)  # many elements, few different sights
+def _sight(word: str, reason: str, node: str) -> Seen:
+    return Seen(read_state(word, reason), word, reason=_reason(reason), node=node)
+
+
+def _reason(text: str) -> str:
+    return "" if text == "None" else text
+
+
+def _indices(text: str) -> Sequence[int] | None:
+    """Of squeue's ArrayTaskID: one number, a set of them, or nothing."""
+    if text.isdigit():
+        return (int(text),)
+    if text in ("N/A", "") or "..." in text:
+        return None  # of a list that was cut short the rest is not known
+    return read_set(text)
+
+
+def _between(start: str, end: str) -> float | None:
+    begun, ended = read_time(start), read_time(end)
+    return (ended - begun).total_seconds() if begun and ended else None
 
 
 def parse_sacct(text: str) -> list[Row]:
     """Rows of `sacct --noheader --parsable2 --duplicates --format=SACCT_FORMAT` run in UTC.
 
-    A set of elements (`12_[3,5-7%2]`) gives a row for each; steps only add their memory to the
-    element before them.
+    Steps only add their memory to the row before them.
 
     Raises
     ------
     Unreadable : a row of the table does not have its form
     """
     rows: list[Row] = []
-    last = range(0)
     for job, name, word, code, submitted, elapsed, rss, node, reason in _cells(text):
         if "." in job:
-            for i in last:
-                rows[i] = _with_memory(rows[i], read_size_mb(rss))
+            if rows:
+                rows[-1] = _with_memory(rows[-1], read_size_mb(rss))
             continue
         parent, _, element = job.partition("_")
         if not parent.isdigit() or not re.fullmatch(r"\d+:\d+", code):
@@ -93,21 +150,20 @@ def parse_sacct(text: str) -> list[Row]:
             word,
             exit_code=exit_code if state.ended else None,
             signal=(signal or None) if state.ended else None,
-            reason="" if reason == "None" else reason,
+            reason=_reason(reason),
             node="" if node == "None assigned" else node,
             max_rss_mb=read_size_mb(rss),
             elapsed_s=float(elapsed) if elapsed.isdigit() else None,
         )
-        first = len(rows)
-        indices: list[int | None] = [*read_set(element)] if element else [None]
-        when, shared = read_time(submitted), element.startswith("[")
-        rows += [Row(parent, index, name, when, seen, shared) for index in indices]
-        last = range(first, len(rows))
+        indices = read_set(element) if element else None
+        shared = not element.isdigit()
+        rows.append(Row(parent, indices, name, read_time(submitted), seen, shared))
     return rows
 
 
 def read_set(text: str) -> list[int]:
-    """Indices of `7`, `[1,4,6-9%2]` or `[1-9:4]`; of a list that was cut, those that are whole.
+    """Indices of `7`, `[1,4,6-9%2]` or `[1-9:4]`, with or without brackets; of a list that was cut,
+    those that are whole.
 
     Raises
     ------
@@ -182,9 +238,7 @@ def _cells(text: str) -> Iterator[list[str]]:
         if "|" not in line:
             continue
         cells = line.split("|")
-        if len(cells) == _COLUMNS + 1 and cells[-1].strip() == "":
-            cells.pop()
-        if len(cells) != _COLUMNS:
+        if len(cells) != _SACCT_COLUMNS:
             raise Unreadable(f"not a row of the table: {line[:200]}")
         yield [cell.strip() for cell in cells]
 
@@ -196,6 +250,7 @@ def _with_memory(row: Row, memory_mb: float | None) -> Row:
     return replace(row, seen=replace(row.seen, max_rss_mb=memory_mb))
 
 
+@lru_cache(maxsize=1024)
 def _ending(text: str) -> tuple[int, int | None] | None:
     """Exit code and signal, or None for what is neither form that squeue has for them.
 
@@ -206,12 +261,3 @@ def _ending(text: str) -> tuple[int, int | None] | None:
         return status >> 8 & 0xFF, (status & 0x7F) or None
     match = re.fullmatch(r"(\d+):(\d+)", text, re.ASCII)
     return (int(match[1]), int(match[2]) or None) if match else None
-
-
-def _elapsed(text: str) -> float | None:
-    """Seconds of `[[days-]hours:]minutes:seconds`."""
-    match = re.fullmatch(r"(?:(?:(\d+)-)?(\d+):)?(\d+):(\d+)", text)
-    if not match:
-        return None
-    days, hours, minutes, seconds = (float(part or 0) for part in match.groups())
-    return ((days * 24 + hours) * 60 + minutes) * 60 + seconds

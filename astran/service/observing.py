@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from astran.service.doubts import resolve_doubts
 from astran.store import events, submissions, tasks
 from astran.store.submissions import Submission
 from astran.store.tasks import AttemptRow, Move, TaskRow
-from astran.store.watch import Watched, anything, watched
+from astran.store.watch import Watched, anything, as_watched, rows_at, rows_of
 from astran.store.wishes import Wish
 
 LOST_LOOKS = 5
@@ -41,42 +42,73 @@ def follow(context: Context) -> None:
 def observe(context: Context) -> bool:
     """Ask the scheduler once about everything that is live, and write down what it says.
 
-    Returns whether anything was new.
+    What it shows as at the last look is left alone: neither is that answer read nor any task that
+    it is about. Returns whether anything was new.
     """
     with context.db.begin() as db:
-        live = watched(db, context.scheduler.name)
-        batches = submissions.by_ids(db, {one.submission_id for one in live})
-    if not live:
+        batches = submissions.in_hand(db, context.scheduler.name)
+    if not batches:
         return False
-    sights = context.scheduler.observe(_refs(live, batches))
+    refs = {batch.id: _ref(batch) for batch in batches}
+    look = context.scheduler.look(list(refs.values()))
+    elements = {batch.id: look.changed(refs[batch.id], batch.mark) for batch in batches}
+    changed = {batch.id: batch for batch in batches if elements[batch.id] != ()}
+    parts = {key: indices for key, indices in elements.items() if indices}
     news = _News(context.clock.now())
+    with context.db.begin() as db:
+        rows = [*rows_of(db, changed.keys() - parts.keys()), *rows_at(db, parts)]
+    sights = look.sights(_refs(rows, changed))
     quiet = timedelta(minutes=context.site.scheduler.slurm.lost_after_min)
     silence = ""
-    for one in live:
-        sight = sights.get((batches[one.submission_id].token, one.array_index))
+    unsettled, remaining = set(), set(parts)
+    for row in rows:
+        batch, index = row[_SUBMISSION], row[_INDEX]
+        sight = sights.get((changed[batch].token, index))
+        if isinstance(sight, Seen):
+            if not sight.state.ended:
+                remaining.add(batch)
+                if row[_AS_SEEN] == (sight.state, sight.word, sight.reason) and not row[_MISSING]:
+                    continue  # as it was: elapsed time and memory are written when they are final
+            if sight.state is JobState.STRANGE:
+                unsettled.add(batch)
+            news.seen(as_watched(row), sight)
+            continue
+        unsettled.add(batch)
         if isinstance(sight, Unavailable):
             silence = sight.reason
         elif isinstance(sight, Missing):
-            news.missing(one, quiet, withdrawn=sight.withdrawn)
-        elif sight is not None:
-            news.seen(one, sight)
+            news.missing(as_watched(row), quiet, withdrawn=sight.withdrawn)
     with context.db.begin() as db:
         if silence:
             outages.silent(context, db, silence)
-        elif sights:
+        else:
             outages.answered(context, db)
         news.write(context, db)
+        marks = {key: "" if key in unsettled else look.mark(refs[key]) for key in changed}
+        submissions.looked_at(
+            db,
+            {key: mark for key, mark in marks.items() if mark != changed[key].mark},
+            changed.keys() - remaining - unsettled,
+        )
     return bool(news.moves)
 
 
-def _refs(live: list[Watched], batches: dict[int, Submission]) -> list[JobRef]:
+_FIELDS = [field.name for field in fields(Watched)]
+_SUBMISSION, _INDEX = _FIELDS.index("submission_id"), _FIELDS.index("array_index")
+_AS_SEEN = slice(_FIELDS.index("sight"), _FIELDS.index("reason") + 1)
+_MISSING = _FIELDS.index("missing_since")
+
+
+def _ref(batch: Submission, indices: tuple[int, ...] | None = None) -> JobRef:
+    begin = batch.submitted or batch.intent
+    return JobRef(batch.token, batch.job_id, begin, batch.size, batch.folder, indices)
+
+
+def _refs(rows: list[Sequence[Any]], batches: Mapping[int, Submission]) -> list[JobRef]:
     wanted: dict[int, list[int]] = defaultdict(list)
-    for one in live:
-        wanted[one.submission_id].append(one.array_index)
-    return [
-        JobRef(b.token, b.job_id, b.submitted or b.intent, b.size, b.folder, tuple(wanted[b.id]))
-        for b in batches.values()
-    ]
+    for row in rows:
+        wanted[row[_SUBMISSION]].append(row[_INDEX])
+    return [_ref(batches[key], tuple(indices)) for key, indices in wanted.items()]
 
 
 @dataclass
@@ -99,9 +131,6 @@ class _News:
 
     def seen(self, one: Watched, sight: Seen) -> None:
         state, ended = sight.state, sight.state.ended
-        before = (one.sight, one.word, one.reason, one.missing_since)
-        if not ended and before == (state, sight.word, sight.reason, None):
-            return  # as it was: elapsed time and memory are written when they are final
         self.attempts.append(
             {
                 "id": one.attempt_id,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from astran.base.states import TaskState
 from astran.store import tables as t
@@ -21,6 +21,8 @@ class SubmissionState(StrEnum):
     INTENT = "intent"
     """Written before sbatch is called; until the answer is stored the job may or may not exist."""
     SUBMITTED = "submitted"
+    ENDED = "ended"
+    """Nothing of it is in the scheduler's hands any more."""
     VOID = "void"
     """Certainly never came to be."""
 
@@ -46,6 +48,9 @@ class Submission:
     intent: datetime
     submitted: datetime | None
     missing_since: datetime | None
+    mark: str
+    """What the scheduler showed at the last look, if that left nothing open: what it still shows
+    is as the store has it. Empty: all must be looked at."""
 
 
 _COLUMNS = tuple(t.submission.c[name] for name in Submission.__dataclass_fields__)
@@ -123,6 +128,28 @@ def in_doubt(db: Connection) -> list[Submission]:
     query = select(*_COLUMNS).where(t.submission.c.state == SubmissionState.INTENT)
     query = query.order_by(t.submission.c.id)
     return [_submission(row) for row in db.execute(query).mappings()]
+
+
+def in_hand(db: Connection, scheduler: str) -> list[Submission]:
+    """Submissions of which this scheduler may still have a task, oldest first."""
+    query = select(*_COLUMNS).where(
+        t.submission.c.state == SubmissionState.SUBMITTED, t.submission.c.scheduler == scheduler
+    )
+    return [_submission(row) for row in db.execute(query.order_by(t.submission.c.id)).mappings()]
+
+
+def looked_at(db: Connection, marks: Mapping[int, str], ended: Collection[int]) -> None:
+    """Note the new marks of submissions, by id, and which have nothing in hand any more."""
+    c = t.submission.c
+    if marks:
+        query = update(t.submission).where(c.id == bindparam("_id"))
+        rows = [{"_id": key, "_mark": mark} for key, mark in marks.items()]
+        db.execute(query.values(mark=bindparam("_mark")), rows)
+    gone = sorted(ended)
+    for start in range(0, len(gone), AT_ONCE):
+        some = c.id.in_(gone[start : start + AT_ONCE])
+        query = update(t.submission).where(some, c.state == SubmissionState.SUBMITTED)
+        db.execute(query.values(state=SubmissionState.ENDED))
 
 
 def by_ids(db: Connection, ids: Collection[int]) -> dict[int, Submission]:

@@ -200,6 +200,7 @@ submission = Table(
     Column("intent", UtcTime, nullable=False),
     Column("submitted", UtcTime),
     Column("missing_since", UtcTime),  # while it is looked for by its token
+    Column("mark", Text, nullable=False, default="", server_default=""),  # of the last look
 )
 
 attempt = Table(
@@ -207,7 +208,7 @@ attempt = Table(
     metadata,
     _id(),
     _to("task"),
-    _to("submission"),
+    _to("submission", index=False),
     Column("number", Integer, nullable=False),
     Column("token", String(64), nullable=False, unique=True),
     Column("array_index", Integer, nullable=False),
@@ -228,6 +229,7 @@ attempt = Table(
     Column("finished", UtcTime),
     Column("telling", JSON, nullable=False),
     UniqueConstraint("task_id", "number"),
+    Index(None, "submission_id", "array_index"),
 )
 
 product = Table(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, select
+from sqlalchemy import Connection, exists, select, tuple_
 
 from astran.base.states import TaskState
 from astran.store import tables as t
 from astran.store.submissions import SubmissionState
-from astran.store.tasks import TaskRow, task_row
+from astran.store.tasks import AT_ONCE, TaskRow, task_row
 
 IN_HAND = (TaskState.SUBMITTED, TaskState.RUNNING)
 """States of a task that the scheduler knows and that has not ended."""
@@ -57,25 +58,47 @@ _COLUMNS = (
 
 def watched(db: Connection, scheduler: str, analysis_id: int | None = None) -> list[Watched]:
     """Every task that this scheduler has (of one analysis), oldest submission first."""
-    query = (
-        select(*_COLUMNS)
-        .join_from(t.task, t.attempt)
-        .join(t.submission, t.submission.c.id == t.attempt.c.submission_id)
-        .where(
-            t.task.c.state.in_(list(IN_HAND)),
-            t.attempt.c.number == t.task.c.attempts,
-            t.attempt.c.ended.is_(None),
-            t.submission.c.state == SubmissionState.SUBMITTED,
-            t.submission.c.scheduler == scheduler,
-        )
-        .order_by(t.attempt.c.submission_id, t.attempt.c.array_index)
+    query = _IN_HAND.join(t.submission, t.submission.c.id == t.attempt.c.submission_id).where(
+        t.submission.c.state == SubmissionState.SUBMITTED, t.submission.c.scheduler == scheduler
     )
     if analysis_id is not None:
         query = query.where(t.task.c.analysis_id == analysis_id)
-    return [_watched(tuple(row)) for row in db.execute(query)]
+    return [as_watched(row) for row in db.execute(query)]
 
 
-def _watched(row: tuple[Any, ...]) -> Watched:
+def rows_of(db: Connection, submissions: Collection[int]) -> Iterator[Sequence[Any]]:
+    """What is in hand of these submissions, in the columns of `Watched`.
+
+    There may be very many, and mostly nothing has changed for them: so they are left as rows.
+    """
+    ids = sorted(submissions)
+    for start in range(0, len(ids), AT_ONCE):
+        some = t.attempt.c.submission_id.in_(ids[start : start + AT_ONCE])
+        yield from db.execute(_IN_HAND.where(some))
+
+
+def rows_at(db: Connection, elements: Mapping[int, Collection[int]]) -> Iterator[Sequence[Any]]:
+    """The same of some elements only: array indices by submission."""
+    pairs = [(key, index) for key, indices in elements.items() for index in indices]
+    pair = tuple_(t.attempt.c.submission_id, t.attempt.c.array_index)
+    for start in range(0, len(pairs), AT_ONCE):
+        yield from db.execute(_IN_HAND.where(pair.in_(pairs[start : start + AT_ONCE])))
+
+
+_IN_HAND = (
+    select(*_COLUMNS)
+    .join_from(t.task, t.attempt)
+    .where(
+        t.task.c.state.in_(list(IN_HAND)),
+        t.attempt.c.number == t.task.c.attempts,
+        t.attempt.c.ended.is_(None),
+    )
+    .order_by(t.attempt.c.submission_id, t.attempt.c.array_index)
+)
+
+
+def as_watched(row: Sequence[Any]) -> Watched:
+    """The row as an object."""
     values = list(row)
     values[3] = _STATES[values[3]]
     return Watched(*values)

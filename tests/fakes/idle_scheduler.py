@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from astran.base.jobs import Batch, JobRef, JobState, Missing, Seen, Sight, Unavailable
+from astran.base.jobs import (
+    Batch,
+    FullLook,
+    JobRef,
+    JobState,
+    Look,
+    Missing,
+    Seen,
+    Sight,
+    Unavailable,
+)
 
 
 class IdleScheduler:
@@ -33,6 +43,10 @@ class IdleScheduler:
     def forbid(self, token: str, folder: str) -> str | None:
         del token, folder
         return None
+
+    def look(self, jobs: Sequence[JobRef]) -> Look:
+        del jobs
+        return FullLook(self.observe)
 
     def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
         waits = Seen(JobState.PENDING, "PENDING")

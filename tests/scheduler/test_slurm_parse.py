@@ -20,12 +20,13 @@ from astran.scheduler.slurm_parse import (
 )
 
 SQUEUE = """\
-1|1|tok-1|FAILED|1792|2026-11-21T00:41:08|n1|0:02|NonZeroExitCode|
-1|2|tok-1|FAILED|9|2026-11-21T00:41:08|n1|0:01|JobLaunchFailure|
-1|5|tok-1|PENDING|0|2026-11-21T00:41:08||0:00|JobArrayTaskLimit|
-1|4|tok-1|RUNNING|0|2026-11-21T00:41:08|n1|1-02:03:04|None|
-7|N/A|tok-3|CANCELLED|0|2026-11-21T00:41:15||0:00|JobArrayTaskLimit|
-8|0|tok-4|TIMEOUT|15|2026-11-21T00:41:15|n2|1:01|TimeLimit|
+1|1|tok-1|FAILED|1792|2026-11-21T00:41:08|n1|2026-11-21T00:41:08|2026-11-21T00:41:10|NonZeroExitCode|
+1|2|tok-1|FAILED|9|2026-11-21T00:41:08|n1|2026-11-21T00:41:08|2026-11-21T00:41:09|JobLaunchFailure|
+1|5-7,9%2|tok-1|PENDING|0|2026-11-21T00:41:08||N/A|N/A|JobArrayTaskLimit|
+1|4|tok-1|RUNNING|0|2026-11-21T00:41:08|n1|2026-11-21T00:41:08|2026-11-21T01:41:08|None|
+7|N/A|tok-3|CANCELLED|0|2026-11-21T00:41:15||2026-11-21T00:41:16|2026-11-21T00:41:16|JobArrayTaskLimit|
+8|0|tok-4|TIMEOUT|15|2026-11-21T00:41:15|n2|2026-11-21T00:41:15|2026-11-21T00:42:16|TimeLimit|
+9|1,4,...,289,324,...%5|tok-5|PENDING|0|2026-11-21T00:41:15||N/A|N/A|None|
 """
 
 SACCT = """\
@@ -43,8 +44,8 @@ SACCT = """\
 
 
 def test_squeue_rows() -> None:
-    failed, killed, pending, running, rest, late = parse_squeue(SQUEUE)
-    assert (failed.parent, failed.index, failed.name) == ("1", 1, "tok-1")
+    failed, killed, pending, running, rest, late, cut = parse_squeue(SQUEUE)
+    assert (failed.parent, failed.indices, failed.name) == ("1", (1,), "tok-1")
     assert failed.submitted == datetime(2026, 11, 21, 0, 41, 8, tzinfo=UTC)
     assert (failed.seen.state, failed.seen.exit_code, failed.seen.signal) == (
         JobState.FAILED,
@@ -54,10 +55,12 @@ def test_squeue_rows() -> None:
     assert (killed.seen.exit_code, killed.seen.signal) == (0, 9)
     assert pending.seen.state is JobState.PENDING
     assert (pending.seen.reason, pending.seen.node) == ("JobArrayTaskLimit", "")
-    assert running.seen.elapsed_s == 93784
+    assert pending.indices == [5, 6, 7, 9] and pending.shared and not running.shared
+    assert (failed.seen.elapsed_s, late.seen.elapsed_s) == (2, 61)
     assert (running.seen.reason, running.seen.exit_code) == ("", None)
-    assert rest.index is None and rest.seen.state is JobState.CANCELLED
+    assert rest.indices is None and rest.seen.state is JobState.CANCELLED
     assert late.seen.state is JobState.TIMEOUT
+    assert cut.indices is None, "the rest of a list that was cut is not known"
 
 
 @pytest.mark.parametrize(
@@ -67,12 +70,13 @@ def test_squeue_rows() -> None:
 def test_endings_as_older_and_newer_squeue_print_them(
     status: str, ending: tuple[int, int | None]
 ) -> None:
-    [row] = parse_squeue(f"1|2|tok|FAILED|{status}|2026-11-21T00:41:08|n1|0:01|None|\n")
+    [row] = parse_squeue(f"1|2|tok|FAILED|{status}|2026-11-21T00:41:08|n1|N/A|N/A|None|\n")
     assert (row.seen.exit_code, row.seen.signal) == ending
 
 
 def test_sacct_rows() -> None:
-    rows = {(row.parent, row.index): row for row in parse_sacct(SACCT)}
+    found = parse_sacct(SACCT)
+    rows = {(row.parent, index): row for row in found for index in row.indices or ()}
     assert set(rows) == {*(("1", i) for i in range(6)), *(("7", i) for i in (1, 6, 7, 8, 9))}
     done = rows["1", 0].seen
     assert (done.state, done.exit_code, done.signal, done.elapsed_s) == (
@@ -102,10 +106,10 @@ def test_nothing_and_banners_give_no_rows(parse: object) -> None:
     "text",
     [
         "1|2|tok|RUNNING\n",
-        "x|2|tok|RUNNING|0|2026-11-21T00:41:08|n1|0:01|None|\n",
-        "1|y|tok|RUNNING|0|2026-11-21T00:41:08|n1|0:01|None|\n",
-        "1|2|tok|RUNNING|?|2026-11-21T00:41:08|n1|0:01|None|\n",
-        "1|2|tok|RUNNING|0:|2026-11-21T00:41:08|n1|0:01|None|\n",
+        "x|2|tok|RUNNING|0|2026-11-21T00:41:08|n1|N/A|N/A|None|\n",
+        "1|y|tok|RUNNING|0|2026-11-21T00:41:08|n1|N/A|N/A|None|\n",
+        "1|2|tok|RUNNING|?|2026-11-21T00:41:08|n1|N/A|N/A|None|\n",
+        "1|2|tok|RUNNING|0:|2026-11-21T00:41:08|n1|N/A|N/A|None|\n",
     ],
 )
 def test_broken_rows_of_squeue_are_not_guessed(text: str) -> None:
@@ -138,6 +142,7 @@ def test_broken_rows_of_sacct_are_not_guessed(text: str) -> None:
         ("[1,4,9,16,25,36,49,64,81,10", [1, 4, 9, 16, 25, 36, 49, 64, 81]),
         ("[1,4,...,289,324,...%5]", [1, 4]),
         ("[1,4,9,...%5]", [1, 4, 9]),
+        ("3,10-12%2", [3, 10, 11, 12]),
     ],
 )
 def test_sets_of_indices(text: str, indices: list[int]) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from scheduler.fake_slurm import FakeSlurm
 
 from astran.base.errors import SchedulerUnavailable, SubmitRefused, SubmitUnknown
-from astran.base.jobs import Batch, JobRef, JobState, Missing, Seen, Sight, Unavailable
+from astran.base.jobs import Batch, JobRef, JobState, Look, Missing, Seen, Sight, Unavailable
 from astran.base.tasks import Resources
 from astran.config.slurm import SlurmSettings
 from astran.scheduler.slurm import SlurmScheduler
@@ -35,7 +35,7 @@ def slurm(fake: FakeSlurm) -> SlurmScheduler:
 def queued(
     index: object, word: str, status: int = 0, name: str = "tok", when: str = "2026-11-21T00:41:08"
 ) -> str:
-    return f"12|{index}|{name}|{word}|{status}|{when}|n1|0:02|None|\n"
+    return f"12|{index}|{name}|{word}|{status}|{when}|n1|N/A|N/A|None|\n"
 
 
 def accounted(
@@ -112,6 +112,8 @@ def test_cancelled_before_the_start_without_any_row(
     fake.says("sacct", accounted(0, "RUNNING"))
     job = replace(JOB, folder=str(tmp_path))
     assert slurm.observe([job])["tok", 1] == Missing(withdrawn=True)
+    only = replace(job, indices=(1,))
+    assert slurm.observe([only])["tok", 1] == Missing(withdrawn=True), "others are known"
     (tmp_path / "array_tok_1.log").touch()
     assert slurm.observe([job])["tok", 1] == Missing()
     fake.says("squeue")
@@ -198,7 +200,7 @@ def test_the_last_of_several_runs_counts(slurm: SlurmScheduler, fake: FakeSlurm)
 def asked_of(fake: FakeSlurm) -> list[list[int]]:
     """Job ids of each sacct call."""
     return [
-        [int(number) for number in word.removeprefix("--jobs=").split(",")]
+        [int(number.partition("_")[0]) for number in word.removeprefix("--jobs=").split(",")]
         for call in fake.calls("sacct")
         for word in call
         if word.startswith("--jobs=")
@@ -230,7 +232,9 @@ def test_what_squeue_has_forgotten_is_asked_about_first(
 ) -> None:
     when = "2026-11-21T00:41:08"
     rows = [
-        f"{100 + i}|0|tok{i}|COMPLETED|0|{when}|n1|0:02|None\n" for i in range(250) if i % 50 != 7
+        f"{100 + i}|0|tok{i}|COMPLETED|0|{when}|n1|N/A|N/A|None|\n"
+        for i in range(250)
+        if i % 50 != 7
     ]
     fake.says("squeue", "".join(rows))
     sights = slurm.observe(MANY)
@@ -277,6 +281,44 @@ def test_a_look_leaves_nothing_out_and_trusts_no_json(
     words = {word.partition("=")[0] for word in [*queue, *again, *books, *found]}
     assert not words & {"-p", "--partition", "-r", "--json", "--yaml", "-q", "--qos", "-A"}
     assert "--states=all" in queue and "-j" not in queue and "--jobs" not in queue
+
+
+def test_of_few_ends_no_more_is_asked_than_is_wanted(
+    slurm: SlurmScheduler, fake: FakeSlurm
+) -> None:
+    """Not about the thousand others of the array."""
+    fake.says("squeue", queued(0, "COMPLETED") + queued(1, "RUNNING") + queued("2-999", "PENDING"))
+    slurm.observe([replace(JOB, size=1000)])
+    assert [word for word in fake.calls("sacct")[0] if "jobs" in word] == ["--jobs=12_0"]
+    fake.says("squeue", queued("0-199", "CANCELLED") + queued("200-999", "PENDING"))
+    slurm.observe([replace(JOB, size=1000)])
+    assert [word for word in fake.calls("sacct")[1] if "jobs" in word] == ["--jobs=12"]
+
+
+def test_what_has_changed_is_told_by_the_rows(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
+    job = replace(JOB, size=10)
+
+    def look(*rows: str) -> Look:
+        fake.says("squeue", "".join(rows))
+        return slurm.look([job])
+
+    ended, running, waiting = queued(0, "COMPLETED"), queued(1, "RUNNING"), queued("2-9", "PENDING")
+    mark = look(ended, running, waiting).mark(job)
+    assert look(waiting, running, ended).changed(job, mark) == (), "their order does not matter"
+    assert look(ended, queued("1-2", "RUNNING"), queued("3-9%5", "PENDING")).changed(job, mark) == [
+        2
+    ]
+    assert look(ended, queued(1, "FAILED", 256), waiting).changed(job, mark) == [1]
+    assert look(running, waiting).changed(job, mark) == (), "what had ended is forgotten"
+    assert look(ended, waiting).changed(job, mark) == [1]
+    assert look(running, waiting, queued(1, "RUNNING", name="other")).changed(job, mark) == []
+    assert look(running, waiting, queued(0, "PENDING")).changed(job, mark) == [0]
+    for rows in ((), (ended,), (running, queued("N/A", "PENDING"))):
+        assert look(*rows).changed(job, mark) is None, "all must be looked at"
+    assert look(running).changed(job, "") is None
+    fake.says("squeue", stderr=DOWN, code=1)
+    silent = slurm.look([job])
+    assert silent.mark(job) == "" and silent.changed(job, mark) is None
 
 
 def test_nothing_is_asked_without_jobs(slurm: SlurmScheduler, fake: FakeSlurm) -> None:

@@ -47,8 +47,9 @@ def squeue(call: Call, words: list[str]) -> Answer:
             continue
         if (given.me and job.user != USER) or (given.user and job.user != given.user):
             continue
-        for element in _as_seen(call, job):
-            row = tables.queue_row(state, job, element, call.view)
+        shown = _as_seen(call, job)
+        for element, indices in _each(shown) if given.array else _grouped(shown):
+            row = tables.queue_row(state, job, element, call.view, indices)
             every = states in (["ALL"], ["all"])
             if every or (row["statecompact"] in states if states else not element.ended):
                 rows.append(row)
@@ -60,6 +61,24 @@ def squeue(call: Call, words: list[str]) -> Answer:
         tables.queue_format(given.Format) if given.Format else tables.queue_letters(given.format)
     )
     return call.table(list(tables.write_queue(rows, columns)))
+
+
+def _each(shown: list[Element]) -> list[tuple[Element, list[int]]]:
+    return [(element, []) for element in shown]
+
+
+def _grouped(shown: list[Element]) -> list[tuple[Element, list[int]]]:
+    """What waits and never began is one row for each reason; everything else has its own."""
+    rows, groups = [], {}
+    for element in shown:
+        together = element.waiting and not element.past and element.index is not None
+        if not together or element.reason not in groups:
+            rows.append((element, indices := []))
+            if together:
+                groups[element.reason] = indices
+        if together and element.index is not None:
+            groups[element.reason].append(element.index)
+    return rows
 
 
 def _known(call: Call) -> list[Job]:
@@ -113,21 +132,24 @@ def sacct(call: Call, words: list[str]) -> Answer:
     ids, names = words_of(given.jobs), words_of(given.name)
     since = _moment(given.starttime, call.view) if given.starttime else now - now % 86400
     rows = []
+    parents = {text.partition("_")[0] for text in ids}
     for job in state.jobs:
         if job.visible > now - (20 if call.strikes("lags") else 0):
             continue
-        if (ids and str(job.id) not in ids) or (names and job.name not in names):
+        if (ids and str(job.id) not in parents) or (names and job.name not in names):
             continue
         if all(e.ended and (e.end or 0) < since for e in job.elements):
             continue
         found = tables.account_rows(state, _as_recorded(call, job), call.view)
+        if ids and str(job.id) not in ids:  # only elements of it are asked about
+            found = [row for row in found if row["jobid"].partition(".")[0] in ids]
         if not given.duplicates:
             found = [row for row in found if row["state"] != "REQUEUED"]
         if given.allocations:
             found = [row for row in found if "." not in row["jobid"]]
         rows += found
     if call.strikes("stranger") and ids:
-        stranger = Job(int(ids[0]), "somebody-s", "else", 1.5e9, "", "", "")
+        stranger = Job(int(ids[0].partition("_")[0]), "somebody-s", "else", 1.5e9, "", "", "")
         stranger.elements = [Element(0, state="FAILED", code=1, start=1.5e9, end=1.5e9 + 60)]
         rows = tables.account_rows(state, stranger, call.view) + rows
     lines = list(

@@ -76,13 +76,19 @@ def clock_time(seconds: float) -> str:
     return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"
 
 
-def queue_row(state: State, job: Job, element: Element, view: View) -> dict[str, str]:
-    """A row of squeue, by field name in small letters."""
+def queue_row(
+    state: State, job: Job, element: Element, view: View, indices: Sequence[int] = ()
+) -> dict[str, str]:
+    """A row of squeue, by field name in small letters; of several elements, if so given."""
     whole, own = str(job.id), str(element.raw or job.id)
     index = "N/A" if element.index is None else str(element.index)
+    name = index
+    if len(indices) > 1:
+        name = index_set(indices, job.throttle, view.bitstr_len)
+        index = name.replace("[", "").replace("]", "")
     now = state.time()
     return {
-        "jobarrayid": whole if element.index is None else f"{whole}_{index}",
+        "jobarrayid": whole if element.index is None else f"{whole}_{name}",
         "arrayjobid": whole,
         "jobid": own,
         "arraytaskid": index,
