@@ -12,7 +12,9 @@ The cost is CPU time, that of the called commands included, per task and poll. T
 
   stand-in   100 arrays of 100 tasks each. squeue and sacct are stand-ins that print, at nearly no
              cost, what Slurm prints of a night in which 2,000 tasks run at a time for 20 minutes
-             each, looked at every 30 s: of each answer one task in a hundred has changed.
+             each, looked at every 30 s: in each poll 50 of them end and 50 others begin. Those of
+             an older array come first, as they do in Slurm's queue; or, for a second figure, all
+             arrays share evenly, as they do where each is throttled.
   slurm      one array on a true Slurm (a private one on loopback), with its true commands: their
              own cost, the same for all followers, is most of what it takes.
 
@@ -176,14 +178,15 @@ def on_slurm(number: int, polls: int, pause: float) -> dict[str, Any]:
     return {"tasks": number, "arrays": 1, "polls": polls, **costs.told(), **ends(seen, told)}
 
 
-def on_stand_ins(arrays: int, number: int, polls: int) -> dict[str, Any]:
-    """Many arrays whose life is played."""
+def on_stand_ins(arrays: int, number: int, polls: int, evenly: bool = False) -> dict[str, Any]:
+    """Many arrays whose life is played; tasks begin in the order of their submission, or evenly
+    in all arrays."""
     costs = Costs()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         context = open_site(folder)
         found = [plan_array(context, number, 0) for _ in range(arrays)]
-        night = Night(folder / "bin")
+        night = Night(folder / "bin", evenly)
         before = os.environ["PATH"]
         os.environ["PATH"] = f"{night.folder}:{before}"
         tick(context, mail=False)
@@ -207,7 +210,7 @@ def on_stand_ins(arrays: int, number: int, polls: int) -> dict[str, Any]:
         context.db.close()
         os.environ["PATH"] = before
     rest = {
-        "changes_per_poll": night.changes // night.polls,
+        "changes_per_poll": 2 * RUNNING // LENGTH,
         "quiet": us(quiet),
         **ends(seen, told),
     }
@@ -272,8 +275,9 @@ echo $number
 class Night:
     """The life of some arrays, one poll after another, as squeue and sacct tell it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, evenly: bool) -> None:
         self.folder = folder
+        self._evenly = evenly
         folder.mkdir()
         for name in ("squeue", "sacct", "scontrol", "scancel"):
             self._write(name, _COMMAND.format(here=folder, name=name))
@@ -281,7 +285,7 @@ class Night:
         self._write("sacct", _SACCT.format(here=folder))
         self._write("sbatch", _SBATCH.format(here=folder))
         (folder / "number").write_text("100")
-        self.polls = self.changes = 0
+        self.polls = 0
         self._waiting: dict[str, int] = {}
         """Of each array the first index that has not begun."""
         self._live: list[tuple[int, str, int]] = []
@@ -300,16 +304,19 @@ class Night:
         """Play until the next poll."""
         self.polls += 1
         running = sum(end > self.polls for end, _, _ in self._live)
-        ended = sum(end == self.polls for end, _, _ in self._live)
         some = min(RUNNING - running, RUNNING // LENGTH)
         begun = 0
         while begun < some and any(n < self._number for n in self._waiting.values()):
-            array = min(self._waiting, key=lambda job: self._waiting[job])
+            array = self._next()
             self._live.append((self.polls + LENGTH, array, self._waiting[array]))
             self._waiting[array] += 1
             begun += 1
-        self.changes += ended + begun
         self._tell()
+
+    def _next(self) -> str:
+        if self._evenly:
+            return min(self._waiting, key=lambda job: self._waiting[job])
+        return next(job for job, first in self._waiting.items() if first < self._number)
 
     def _tell(self) -> None:
         queue, books, ended = [], ["JobID|State|NodeList"], []
@@ -352,6 +359,8 @@ def main() -> int:
     results: dict[str, dict[str, Any]] = {}
     if args.on != "slurm":
         results["stand-in"] = on_stand_ins(args.arrays, args.tasks, args.polls)
+        evenly = on_stand_ins(args.arrays, args.tasks, args.polls, evenly=True)
+        results["stand-in, evenly"] = evenly
     if args.on != "stand-in":
         if absent := missing():
             print(f"Slurm is not here ({', '.join(absent)}). {HOW}", file=sys.stderr)

@@ -69,12 +69,14 @@ class SlurmLook:
         if now == then:
             return ()
         try:
-            new, old = _read(job, now - then), _read(job, then - now)
+            new, old = _groups(job, now - then), _groups(job, then - now)
         except slurm_parse.Unreadable:
             return None
-        if None in new or None in old:
+        if new is None or old is None:
             return None
-        return [index for index in sorted(_indices(new, old)) if _differ(new, old, index)]
+        nothing: set[int] = set()
+        differing = (new.get(seen, nothing) ^ old.get(seen, nothing) for seen in {*new, *old})
+        return sorted(nothing.union(*differing))
 
     def _living(self, job: JobRef) -> set[str]:
         if job.job_id not in self._lines:
@@ -137,12 +139,28 @@ def by_parent(rows: Iterable[Row]) -> Mapping[str, list[Row]]:
     return groups
 
 
+def _groups(job: JobRef, lines: Iterable[str]) -> dict[Seen, set[int]] | None:
+    """The elements in each state; None where a row does not say which they are."""
+    groups: dict[Seen, set[int]] = {}
+    for row in slurm_parse.read_queue(lines):
+        if not _owns(job, row):
+            continue
+        if row.indices is None:
+            return None
+        groups.setdefault(row.seen, set()).update(row.indices)
+    return groups
+
+
+def _owns(job: JobRef, row: Row) -> bool:
+    late = row.submitted is None or row.submitted >= job.submitted - NOTED_LATE
+    return row.name == job.token and late
+
+
 def elements(job: JobRef, rows: Mapping[str, Sequence[Row]]) -> Elements:
     """What the job's own rows say; of several about one element (it was put back) the last."""
-    limit = job.submitted - NOTED_LATE
     found: dict[int | None, Seen] = {}
     for row in sorted(rows.get(job.job_id, ()), key=lambda row: not row.shared):
-        if row.name == job.token and (row.submitted is None or row.submitted >= limit):
+        if _owns(job, row):
             found |= dict.fromkeys((None,) if row.indices is None else row.indices, row.seen)
     return found
 
@@ -159,15 +177,6 @@ def first_arrays(rows: Iterable[Row], since: Mapping[str, datetime]) -> dict[str
         if begin is not None and (row.submitted is None or row.submitted >= begin - MARGIN):
             ids[row.name].add(int(row.parent))
     return {token: str(min(found)) for token, found in ids.items()}
-
-
-def _indices(new: Elements, old: Elements) -> set[int]:
-    return {index for index in (*new, *old) if index is not None}
-
-
-def _differ(new: Elements, old: Elements, index: int) -> bool:
-    one, other = new.get(index), old.get(index)
-    return one is not other and one != other  # what lives alike is mostly the same object
 
 
 def _pick(shown: Elements, index: int) -> Seen | None:

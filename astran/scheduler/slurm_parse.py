@@ -85,7 +85,12 @@ def read_queue(lines: Iterable[str]) -> Iterator[Row]:
 
 def lives(line: str) -> bool:
     """Whether an unread row of squeue tells of something that has not ended."""
-    return not read_state(line.split("|", 4)[3].strip()).ended
+    return _alive(line.split("|", 4)[3])
+
+
+@lru_cache(maxsize=256)
+def _alive(word: str) -> bool:
+    return not read_state(word).ended
 
 
 def about(lines: Iterable[str], indices: Collection[int]) -> Iterator[str]:

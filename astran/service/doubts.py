@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from astran.base.errors import SchedulerUnavailable
@@ -19,13 +20,11 @@ AT_ONCE = 100
 """So many are looked up in one tick."""
 
 
-def resolve_doubts(context: Context) -> bool:
-    """Look all of them up with one question; returns whether any was settled."""
+def resolve_doubts(context: Context, doubts: Sequence[Submission]) -> bool:
+    """Look them up with one question; returns whether any was settled."""
     now = context.clock.now()
     # the pool of this machine answers with certainty; a cluster may lag or still be asked
     local = context.scheduler.name == "local"
-    with context.db.begin() as db:
-        doubts = submissions.in_doubt(db)
     age = max(DOUBT_AGE, timedelta(seconds=1.5 * context.site.scheduler.slurm.timeout))
     ripe = [doubt for doubt in doubts if local or now - doubt.intent >= age][:AT_ONCE]
     if not ripe:

@@ -20,7 +20,7 @@ from astran.service.doubts import resolve_doubts
 from astran.store import events, submissions, tasks
 from astran.store.submissions import Submission
 from astran.store.tasks import AttemptRow, Move, TaskRow
-from astran.store.watch import Watched, anything, as_watched, rows_at, rows_of
+from astran.store.watch import Watched, as_watched, rows_at, rows_of
 from astran.store.wishes import Wish
 
 LOST_LOOKS = 5
@@ -31,32 +31,35 @@ alone proves nothing where nobody looked, or nobody answered."""
 def follow(context: Context) -> None:
     """Find out about lost answers and look at all that is live, if it is time to."""
     with context.db.begin() as db:
-        if not anything(db) or not pace.due(context, db):
+        if not pace.due(context, db):
             return
-    changed = resolve_doubts(context)
-    changed = observe(context) or changed
-    with context.db.begin() as db:
-        pace.looked(context, db, changed, context.dice)
+        doubts = submissions.in_doubt(db)
+        batches = submissions.in_hand(db, context.scheduler.name)
+    if not doubts and not batches:
+        return
+    settled = resolve_doubts(context, doubts)
+    if settled:
+        with context.db.begin() as db:
+            batches = submissions.in_hand(db, context.scheduler.name)
+    observe(context, batches, settled)
 
 
-def observe(context: Context) -> bool:
+def observe(context: Context, batches: list[Submission], settled: bool = False) -> None:
     """Ask the scheduler once about everything that is live, and write down what it says.
 
     What it shows as at the last look is left alone: neither is that answer read nor any task that
-    it is about. Returns whether anything was new.
+    it is about. `settled`: there was news already.
     """
-    with context.db.begin() as db:
-        batches = submissions.in_hand(db, context.scheduler.name)
-    if not batches:
-        return False
     refs = {batch.id: _ref(batch) for batch in batches}
     look = context.scheduler.look(list(refs.values()))
     elements = {batch.id: look.changed(refs[batch.id], batch.mark) for batch in batches}
     changed = {batch.id: batch for batch in batches if elements[batch.id] != ()}
     parts = {key: indices for key, indices in elements.items() if indices}
     news = _News(context.clock.now())
-    with context.db.begin() as db:
-        rows = [*rows_of(db, changed.keys() - parts.keys()), *rows_at(db, parts)]
+    rows: list[Sequence[Any]] = []
+    if changed:
+        with context.db.begin() as db:
+            rows = [*rows_of(db, changed.keys() - parts.keys()), *rows_at(db, parts)]
     sights = look.sights(_refs(rows, changed))
     quiet = timedelta(minutes=context.site.scheduler.slurm.lost_after_min)
     silence = ""
@@ -81,7 +84,7 @@ def observe(context: Context) -> bool:
     with context.db.begin() as db:
         if silence:
             outages.silent(context, db, silence)
-        else:
+        elif batches:
             outages.answered(context, db)
         news.write(context, db)
         marks = {key: "" if key in unsettled else look.mark(refs[key]) for key in changed}
@@ -90,7 +93,7 @@ def observe(context: Context) -> bool:
             {key: mark for key, mark in marks.items() if mark != changed[key].mark},
             changed.keys() - remaining - unsettled,
         )
-    return bool(news.moves)
+        pace.looked(context, db, settled or bool(news.moves), context.dice)
 
 
 _FIELDS = [field.name for field in fields(Watched)]

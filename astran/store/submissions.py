@@ -56,8 +56,13 @@ class Submission:
 _COLUMNS = tuple(t.submission.c[name] for name in Submission.__dataclass_fields__)
 
 
-def _submission(row: Any) -> Submission:
-    return Submission(**{**row, "state": SubmissionState(row["state"])})
+_STATE = list(Submission.__dataclass_fields__).index("state")
+
+
+def _submission(row: Sequence[Any]) -> Submission:
+    values = list(row)
+    values[_STATE] = SubmissionState(values[_STATE])
+    return Submission(*values)
 
 
 def queue_up(db: Connection) -> None:
@@ -127,7 +132,7 @@ def in_doubt(db: Connection) -> list[Submission]:
     """Submissions of which it is not known whether they came to be."""
     query = select(*_COLUMNS).where(t.submission.c.state == SubmissionState.INTENT)
     query = query.order_by(t.submission.c.id)
-    return [_submission(row) for row in db.execute(query).mappings()]
+    return [_submission(row) for row in db.execute(query)]
 
 
 def in_hand(db: Connection, scheduler: str) -> list[Submission]:
@@ -135,7 +140,7 @@ def in_hand(db: Connection, scheduler: str) -> list[Submission]:
     query = select(*_COLUMNS).where(
         t.submission.c.state == SubmissionState.SUBMITTED, t.submission.c.scheduler == scheduler
     )
-    return [_submission(row) for row in db.execute(query.order_by(t.submission.c.id)).mappings()]
+    return [_submission(row) for row in db.execute(query.order_by(t.submission.c.id))]
 
 
 def looked_at(db: Connection, marks: Mapping[int, str], ended: Collection[int]) -> None:
@@ -158,14 +163,14 @@ def by_ids(db: Connection, ids: Collection[int]) -> dict[int, Submission]:
     found: dict[int, Submission] = {}
     for start in range(0, len(wanted), AT_ONCE):
         query = select(*_COLUMNS).where(t.submission.c.id.in_(wanted[start : start + AT_ONCE]))
-        found |= {row["id"]: _submission(row) for row in db.execute(query).mappings()}
+        found |= {row.id: _submission(row) for row in db.execute(query)}
     return found
 
 
 def by_token(db: Connection, token: str) -> Submission:
     """The submission with that token."""
     query = select(*_COLUMNS).where(t.submission.c.token == token)
-    return _submission(db.execute(query).mappings().one())
+    return _submission(db.execute(query).one())
 
 
 def settle(db: Connection, now: datetime, submission: Submission, job_id: str) -> None:

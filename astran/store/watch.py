@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, exists, select, tuple_
+from sqlalchemy import Connection, select, tuple_
 
 from astran.base.states import TaskState
 from astran.store import tables as t
@@ -112,10 +112,3 @@ def under_way(db: Connection) -> list[TaskRow]:
     live = (*IN_HAND, TaskState.SUBMITTING)
     query = select(t.task).where(t.task.c.state.in_(list(live))).order_by(t.task.c.id)
     return [task_row(row) for row in db.execute(query).mappings()]
-
-
-def anything(db: Connection) -> bool:
-    """Whether anything is, or may be, in a scheduler's hands."""
-    live = (*IN_HAND, TaskState.SUBMITTING)
-    query = select(exists().where(t.task.c.state.in_(list(live))))
-    return bool(db.execute(query).scalar())
