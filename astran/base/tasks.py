@@ -123,7 +123,13 @@ class Task:
     resources: Resources = Resources()
     fingerprint: str = ""
     """Hash of tool, tool version, parameters and input contents; equal means the same work.
-    Empty: never reused, because the product depends on which runs succeeded."""
+    Empty: never reused."""
+    gathers: bool = False
+    """What it makes depends on which tasks before it succeed: once these have ended, the service
+    completes the fingerprint with theirs."""
+    store: str = ""
+    """Folder of the site's store, in which its products are kept for everyone; see
+    astran.base.keeping. Empty: they are kept in the folder of the analysis alone."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives the same task back."""

@@ -31,7 +31,8 @@ def add_parser(subparsers: Any) -> None:
         help="remove what no report points to",
         description="Removes, of analyses that have ended: DL2 of subruns that were put together, "
         "work folders of attempts that died, files of the scheduler; with --dl2 also DL2. Results, "
-        "DL3, logs, and whatever a report or another analysis points to stay.",
+        "DL3, logs, and whatever a report or another analysis points to stay. From the store of "
+        "the site: what no analysis folder has any more.",
     )
     parser.add_argument("--dry-run", action="store_true", help="list it, remove nothing")
     parser.add_argument("--dl2", action="store_true", help="DL2 of whole runs, too")

@@ -18,13 +18,12 @@ _NAMED = 4
 """Files of a folder that are named; of more, the folder and their number is."""
 
 
-def lineage_lines(lineage: Lineage, most: int) -> list[str]:
-    """The lineage in lines, tasks in the order of the chain, at most so many of them."""
+def lineage_lines(lineage: Lineage, left_out: int = 0) -> list[str]:
+    """The lineage in lines, tasks in the order of the chain."""
     tasks = sorted(lineage.tasks.values(), key=lambda task: task.id)
-    lines = [line for task in tasks[:most] for line in _task(lineage, task)]
-    if len(tasks) > most:
-        more = f"and {len(tasks) - most} more tasks"
-        lines.append(f"{more}; --json holds all, `astran provenance FILE` those of one product")
+    lines = [line for task in tasks for line in _task(lineage, task)]
+    if left_out:
+        lines.append(f"and {left_out} more tasks; `astran show FILE` tells of any product")
     made = {id_ for task in tasks for id_ in task.made}
     for role in _READ:
         others = [one for one in lineage.files.values() if one.role is role and one.id not in made]

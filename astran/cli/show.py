@@ -23,8 +23,8 @@ from astran.store import analyses, tasks
 _TITLES = ("Task", "State", "Attempts", "Node", "Time", "Memory", "Remark")
 _NEWEST = 12
 """Lines of its history while it is watched."""
-_MOST = 60
-"""Tasks whose provenance is printed in full; `--json` holds all."""
+_MOST, _MOST_AS_JSON = 60, 3000
+"""Tasks whose provenance is told."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -55,16 +55,19 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print(json.dumps(plain(lineage), indent=2))
         else:
-            print("\n".join(map(harmless, lineage_lines(lineage, len(lineage.tasks)))))
+            print("\n".join(map(harmless, lineage_lines(lineage))))
         return Exit.OK
     if args.json:
-        found, lineage = _found(context, args.what), _of_analysis(context, args.what)
-        print(json.dumps({**found, "provenance": plain(lineage)}, indent=2))
+        found = _found(context, args.what)
+        made = plain(*_of_analysis(context, args.what, _MOST_AS_JSON))
+        print(json.dumps({**found, "provenance": made}, indent=2))
         return Exit.OK
     show(lambda: _view(_found(context, args.what), args.watch), context.clock, watch=args.watch)
-    if not args.watch and (lines := lineage_lines(_of_analysis(context, args.what), _MOST)):
-        print("Provenance:")
-        print("\n".join(f"  {harmless(line)}" for line in lines))
+    if not args.watch:
+        lineage, left_out = _of_analysis(context, args.what, _MOST)
+        if lines := lineage_lines(lineage, left_out):
+            print("Provenance:")
+            print("\n".join(f"  {harmless(line)}" for line in lines))
     return Exit.OK
 
 
@@ -79,10 +82,10 @@ def _of_file(context: Context, path: Path) -> Lineage:
         return of_product(db, found.made, private_rule(context.site.pages.private))[0]
 
 
-def _of_analysis(context: Context, analysis_id: int) -> Lineage:
+def _of_analysis(context: Context, analysis_id: int, most: int) -> tuple[Lineage, int]:
     with context.db.begin() as db:
-        ids = [row.id for row in tasks.of_analysis(db, analysis_id)]
-        return of_tasks(db, ids, private_rule(context.site.pages.private))
+        rows = tasks.of_analysis(db, analysis_id)
+        return of_tasks(db, rows, private_rule(context.site.pages.private), most)
 
 
 def _view(found: dict[str, Any], watch: bool) -> View:

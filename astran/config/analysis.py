@@ -266,11 +266,7 @@ class AnalysisConfig(Settings):
         "",
         description="For start dl2 or dl3: folder of the data, below one that the site allows.",
     )
-    lstchain: str = Field(
-        "",
-        description="Wanted lstchain release: 0.12.3, or 0.12.x for the newest 0.12, or the site's "
-        "name of an environment; empty: the site's default.",
-    )
+    lstchain: str = Field("", description="Wanted lstchain version; empty: the site's default.")
     lstchain_config: Parameters = Field(
         {},
         description="Parameters of lstchain's own JSON configuration from DL1 to DL2, by dotted "

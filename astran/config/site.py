@@ -281,6 +281,12 @@ class SiteConfig(Settings):
     shared: Path | None = Field(
         None, description="Folder for products kept for everyone (IRFs); none: <workdir>/shared."
     )
+    products: Path | None = Field(
+        None,
+        description="Folder of the store in which all analyses share their products; none: "
+        "<shared>/products. Best on the disk of the work folder: there it takes no room, "
+        "elsewhere products are copied to it and linked.",
+    )
     pages: PagesSettings = Field(PagesSettings(), description="Browsable pages.")
     disk_reserve_gb: float = Field(
         2.0,
@@ -292,7 +298,7 @@ class SiteConfig(Settings):
         False, description="All data of this site are simulated; said on every plot and mail."
     )
 
-    @field_validator("workdir", "shared", mode="after")
+    @field_validator("workdir", "shared", "products", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else absolute(value)
@@ -312,3 +318,7 @@ class SiteConfig(Settings):
         if not given:
             return self
         return self.model_copy(update={"data": self.data.model_copy(update=given)})
+
+    @property
+    def products_dir(self) -> Path:
+        return self.products or self.shared_dir / "products"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import Any
 
 from astran.base.errors import ProductError
 from astran.base.files import sha256
+from astran.base.keeping import inside, keep, place_of
 from astran.base.records import ProductRecord
 from astran.base.tasks import Output
 from astran.production.checks import check
@@ -40,12 +42,40 @@ def examine(path: Path, output: Output) -> Examined:
     return Examined(path, output, digest, facts)
 
 
-def commit(found: Sequence[Examined]) -> tuple[ProductRecord, ...]:
-    """Move checked products to their final names and describe them."""
+def commit(found: Sequence[Examined], store: str, fingerprint: str) -> tuple[ProductRecord, ...]:
+    """Move checked products to their final names, keep them in the store of the site (if it is not
+    empty), and describe them."""
     for one in found:
         _settle(one.path)
         _move(one.path, Path(one.output.path))
-    return tuple(_record(one) for one in found)
+    return tuple(_record(one, _keep(one, store, fingerprint)) for one in found)
+
+
+def _keep(one: Examined, store: str, fingerprint: str) -> str:
+    """Its place in the store; empty if it could not be kept there, which is no failure."""
+    if not store or not fingerprint:
+        return ""
+    path = Path(one.output.path)
+    place = place_of(Path(store), fingerprint, one.sha256, path.name)
+    try:
+        keep(path, place)
+    except OSError as error:
+        print(f"ASTRAN: {path.name} is not kept in {store}: {error.strerror}", flush=True)
+        return ""
+    return str(place)
+
+
+def measure(path: Path) -> tuple[int, int]:
+    """Size [bytes] and time of last change [ns] of a product: of a folder, of the files in it.
+
+    Raises
+    ------
+    OSError : it is not there
+    """
+    stats = [file.stat() for file in _files(path)]
+    if not stats:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    return sum(stat.st_size for stat in stats), max(stat.st_mtime_ns for stat in stats)
 
 
 def checksum(path: Path) -> tuple[str, dict[str, str]]:
@@ -58,23 +88,23 @@ def checksum(path: Path) -> tuple[str, dict[str, str]]:
     return new_sha256("".join(lines).encode()).hexdigest(), files
 
 
-def _record(one: Examined) -> ProductRecord:
-    path = Path(one.output.path)
-    files = [file.stat() for file in _files(path)]
+def _record(one: Examined, stored: str) -> ProductRecord:
+    size, mtime_ns = measure(Path(one.output.path))
     return ProductRecord(
         path=one.output.path,
-        size=sum(stat.st_size for stat in files),
-        mtime_ns=max(stat.st_mtime_ns for stat in files),
+        size=size,
+        mtime_ns=mtime_ns,
         sha256=one.sha256,
         check=one.output.check.value,
         facts=one.facts,
+        stored=stored,
     )
 
 
 def _files(path: Path) -> Iterator[Path]:
     """The file itself, or all files in a folder in a fixed order."""
     if path.is_dir():
-        yield from sorted(file for file in path.rglob("*") if file.is_file())
+        yield from (path / one for one in inside(path))
     else:
         yield path
 
@@ -91,6 +121,8 @@ def _settle(path: Path) -> None:
 
 def _move(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
+    if target.is_symlink():
+        target.unlink()
     if not target.is_dir():
         source.replace(target)
         return

@@ -143,7 +143,9 @@ class _Run:
             found = [examine(self.work / one.name, one) for one in self.task.outputs]
         if attendant.stopped_by is not None:
             raise _Failure(Outcome.STOPPED, "", self.returncode)
-        self.products = commit(found)
+        # by hand nobody would ever look for them in the store
+        store = self.task.store if self.token else ""
+        self.products = commit(found, store, self.task.fingerprint)
 
     def _inputs(self) -> None:
         missing = [path for path in self.task.inputs if not Path(path).is_file()]

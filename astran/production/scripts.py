@@ -103,7 +103,8 @@ def shell_values(environment: Environment, see: Iterable[Path] = ()) -> dict[str
 
 def _seen(site: SiteConfig) -> Iterator[Path]:
     """Folders of the site that a task may read or write, and ASTRAN's own programs."""
-    yield from (site.workdir, site.shared_dir, Path(__file__).resolve().parents[1])
+    yield from (site.workdir, site.shared_dir, site.products_dir)
+    yield Path(__file__).resolve().parents[1]
     data = site.data
     patterns = (data.dl1, data.dl1_subruns, data.mc_dl1, data.mc_dl2, data.irf)
     yield from (fixed_part(pattern) for pattern in patterns if pattern)

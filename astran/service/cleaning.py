@@ -1,27 +1,26 @@
 """What can be removed to make room, and its removal.
 
-Never removed: results, DL3, logs, configurations and job scripts, as reports point to them; what a
-link in any analysis points to; anything of an analysis that has not ended; anything ASTRAN did not
-make.
+Never removed: results, DL3, logs, configurations and job scripts, as reports point to them; what
+another analysis has, too, by a link to it or by another name; anything of an analysis that has not
+ended; anything ASTRAN did not make. From the store goes what no analysis folder has any more.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from astran.base.clock import Clock
-from astran.base.tasks import Check
 from astran.service.context import Context
+from astran.service.stored import Entry, entries, names
 from astran.store import analyses, events, tasks
 from astran.store.analyses import Analysis
 
-_WORK = re.compile(r"\.(?:work|old)-.+")
+_WORK = re.compile(r"\.(?:work|old|part)-.+")
 _ALL = 10**9
 _LEFT_OVER = timedelta(days=1)
 """Work folders untouched for so long have no task any more."""
@@ -40,7 +39,7 @@ class Item:
 
 
 def removable(context: Context, older_than: timedelta, dl2: bool) -> list[Item]:
-    """What can go, by analysis.
+    """What can go, by analysis, then what is in the store and nobody has any more.
 
     Parameters
     ----------
@@ -51,27 +50,59 @@ def removable(context: Context, older_than: timedelta, dl2: bool) -> list[Item]:
     with context.db.begin() as db:
         every = analyses.newest(db, _ALL)
         products = {one.id: tasks.products_of(db, one.id) for one in every if one.state.final}
-    linked = _linked(every)
-    named = _named(context, every)
+    known = names(every)
+    stored = list(entries(context.site.products_dir))
+    old = [
+        one
+        for one in every
+        if one.state.final and one.ended is not None and now - one.ended >= older_than
+    ]
+    whole: dict[Path, Analysis] = {}
+    if dl2:
+        read = _named(context, every)
+        kept = set().union(*(known.of(entry) for entry in stored))
+        for one in old:
+            own = {Path(p.path) for made in products[one.id].values() for p in made}
+            whole |= dict.fromkeys(_whole(one, own | kept, read), one)
     items: list[Item] = []
-    for one in every:
-        if not one.state.final or one.ended is None or now - one.ended < older_than:
-            continue
+    for one in old:
         items += _left_over(one.folder, one.name, context.clock)
         items += _subruns(one)
-        own = [p for made in products[one.id].values() for p in made if p.kind == Check.DL2]
-        whole = [Path(product.path) for product in own if dl2]
         items += [
-            Item(path, path.stat().st_size, "DL2 of an ended analysis", one.name)
-            for path in whole
-            if path.parent == one.folder / "DL2" and _plain(path)
-            if path not in linked and not named.intersection(path.parents)
+            Item(path, _room(path), "DL2 of an ended analysis", one.name)
+            for path, owner in whole.items()
+            # all that have it must be able to do without it
+            if owner is one and known.others(path) <= whole.keys()
         ]
         batches = one.folder / "jobmanager" / "batches"
         if batches.is_dir():
             items.append(Item(batches, _size(batches), "files of the scheduler", one.name))
     items += _left_over(context.site.shared_dir, "", context.clock)
+    items += _left_over(context.site.products_dir, "", context.clock)
+    gone = {item.path for item in items}
+    items += [
+        Item(entry.path, entry.size, "in the store, and needed by no analysis", "")
+        for entry in stored
+        if _needless(entry, known.of(entry), gone, now, max(older_than, _LEFT_OVER))
+    ]
     return list({item.path: item for item in items}.values())
+
+
+def _whole(one: Analysis, made: set[Path], read: set[Path]) -> Iterator[Path]:
+    """DL2 of whole runs that ASTRAN made, but for folders that analyses from DL2 on read."""
+    for path in sorted((one.folder / "DL2").glob("*.h5")):
+        if path in made and path.is_file() and not read.intersection(path.parents):
+            yield path
+
+
+def _needless(
+    entry: Entry, having: set[Path], gone: set[Path], now: datetime, older_than: timedelta
+) -> bool:
+    """Whether all that have it lose it now, or nobody has had it for so long."""
+    if having:
+        return having <= gone
+    unused = now.timestamp() - entry.changed
+    return not entry.names and unused >= older_than.total_seconds()
 
 
 def remove(context: Context, items: list[Item]) -> int:
@@ -82,6 +113,7 @@ def remove(context: Context, items: list[Item]) -> int:
             shutil.rmtree(item.path, ignore_errors=True)
         else:
             item.path.unlink(missing_ok=True)
+        _tidy(item.path.parent, context.site.products_dir)
         freed += 0 if item.path.exists() else item.size
     with context.db.begin() as db:
         for name in sorted({item.analysis for item in items if item.analysis}):
@@ -91,23 +123,37 @@ def remove(context: Context, items: list[Item]) -> int:
     return freed
 
 
+def _tidy(folder: Path, store: Path) -> None:
+    """Folders of the store that hold nothing any more."""
+    while store in folder.parents:
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
+
+
 def _subruns(analysis: Analysis) -> Iterator[Item]:
     """DL2 of subruns, or links to it, once it was put together with the others of its run."""
     for path in sorted((analysis.folder / "DL2" / "subruns").glob("dl2_*.h5")):
         merged = re.sub(r"(\.Run\d+)\.\d{4}", r"\1", path.name)
         if (path.parent.parent / merged).exists():
             why = "DL2 of a subrun, put together"
-            yield Item(path, path.lstat().st_size, why, analysis.name)
+            yield Item(path, _room(path), why, analysis.name)
 
 
 def _left_over(folder: Path, name: str, clock: Clock) -> Iterator[Item]:
-    """Work folders of attempts that died, at most two levels down."""
-    for pattern in (".*", "*/.*", "*/*/.*"):
+    """Work folders and half-made names of attempts that died, at most three levels down."""
+    for pattern in (".*", "*/.*", "*/*/.*", "*/*/*/.*"):
         for path in sorted(folder.glob(pattern)):
-            if path.is_dir() and not path.is_symlink() and _WORK.fullmatch(path.name):
-                age = clock.now().timestamp() - path.stat().st_mtime
-                if age >= _LEFT_OVER.total_seconds():
-                    yield Item(path, _size(path), "left by an attempt that died", name)
+            if _WORK.fullmatch(path.name):
+                folder_like = path.is_dir() and not path.is_symlink()
+                status = path.lstat()
+                # another name of a product is as old as that, by its content
+                since = status.st_mtime if folder_like else status.st_ctime
+                if clock.now().timestamp() - since >= _LEFT_OVER.total_seconds():
+                    size = _size(path) if folder_like else _room(path)
+                    yield Item(path, size, "left by an attempt that died", name)
 
 
 def _named(context: Context, every: list[Analysis]) -> set[Path]:
@@ -121,31 +167,15 @@ def _named(context: Context, every: list[Analysis]) -> set[Path]:
     }
 
 
-def _linked(every: list[Analysis]) -> set[Path]:
-    """What links in analysis folders point to, in any number of steps."""
-    found: set[Path] = set()
-    for one in every:
-        for place, names, files in os.walk(one.folder):
-            # what was put together is needed no more
-            if one.state.final and Path(place) == one.folder / "DL2" / "subruns":
-                continue
-            for name in (*names, *files):
-                found |= _steps(Path(place, name))
-    return found
-
-
-def _steps(path: Path) -> set[Path]:
-    """Every step of a chain of links is needed, not its end alone."""
-    found: set[Path] = set()
-    while path.is_symlink() and path not in found:
-        found.add(path)
-        path = Path(os.path.normpath(path.parent / path.readlink()))
-    return found | {path, path.resolve()} if found else found
-
-
 def _plain(path: Path) -> bool:
     """A file itself, there, and no link to one."""
     return path.is_file() and not path.is_symlink()
+
+
+def _room(path: Path) -> int:
+    """What goes with the last name of a file [bytes]; another name, as in the store, keeps it."""
+    status = path.lstat()
+    return status.st_size if status.st_nlink == 1 else 0
 
 
 def _size(folder: Path) -> int:

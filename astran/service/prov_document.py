@@ -88,6 +88,8 @@ def _about_file(node: FileNode) -> _Pairs:
         pairs.append(("astran:size", node.size))
     if node.sha256:
         pairs.append(("astran:sha256", node.sha256))
+    if node.stored:
+        pairs.append(("astran:stored", node.stored))
     if node.modified is not None:
         pairs.append(("astran:modified", node.modified))
     return pairs + [(f"astran:{key}", value) for key, value in _flat("", _scalars(node))]

@@ -5,7 +5,8 @@ Work that was taken from another analysis is followed to the task that did it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -19,6 +20,7 @@ from astran.base.tasks import Stage
 from astran.store import analyses, lineage
 from astran.store.analyses import Analysis
 from astran.store.lineage import Made, Maker, Source
+from astran.store.tasks import TaskRow
 
 
 class Role(StrEnum):
@@ -56,6 +58,8 @@ class FileNode:
     modified: datetime | None
     facts: Mapping[str, Any] = field(default_factory=dict)
     """What the check of a product found."""
+    stored: str = ""
+    """Its place in the store of the site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +122,28 @@ def of_product(db: Connection, made: Made, private: Private) -> tuple[Lineage, F
     return walk.lineage, walk.lineage.files[_product(made).id]
 
 
-def of_tasks(db: Connection, task_ids: Collection[int], private: Private) -> Lineage:
-    """The way of all that these tasks made, or took from others."""
+def of_tasks(
+    db: Connection, rows: Sequence[TaskRow], private: Private, most: int
+) -> tuple[Lineage, int]:
+    """The way of all that these tasks made, or took from others.
+
+    Of more than `most` tasks only the first of each stage are followed, and none that gathers all;
+    returns also how many are left out.
+    """
     walk = _Walk(db, private)
-    for task_id in sorted(lineage.succeeded(db, task_ids)):
-        walk.follow(task_id, None)
-    return walk.lineage
+    good = [row for row in rows if row.state.succeeded]
+    chosen = good
+    if len(good) > most:
+        apiece = most // len(Stage)
+        seen: Counter[str] = Counter()
+        chosen = []
+        for row in good:
+            seen[row.plain["stage"]] += 1
+            if seen[row.plain["stage"]] <= apiece and not row.plain.get("gathers"):
+                chosen.append(row)
+    for row in chosen:
+        walk.follow(row.id, None)
+    return walk.lineage, len(good) - len(chosen)
 
 
 @dataclass
@@ -133,12 +153,14 @@ class _Walk:
     lineage: Lineage = field(default_factory=Lineage)
     analyses: dict[int, Analysis] = field(default_factory=dict)
     makers: dict[int, Maker] = field(default_factory=dict)
+    known: dict[Source, Made | None] = field(default_factory=dict)
 
     def follow(self, task_id: int, reader: Maker | None) -> list[FileNode]:
         """Take in a task with all before it; returns what `reader` reads of its products."""
         original = lineage.origin(self.db, task_id)
         products = [(one, _product(one)) for one in lineage.by_task(self.db, original)]
-        if original not in self.lineage.tasks:
+        # what was not needed, as all that is made of it was there, made nothing
+        if products and original not in self.lineage.tasks:
             self._take_in(original, [node for _, node in products])
         return self._read(task_id, [node for _, node in products], reader)
 
@@ -181,7 +203,7 @@ class _Walk:
                 self.follow(known.task_id, None)
                 yield self._add(_product(known))
             else:
-                role = _role(maker.task.spec.stage, number, row.path)
+                role = _role(maker.task, number, row.path)
                 yield self._add(_external(role, row.path, row.size, row.mtime_ns))
         for producer in made_before:
             if producer in good:
@@ -193,10 +215,12 @@ class _Walk:
 
     def _known(self, row: Source) -> Made | None:
         """The product of this site that an input file is, as it was then."""
-        for one in lineage.at(self.db, {row.path}):
-            if (one.product.size, one.product.mtime_ns) == (row.size, row.mtime_ns):
-                return one
-        return None
+        if row not in self.known:
+            as_then = (row.size, row.mtime_ns)
+            made = lineage.at(self.db, {row.path})
+            fitting = (m for m in made if (m.product.size, m.product.mtime_ns) == as_then)
+            self.known[row] = next(fitting, None)
+        return self.known[row]
 
     def _read(self, task_id: int, products: list[FileNode], reader: Maker | None) -> list[FileNode]:
         """Of several products those that the reader names; if it names none, all."""
@@ -229,9 +253,11 @@ class _Walk:
         return self.lineage.files.setdefault(node.id, node)
 
 
-def plain(found: Lineage) -> dict[str, Any]:
-    """The graph for programs: files, and tasks that name the files that they used and made."""
+def plain(found: Lineage, left_out: int = 0) -> dict[str, Any]:
+    """The graph for programs: files, and tasks that name the files that they used and made; and how
+    many tasks of the analysis are left out."""
     return {
+        "left_out": left_out,
         "files": [
             {**asdict(node), "modified": _iso(node.modified)} for node in found.files.values()
         ],
@@ -246,8 +272,11 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def _role(stage: Stage, number: int, path: str) -> Role:
+def _role(task: TaskRow, number: int, path: str) -> Role:
     """What an input is that no task of this site made."""
+    stage = task.spec.stage
+    if stage is Stage.DL2 and task.key.startswith("mc-") and Path(path).name.startswith("dl1"):
+        return Role.MC
     if stage is Stage.DL2 and not Path(path).name.startswith("dl1"):
         return Role.MODELS
     if stage is Stage.DL3 and (number > 0 or path.endswith((".fits", ".fits.gz"))):
@@ -265,6 +294,7 @@ def _product(one: Made) -> FileNode:
         sha256=product.sha256,
         modified=_moment(product.mtime_ns),
         facts=dict(product.facts),
+        stored=product.stored,
     )
 
 

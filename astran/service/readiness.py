@@ -8,10 +8,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
+from astran.base.keeping import link
 from astran.base.states import TaskState
 from astran.base.tasks import Stage
+from astran.production.products import measure
 from astran.service.context import Context
-from astran.store import tasks
+from astran.store import gathering, lineage, tasks
 from astran.store.analyses import Analysis
 from astran.store.tasks import TaskRow
 
@@ -33,8 +35,10 @@ def settle_dependencies(context: Context, analysis: Analysis) -> bool | None:
     with context.db.begin() as db:
         nodes = tasks.outline(db, analysis.id)
         rows = tasks.of_analysis(db, analysis.id, TO_DO)
+        ready = gathering.complete(db, [row for row in rows if is_ready(row, nodes)])
         # a fingerprint covers all that went before: what is done need not wait for what it needs
-        sources = _reusable(db, rows)
+        whole = [row for row in rows if not row.plain.get("gathers")]
+        sources = _reusable(db, [*whole, *(row for row in ready if row.plain.get("gathers"))])
         unneeded = _unneeded(db, analysis, rows, nodes)
         changed = False
         for row in rows:
@@ -69,17 +73,20 @@ def _hopeless(row: TaskRow, nodes: _Nodes) -> str:
     return ""
 
 
-def _reusable(
-    db: Connection, rows: Sequence[TaskRow]
-) -> dict[int, tuple[int, list[tasks.Product]]]:
-    """By task: a finished task that did this very work, and its products, still as it left them."""
+_Source = tuple[int, list[Path]]
+"""A task, and where its products are, still as it left them."""
+
+
+def _reusable(db: Connection, rows: Sequence[TaskRow]) -> dict[int, _Source]:
+    """By task: a finished task that did this very work."""
     like = tasks.finished_like(db, [row.fingerprint for row in rows])
-    reusable: dict[int, tuple[int, list[tasks.Product]]] = {}
+    reusable: dict[int, _Source] = {}
     for row in rows:
         for task_id in like.get(row.fingerprint, ())[:5]:
             products = tasks.products(db, task_id)
-            if products and all(_intact(product) for product in products):
-                reusable[row.id] = (task_id, products)
+            places = [place for product in products if (place := _intact(product)) is not None]
+            if products and len(places) == len(products):
+                reusable[row.id] = (task_id, places)
                 break
     return reusable
 
@@ -106,28 +113,25 @@ def _unneeded(
     )
 
 
-def _intact(product: tasks.Product) -> bool:
-    try:
-        status = Path(product.path).stat()
-    except OSError:
-        return False
-    return status.st_size == product.size and status.st_mtime_ns == product.mtime_ns
+def _intact(product: tasks.Product) -> Path | None:
+    """Where a product is as its task left it: in the store, or in the folder of its analysis."""
+    for path in filter(None, (product.stored, product.path)):
+        try:
+            if measure(Path(path)) == (product.size, product.mtime_ns):
+                return Path(path)
+        except OSError:
+            continue
+    return None
 
 
 def _reuse(
-    db: Connection, now: datetime, row: TaskRow, source: int, products: Sequence[tasks.Product]
+    db: Connection, now: datetime, row: TaskRow, source: int, places: Sequence[Path]
 ) -> bool:
     """Take over the products of `source`: linked under the names that this plan expects."""
-    if len(products) != len(row.spec.outputs):
+    if len(places) != len(row.plain["outputs"]):
         return False
-    for output, product in zip(row.spec.outputs, products, strict=True):
-        target, there = Path(output.path), Path(product.path)
-        if target == there:
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_symlink():
-            target.unlink()
-        if not target.exists():
-            target.symlink_to(there)
-    text = f"taken from {Path(products[0].path).parent}"
+    for output, place in zip(row.plain["outputs"], places, strict=True):
+        if Path(output["path"]) != place:
+            link(place, Path(output["path"]))
+    text = f"done before, as {lineage.name_of(db, source)}"
     return tasks.move(db, now, row, TaskState.REUSED, text, reason=text, reused_from_id=source)

@@ -117,6 +117,13 @@ def maker(db: Connection, task_id: int) -> Maker:
     )
 
 
+def name_of(db: Connection, task_id: int) -> str:
+    """`dl2-15864 of A12`."""
+    query = select(t.task.c.key, t.task.c.analysis_id).where(t.task.c.id == task_id)
+    key, analysis_id = db.execute(query).one()
+    return f"{key} of A{analysis_id}"
+
+
 def sources(db: Connection, task_id: int) -> Sequence[Source]:
     """What a task reads: files first, then other tasks, in the order of the plan."""
     c = t.task_input.c

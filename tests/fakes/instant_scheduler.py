@@ -9,10 +9,10 @@ from pathlib import Path
 from fakes.idle_scheduler import IdleScheduler
 
 from astran.base.clock import Clock
-from astran.base.files import sha256
 from astran.base.jobs import Batch, JobRef, JobState, Seen, Sight
 from astran.base.records import ExitRecord, Outcome, ProductRecord
 from astran.base.tasks import Check, Output, Task
+from astran.production.products import Examined, checksum, commit
 
 
 class InstantScheduler(IdleScheduler):
@@ -48,19 +48,19 @@ class InstantScheduler(IdleScheduler):
             ended=now,
             host="here",
             argv=task.argv,
-            products=tuple(_product(output) for output in task.outputs),
+            products=tuple(_product(output, task) for output in task.outputs),
         ).write(Path(task.record))
 
 
-def _product(output: Output) -> ProductRecord:
-    path = Path(output.path)
+def _product(output: Output, task: Task) -> ProductRecord:
+    """A stand-in, left as the runner leaves products."""
+    work = Path(task.folder, ".work", output.name)
     if output.check is Check.RESULTS:
-        path.mkdir(parents=True, exist_ok=True)
-        (path / "results.json").write_text(json.dumps({"runs": [], "simulated": True}))
-        return ProductRecord(output.path, path.stat().st_size, path.stat().st_mtime_ns, "", "")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(output.name)
-    status = path.stat()
-    return ProductRecord(
-        output.path, status.st_size, status.st_mtime_ns, sha256(path), output.check.value
-    )
+        work.mkdir(parents=True, exist_ok=True)
+        (work / "results.json").write_text(json.dumps({"runs": [], "simulated": True}))
+    else:
+        work.parent.mkdir(parents=True, exist_ok=True)
+        work.write_text(f"{output.name} {task.fingerprint}")
+    digest, files = checksum(work)
+    found = Examined(work, output, digest, {"files": files} if files else {})
+    return commit([found], task.store, task.fingerprint)[0]

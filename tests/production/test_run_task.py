@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -295,3 +296,44 @@ def test_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_return_codes_differ() -> None:
     assert set(RETURN_CODES) == set(Outcome)
     assert len(set(RETURN_CODES.values())) == len(Outcome)
+
+
+def test_products_are_kept_in_the_store_of_the_site(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    task = a_task(tmp_path / "a", store=str(store), fingerprint="ab" * 32)
+    outcome, record = run(task)
+    assert outcome is Outcome.OK
+    (product,) = record.products
+    kept = Path(product.stored)
+    assert kept.is_relative_to(store / "ab" / ("ab" * 32))
+    assert sha256(kept / "theta2.png") == product.facts["files"]["theta2.png"]
+    shutil.rmtree(tmp_path / "a" / "results")
+    assert json.loads((kept / "results.json").read_text()) == RESULTS
+
+
+def test_a_store_that_cannot_be_written_is_no_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "store").write_text("a file")
+    task = a_task(tmp_path / "a", store=str(tmp_path / "store"), fingerprint="ab" * 32)
+    outcome, record = run(task)
+    assert outcome is Outcome.OK
+    assert record.products[0].stored == ""
+    assert "results is not kept in" in capsys.readouterr().out
+
+
+def test_by_hand_nothing_goes_to_the_store(tmp_path: Path) -> None:
+    task = a_task(tmp_path / "a", store=str(tmp_path / "store"), fingerprint="ab" * 32)
+    assert run_task(task, "", SystemClock()) is Outcome.OK
+    assert not (tmp_path / "store").exists()
+
+
+def test_results_made_again_take_the_place_of_a_link_to_the_store(tmp_path: Path) -> None:
+    kept = tmp_path / "elsewhere"
+    kept.mkdir()
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "results").symlink_to(kept)
+    outcome, _ = run(a_task(tmp_path / "a"))
+    assert outcome is Outcome.OK
+    assert (tmp_path / "a" / "results" / "results.json").is_file()
+    assert list(kept.iterdir()) == []

@@ -249,3 +249,18 @@ def test_show_prints_where_products_came_from(
     one = capsys.readouterr().out
     assert str(product) in one
     assert "dl3-101" not in one
+
+
+def test_of_very_many_tasks_some_of_each_stage_are_told(
+    house: ArchiveHouse,
+    site: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("astran.cli.show._MOST", 5)
+    capsys.readouterr()
+    assert main(["show", "A1", "--site", str(site)]) == 0
+    made = capsys.readouterr().out.partition("Provenance:")[2]
+    assert "by A1 dl3-100" in made
+    assert "dl3-101" not in made
+    assert "and 6 more tasks; `astran show FILE` tells of any product" in made

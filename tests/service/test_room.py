@@ -20,8 +20,10 @@ from astran.base.room import is_no_room, no_room
 from astran.base.states import AnalysisState
 from astran.base.tasks import Stage
 from astran.cli.main import main
+from astran.service.cleaning import removable, remove
 from astran.service.tick import tick
 from astran.service.verdicts import Cause, End, Step, judge
+from astran.store import analyses
 
 NOW = datetime(2023, 12, 18, 9, tzinfo=UTC)
 
@@ -161,7 +163,8 @@ def test_clean_removes_what_no_report_points_to(
     folder = house.end(first).folder
     again = house.launch("20231214", dl3={"theta_cut": 0.3})
     other = house.end(again).folder
-    assert (other / "DL2" / "dl2_LST-1.Run00200.h5").is_symlink()
+    shared = Path("DL2", "dl2_LST-1.Run00200.h5")
+    assert (other / shared).samefile(folder / shared)
     dead = folder / "DL2" / ".work-dl2-200-0123"
     dead.mkdir()
     (dead / "half.h5").write_bytes(b"x" * 1000)
@@ -183,7 +186,8 @@ def test_clean_removes_what_no_report_points_to(
     assert files() == before, "a dry run removes nothing"
     assert str(dead) in listed
     assert clean() == listed
-    gone = {str(path) for path in before - files()}
+    store = house.context.site.products_dir
+    gone = {str(path) for path in before - files() if store not in path.parents}
     assert {Path(path).parent.name for path in gone if path.endswith(".h5")} <= {
         "subruns",
         dead.name,
@@ -191,15 +195,39 @@ def test_clean_removes_what_no_report_points_to(
     assert not dead.exists()
     for kept in (folder / "results" / "results.json", folder / "DL2" / "dl2_LST-1.Run00200.h5"):
         assert kept.exists()
-    # the second analysis points to the DL2 of the first
+    # the second analysis, which ended just now, has the DL2 of the first
+    with house.context.db.begin() as db:
+        analyses.change(db, again, ended=datetime.now(UTC))
     assert clean("--dl2") == []
-    assert (other / "DL2" / "dl2_LST-1.Run00200.h5").exists()
+    assert (other / shared).exists()
+    assert len(list(store.rglob("dl2_*.h5"))) == 2, "those of subruns went with their last name"
     shutil.rmtree(other)
-    assert {Path(path).name for path in clean("--dl2")} == {
-        "dl2_LST-1.Run00200.h5",
-        "dl2_LST-1.Run00201.h5",
-    }
+    listed = clean("--dl2")
+    assert {Path(path).name for path in listed} == {shared.name, "dl2_LST-1.Run00201.h5"}
+    assert len(listed) == 4, "of each its name in the folder, and its place in the store"
+    assert list(store.rglob("dl2_*.h5")) == []
     assert (folder / "results" / "results.json").exists()
+    assert len(list(store.rglob("dl3_*.fits"))) == 4
+
+
+@pytest.mark.lstchain
+def test_clean_frees_the_store_of_what_no_analysis_has_any_more(house: ArchiveHouse) -> None:
+    number = house.launch("20231213")
+    folder = house.end(number).folder
+    store = house.context.site.products_dir
+    held = folder.parent / "kept.fits"
+    held.hardlink_to(folder / "DL3" / "dl3_LST-1.Run00100.fits")
+    shutil.rmtree(folder)
+    house.clock.time = datetime.now(UTC)
+    assert removable(house.context, timedelta(), dl2=False) == [], "nobody has it since just now"
+    house.clock.time += timedelta(days=20)
+    items = removable(house.context, timedelta(days=14), dl2=False)
+    names = {item.path.name for item in items}
+    assert {"dl2_LST-1.Run00100.h5", "dl3_LST-1.Run00101.fits", "results"} <= names
+    assert "dl3_LST-1.Run00100.fits" not in names, "somebody has it by a link of his own"
+    assert remove(house.context, items) == sum(item.size for item in items)
+    assert [path.name for path in store.rglob("*") if path.is_file()] == ["dl3_LST-1.Run00100.fits"]
+    assert held.read_text()
 
 
 @pytest.mark.lstchain

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from astran.base.errors import CatalogueError
@@ -107,6 +107,8 @@ def _tasks(config: AnalysisConfig, data: NightData, bench: Bench, until: Stage) 
 
 
 def _run(task: Task, bench: Bench, attendant: Attendant) -> ExitRecord | None:
+    # only products of analyses that are on record are found again in the store
+    task = replace(task, store="")
     script = write(task, bench.site, bench.tools, bench.python)
     log, token = Path(task.log), secrets.token_hex(8)
     log.unlink(missing_ok=True)

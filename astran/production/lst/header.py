@@ -13,6 +13,7 @@ from pathlib import Path
 
 import astran
 from astran.base.nightdata import FileRef, MonteCarlo
+from astran.base.origins import Origin
 from astran.base.tasks import HeaderCard, Task
 from astran.config.analysis import AnalysisConfig, Cuts, Start
 from astran.production.lst.irfs import IrfSet
@@ -33,11 +34,18 @@ def dl3_header(
     config: AnalysisConfig,
     tools: Toolset,
     made_with: MonteCarlo,
+    dl2: Origin,
     irfs: IrfSet,
     selection: str,
     fingerprint: str,
 ) -> tuple[HeaderCard, ...]:
-    """The cards of a DL3 file; `selection` is the configuration of the tool, as JSON."""
+    """The cards of a DL3 file.
+
+    Parameters
+    ----------
+    dl2 : what made the DL2 file, where the analysis starts from one
+    selection : the configuration of the tool, as JSON
+    """
     cards: list[HeaderCard] = [
         ("ASTVER", astran.__version__, "ASTRAN version"),
         ("LSTVER", tools.version, "lstchain version"),
@@ -45,9 +53,11 @@ def dl3_header(
         ("DL2ENGIN", ENGINE, "engine of DL2"),
     ]
     models = made_with.models
-    if config.start is Start.DL1 and models is not None:
+    if config.start is Start.DL2 and dl2.models:
+        cards.append(("RFMODEL", dl2.models, ""))
+    elif config.start is Start.DL1 and models is not None:
         cards += [
-            ("RFMODEL", models.folder, "random forests"),
+            ("RFMODEL", models.folder, ""),
             ("RFDIGEST", models_digest(models.files), ""),
         ]
     if made_with.level:
@@ -55,8 +65,8 @@ def dl3_header(
     cards += [*_cuts(config), ("SELDIGST", sha256(selection.encode()).hexdigest(), "")]
     folders = sorted({str(Path(irf.path).parent) for irf in irfs.irfs})
     cards += [
-        ("IRFDIR", ", ".join(folders), "folder of the IRFs"),
-        ("IRFUSED", IRFS_USED, "IRF nodes used"),
+        ("IRFDIR", ", ".join(folders), ""),
+        ("IRFUSED", IRFS_USED, ""),
         ("IRFMODE", IRF_MODE, "how they were used"),
         ("TASKFP", fingerprint, ""),
     ]

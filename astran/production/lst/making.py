@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from astran.base.tasks import Check, Output, Resources, Stage, Task
+from astran.base.tasks import Check, Output, Resources, Stage, Task, fingerprint
 from astran.config.site import SiteConfig
 from astran.production.lst import argv
 from astran.production.lst.layout import Layout
@@ -64,6 +64,8 @@ class TaskMaker:
             after=after,
             outputs=tuple(Output(name, str(folder / name), Check.INDEX) for name in INDEX_FILES),
             links=tuple((Path(path).name, path) for path in dl3),
+            fingerprint=fingerprint(tool="index", version=tools.version),
+            gathers=bool(after),
         )
 
 

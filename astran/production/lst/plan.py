@@ -93,11 +93,17 @@ class _Planner:
             versions.append(("lstchain", self._tools.version))
             tasks = self._chain(versions, notes)
         return Plan(
-            tasks=tuple(tasks),
+            tasks=tuple(map(self._kept, tasks)),
             notes=tuple(notes),
             versions=tuple(versions),
             left_out=tuple((gap.run, gap.reason) for gap in self.data.missing),
         )
+
+    def _kept(self, task: Task) -> Task:
+        """Kept in the store, but for what is shared where it is made: IRFs and what they need."""
+        own = all(Path(output.path).is_relative_to(task.folder) for output in task.outputs)
+        kept = own and task.fingerprint
+        return replace(task, store=str(self.site.products_dir)) if kept else task
 
     @property
     def _make(self) -> TaskMaker:
@@ -341,7 +347,7 @@ class _Planner:
             links=tuple((f"irf/irf_{irf.name}.fits.gz", irf.path) for irf in chosen.irfs),
             guards=self._response.guards_of_dl3(source, run.level, self._cuts),
             header=header.dl3_header(
-                self.config, self._tools, self.data.of(run), chosen, text, work
+                self.config, self._tools, self.data.of(run), run.origin, chosen, text, work
             ),
             fingerprint=work,
         )
@@ -354,6 +360,12 @@ class _Planner:
             inputs=tuple(file.path for file in self.data.dl3),
             needs=needs,
             outputs=(Output("results", str(self.layout.results), Check.RESULTS),),
+            fingerprint=fingerprint(
+                tool="highlevel",
+                words=[word for word in words[1:] if not word.startswith("--dl3=")],
+                dl3=[file.identity for file in self.data.dl3],
+            ),
+            gathers=bool(needs),
         )
 
     @property

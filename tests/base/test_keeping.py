@@ -1,0 +1,209 @@
+"""The store of products: whole or absent, on the same disk or on another, killed at any line."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from astran.base import keeping
+from astran.base.keeping import keep, link, place_of, same
+
+SHA = "0123456789abcdef" * 4
+
+
+@pytest.fixture(params=["same disk", "other disk", "no hard links"])
+def store(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """A folder for the store, on file systems of three kinds."""
+    if request.param == "other disk":
+        memory = Path("/dev/shm")
+        if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+            monkeypatch.setattr(keeping.os, "link", refuse(errno.EXDEV))
+            monkeypatch.setattr(Path, "rename", no_rename_between(tmp_path / "store"))
+            yield tmp_path / "store"
+            return
+        folder = Path(mkdtemp(prefix="astran-store-", dir=memory))
+        yield folder
+        shutil.rmtree(folder)
+        return
+    if request.param == "no hard links":
+        monkeypatch.setattr(keeping.os, "link", refuse(errno.EPERM))
+    yield tmp_path / "store"
+
+
+def refuse(number: int) -> object:
+    def link(*args: object, **more: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return link
+
+
+def no_rename_between(store: Path) -> object:
+    plain = Path.rename
+
+    def rename(self: Path, target: Path) -> Path:
+        if (store in self.parents) != (store in Path(target).parents):
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return plain(self, target)
+
+    return rename
+
+
+def a_file(folder: Path, text: str = "events") -> Path:
+    path = folder / "A1" / "DL3" / "dl3.fits"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return path
+
+
+def a_folder(folder: Path) -> Path:
+    path = folder / "A1" / "results"
+    (path / "spectra").mkdir(parents=True)
+    (path / "results.json").write_text("{}")
+    (path / "spectra" / "pha.fits").write_text("counts")
+    return path
+
+
+def leftovers(*folders: Path) -> list[Path]:
+    return [path for folder in folders for path in folder.rglob(f"{keeping.PART}*")]
+
+
+def test_a_product_outlives_the_folder_of_its_analysis(store: Path, tmp_path: Path) -> None:
+    product = a_file(tmp_path)
+    before = product.stat().st_mtime_ns
+    place = place_of(store, "ab" * 32, SHA, product.name)
+    keep(product, place)
+    assert place == store / "ab" / ("ab" * 32) / SHA[:16] / "dl3.fits"
+    assert product.read_text() == place.read_text() == "events"
+    assert product.stat().st_mtime_ns == place.stat().st_mtime_ns == before
+    second = tmp_path / "A2" / "DL3" / "dl3.fits"
+    link(place, second)
+    shutil.rmtree(tmp_path / "A1")
+    assert second.read_text() == place.read_text() == "events"
+    assert same(place, second)
+    assert leftovers(store, tmp_path) == []
+
+
+def test_a_folder_is_kept_as_a_whole(store: Path, tmp_path: Path) -> None:
+    product = a_folder(tmp_path)
+    place = place_of(store, "ab" * 32, SHA, "results")
+    keep(product, place)
+    second = tmp_path / "A2" / "results"
+    link(place, second)
+    shutil.rmtree(tmp_path / "A1")
+    for folder in (place, second):
+        assert (folder / "spectra" / "pha.fits").read_text() == "counts"
+        assert (folder / "results.json").read_text() == "{}"
+    assert leftovers(store, tmp_path) == []
+
+
+def test_keeping_twice_changes_nothing(store: Path, tmp_path: Path) -> None:
+    for product in (a_file(tmp_path), a_folder(tmp_path)):
+        place = place_of(store, "ab" * 32, SHA, product.name)
+        keep(product, place)
+        inode = place.stat().st_ino
+        keep(product, place)
+        assert place.stat().st_ino == inode
+        assert same(place, product)
+
+
+def test_what_an_attempt_made_again_becomes_what_is_stored(store: Path, tmp_path: Path) -> None:
+    place = place_of(store, "ab" * 32, SHA, "dl3.fits")
+    keep(a_file(tmp_path), place)
+    product = tmp_path / "A1" / "DL3" / "dl3.fits"
+    product.unlink()
+    product.write_text("events")  # of the same content, as its checksum says
+    keep(product, place)
+    assert same(place, product)
+
+
+def test_a_link_takes_the_place_of_what_is_there(store: Path, tmp_path: Path) -> None:
+    place = place_of(store, "ab" * 32, SHA, "dl3.fits")
+    keep(a_file(tmp_path), place)
+    other = tmp_path / "A2" / "dl3.fits"
+    other.parent.mkdir()
+    other.write_text("half")
+    link(place, other)
+    assert other.read_text() == "events"
+    other.unlink()
+    other.symlink_to(tmp_path / "gone")
+    link(place, other)
+    assert other.read_text() == "events"
+    folder, whole = tmp_path / "A2" / "results", place_of(store, "cd" * 32, SHA, "results")
+    folder.mkdir()
+    (folder / "old.json").write_text("old")
+    keep(a_folder(tmp_path), whole)
+    link(whole, folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["results.json", "spectra"]
+    assert leftovers(store, tmp_path) == []
+
+
+def test_no_room_leaves_the_product_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping.os, "link", refuse(errno.ENOSPC))
+    product, place = a_file(tmp_path), place_of(tmp_path / "store", "ab" * 32, SHA, "dl3.fits")
+    with pytest.raises(OSError, match="No space"):
+        keep(product, place)
+    assert product.read_text() == "events"
+    assert not product.is_symlink()
+    assert not place.exists()
+    assert leftovers(tmp_path) == []
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing after it is run."""
+
+
+ACTS = [(os, "link"), (Path, "rename"), (Path, "replace"), (Path, "symlink_to"), (Path, "unlink")]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("act", range(8))
+@pytest.mark.parametrize("kind", [a_file, a_folder])
+def test_killed_at_any_act_nothing_is_lost_and_it_can_be_begun_again(
+    store: Path, tmp_path: Path, kind: object, act: int, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = kind(tmp_path)  # type: ignore[operator]
+    place = place_of(store, "ab" * 32, SHA, product.name)
+    count, dead = 0, False
+    tidy = keeping._remove
+
+    def cut(plain: object) -> object:
+        def acted(*args: object, **more: object) -> object:
+            nonlocal count, dead
+            count += 1
+            now = count - 1 == act
+            made = None if now and when == "before" else plain(*args, **more)  # type: ignore[operator]
+            if now:
+                dead = True
+                raise Killed
+            return made
+
+        return acted
+
+    with monkeypatch.context() as patch:
+        # a dead process tidies nothing
+        patch.setattr(keeping, "_remove", lambda path: dead or tidy(path))
+        for owner, name in ACTS:
+            patch.setattr(owner, name, cut(getattr(owner, name)))
+        with suppress(Killed):
+            keep(product, place)
+    files = [tmp_path, store]
+    contents = [p.read_text() for top in files for p in top.rglob("*") if p.is_file()]
+    assert "events" in contents or "counts" in contents, "nothing is lost"
+    if place.exists():
+        whole = place / "spectra" / "pha.fits" if place.is_dir() else place
+        assert whole.read_text() in ("events", "counts"), "what stands in the store is whole"
+    if not product.exists():  # then the attempt has left no record, and is made again
+        kind(tmp_path)  # type: ignore[operator]
+    keep(product, place)
+    assert same(place, product)
