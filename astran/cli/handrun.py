@@ -111,7 +111,13 @@ def _end(console: Console, analysis: Analysis, context: Context | None = None) -
 
 
 def _table(analysis: Analysis, now: Progress) -> Table:
-    table = Table(title=f"{analysis.name} {analysis.label}: {now.state}", title_justify="left")
+    awaited = "\n".join(f"waits for run {run}: {why}" for run, why in now.awaited[:10])
+    table = Table(
+        title=f"{analysis.name} {analysis.label}: {now.state}",
+        title_justify="left",
+        caption=awaited or None,
+        caption_justify="left",
+    )
     table.add_column("Stage")
     table.add_column("Progress")
     table.add_column("Tasks", justify="right")
@@ -149,7 +155,7 @@ def _quiet(text: str) -> None:
 
 def _show_plan(site: SiteConfig, config: AnalysisConfig) -> int:
     from astran.base.clock import SystemClock
-    from astran.service.planning import lay_out, look
+    from astran.service.planning import awaited, lay_out, look
     from astran.store.database import Database
 
     # in a file or pipe nothing is gained by folding lines
@@ -159,9 +165,16 @@ def _show_plan(site: SiteConfig, config: AnalysisConfig) -> int:
     database = Database.existing(site.database_url) or Database("sqlite://")
     context = Context(site, database, SystemClock(), sys.executable, _quiet)
     data = look(context, config, patient=True)
+    waits = awaited(context, config, data)
+    if waits and not data.runs:
+        console.print(f"{config.label} {waits}.\nNothing can be planned before.", highlight=False)
+        return Exit.OK
     plan, _ = lay_out(context, config, data, folder, keep=False)
     console.print(f"[bold]Plan for {config.target.name}, night of {config.night.iso}[/]")
     console.print(f"Folder: {folder}", highlight=False, soft_wrap=True)
+    if waits:
+        console.print(Text(f"It {waits}.", style="yellow"))
+        console.print("Of what is there now, this would run:")
     _print_plan(console, plan)
     console.print("\nNothing was submitted. Add --submit to run it.")
     return Exit.OK

@@ -25,6 +25,8 @@ class Progress:
     state: AnalysisState
     stages: tuple[tuple[str, tuple[TaskState, ...]], ...]
     """Stages in order, each with the states of its tasks."""
+    awaited: tuple[tuple[int, str], ...] = ()
+    """While it waits: runs whose data are not complete, and what is the matter with each."""
 
 
 def find_or_start(
@@ -90,5 +92,7 @@ def progress(context: Context, analysis_id: int) -> Progress:
         for stage, state in tasks.states(db, analysis_id):
             stages.setdefault(stage, []).append(state)
     return Progress(
-        analysis.state, tuple((stage, tuple(states)) for stage, states in stages.items())
+        analysis.state,
+        tuple((stage, tuple(states)) for stage, states in stages.items()),
+        analysis.left_out if analysis.state is AnalysisState.WAITING else (),
     )

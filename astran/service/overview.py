@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from astran.base.states import AnalysisState
 from astran.base.tasks import Stage
 from astran.base.text import count, one_line
 from astran.service.context import Context
@@ -44,6 +45,7 @@ def whole(context: Context, db: Connection, analysis: Analysis) -> dict[str, Any
     attempts = tasks.newest_attempts(db, analysis.id)
     products = tasks.products_of(db, analysis.id)
     history = events.history(db, analysis.id)
+    waiting = analysis.state is AnalysisState.WAITING
     return {
         "id": analysis.name,
         "label": analysis.label,
@@ -52,7 +54,8 @@ def whole(context: Context, db: Connection, analysis: Analysis) -> dict[str, Any
         "config": dict(analysis.config),
         "notes": list(analysis.notes),
         "versions": dict(analysis.versions),
-        "left_out": [list(pair) for pair in analysis.left_out],
+        "left_out": [] if waiting else [list(pair) for pair in analysis.left_out],
+        "awaited": [list(pair) for pair in analysis.left_out] if waiting else [],
         "stages": stages(rows),
         "runs": runs(rows),
         "words": reason(analysis, rows, attempts),
@@ -87,6 +90,9 @@ def reason(analysis: Analysis, rows: Sequence[TaskRow], attempts: Mapping[int, A
     """What an analysis waits for, or what went wrong, in words; empty where nothing is amiss."""
     if analysis.reason:
         return one_line(analysis.reason)
+    if analysis.state is AnalysisState.WAITING:
+        awaited = [f"run {run}: {why}" for run, why in analysis.left_out]
+        return one_line(f"waits for {'; '.join(awaited) or 'data of the night'}")
     failed = [
         row.reason for row in rows if row.reason and row.state.final and not row.state.succeeded
     ]

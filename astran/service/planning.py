@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -286,6 +286,20 @@ def _end(context: Context, analysis: Analysis, text: str, data: NightData) -> No
     report_expired(context, analysis, text, left_out)
 
 
+def awaited(context: Context, config: AnalysisConfig, data: NightData) -> str:
+    """What an analysis of these data would wait for, in words; empty: it would not."""
+    until = deadline(config, context)
+    if data.complete or context.clock.now() >= until:
+        return ""
+    return waits_for([(gap.run, gap.reason) for gap in data.missing if gap.may_come], until)
+
+
+def waits_for(gaps: Sequence[Sequence[Any]], until: datetime) -> str:
+    """What an analysis waits for, in words."""
+    runs = "; ".join(f"run {run}: {reason}" for run, reason in gaps) or "data of the night"
+    return f"waits until {until:%Y-%m-%d %H:%M} UTC for {runs}"
+
+
 def _wait(
     context: Context,
     analysis: Analysis,
@@ -295,15 +309,18 @@ def _wait(
 ) -> None:
     now = context.clock.now()
     later = now + timedelta(minutes=context.site.data.look_every_min)
+    until = deadline(config, context)
+    gaps = [[gap.run, gap.reason] for gap in data.missing if gap.may_come]
     with context.db.begin() as db:
         if analysis.state is AnalysisState.RECEIVED:
             missing = "; ".join(f"run {m.run}: {m.reason}" for m in data.missing) or "no data yet"
             if not analyses.move(
-                db, now, analysis, AnalysisState.WAITING, missing, next_look=later
+                db, now, analysis, AnalysisState.WAITING, missing, next_look=later, left_out=gaps
             ):
                 return
-            put_waiting(context, db, analysis, config, data, deadline(config, context))
+            put_waiting(context, db, analysis, config, data, until)
         else:
-            analyses.change(db, analysis.id, next_look=later)
+            analyses.change(db, analysis.id, next_look=later, left_out=gaps)
+    context.say(f"{analysis.name} {analysis.label}: {waits_for(gaps, until)}")
     if config.waiting.at_deadline is AtDeadline.PARTIAL:
         _start_complete(context, analysis, config, data, begun)

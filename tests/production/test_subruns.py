@@ -134,7 +134,7 @@ def test_the_plan_packs_by_what_was_measured() -> None:
     assert note.endswith("(reckoned).")
     fast, note, same_work = packed({given.models.folder: Pace(2.0, 5000, 4)})
     assert fast > 3 * reckoned
-    assert "9% of their time is start-up, 2 s each (measured in the last 4 like them)" in note
+    assert "9% of the time is start-up, 2 s each (measured in the last 4 like them)" in note
     assert same_work == work, "however it was packed"
 
 

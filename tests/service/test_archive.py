@@ -41,7 +41,7 @@ def test_subruns_are_packed_and_put_together(house: ArchiveHouse) -> None:
     assert [task.run for task in dl2 if task.run] == [200, 201]
     assert [task.needs for task in dl2 if task.run] == [(pack.key,)] * 2
     assert house.runs_of(Stage.DL3) == [200, 201]
-    assert "DL1 of subruns: 6 files in 1 tasks." in house.letters(number)[0][1]
+    assert "DL1 of subruns: 6 files in 1 task;" in house.letters(number)[0][1]
 
 
 def test_a_subrun_that_never_comes(house: ArchiveHouse) -> None:

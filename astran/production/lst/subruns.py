@@ -126,9 +126,10 @@ def describe(found: Sequence[Pack], pace: Pace) -> str:
     """What was packed, for people."""
     files, start = sum(map(len, found)), pace.start_s * len(found)
     share = start / (start + sum(map(_work, found)))
+    tasks = "task" if len(found) == 1 else "tasks"
     known = f"measured in the last {pace.tasks} like them" if pace.tasks else "reckoned"
     return (
-        f"DL1 of subruns: {files} files in {len(found)} tasks; {share:.0%} of their time is "
+        f"DL1 of subruns: {files} files in {len(found)} {tasks}; {share:.0%} of the time is "
         f"start-up, {pace.start_s:.0f} s each ({known})."
     )
 
