@@ -15,7 +15,7 @@ from astran.config.analysis import HighlevelSettings
 from astran.highlevel.analysis import Findings, measure
 from astran.highlevel.concerns import concerns
 from astran.highlevel.options import Options
-from astran.highlevel.plots import curves, maps, style, theta2
+from astran.highlevel.plots import curves, flux, maps, style, theta2
 from astran.highlevel.results import assemble
 
 LONG = "A source with a very long name 1234+567"
@@ -117,3 +117,20 @@ def test_warnings_in_words(found: tuple[Findings, dict[str, Any]]) -> None:
     assert "5 OFF regions do not fit" in concerns(data, 5)[0]
     one_side = {**data, "runs": [run for run in data["runs"] if run["position_angle_deg"] < 180]}
     assert "not balanced" in concerns(one_side, None)[0]
+
+
+def test_points_with_odd_errors_are_drawn() -> None:
+    """Of few events: a value below zero, an error that the fit could not tell."""
+    point: dict[str, Any] = {
+        "energy_tev": 1.0,
+        "energy_min_tev": 0.8,
+        "energy_max_tev": 1.2,
+        "e2dnde_erg": -1e-12,
+        "e2dnde_limit_erg": 1e-11,
+        "dnde_error_low": 1e-12,
+        "dnde_error_high": None,
+        "is_limit": False,
+    }
+    axes = Figure().subplots()
+    flux._points(axes, [point, {**point, "dnde_error_low": float("nan"), "dnde_error_high": 1e-12}])
+    assert len(axes.containers) == 1

@@ -24,8 +24,8 @@ CONTAINED = 0.68
 def irf_summary(parts: Sequence[RunCounts]) -> dict[str, Any] | None:
     """Effective area, angular and energy resolution by true energy, at the target's offset.
 
-    Means over some runs, weighted with their livetimes. None where no run has IRFs; a curve that
-    the files do not allow is none.
+    Means over some runs, weighted with their livetimes. None where no run has IRFs, or where they
+    reach nowhere at the target; a curve that the files do not allow is none.
     """
     chosen = [parts[k] for k in np.unique(np.linspace(0, len(parts) - 1, MOST_RUNS).astype(int))]
     curves: list[dict[str, Floats | None]] = []
@@ -48,6 +48,8 @@ def irf_summary(parts: Sequence[RunCounts]) -> dict[str, Any] | None:
     area = found["area_m2"]
     assert area is not None
     keep = area > 0
+    if not keep.any():
+        return None
     return {
         "runs": len(curves),
         "point_like": point_like,

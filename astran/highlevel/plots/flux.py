@@ -85,13 +85,14 @@ def _points(axes: Any, points: list[dict[str, Any]]) -> None:
         )
         value = _shown(some)
         to_erg = energy**2 * ERG_PER_TEV
-        low = np.array([p["dnde_error_low"] for p in some]) * to_erg
-        high = np.array([p["dnde_error_high"] for p in some]) * to_erg
+        low = style.numbers([p["dnde_error_low"] for p in some]) * to_erg
+        high = style.numbers([p["dnde_error_high"] for p in some]) * to_erg
         axes.errorbar(
             energy,
             value,
             xerr=wide,
-            yerr=value * 0.35 if limit else (np.minimum(low, 0.99 * value), high),
+            # of few events the fit may tell no error, or one beyond the value
+            yerr=value * 0.35 if limit else _positive(np.minimum(low, 0.99 * value), high),
             uplims=limit,
             fmt="none" if limit else "o",
             color=style.BLUE if not limit else None,
@@ -102,6 +103,11 @@ def _points(axes: Any, points: list[dict[str, Any]]) -> None:
             label="upper limit 95 %" if limit else "flux points",
             zorder=4,
         )
+
+
+def _positive(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Lengths of error bars: none where there is no such error."""
+    return np.fmax(low, 0.0), np.fmax(high, 0.0)
 
 
 def _spectrum_lines(found: dict[str, Any]) -> list[tuple[str, str] | None]:

@@ -58,7 +58,10 @@ def reckon(models: Models, packing: PackingSettings) -> Pace:
 
 
 def measure(done: Sequence[tuple[float, float]]) -> Pace | None:
-    """The pace of one task, from when each of its subruns was done: a straight line through them.
+    """The pace of one task, from when each of its subruns was done.
+
+    What the first one took, without the time for its events at the speed of the others, was
+    start-up.
 
     Parameters
     ----------
@@ -70,14 +73,12 @@ def measure(done: Sequence[tuple[float, float]]) -> Pace | None:
     """
     if len(done) < 3:
         return None
-    events, seconds = zip(*sorted(done), strict=True)
-    mean_e, mean_s = sum(events) / len(done), sum(seconds) / len(done)
-    spread = sum((e - mean_e) ** 2 for e in events)
-    if spread <= 0:
+    (first, at_first), (last, at_last) = min(done), max(done)
+    if last <= first or at_last <= at_first:
         return None
-    slope = sum((e - mean_e) * (s - mean_s) for e, s in zip(events, seconds, strict=True)) / spread
-    start = mean_s - slope * mean_e
-    return Pace(start, 1 / slope, 1) if slope > 0 and start > 0 else None
+    speed = (last - first) / (at_last - at_first)
+    start = at_first - first / speed
+    return Pace(start, speed, 1) if start > 0 else None
 
 
 def typical(paces: Sequence[Pace]) -> Pace:
