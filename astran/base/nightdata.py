@@ -52,6 +52,8 @@ class RunFile:
     """In all its files; 0: not known."""
     level: str = ""
     """NSB level of its models and Monte Carlo; empty where there is only one."""
+    pointing: tuple[float, float] | None = None
+    """Mean zenith distance and azimuth [deg]; None: not known."""
     origin: Origin = UNKNOWN
     """Of a DL2 file: what made it, as far as it says."""
 

@@ -151,7 +151,7 @@ class LstCatalogue:
         quality = selected.notes if eyes.opens and picked.runs else ()
         data = NightData(
             complete=wanted.complete and not any(gap.may_come for gap in missing),
-            runs=selected.runs,
+            runs=tuple(_pointed(run, known.get(run.run)) for run in selected.runs),
             missing=tuple(missing),
             notes=(*wanted.notes, *picked.notes, *quality),
             lstchain_config=settings,
@@ -265,6 +265,12 @@ class LstCatalogue:
             ) from error
         assert file is not None
         return ConfigText(file, text)
+
+
+def _pointed(run: RunFile, known: Known | None) -> RunFile:
+    if known is None or known.dl1.zenith is None or known.dl1.az is None:
+        return run
+    return replace(run, pointing=(known.dl1.zenith, known.dl1.az))
 
 
 def _given(run: int, files: list[FileRef], start: Start) -> RunFile:

@@ -35,7 +35,7 @@ class Sky:
     source: str
     """What told it, in words."""
     picture: int | None
-    """Picture threshold that the run was cleaned with [p.e.]; None: not known."""
+    """Picture threshold that the run was cleaned with [p.e.]; None: not known, or of no matter."""
 
 
 def sky(run: RunFile, wanted: float | None, settings: NsbSettings, check: CheckFacts) -> Sky:
@@ -45,18 +45,19 @@ def sky(run: RunFile, wanted: float | None, settings: NsbSettings, check: CheckF
     ----------
     wanted : the level that the request names
     """
-    picture = _picture(run, settings)
+    # what is chosen already is not weighed against the cleaning
     if wanted is not None:
-        return Sky(wanted, "the request (dl2.nsb)", picture)
+        return Sky(wanted, "the request (dl2.nsb)", None)
     if used := level_in(run.origin.models):
-        return Sky(float(used), "the models that its DL2 was made with", picture)
+        return Sky(float(used), "the models that its DL2 was made with", None)
+    if named := level_in(run.file.path):
+        return Sky(float(named), "the name of its folder", None)
+    picture = _picture(run, settings)
     log = _of_run(settings.log, run.run)
     if (level := _by_log(log)) is not None:
         return Sky(level, f"the log of lstchain_find_tailcuts in {log.parent}", picture)
     if check.nsb is not None and settings.of_spread:
         return Sky(_by_spread(check.nsb, settings.of_spread), "the data check", picture)
-    if named := level_in(run.file.path):
-        return Sky(float(named), "the name of its folder", picture)
     return Sky(settings.default, "default of the site (data.nsb.default)", picture)
 
 

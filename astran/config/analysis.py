@@ -41,6 +41,13 @@ class Cuts(StrEnum):
     ENERGY_DEPENDENT = "energy-dependent"
 
 
+class IrfNodes(StrEnum):
+    """Of which Monte Carlo nodes IRFs are made."""
+
+    ALL = "all"
+    AROUND = "around"
+
+
 class Target(Settings):
     """The source to be analysed, ICRS."""
 
@@ -133,6 +140,11 @@ class Dl3Settings(Settings):
     )
     nearest_irf: bool = Field(
         False, description="Use the nearest IRF node instead of interpolating over the pointing."
+    )
+    irf_nodes: IrfNodes = Field(
+        IrfNodes.ALL,
+        description="all: IRFs of all Monte Carlo nodes are made, and kept for everyone; around: "
+        "only of those that a run's pointing needs, with the same result.",
     )
     tool: Parameters = Field(
         {},

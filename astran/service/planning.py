@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from astran.production.toolset import Toolset
 
 
+NOWHERE = FileRef("", 0, 0)
+
+
 def config_of(analysis: Analysis | Mapping[str, Any]) -> AnalysisConfig:
     """The configuration of a stored analysis."""
     data = analysis.config if isinstance(analysis, Analysis) else analysis
@@ -182,13 +185,15 @@ def _with_begun(data: NightData, begun: frozenset[int]) -> NightData:
     """What was begun is gone on with, whatever became of its DL1: the stored tasks know it."""
     fresh = [run for run in data.runs if run.run not in begun]
     level = next((one.level for one in data.monte_carlo), "")
-    runs = sorted((*fresh, *(_known(run, level) for run in begun)), key=lambda run: run.run)
+    seen = {run.run: run for run in data.runs}
+    known = (_known(seen.get(run) or RunFile(run, NOWHERE, level=level)) for run in begun)
+    runs = sorted((*fresh, *known), key=lambda run: run.run)
     missing = tuple(gap for gap in data.missing if gap.run not in begun)
     return replace(data, runs=tuple(runs), missing=missing)
 
 
-def _known(run: int, level: str) -> RunFile:
-    return RunFile(run, FileRef("", 0, 0), level=level)
+def _known(run: RunFile) -> RunFile:
+    return replace(run, file=NOWHERE, parts=())
 
 
 def _start_complete(

@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from production_samples import TOOLS, a_config, a_night_of_two_levels, a_site, ref
+from production_samples import TOOLS, a_config, a_night, a_night_of_two_levels, a_site, ref
 
-from astran.base.nightdata import NightData
+from astran.base.nightdata import McNode, NightData, RunFile
 from astran.base.tasks import Plan, Stage
 from astran.production.lst.plan import make_plan
 
 WORK = Path("/work/astran")
 
 
-def plan(data: NightData) -> Plan:
+def plan(data: NightData, **asked: Any) -> Plan:
     folder = WORK / "Crab20231213"
-    return make_plan(a_config(), a_site(WORK), data, TOOLS, folder, sys.executable)
+    return make_plan(a_config(**asked), a_site(WORK), data, TOOLS, folder, sys.executable)
 
 
 def test_each_dl2_is_made_with_the_models_of_its_level() -> None:
@@ -44,6 +45,41 @@ def test_irfs_once_per_level_and_dl3_with_those_of_its_run() -> None:
         assert len(task.links) == 2
         (folders[run],) = {Path(target).parent for _, target in task.links}
     assert folders[15861] == folders[15863] != folders[15862]
+
+
+def test_only_the_nodes_that_a_run_needs() -> None:
+    names = ("10.000_az_248.117", "14.984_az_175.158", "23.630_az_259.265", "32.059_az_248.099")
+    names += ("43.197_az_262.712", "52.374_az_301.217", "60.528_az_287.000", "60.528_az_59.336")
+    nodes = tuple(McNode(f"theta_{name}", ref(f"/mc/{name}.h5")) for name in names)
+    runs = tuple(
+        RunFile(run, ref(f"/dl1_LST-1.Run{run}.h5"), pointing=pointing)
+        for run, pointing in ((15861, (18.1, 252.4)), (15862, (55.0, 288.0)))
+    )
+    data = a_night(nodes=nodes, runs=runs)
+    every = plan(data)
+    some = plan(data, dl3={"irf_nodes": "around"})
+    near = {name for name, _ in some.task("dl3-15861").links}
+    far = {name for name, _ in some.task("dl3-15862").links}
+    assert near and far and near != far
+    assert "irf/irf_theta_23.630_az_259.265.fits.gz" in near - far
+    assert "irf/irf_theta_60.528_az_287.000.fits.gz" in far - near
+    made = {task.key for task in some.tasks if task.stage is Stage.IRF}
+    assert len(made) == len(near | far) < len(nodes)
+    assert set(some.task("dl3-15861").needs) == {"dl2-15861"} | {
+        f"irf-{name[8:-8]}" for name in near
+    }
+    assert any("nodes are needed" in note for note in some.notes)
+    # what is made is what all would share
+    for key in made:
+        assert some.task(key).fingerprint == every.task(key).fingerprint
+        assert some.task(key).outputs == every.task(key).outputs
+    nearest = plan(data, dl3={"irf_nodes": "around", "nearest_irf": True})
+    assert {name for name, _ in nearest.task("dl3-15861").links} < near
+
+
+def test_where_a_run_pointed_is_not_known_all_nodes_are_made() -> None:
+    made = plan(a_night(), dl3={"irf_nodes": "around"})
+    assert len(made.task("dl3-15861").links) == 2
 
 
 def test_the_same_run_at_another_level_is_other_work() -> None:

@@ -47,6 +47,11 @@ class IrfSet:
     """In notes: the Monte Carlo, or the site's own IRFs."""
 
     @property
+    def ready(self) -> bool:
+        """Whether they are the site's own."""
+        return any(irf.ready for irf in self.irfs)
+
+    @property
     def origins(self) -> tuple[Origin, ...]:
         """The different ones."""
         return tuple(dict.fromkeys(irf.origin for irf in self.irfs))

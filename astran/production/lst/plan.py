@@ -135,7 +135,7 @@ class _Planner:
             tasks += [self._irf(one, irf) for irf in one.to_make]
         if self.until is Stage.IRF:
             return tasks
-        dl3 = [self._dl3(run, dl2.get(run.run), chosen[run.level]) for run in self.data.runs]
+        dl3 = [self._dl3(run, dl2.get(run.run), self._response.of(run)) for run in self.data.runs]
         tasks += dl3
         if self.until is Stage.DL3:
             return tasks

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from astran.base.nightdata import FileRef, MonteCarlo, NightData, RunFile
 from astran.base.origins import Origin
 from astran.base.tasks import Expectation, Guard, Stage
-from astran.config.analysis import AnalysisConfig, Start
+from astran.config.analysis import AnalysisConfig, IrfNodes, Start
 from astran.config.site import SiteConfig
 from astran.production.lst import guard, irfs
 from astran.production.lst.irfs import IrfSet
 from astran.production.lst.montecarlo import Reconstructed, reconstruct
+from astran.production.lst.nodes import around
 
 
 @dataclass(frozen=True)
@@ -56,11 +57,34 @@ class Response:
             for level, one in self.nodes.items()
         }
 
-    @property
+    @cached_property
     def used(self) -> dict[str, IrfSet]:
-        """Those of the levels of the runs."""
-        levels = {run.level for run in self.data.runs}
-        return {level: one for level, one in self.irf_sets.items() if level in levels}
+        """Those that some run needs, by level, and a note of what was left out."""
+        return {
+            level: self._part(one, [self.of(run) for run in self.data.runs if run.level == level])
+            for level, one in self.irf_sets.items()
+            if any(run.level == level for run in self.data.runs)
+        }
+
+    def of(self, run: RunFile) -> IrfSet:
+        """The IRFs for a run: of all nodes, or of those around its pointing."""
+        every = self.irf_sets[run.level]
+        dl3 = self.config.dl3
+        if dl3.irf_nodes is IrfNodes.ALL or run.pointing is None or every.ready:
+            return every
+        names = around([irf.name for irf in every.irfs], *run.pointing, nearest=dl3.nearest_irf)
+        if names is None:
+            return every
+        return replace(every, irfs=tuple(irf for irf in every.irfs if irf.name in names))
+
+    @staticmethod
+    def _part(every: IrfSet, of_runs: Sequence[IrfSet]) -> IrfSet:
+        names = {irf.name for one in of_runs for irf in one.irfs}
+        kept = tuple(irf for irf in every.irfs if irf.name in names)
+        if len(kept) == len(every.irfs):
+            return every
+        note = f"IRFs: {len(kept)} of {len(every.irfs)} nodes are needed (dl3.irf_nodes: around)."
+        return replace(every, irfs=kept, notes=(*every.notes, note))
 
     def admitted(self) -> NightData:
         """The night without runs whose DL2 would not fit their IRFs, and notes on what could not be
