@@ -17,6 +17,7 @@ from astran.config.analysis import AnalysisConfig, nested
 from astran.config.model import build
 from astran.production.lst import parameters
 from astran.production.lst.plan import make_plan
+from astran.production.lst.settings import forests
 
 STANDARD = {
     "events_filters": {"intensity": [0, "inf"]},
@@ -260,3 +261,12 @@ def test_infinity_is_a_word_in_every_format() -> None:
 def test_a_value_and_a_group_contradict_each_other() -> None:
     with pytest.raises(ConfigError, match="as a value and as a group"):
         build(AnalysisConfig, {**a_config().plain(), "lstchain_config": {"a": 1, "a.b": 2}}, "x")
+
+
+def test_the_order_in_which_lstchain_tells_its_parameters_is_no_other_work() -> None:
+    """It tells them in its own order, the cache of the environment in that of the alphabet."""
+    name = "random_forest_energy_regressor_args"
+    told = {name: {"n_estimators": 50, "max_depth": 30, "n_jobs": -1}}
+    kept = {name: dict(sorted(told[name].items()))}
+    text = json.dumps({name: {"n_jobs": 2}})
+    assert forests(text, {}, told, 1) == forests(text, {}, kept, 1)

@@ -181,4 +181,5 @@ def _energy_bins(kind: str) -> dict[str, float | int]:
 
 def _text(config: dict[str, Any]) -> str:
     # lstchain's own configurations say Infinity, which Python's JSON reads and writes
-    return json.dumps(_numbers(config), indent=2) + "\n"
+    # sorted: the text is part of fingerprints, and what tools and caches tell has no order
+    return json.dumps(_numbers(config), indent=2, sort_keys=True) + "\n"
