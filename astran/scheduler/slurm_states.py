@@ -5,6 +5,7 @@ Source: `slurm.h` (job_states and the JOB_STATE_* flags), squeue(1) and sacct(1)
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Final
 
@@ -48,28 +49,29 @@ STUCK: Final[frozenset[str]] = frozenset(
     {
         "AccountNotAllowed",
         "BadConstraints",
+        "BurstBufferOperation",
+        "Constraints",
         "DeadLine",
         "DependencyNeverSatisfied",
         "InvalidAccount",
         "InvalidQOS",
         "JobHeldAdmin",
         "JobHeldUser",
+        "JobHoldMaxRequeue",
         "JobLaunchFailure",
+        "MaxMemPerLimit",
         "PartitionConfig",
         "PartitionNodeLimit",
         "PartitionTimeLimit",
         "QOSNotAllowed",
-        "QOSMaxCpuPerJobLimit",
-        "QOSMaxMemoryPerJob",
-        "QOSMaxNodePerJobLimit",
-        "QOSMaxWallDurationPerJobLimit",
-        "AssocMaxCpuPerJobLimit",
-        "AssocMaxMemPerJob",
-        "AssocMaxNodePerJobLimit",
-        "AssocMaxWallDurationPerJobLimit",
+        "ReservationDeleted",
+        "ReservationInvalid",
     }
 )
 """Reasons with which a pending job will not start by itself: somebody must change something."""
+
+_TOO_MUCH: Final = re.compile(r"(QOS|Assoc)Max\w+Per(Job|Node)(Limit)?|QOSMin\w+")
+"""Reasons of a job that by itself asks for more, or less, than it may."""
 
 
 def bare_reason(reason: str) -> str:
@@ -93,8 +95,14 @@ def read_state(word: str, reason: str = "") -> JobState:
         state = meant.pop() if len(meant) == 1 else None
     if state is None:
         return JobState.STRANGE
-    if state is JobState.PENDING and (
-        bare_reason(reason) in STUCK or "held" in reason.lower()  # "launch failed requeued held"
-    ):
-        return JobState.HELD
-    return state
+    return JobState.HELD if state is JobState.PENDING and is_stuck(reason) else state
+
+
+def is_stuck(reason: str) -> bool:
+    """Whether a pending job with this reason never starts by itself."""
+    key = bare_reason(reason)
+    return (
+        key in STUCK
+        or _TOO_MUCH.fullmatch(key) is not None
+        or "held" in reason.lower()  # "launch failed requeued held"
+    )

@@ -55,11 +55,26 @@ REASONS: Final[dict[str, str]] = {
     "AssociationJobLimit": "The account's limit of running jobs is reached.",
     "AssociationResourceLimit": "The account's limit of resources is reached.",
     "AssociationTimeLimit": "The account's limit of time is reached.",
+    "AccountingPolicy": "A rule of the cluster's accounting holds it back.",
+    "BurstBufferOperation": "Its files could not be brought to or from the fast storage.",
+    "BurstBufferResources": "It waits for room on the fast storage.",
+    "BurstBufferStageIn": "Its files are being brought to the fast storage.",
+    "Constraints": "No node can fulfil what it asks for.",
+    "FedJobLock": "The clusters of the federation settle which of them runs it.",
+    "JobHoldMaxRequeue": "It was put back into the queue too often and is held there.",
+    "PowerNotAvail": "There is not enough electrical power for it at the moment.",
+    "PowerReserved": "The electrical power that it needs is kept for other jobs.",
+    "ReservationInvalid": "The reservation that it asked for is not valid.",
+    "Nodes required for job are DOWN": "The nodes that it needs are down, drained or kept for jobs "
+    "with a higher priority.",
     "MaxMemPerLimit": "It asks for more memory per core or node than is allowed.",
 }
 """A sentence for each reason that Slurm gives for a waiting or failed job."""
 
 _LIMITS: Final[tuple[tuple[str, str, str], ...]] = (
+    ("Max", "PerAccount", "This account has as much in use as the quality of service allows."),
+    ("QOSMax", "PerNode", "It asks for more on one node than its quality of service allows."),
+    ("AssocMax", "PerNode", "It asks for more on one node than its account allows."),
     ("QOSMax", "PerJob", "It asks for more than its quality of service allows one job."),
     ("AssocMax", "PerJob", "It asks for more than its account allows one job."),
     ("QOSMax", "PerUser", "This user has as much in use as the quality of service allows."),

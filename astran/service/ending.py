@@ -16,6 +16,7 @@ from astran.base.states import TaskState
 from astran.service.context import Context
 from astran.service.observing import read_record
 from astran.service.verdicts import RETRIES, Cause, End, Step, Verdict, judge, raised
+from astran.service.waits import said_of
 from astran.store import tasks
 from astran.store.analyses import Analysis
 from astran.store.tasks import AttemptRow, Move, TaskRow
@@ -90,6 +91,7 @@ def _verdict(
         ended=attempt.ended or now,
         transient_exit=known is not None and known[1],
         meaning=known[0] if known else "",
+        said=said_of(attempt),
     )
     verdict = judge(end, now)
     if verdict.cause is Cause.NO_RECORD and verdict.step is not Step.WAIT:

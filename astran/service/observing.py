@@ -55,12 +55,12 @@ def observe(context: Context, batches: list[Submission], settled: bool = False) 
     elements = {batch.id: look.changed(refs[batch.id], batch.mark) for batch in batches}
     changed = {batch.id: batch for batch in batches if elements[batch.id] != ()}
     parts = {key: indices for key, indices in elements.items() if indices}
-    news = _News(context.clock.now())
     rows: list[Sequence[Any]] = []
     if changed:
         with context.db.begin() as db:
             rows = [*rows_of(db, changed.keys() - parts.keys()), *rows_at(db, parts)]
     sights = look.sights(_refs(rows, changed))
+    news = _News(context.clock.now())  # the answers may have taken long
     quiet = timedelta(minutes=context.site.scheduler.slurm.lost_after_min)
     silence = ""
     unsettled, remaining = set(), set(parts)

@@ -74,6 +74,8 @@ class End:
     """The tool's return code stands for something that passes."""
     meaning: str = ""
     """What the tool's return code means, in words."""
+    said: str = ""
+    """What the scheduler says of the end, as a sentence."""
 
 
 RECORD_LAG = timedelta(seconds=60)
@@ -100,12 +102,18 @@ _BY_SIGHT: dict[JobState, tuple[Cause, str]] = {
 }
 
 
+_PLAIN = ("OUT_OF_MEMORY", "TIMEOUT", "NODE_FAIL", "PREEMPTED")
+"""Words of a scheduler that say no more than the state that they stand for."""
+
+
 def judge(end: End, now: datetime) -> Verdict:
     """The verdict on an ended attempt."""
     if end.sight is JobState.CANCELLED:
         return Verdict(Step.CANCELLED, Cause.CANCELLED, "the job was cancelled in the scheduler")
     if end.sight in _BY_SIGHT:
         cause, reason = _BY_SIGHT[end.sight]
+        if end.word not in _PLAIN and end.said:  # a deadline, a node that did not boot
+            return Verdict(Step.RETRY, cause, _clause(end.said))
         where = f" ({end.node})" if cause is Cause.NODE and end.node else ""
         return Verdict(Step.RETRY, cause, reason + where)
     if end.record is None:
@@ -117,13 +125,14 @@ def _without_record(end: End, now: datetime) -> Verdict:
     if now - end.ended < RECORD_LAG and end.sight in (None, JobState.COMPLETED, JobState.FAILED):
         return Verdict(Step.WAIT, Cause.NO_RECORD, "waiting for the task's exit record")
     if end.sight is JobState.FAILED:
-        code = "" if end.exit_code is None else f" with code {end.exit_code}"
-        return Verdict(
-            Step.RETRY,
-            Cause.NO_RECORD,
-            f"the job ended{code} before the task could say how (scheduler: {end.word})",
-        )
+        how = _clause(end.said) or f"the scheduler says {end.word}"
+        return Verdict(Step.RETRY, Cause.NO_RECORD, f"{how}; it left no exit record")
     return Verdict(Step.RETRY, Cause.NO_RECORD, "the job ended, but left no exit record")
+
+
+def _clause(sentence: str) -> str:
+    """`It ended with exit code 3.` as `the task ended with exit code 3`."""
+    return sentence.removesuffix(".").replace("It ", "the task ", 1)
 
 
 def _with_record(end: End, record: ExitRecord, now: datetime) -> Verdict:

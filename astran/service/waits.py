@@ -19,11 +19,25 @@ _TOLD = "decision"
 
 def why_waiting(attempt: AttemptRow) -> str:
     """What the scheduler says of a job in its queue, as a sentence; empty where it is not there."""
+    return said_of(attempt) if attempt.sight in (JobState.PENDING, JobState.HELD) else ""
+
+
+def said_of(attempt: AttemptRow) -> str:
+    """What the scheduler last said of an attempt, as a sentence; empty where it said nothing."""
     from astran.scheduler.words import explain
 
-    if attempt.sight not in (JobState.PENDING, JobState.HELD):
+    if not attempt.sight:
         return ""
-    return explain(Seen(JobState(attempt.sight), attempt.word, reason=attempt.reason))
+    return explain(
+        Seen(
+            JobState(attempt.sight),
+            attempt.word,
+            exit_code=attempt.exit_code,
+            signal=attempt.signal,
+            reason=attempt.reason,
+            node=attempt.node,
+        )
+    )
 
 
 def ask_for_decisions(context: Context) -> None:

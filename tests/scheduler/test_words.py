@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from scheduler.slurm_reasons import REASONS as ALL_REASONS
+from scheduler.slurm_reasons import TEXTS
 
 from astran.base.jobs import JobState, Seen
 from astran.scheduler.slurm_states import STATES, STUCK, read_state
@@ -15,10 +17,19 @@ def test_every_state_has_a_sentence(word: str) -> None:
     assert said[0].isupper() and said.endswith(".") and word not in said
 
 
-@pytest.mark.parametrize("reason", sorted(STUCK | set(REASONS)))
+@pytest.mark.parametrize("reason", sorted({*STUCK, *REASONS, *ALL_REASONS, *TEXTS}))
 def test_every_reason_has_a_sentence(reason: str) -> None:
+    """One that is written for it or for its family, not the reason itself."""
     said = explain(Seen(read_state("PENDING", reason), "PENDING", reason=reason))
-    assert said[0].isupper() and said.endswith(".") and reason not in said
+    assert said[0].isupper() and said.endswith(".") and ". " not in said
+    assert reason not in said and not said.startswith("It waits: ")
+
+
+def test_what_can_never_start_is_told_apart_from_what_waits() -> None:
+    held = {reason for reason in ALL_REASONS if read_state("PENDING", reason) is JobState.HELD}
+    assert {"QOSMaxMemoryPerJob", "AssocMaxCpuPerNode", "QOSMinGRES", "ReservationInvalid"} <= held
+    waits = {"AssocGrpCpuLimit", "QOSMaxCpuPerUserLimit", "MaxJobsPerAccount", "Priority", "Prolog"}
+    assert not waits & held
 
 
 @pytest.mark.parametrize(

@@ -282,6 +282,12 @@ def test_a_slow_file_system(play: Play) -> None:
     assert scene.causes("dl3-1") == ["tool"]
 
 
+def test_a_slow_file_system_and_an_answer_that_takes_a_minute(play: Play) -> None:
+    """The wait for a record begins when the end is known, not when it was asked about."""
+    scene = play(lag_s=40, rates={"sacct-hangs": 1.0}).to_the_end()
+    assert scene.causes("dl2-1") == scene.causes("dl3-1") == ["ok"]
+
+
 def test_a_full_quota_is_waited_for(play: Play) -> None:
     scene = play(rates={"sbatch-quota": 0.7}).to_the_end()
     assert scene.end == "done"

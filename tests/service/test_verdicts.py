@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from astran.base.jobs import JobState
+from astran.base.jobs import JobState, Seen
 from astran.base.records import ExitRecord, Outcome, ProductRecord
 from astran.base.tasks import Resources
 from astran.config.site import ResourceLimits
+from astran.scheduler.words import explain
 from astran.service.verdicts import RECORD_LAG, Cause, End, Step, judge, raised
 
 NOW = datetime(2023, 12, 8, 6, tzinfo=UTC)
@@ -96,6 +97,34 @@ def test_an_exit_code_of_zero_does_not_make_a_time_out_a_success(tmp_path: Path)
     timed_out = replace(end(JobState.TIMEOUT, record(tmp_path)), word="TIMEOUT", exit_code=0)
     verdict = judge(timed_out, LATER)
     assert (verdict.step, verdict.cause) == (Step.RETRY, Cause.TIME)
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        (
+            Seen(JobState.FAILED, "FAILED", exit_code=127),
+            "the task ended with exit code 127: a program was not found; it left no exit record",
+        ),
+        (
+            Seen(JobState.FAILED, "FAILED", exit_code=0, signal=53),
+            "the task could not start: its log or its work folder could not be opened on the "
+            "node; it left no exit record",
+        ),
+        (
+            Seen(JobState.TIMEOUT, "DEADLINE"),
+            "the task was ended because it reached its deadline",
+        ),
+        (Seen(JobState.TIMEOUT, "TIMEOUT"), "the task did not end within its time limit"),
+        (
+            Seen(JobState.NODE_FAIL, "BOOT_FAIL", node="n1"),
+            "the task was lost because its node did not boot (n1)",
+        ),
+    ],
+)
+def test_what_the_scheduler_said_is_told_in_words(seen: Seen, reason: str) -> None:
+    said = {"word": seen.word, "exit_code": seen.exit_code, "said": explain(seen)}
+    assert judge(end(seen.state, None, **said), LATER).reason == reason
 
 
 def test_a_cancelled_job_is_not_repeated() -> None:
