@@ -123,6 +123,12 @@ def test_the_plan_of_a_night_from_dl1(
     path.write_text("target: Crab\ndate: 20231213\n")
     done = run(site, "--config-analysis", str(path))
     assert done.returncode == 0, done.stderr
-    for word in ("dl2-15861", "dl3-15862", "index", "lstchain_dl1_to_dl2", "Software: lstchain"):
+    for word in (
+        "dl2-15861",
+        "dl3-15862",
+        "index",
+        "lstchain_create_dl3_file",
+        "Software: lstchain",
+    ):
         assert word in done.stdout
     assert not site.workdir.exists()
