@@ -40,6 +40,12 @@ class AstranError(Exception):
         return f"{self.message} {self.cure}".strip()
 
 
+def in_a_sentence(error: AstranError) -> str:
+    """An error as the second half of a sentence: begins small, ends without a full stop."""
+    text = str(error).rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One thing that is wrong in a request or a configuration."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from astran.base.errors import CatalogueError
+from astran.base.errors import CatalogueError, in_a_sentence
 from astran.base.nightdata import McNode, MissingRun, MonteCarlo, NightData, ReadyIrf, RunFile
 from astran.base.origins import Origin
 from astran.catalogue import irfs, models, patterns
@@ -214,8 +214,7 @@ def _order(level: str) -> float:
 
 
 def _reason(level: str, error: CatalogueError) -> str:
-    text = str(error).rstrip(".")
-    return f"its NSB level {level} has no models or Monte Carlo: {text[:1].lower()}{text[1:]}"
+    return f"its NSB level {level} has no models or Monte Carlo: {in_a_sentence(error)}"
 
 
 def _told(level: str, source: str, of: Iterable[tuple[int, Sky]]) -> str:

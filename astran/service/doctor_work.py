@@ -113,6 +113,9 @@ def data(patient: Patient) -> Iterator[Finding]:
     for name, environment in site.lstchain.environments.items():
         if environment.data != ReleaseData():
             yield from _for_a_release(site.with_release(name), f"lstchain {name} data")
+    for key in ("log", "cleaning"):
+        if pattern := getattr(site.data.nsb, key):
+            yield _folder(f"data nsb.{key}", Path(pattern).parent, f"Correct data.nsb.{key}.")
     for root in site.data.roots:
         yield _folder("data roots", root, "Correct data.roots, or make the folder.")
 

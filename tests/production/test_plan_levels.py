@@ -7,9 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from production_samples import TOOLS, a_config, a_night, a_night_of_two_levels, a_site, ref
 
-from astran.base.nightdata import McNode, NightData, RunFile
+from astran.base.errors import CatalogueError
+from astran.base.nightdata import IrfCuts, McNode, NightData, ReadyIrf, RunFile
 from astran.base.tasks import Plan, Stage
 from astran.production.lst.plan import make_plan
 
@@ -45,6 +47,22 @@ def test_irfs_once_per_level_and_dl3_with_those_of_its_run() -> None:
         assert len(task.links) == 2
         (folders[run],) = {Path(target).parent for _, target in task.links}
     assert folders[15861] == folders[15863] != folders[15862]
+
+
+def test_a_level_without_irfs_of_these_cuts_stops_its_runs_only() -> None:
+    data = a_night_of_two_levels()
+    one, other = data.monte_carlo
+    ready = (ReadyIrf("x", ref("/irf/irf_x.fits.gz"), IrfCuts(gammaness_cut=0.9, theta_cut=0.2)),)
+    other = replace(other, nodes=(), ready_irfs=ready)
+    made = plan(replace(data, monte_carlo=(one, other)))
+    ((run, why),) = made.left_out
+    assert run == 15862
+    assert why.startswith(
+        "its NSB level 0.50 has no IRFs: no IRF was made with gammaness above 0.7"
+    )
+    assert {task.run for task in made.tasks if task.run} == {15861, 15863}
+    with pytest.raises(CatalogueError, match="No IRF was made"):
+        plan(replace(data, runs=data.runs[1:2], monte_carlo=(other,)))
 
 
 def test_only_the_nodes_that_a_run_needs() -> None:

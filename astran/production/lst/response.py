@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from astran.base.nightdata import FileRef, MonteCarlo, NightData, RunFile
+from astran.base.errors import CatalogueError, in_a_sentence
+from astran.base.nightdata import FileRef, MissingRun, MonteCarlo, NightData, RunFile
 from astran.base.origins import Origin
 from astran.base.tasks import Expectation, Guard, Stage
 from astran.config.analysis import AnalysisConfig, IrfNodes, Start
@@ -48,14 +49,25 @@ class Response:
 
     @cached_property
     def irf_sets(self) -> dict[str, IrfSet]:
-        """IRFs for the cuts, by level."""
+        """IRFs for the cuts, by level; only of levels that have them."""
+        return {level: one for level, one in self._found.items() if isinstance(one, IrfSet)}
+
+    @cached_property
+    def _found(self) -> dict[str, IrfSet | CatalogueError]:
+        """By level the IRFs, or why there are none; CatalogueError if there are none at all."""
         kept = frozenset(self.data.kept_irfs)
-        return {
-            level: irfs.choose(
-                self.config.dl3, one.monte_carlo, kept, self.version, self.site.shared_dir
-            )
-            for level, one in self.nodes.items()
-        }
+        found: dict[str, IrfSet | CatalogueError] = {}
+        for level, one in self.nodes.items():
+            try:
+                found[level] = irfs.choose(
+                    self.config.dl3, one.monte_carlo, kept, self.version, self.site.shared_dir
+                )
+            except CatalogueError as error:
+                found[level] = error
+        errors = [one for one in found.values() if isinstance(one, CatalogueError)]
+        if errors and len(errors) == len(found):
+            raise errors[0]
+        return found
 
     @cached_property
     def used(self) -> dict[str, IrfSet]:
@@ -89,8 +101,16 @@ class Response:
     def admitted(self) -> NightData:
         """The night without runs whose DL2 would not fit their IRFs, and notes on what could not be
         checked."""
-        found = guard.admit(self.data.runs, self.irf_sets, self._origin, self._strict)
-        missing = sorted((*self.data.missing, *found.left_out), key=lambda gap: gap.run)
+        able, gaps = [], []
+        for run in self.data.runs:
+            its = self._found[run.level]
+            if isinstance(its, CatalogueError):
+                why = f"its NSB level {run.level} has no IRFs: {in_a_sentence(its)}"
+                gaps.append(MissingRun(run.run, why, may_come=False))
+            else:
+                able.append(run)
+        found = guard.admit(able, self.irf_sets, self._origin, self._strict)
+        missing = sorted((*self.data.missing, *gaps, *found.left_out), key=lambda gap: gap.run)
         notes = (*self.data.notes, *found.notes)
         return replace(self.data, runs=found.runs, missing=tuple(missing), notes=notes)
 
