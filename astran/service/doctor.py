@@ -38,6 +38,7 @@ CHECKS = (
     Check("smtp", doctor_mail.smtp, 120),
     Check("test mail", doctor_replies.test_mail, 240),
     Check("scheduler", doctor_work.scheduler, 300),
+    Check("outage", doctor_work.outage, 60),
     Check("lstchain", doctor_work.environments, 1200),
     Check("data", doctor_work.data, 120),
     Check("launcher", doctor_place.launcher, 30),

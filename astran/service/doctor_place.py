@@ -197,19 +197,12 @@ def launcher(patient: Patient) -> Iterator[Finding]:
         beat = json.loads(file.read_text())
         age = patient.clock.now() - datetime.fromisoformat(beat["at"])
         faults = [str(fault) for fault in beat["faults"]]
-        silent = beat.get("scheduler_silent_since")
     except FileNotFoundError:
         yield warn("launcher", "astran-launcher has not run yet.", cure)
         return
     except (ValueError, KeyError, TypeError):
         yield warn("launcher", f"{file} cannot be read.", "Delete it; the next tick writes it.")
         return
-    if silent:
-        yield warn(
-            "launcher",
-            f"The scheduler has not answered the launcher since {silent}.",
-            "No job counts as failed because of that; see what the scheduler's own check says.",
-        )
     if age > LATE:
         yield warn("launcher", f"astran-launcher ran {duration(age.total_seconds())} ago.", cure)
     elif faults:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.files import fixed_part
-from astran.base.text import count
+from astran.base.text import count, duration
 from astran.config.site import ReleaseData, SchedulerKind, SiteConfig
 from astran.service.doctor_place import file_system
 from astran.service.doctor_slurm import slurm
@@ -33,6 +33,34 @@ def scheduler(patient: Patient) -> Iterator[Finding]:
             yield from _seen_by_nodes(patient.site.workdir)
     else:
         yield from _local(patient)
+
+
+def outage(patient: Patient) -> Iterator[Finding]:
+    """Whether the scheduler has kept ASTRAN waiting, by what the ticks have noted."""
+    # sqlalchemy is imported where it is needed
+    from astran.service import outages
+    from astran.store.database import Database
+
+    store = Database.existing(patient.site.database_url)
+    if store is None:
+        return  # the examination of the database tells why
+    try:
+        with store.begin() as db:
+            silence = outages.silence(db)
+    finally:
+        store.close()
+    if silence is None:
+        yield ok("outage", "At the last look the scheduler answered, or there was nothing to ask.")
+        return
+    length = patient.clock.now() - silence.since
+    tell = fail if length >= outages.PATIENCE else warn
+    yield tell(
+        "outage",
+        f"The scheduler has not answered since {silence.since:%Y-%m-%d %H:%M} UTC, for "
+        f"{duration(length.total_seconds())} ({count(silence.looks, 'look')}): {silence.reason}",
+        "No job counts as failed because of that. The examination of the scheduler tells whether "
+        "it answers now; if it does, the next tick goes on by itself.",
+    )
 
 
 def _seen_by_nodes(folder: Path) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -53,10 +54,26 @@ def answered(context: Context, db: Connection) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A scheduler that does not answer."""
+
+    since: datetime
+    looks: int
+    reason: str
+    """Its last word."""
+
+
+def silence(db: Connection) -> Silence | None:
+    """The silence of the scheduler; None where it answered at the last look."""
+    hold = chores.hold(db, NAME)
+    return None if hold is None else Silence(hold.until - PATIENCE, hold.failures, hold.reason)
+
+
 def since(db: Connection) -> datetime | None:
     """Since when the scheduler has not answered; None where it did at the last look."""
-    hold = chores.hold(db, NAME)
-    return None if hold is None else hold.until - PATIENCE
+    found = silence(db)
+    return None if found is None else found.since
 
 
 def strange(context: Context, db: Connection, key: str, word: str) -> None:

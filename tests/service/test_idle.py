@@ -82,6 +82,15 @@ def test_an_idle_minute_leaves_its_heartbeat(settings: dict[str, Any], ticked: P
     }
 
 
+def test_a_site_without_a_mailbox(settings: dict[str, Any], tmp_path: Path) -> None:
+    del settings["mail"]
+    path = tmp_path / "site.yml"
+    path.write_text(json.dumps(settings))
+    assert not idle(settings), "there is no database yet"
+    assert main(["--site", str(path)]) == 0
+    assert idle(settings)
+
+
 def test_an_idle_minute_loads_little(settings: dict[str, Any], ticked: Path) -> None:
     code = (
         "import json, sys\nfrom astran.cli.launcher import main\n"

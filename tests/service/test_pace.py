@@ -18,8 +18,9 @@ from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Check, Output, Plan, Stage, Task
 from astran.config.model import build
 from astran.config.site import SiteConfig
-from astran.service import daily, outages, pace
+from astran.service import daily, doctor_work, outages, pace
 from astran.service.context import Context
+from astran.service.findings import Finding, Patient, Result
 from astran.service.observing import follow
 from astran.service.tick import tick
 from astran.store import analyses, events, outbox, plans, submissions, tasks
@@ -255,6 +256,28 @@ def test_the_heartbeat_tells_of_an_outage(house: House) -> None:
     tick(house.context, mail=False)
     beat = json.loads((house.context.site.workdir / "heartbeat.json").read_text())
     assert beat["scheduler_silent_since"] is None
+
+
+def test_the_doctor_tells_of_an_outage(house: House) -> None:
+    site = house.context.site
+    site = site.model_copy(update={"database": f"sqlite:///{site.workdir / 'a.sqlite'}"})
+    patient = Patient(site, house.clock, "python")
+
+    def finding() -> Finding:
+        [found] = doctor_work.outage(patient)
+        return found
+
+    assert finding().result is Result.OK
+    house.cluster.sight = Unavailable("squeue: connect failure")
+    house.follow(1)
+    begin = house.clock.now()
+    house.clock.sleep(60)
+    assert finding().result is Result.WARN
+    house.clock.sleep(1800)
+    told = finding()
+    assert told.result is Result.FAIL and told.cure
+    assert f"since {begin:%Y-%m-%d %H:%M} UTC" in told.message
+    assert "connect failure" in told.message
 
 
 def test_a_daily_letter_for_the_operator(tmp_path: Path) -> None:

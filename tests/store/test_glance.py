@@ -5,8 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+from services.postgres import Postgres
+
 from astran.base.states import AnalysisState
-from astran.store import analyses, mailbox, outbox
+from astran.store import analyses, chores, mailbox, outbox
 from astran.store.analyses import Origin
 from astran.store.database import Database
 from astran.store.glance import Glance, glance
@@ -16,14 +19,25 @@ from astran.store.version import HEAD
 NOW = datetime(2023, 12, 8, 6, tzinfo=UTC)
 
 
-def test_a_glance_sees_all_that_there_is_to_do(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/astran.sqlite"
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.services)],
+)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/astran.sqlite"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.url(server.new_database())
+
+
+def test_a_glance_sees_all_that_there_is_to_do(url: str, tmp_path: Path) -> None:
     assert glance(url, HEAD, "m", NOW) is None, "no database yet"
     db = Database.open(url)
     assert glance(url, HEAD, "m", NOW) is None, "never read"
     with db.begin() as c:
         mailbox.set_cursor(c, "m", Cursor(7, 3))
     quiet = Glance(True, 7, 3)
+    assert glance(url, HEAD, None, NOW) == Glance(True), "a site without a mailbox"
     assert glance(url, HEAD, "m", NOW) == quiet
     assert glance(url, "other", "m", NOW) is None, "another schema"
 
@@ -40,6 +54,11 @@ def test_a_glance_sees_all_that_there_is_to_do(tmp_path: Path) -> None:
     assert not _quiet(url, NOW + timedelta(microseconds=1))
     assert _quiet(url, NOW - timedelta(microseconds=1)), "not due yet"
     with db.begin() as c:
+        chores.set_hold(c, "imap", chores.Hold(NOW + timedelta(minutes=1), 1, "refused"))
+    seen = glance(url, HEAD, "m", NOW)
+    assert seen is not None and seen.held
+    with db.begin() as c:
+        chores.release(c, "imap")
         (mail,) = outbox.due(c, NOW)
         outbox.move(c, mail, outbox.MailState.SENT)
     assert _quiet(url)
@@ -54,6 +73,18 @@ def test_a_glance_sees_all_that_there_is_to_do(tmp_path: Path) -> None:
         mailbox.moved(c, row)
     assert _quiet(url)
     db.close()
+
+
+def test_a_database_that_cannot_be_looked_at_is_left_to_the_real_tick(tmp_path: Path) -> None:
+    (tmp_path / "a.sqlite").write_text("no database")
+    nowhere = "127.0.0.1:1/astran?connect_timeout=2"
+    for url in (
+        f"sqlite:///{tmp_path}/a.sqlite",
+        f"postgresql+psycopg://astran@{nowhere}",
+        f"postgresql://astran@{nowhere}",
+        "mysql://astran@127.0.0.1/astran",
+    ):
+        assert glance(url, HEAD, None, NOW) is None
 
 
 def _quiet(url: str, now: datetime = NOW) -> bool:
