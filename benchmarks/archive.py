@@ -98,7 +98,7 @@ class QuickSlurm:
 
     def _squeue(self, words: list[str]) -> str:
         return "".join(
-            f"{number}|{index}|{name}|COMPLETED|0|{when}|n1|0:02|None|\n"
+            f"{number}|{index}|{name}|COMPLETED|0|{when}|n1|{when}|{when}|None|\n"
             for number, name, size, when in self._jobs
             for index in range(size)
         )

@@ -84,6 +84,9 @@ class End:
     signal: int | None = None
     elapsed_s: float | None = None
     max_rss_mb: float | None = None
+    """Of the largest of its processes."""
+    cpu_s: float | None = None
+    """Processor time of all its processes that were waited for."""
     host: str = ""
     reason: str = ""
 

@@ -47,6 +47,7 @@ def main() -> None:
     watch = Watch(folder, index, lock)
     begin = time.monotonic()
     state, returncode, reason = watch.run()
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
     folder.write_end(
         index,
         End(
@@ -55,7 +56,8 @@ def main() -> None:
             returncode=returncode if returncode is not None and returncode >= 0 else None,
             signal=-returncode if returncode is not None and returncode < 0 else None,
             elapsed_s=round(time.monotonic() - begin, 3),
-            max_rss_mb=_max_rss_mb(),
+            max_rss_mb=round(used.ru_maxrss / 1024, 1),
+            cpu_s=round(used.ru_utime + used.ru_stime, 3),
             host=host,
             reason=reason,
         ),
@@ -149,10 +151,6 @@ def _has_ended(task: subprocess.Popen[bytes]) -> bool:
     """Has the task ended? It stays a zombie, so that its id remains taken."""
     options = os.WEXITED | os.WNOHANG | os.WNOWAIT
     return os.waitid(os.P_PID, task.pid, options) is not None
-
-
-def _max_rss_mb() -> float:
-    return round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, 1)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from conftest import require
 from scheduler.benches import Bench, local_bench, state_of
 from scheduler.test_contract import most_at_once
 from services.daemon import wait_until
@@ -136,6 +137,37 @@ def test_memory_in_use_is_measured(bench: Bench) -> None:
     sight = bench.until_all(bench.submit(batch), JobState.COMPLETED)[0]
     assert isinstance(sight, Seen) and sight.max_rss_mb is not None
     assert 100 < sight.max_rss_mb < 400
+
+
+def test_processor_time_is_recorded_with_that_of_children(bench: Bench) -> None:
+    busy = "import time; end = time.process_time() + 0.5\nwhile time.process_time() < end: pass"
+    job = bench.submit(bench.batch(f"{sys.executable} -c '{busy}'; true", "sleep 0.5"))
+    bench.until_all(job, JobState.COMPLETED)
+    hot, idle = (folder_of(bench, job).read_end(i) for i in range(2))
+    assert hot is not None and hot.cpu_s is not None and 0.5 <= hot.cpu_s < 5
+    assert idle is not None and idle.cpu_s is not None and idle.cpu_s < 0.5
+
+
+def test_users_share_the_machine_and_start_only_their_own_tasks(tmp_path: Path) -> None:
+    """What runs for another user takes its cores; what waits for another is left to that user."""
+    require(os.geteuid() == 0, "the rights of root", "Run the tests as root to play two users.")
+    bench = local_bench(tmp_path, cores=2)
+    theirs = bench.submit(bench.batch("sleep 60"))
+    bench.until_all(theirs, JobState.RUNNING)
+    ours = bench.submit(bench.batch("sleep 60", "sleep 60"))
+    waiting = bench.submit(bench.batch("true"))
+    nobody = 65534
+    for job in (theirs, waiting):
+        os.chown(folder_of(bench, job).path, nobody, nobody)
+    states = [state_of(sight) for sight in bench.look(ours).values()]
+    assert sorted(filter(None, states)) == [JobState.PENDING, JobState.RUNNING]
+    bench.scheduler.cancel(ours)
+    bench.until_all(ours, JobState.CANCELLED)
+    assert state_of(bench.look(waiting)[0]) is JobState.PENDING, "there is room, but it is not ours"
+    for job in (theirs, waiting):
+        os.chown(folder_of(bench, job).path, 0, 0)
+    bench.until_all(waiting, JobState.COMPLETED)
+    bench.close()
 
 
 # submission
