@@ -54,7 +54,7 @@ def observe(context: Context, batches: list[Submission], settled: bool = False) 
     look = context.scheduler.look(list(refs.values()))
     elements = {batch.id: look.changed(refs[batch.id], batch.mark) for batch in batches}
     changed = {batch.id: batch for batch in batches if elements[batch.id] != ()}
-    parts = {key: indices for key, indices in elements.items() if indices}
+    parts = {key: some for key in changed if (some := elements[key]) is not None}
     rows: list[Sequence[Any]] = []
     if changed:
         with context.db.begin() as db:

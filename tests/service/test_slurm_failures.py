@@ -15,6 +15,7 @@ from chaoslib.driver import drive, one_tick, state_of
 from chaoslib.house import House, build
 from chaoslib.oracle import examine
 from fakes.slurm.faults import Faults, Outage
+from sqlalchemy import Engine, event
 
 from astran.store.database import Database
 
@@ -298,6 +299,27 @@ def test_arrays_are_cut_by_the_largest_index(play: Play) -> None:
     arrays = [job.array for job in scene.house.cluster.state.jobs if "dl2" in job.name]
     assert arrays == ["0-2", "0-2", "0-0"]
     assert scene.end == "done"
+
+
+def test_what_has_not_changed_is_not_read(play: Play) -> None:
+    """Neither are tasks fetched of which the queue says the same as before, nor forgotten when it
+    says something else."""
+    scene = play(runs=4, work_s=(5000, 6000)).ticks(5)
+    asked: list[str] = []
+
+    def note(connection: object, cursor: object, text: str, values: object, *_: object) -> None:
+        asked.append(" ".join(text.split()))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        scene.ticks(2, 600)
+        assert asked and not any("FROM task JOIN attempt" in text for text in asked)
+        scene.ticks(3, 2000)
+        assert any("FROM task JOIN attempt" in text for text in asked)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert scene.to_the_end().end == "done"
+    assert scene.ask("select distinct state from submission") == [("ended",)]
 
 
 @pytest.mark.parametrize("rate", ["scancel-fails", "scancel-lost"])
