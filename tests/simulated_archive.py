@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -146,6 +146,32 @@ class Archive:
         path.parent.mkdir(parents=True, exist_ok=True)
         head = "# %ECSV 1.0\n# ---\n# delimiter: ','\n# schema: astropy-2.0\n"
         path.write_text(head + "\n".join([columns, *rows]) + "\n")
+
+
+PIXELS = 10
+
+
+def write_check(path: Path, spreads: Sequence[float], pedestals: bool = True) -> Path:
+    """A data check of a run or subrun as lstchain_check_dl1 writes it: one row per subrun; a pixel
+    near a star is brighter, a dead one has no value."""
+    rows = np.zeros(
+        len(spreads),
+        [
+            ("subrun_index", "i8"),
+            ("charge_stddev", "f8", PIXELS),
+            ("num_nearby_stars", "i8", PIXELS),
+        ],
+    )
+    rows["charge_stddev"] = np.asarray(spreads)[:, None]
+    rows["charge_stddev"][:, 0] = 9.0
+    rows["num_nearby_stars"][:, 0] = 1
+    rows["charge_stddev"][:, 1] = np.nan
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tables.open_file(str(path), "w") as handle:
+        handle.create_table("/dl1datacheck", "cosmics", rows, createparents=True)
+        if pedestals:
+            handle.create_table("/dl1datacheck", "pedestals", rows)
+    return path
 
 
 def truncate(path: Path) -> None:

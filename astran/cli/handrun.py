@@ -97,7 +97,8 @@ def _end(console: Console, analysis: Analysis, context: Context | None = None) -
             report = build_report(context, db, analysis)
         console.print(Text(report.headline))
         for bad in report.bad:
-            console.print(Text(f"  run {bad.run}: {bad.reason}", style="red"))
+            why = bad.reason or "is in no results"
+            console.print(Text(f"  run {bad.run}: {why}", style="red"))
             for line in bad.telling:
                 console.print(Text(f"    {line}", style="dim"))
     results = analysis.folder / "results"

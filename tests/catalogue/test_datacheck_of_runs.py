@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-import tables
+from simulated_archive import write_check
 
 from astran.base.clock import SystemClock
 from astran.catalogue.checks import DataChecks
@@ -17,30 +16,6 @@ from astran.catalogue.inspector import Inspector
 from astran.catalogue.memory import Memory
 from astran.catalogue.patterns import look
 from astran.config.site import DataSettings
-
-PIXELS = 10
-
-
-def write_check(path: Path, spreads: Sequence[float], pedestals: bool = True) -> Path:
-    """One row per subrun; a pixel near a star is brighter, a dead one has no value."""
-    rows = np.zeros(
-        len(spreads),
-        [
-            ("subrun_index", "i8"),
-            ("charge_stddev", "f8", PIXELS),
-            ("num_nearby_stars", "i8", PIXELS),
-        ],
-    )
-    rows["charge_stddev"] = np.asarray(spreads)[:, None]
-    rows["charge_stddev"][:, 0] = 9.0
-    rows["num_nearby_stars"][:, 0] = 1
-    rows["charge_stddev"][:, 1] = np.nan
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tables.open_file(str(path), "w") as handle:
-        handle.create_table("/dl1datacheck", "cosmics", rows, createparents=True)
-        if pedestals:
-            handle.create_table("/dl1datacheck", "pedestals", rows)
-    return path
 
 
 def seen(folder: Path, run: int) -> Seen:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 import yaml
 from archive_fixtures import ArchiveHouse
-from simulated_archive import NEW, OLD, truncate, without_events
+from simulated_archive import NEW, OLD, truncate, without_events, write_check
 
 from astran.base.states import AnalysisState
 from astran.base.tasks import Stage
 from astran.cli.main import main
+from astran.service.overview import whole
 
 pytestmark = [pytest.mark.lstchain]
 
@@ -157,6 +158,60 @@ def test_a_growing_file_is_left_alone_until_it_rests(house: ArchiveHouse) -> Non
     house.tick(1, timedelta(minutes=6))
     assert house.end(number).state is AnalysisState.DONE
     assert 402 in house.runs_of(Stage.DL3)
+
+
+def test_a_file_that_is_being_copied_is_waited_for(house: ArchiveHouse) -> None:
+    """It is there, but still empty; what rsync writes beside it has no name of DL1."""
+    path = house.file(402)
+    content = path.read_bytes()
+    (path.parent / f".{path.name}.Xa81ds").write_bytes(content[:100_000])
+    path.write_bytes(b"")
+    house.archive.age(path, "20231216")
+    house.clock.time = datetime(2023, 12, 17, 9, tzinfo=UTC)
+    number = house.launch("20231216")
+    house.tick(3)
+    assert house.state(number).state is AnalysisState.WAITING
+    assert house.state(number).left_out == ((402, "its DL1 file is still empty"),)
+    assert "Run 402: its DL1 file is still empty" in house.letters(number)[0][1]
+    assert "waits for run 402" in _words(house, number)
+    path.write_bytes(content)
+    house.archive.age(path, "20231216", 8.0)
+    house.tick(1, timedelta(minutes=6))
+    assert house.end(number).state is AnalysisState.DONE
+    assert house.runs_of(Stage.DL3).count(402) == 1
+
+
+def _words(house: ArchiveHouse, number: int) -> str:
+    """What `astran show` says of it."""
+    analysis = house.state(number)
+    with house.context.db.begin() as db:
+        found = whole(house.context, db, analysis)
+    assert found["left_out"] == [] and found["awaited"]
+    return str(found["words"])
+
+
+def test_of_two_cleanings_the_one_written_last_is_taken_and_said(house: ArchiveHouse) -> None:
+    first = house.file(101)
+    second = Path(str(first).replace("tailcut84", "tailcut1005"))
+    second.parent.mkdir()
+    shutil.copy(first, second)
+    house.archive.age(second, "20231213", 9.0)
+    number = house.launch("20231213")
+    assert house.end(number).state is AnalysisState.DONE
+    text = house.letters(number)[0][1]
+    assert "(100: tailcut84, 101: tailcut1005)" in text
+
+
+def test_the_data_check_of_a_run_tells_its_nsb_level(house: ArchiveHouse) -> None:
+    for run, spread in ((100, 1.6), (101, 2.9)):
+        folder = house.file(run).parent / "datacheck"
+        write_check(folder / f"datacheck_dl1_LST-1.Run{run:05d}.h5", [spread])
+    number = house.launch("20231213")
+    assert house.end(number).state is AnalysisState.PARTIAL
+    assert house.runs_of(Stage.DL2) == [100]
+    text = house.letters(number)[0][1]
+    assert "pedestal charge spread 2.90 p.e. is above 2.3 (quality.nsb_max)" in text
+    assert "Quality not known" not in text
 
 
 def test_a_time_stamp_in_the_future_holds_nothing_up(house: ArchiveHouse) -> None:
