@@ -48,12 +48,32 @@ _ADVICE = (
     (
         re.compile(
             r"X has \d+ features, but .* is expecting \d+|feature names should match those"
-            r"|not in index|None of \[Index\("
+            r"|not in index|is not in list|None of \[Index\("
         ),
         "The models were trained with other features than they are given: data.lstchain_config "
         "must hold the lists of features (..._features) of their training, and DL1 these columns.",
     ),
 )
+
+
+_OTHER_SKLEARN = re.compile(
+    r"InconsistentVersionWarning: Trying to unpickle estimator \w+ from version (\S+) "
+    r"when using version (\S+?)\.? "
+)
+
+
+def remarks(path: Path) -> tuple[str, ...]:
+    """What the log of a task that succeeded still warns of."""
+    try:
+        lines = _tail(path)
+    except OSError:
+        return ()
+    found = {match.groups() for line in lines if (match := _OTHER_SKLEARN.search(line))}
+    return tuple(
+        f"The models were trained with scikit-learn {theirs} and are read by {ours}, which warns "
+        "that results may be invalid: better give this lstchain models of its own."
+        for theirs, ours in sorted(found)
+    )
 
 
 def advice(lines: Iterable[str]) -> tuple[str, ...]:

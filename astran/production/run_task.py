@@ -28,7 +28,7 @@ from astran.base.process import Attendant
 from astran.base.records import ExitRecord, Outcome, ProductRecord
 from astran.base.tasks import Task
 from astran.production.guards import prove
-from astran.production.logs import advice, telling_lines
+from astran.production.logs import advice, remarks, telling_lines
 from astran.production.products import commit, examine
 
 TOKEN = "ASTRAN_TOKEN"
@@ -141,6 +141,8 @@ class _Run:
         if attendant.stopped_by is None:
             self._stamp()
             found = [examine(self.work / one.name, one) for one in self.task.outputs]
+            for warning in remarks(Path(self.task.log)):
+                found[0].facts.setdefault("warnings", []).append(warning)
         if attendant.stopped_by is not None:
             raise _Failure(Outcome.STOPPED, "", self.returncode)
         # by hand nobody would ever look for them in the store

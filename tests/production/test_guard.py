@@ -16,7 +16,7 @@ from astran.base.nightdata import IrfCuts, NightData, ReadyIrf, RunFile
 from astran.base.origins import Origin
 from astran.base.tasks import Guard, Plan, Proof, Task
 from astran.production.guards import prove
-from astran.production.logs import advice
+from astran.production.logs import advice, remarks
 from astran.production.lst.plan import make_plan
 
 MODELS = "/models/dec_2276"
@@ -161,11 +161,28 @@ def test_the_guard_on_a_file_that_does_not_open(tmp_path: Path) -> None:
             "other features",
         ),
         ("KeyError: \"['signed_skewness'] not in index\"", "other features"),
+        ("ValueError: 'alt_tel' is not in list", "other features"),
     ],
 )
 def test_models_that_do_not_fit_the_software(line: str, said: str) -> None:
     (sentence,) = advice(["something else", line])
     assert said in sentence
+
+
+def test_models_of_another_scikit_learn_that_still_load_are_said(tmp_path: Path) -> None:
+    log = tmp_path / "dl2-1.log"
+    line = (
+        "/opt/lib/sklearn/base.py:442: InconsistentVersionWarning: Trying to unpickle estimator {} "
+        "from version 1.9.1 when using version 1.7.2. This might lead to breaking code or invalid "
+        "results. Use at your own risk.\n"
+    )
+    estimators = ("DecisionTreeRegressor", "RandomForestRegressor")
+    log.write_text("".join(line.format(name) for name in estimators))
+    (said,) = remarks(log)
+    assert "scikit-learn 1.9.1 and are read by 1.7.2" in said
+    log.write_text("all is well\n")
+    assert remarks(log) == ()
+    assert remarks(tmp_path / "none.log") == ()
 
 
 def test_other_failures_need_no_such_advice() -> None:

@@ -337,3 +337,15 @@ def test_results_made_again_take_the_place_of_a_link_to_the_store(tmp_path: Path
     assert outcome is Outcome.OK
     assert (tmp_path / "a" / "results" / "results.json").is_file()
     assert list(kept.iterdir()) == []
+
+
+def test_what_the_log_of_a_success_warns_of_is_told_with_the_product(tmp_path: Path) -> None:
+    task = a_task(tmp_path)
+    Path(task.log).parent.mkdir(parents=True)
+    Path(task.log).write_text(
+        "base.py:442: InconsistentVersionWarning: Trying to unpickle estimator Forest "
+        "from version 1.9.1 when using version 1.7.2. This might lead to breaking code.\n"
+    )
+    outcome, record = run(task)
+    assert outcome is Outcome.OK
+    assert "scikit-learn 1.9.1" in record.products[0].facts["warnings"][-1]
