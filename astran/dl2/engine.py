@@ -78,7 +78,7 @@ def parse(words: Sequence[str], flat: Path | None = None) -> tuple[Choices, list
     )  # fmt: skip
     parser.add_argument(
         "--block-rows", type=_positive, metavar="N",
-        help="events that are in work at a time (default: 131072, or 262144 with large models)",
+        help="events that are in work at a time (default: 65536, or 262144 with large models)",
     )  # fmt: skip
     parser.add_argument(
         "--compression", choices=COMPRESSIONS, default=COMPRESSIONS[0],

@@ -34,10 +34,10 @@ from astran.dl2.errors import NotSupported
 from astran.dl2.forest import Forest, Orders
 from astran.dl2.store import NAMES
 
-BLOCK = 131_072
+BLOCK = 65_536
 """Rows that are in work at a time; memory follows it."""
 LARGE = 1 << 30
-"""Forests from this size on [bytes] get blocks of twice the rows: they take most of the memory
+"""Forests from this size on [bytes] get blocks of four times the rows: they take most of the memory
 anyway, and the more events meet a tree at a time, the less it costs."""
 INTERPOLATED = {
     "energy_regression": "interpolate_energy",
@@ -125,7 +125,7 @@ def make_dl2(
 
 def block_rows(forests: Mapping[str, Forest]) -> int:
     """Rows of a block that fit the size of the forests."""
-    return BLOCK * (2 if sum(forest.bytes for forest in forests.values()) >= LARGE else 1)
+    return BLOCK * (4 if sum(forest.bytes for forest in forests.values()) >= LARGE else 1)
 
 
 class _Steps:
