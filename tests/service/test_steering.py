@@ -127,6 +127,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
     made = House(tmp_path, monkeypatch)
     yield made
     made.db.close()
+    made.cluster.close()
 
 
 Print = pytest.CaptureFixture[str]

@@ -6,6 +6,7 @@ It has what tests ask of a real one (`services.slurm.SlurmCluster`): `env`, `run
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -68,6 +69,10 @@ class FakeCluster:
         if check and (said.code or said.hangs):
             raise RuntimeError(f"{words[0]}: {said.stderr.strip()}")
         return said.stdout
+
+    def close(self) -> None:
+        """The end of the cluster: the runners of its jobs go when its folder has gone."""
+        shutil.rmtree(self.folder)
 
     @property
     def state(self) -> State:
