@@ -42,7 +42,7 @@ def site(
 def test_the_same_mail_with_each(site: SiteUnderTest, other_release: OtherRelease) -> None:
     for wanted in ("0.10.x", "0.12.x"):
         site.send("ASTRAN-LAUNCH", MAIL.format(wanted=wanted))
-    until = time.monotonic() + 420
+    until = time.monotonic() + 900
     while len(reports(site)) < 2:
         assert time.monotonic() < until, [mail.subject for mail in site.inbox()]
         site.tick(expect=None)
