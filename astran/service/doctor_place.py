@@ -57,10 +57,18 @@ print(json.dumps(found))
 
 
 def workdir(patient: Patient) -> Iterator[Finding]:
-    """Can files be made and locked there, and in the folder of shared products?"""
-    yield _usable("workdir", patient.site.workdir)
-    if patient.site.shared is not None:
-        yield _usable("shared", patient.site.shared)
+    """Can files be made and locked there, in the folder of what is shared, and in the store?"""
+    site = patient.site
+    yield _usable("workdir", site.workdir)
+    if site.shared is not None:
+        yield _usable("shared", site.shared)
+    if site.products is not None:
+        yield _usable("products", site.products)
+    places = existing(site.workdir), existing(site.products_dir)
+    if len({place.stat().st_dev for place in places}) > 1:
+        text = f"The store {site.products_dir} lies on another disk than {site.workdir}."
+        cure = "Products are copied there once. On the disk of `workdir` they would need no copy."
+        yield warn("products", text, cure)
 
 
 def _usable(part: str, folder: Path) -> Finding:

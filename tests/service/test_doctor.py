@@ -152,6 +152,14 @@ def test_the_folder_of_shared_products(patient: Make, tmp_path: Path) -> None:
     assert found(doctor_place.workdir, patient(shared="/proc"))["shared"].result is Result.FAIL
 
 
+def test_the_store_of_products(patient: Make, tmp_path: Path) -> None:
+    assert "products" not in found(doctor_place.workdir, patient())
+    here = found(doctor_place.workdir, patient(products=str(tmp_path / "store")))
+    assert here["products"].result is Result.OK
+    there = found(doctor_place.workdir, patient(products="/proc/store"))
+    assert there["products"].result is not Result.OK
+
+
 @pytest.mark.parametrize(
     ("free", "result"),
     [(2**30, Result.FAIL), (10 * 2**30, Result.WARN), (100 * 2**30, Result.OK)],
