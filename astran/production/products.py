@@ -60,7 +60,7 @@ def _keep(one: Examined, store: str, fingerprint: str) -> str:
     try:
         keep(path, place)
     except OSError as error:
-        print(f"ASTRAN: {path.name} is not kept in {store}: {error.strerror}", flush=True)
+        print(f"ASTRAN: {path.name} is not kept in {store}: {error.strerror or error}", flush=True)
         return ""
     return str(place)
 
