@@ -6,7 +6,7 @@ squeue is believed about what lives, sacct about what has ended.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -63,7 +63,8 @@ class SlurmLook:
 
     def changed(self, job: JobRef, mark: str) -> Sequence[int] | None:
         """By the rows that are new and those that are gone; None where nothing lives any more."""
-        now, then = self._living(job), set(mark.split("\n"))
+        then = set(mark.split("\n"))
+        now = self._living(job, then)
         if not now or not mark:
             return None
         if now == then:
@@ -78,10 +79,13 @@ class SlurmLook:
         differing = (new.get(seen, nothing) ^ old.get(seen, nothing) for seen in {*new, *old})
         return sorted(nothing.union(*differing))
 
-    def _living(self, job: JobRef) -> set[str]:
+    def _living(self, job: JobRef, known: Collection[str] = ()) -> set[str]:
+        """squeue's rows of what lives; of those that are known so already it need not be asked."""
         if job.job_id not in self._lines:
-            lines = filter(slurm_parse.lives, self._queue.get(job.job_id, ()))
-            self._lines[job.job_id] = set(lines)
+            lines = self._queue.get(job.job_id, ())
+            self._lines[job.job_id] = {
+                line for line in lines if line in known or slurm_parse.lives(line)
+            }
         return self._lines[job.job_id]
 
     def sights(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:

@@ -49,14 +49,20 @@ def split_queue(text: str) -> dict[str, list[str]]:
     Unreadable : a row of the table does not have its form
     """
     groups: dict[str, list[str]] = {}
-    for line in text.splitlines():
-        bars = line.count("|")
-        if not bars:
-            continue  # somebody else's line: a banner, a warning
-        if bars != _QUEUE_COLUMNS:
-            raise Unreadable(f"not a row of squeue: {line[:200]}")
-        groups.setdefault(line[: line.index("|")].strip(), []).append(line)
+    lines = text.splitlines()
+    if text.count("|") != _QUEUE_COLUMNS * len(lines):
+        lines = [line for line in lines if _is_row(line)]
+    for line in lines:
+        groups.setdefault(line.partition("|")[0], []).append(line)
     return groups
+
+
+def _is_row(line: str) -> bool:
+    """Whether this is a row; without any bar it is somebody else's: a banner, a warning."""
+    bars = line.count("|")
+    if bars not in (0, _QUEUE_COLUMNS):
+        raise Unreadable(f"not a row of squeue: {line[:200]}")
+    return bool(bars)
 
 
 def read_queue(lines: Iterable[str]) -> Iterator[Row]:
@@ -85,7 +91,8 @@ def read_queue(lines: Iterable[str]) -> Iterator[Row]:
 
 def lives(line: str) -> bool:
     """Whether an unread row of squeue tells of something that has not ended."""
-    return _alive(line.split("|", 4)[3])
+    cells = line.split("|", 4)
+    return len(cells) < 5 or _alive(cells[3])
 
 
 @lru_cache(maxsize=256)
@@ -97,7 +104,7 @@ def about(lines: Iterable[str], indices: Collection[int]) -> Iterator[str]:
     """Rows of squeue that may tell of these elements, unread."""
     wanted = {str(index) for index in indices}
     for line in lines:
-        element = line.split("|", 2)[1].strip()
+        element = line.partition("|")[2].partition("|")[0].strip()
         if element in wanted or not element.isdigit():
             yield line
 
