@@ -15,6 +15,7 @@ import numpy as np
 import tables
 
 from astran.base.night import Night
+from astran.base.nightdata import run_number
 
 TABLE = "/dl1/event/telescope/parameters/LST_LSTCam"
 NIGHT = Night.parse("20231213")
@@ -35,6 +36,7 @@ def cut(source: Path, target: Path, first: int, last: int, shift: timedelta, rat
             rows = node.read(first, last) if node._v_pathname == TABLE else node.read()
             if node._v_pathname == TABLE:
                 rows["dragon_time"] += shift.total_seconds()
+                rows["obs_id"] = run_number(target.name) or 0
                 bright = np.flatnonzero((rows["intensity"] > 300) & (rows["intensity"] < 600))
                 rows["intensity"][bright[round(len(bright) * rate) :]] /= 3
             made = new.create_table(parent, node.name, rows, createparents=True)
