@@ -23,9 +23,11 @@ from astran.store.tasks import AttemptRow, Move, TaskRow
 from astran.store.watch import Watched, as_watched, rows_at, rows_of
 from astran.store.wishes import Wish
 
-LOST_LOOKS = 5
+LOST_LOOKS = 8
 """In so many looks in a row the scheduler must not have known a job before it counts as lost: time
 alone proves nothing where nobody looked, or nobody answered."""
+CANCELLED_LOOKS = 2
+"""The same for a job that was cancelled on request: its absence is what was asked for."""
 
 
 def follow(context: Context) -> None:
@@ -125,7 +127,7 @@ class _News:
     """Tasks that the scheduler no longer knows, and whether it is for so long that they count as
     lost."""
     withdrawn: set[int] = field(default_factory=set)
-    """Attempts of these that somebody took out of the queue before they began."""
+    """Attempts of these that somebody took out of the queue."""
     unknown: list[dict[str, Any]] = field(default_factory=list)
     strange: list[tuple[Watched, str]] = field(default_factory=list)
 
@@ -162,11 +164,12 @@ class _News:
     def missing(self, one: Watched, quiet: timedelta, *, withdrawn: bool) -> None:
         """The scheduler answered and does not know the job: the task's own record decides, and
         only a long silence of both makes it lost."""
-        # Slurm keeps no record of a waiting element that was cancelled: its silence confirms that
         since, looks = one.missing_since or self.now, one.missing_looks + 1
-        lost = one.wish == Wish.CANCEL or (looks >= LOST_LOOKS and self.now - since >= quiet)
+        # Slurm keeps no record of a waiting element that was cancelled: its silence confirms that
+        confirmed = one.wish == Wish.CANCEL and looks >= CANCELLED_LOOKS
+        lost = confirmed or (looks >= LOST_LOOKS and self.now - since >= quiet)
         self.gone.append((one, lost))
-        if withdrawn:
+        if withdrawn or confirmed:
             self.withdrawn.add(one.attempt_id)
         self.unknown.append({"id": one.attempt_id, "missing_since": since, "missing_looks": looks})
 
@@ -191,7 +194,7 @@ class _News:
             elif lost and one.attempt_id in self.withdrawn:
                 sight = {"sight": JobState.CANCELLED, "word": ""}
                 ended.append({"id": one.attempt_id, "ended": self.now, **sight})
-                self.move(one, TaskState.CHECKING, "it left the queue before it began")
+                self.move(one, TaskState.CHECKING, "it was taken out of the queue")
             elif lost:
                 tasks.change_attempt(db, one.attempt_id, ended=self.now)
                 self.move(one, TaskState.LOST, "the scheduler no longer knows the job")
