@@ -15,6 +15,8 @@ _NOT_HERE = (
         "is set by ASTRAN itself and cannot be changed",
     ),
     (("--wait", "-W"), "would keep ASTRAN waiting for the jobs"),
+    (("--hold", "-H"), "none of the jobs would ever begin"),
+    (("--uid", "--gid"), "the jobs would belong to somebody else"),
     (
         ("--dependency", "-d"),
         "no job of ASTRAN waits for another: each is submitted when its inputs are there",
@@ -63,8 +65,7 @@ class SlurmSettings(SlurmWishes):
     @classmethod
     def _only_harmless_options(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for option in value:
-            word = option.split("=")[0] if option.startswith("--") else option[:2]
-            if why := next((why for words, why in _NOT_HERE if word in words), ""):
+            if why := next((why for words, why in _NOT_HERE if _means(option, words)), ""):
                 raise ValueError(f"{option!r}: {why}")
         return value
 
@@ -84,6 +85,14 @@ class SlurmSettings(SlurmWishes):
         own = self.users.get(address) or self.users.get("@" + address.rpartition("@")[2])
         values = {name: getattr(own, name, "") or getattr(self, name) for name in _WISHES}
         return SlurmWishes(**values)
+
+
+def _means(option: str, words: tuple[str, ...]) -> bool:
+    """Whether sbatch takes an option for one of these; it knows long ones by their beginnings."""
+    if not option.startswith("--"):
+        return option[:2] in words
+    begun = option.split("=")[0]
+    return len(begun) > 2 and any(word.startswith(begun) for word in words)
 
 
 _WISHES = tuple(SlurmWishes.model_fields)

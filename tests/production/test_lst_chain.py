@@ -129,12 +129,10 @@ def stock_tasks(made: Made) -> list[Task]:
 
 
 def test_the_stock_tool_makes_the_same_product(made: Made, tmp_path: Path) -> None:
-    """Asked for in the configuration; the same work, so what one engine made the other reuses."""
+    """Asked for in the configuration; it is made even if the fast engine has made the same."""
     tasks = stock_tasks(made)
-    fast = {task.key: task for task in made.plan.tasks}
-    assert {task.key: task.fingerprint for task in tasks} == {
-        task.key: fast[task.key].fingerprint for task in tasks
-    }
+    fast = {task.key: task.fingerprint for task in made.plan.tasks}
+    assert all(task.fingerprint != fast[task.key] for task in tasks)
     record = run_one(made, tasks[0], tmp_path)
     assert record.outcome is Outcome.OK, (record.message, record.telling)
     found, expected = record.products[0].facts, facts(made, tasks[0].key)

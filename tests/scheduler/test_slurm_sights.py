@@ -491,6 +491,11 @@ def test_senders_may_be_treated_differently(fake: FakeSlurm) -> None:
         "--output=x",
         "--export=ALL",
         "--dependency=afterok:1",
+        "--depend=afterok:1",
+        "--job=mine",
+        "--out=elsewhere",
+        "--hold",
+        "--uid=1000",
         "-M",
         "--wait",
     ],
@@ -498,7 +503,8 @@ def test_senders_may_be_treated_differently(fake: FakeSlurm) -> None:
 def test_options_that_would_lose_a_job_from_sight_are_refused(option: str) -> None:
     with pytest.raises(ValidationError, match=r"ASTRAN|jobs"):
         SlurmSettings(options=(option,))
-    assert SlurmSettings(options=("--nice=5",)).options == ("--nice=5",)
+    fine = ("--nice=5", "--exclusive", "--wait-all-nodes=1", "--constraint=a")
+    assert SlurmSettings(options=fine).options == fine
 
 
 def test_the_array_limit_is_asked_once(slurm: SlurmScheduler, fake: FakeSlurm) -> None:

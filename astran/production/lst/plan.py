@@ -162,6 +162,8 @@ class _Planner:
             config=self._forests(1)[0],
             dl1=identities[0] if len(files) == 1 else identities,
             models=[model.identity for model in self._models(of).files],
+            # who asks for lstchain's own tool wants what it makes, not the same of the other
+            **({"engine": Engine.STOCK} if self.config.dl2.engine is Engine.STOCK else {}),
         )
 
     def _mc(self, level: str, batch: Batch) -> Task:
