@@ -95,7 +95,8 @@ def conflict(
         return (
             f"{what} was made with the models {_short(its.models)}, {against} with "
             f"{_short(theirs.models)}: choose models and Monte Carlo that belong together "
-            "(dl2.models in the request; data.models and data.mc_dl2 of the site)"
+            "(dl2.models in the request; data.models and data.mc_dl2 of the site), or, if one is a "
+            "copy of the other, give it by a link with the same last two names"
         )
     if compatible(its.lstchain, theirs.lstchain, strict) is False:
         return (
