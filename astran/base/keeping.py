@@ -4,10 +4,13 @@
 
 An analysis folder holds a second name (hard link) of what is in the store, so that neither loses
 anything by what becomes of the other, and nothing takes room twice. Where the store lies on another
-file system, the product is copied and a symbolic link takes its place.
+file system, or the file system has no hard links, the product is copied and a symbolic link takes
+its place.
 
 What stands in the store is whole: a product gets its name there at once, by a link or a rename. A
-product of other content never takes its place, as it has another name.
+product of other content never takes its place, as it has another name. Both names of a hard link
+are of one file, though, and who writes into the one damages the other: what is in the store is
+compared before it is used in the place of a product made again, and moved aside if it differs.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
+
+from astran.base.files import sha256
 
 PART = ".part-"
 """Begins the name of what is not whole yet."""
@@ -35,13 +40,17 @@ def place_of(store: Path, fingerprint: str, sha256: str, name: str) -> Path:
 def keep(product: Path, place: Path) -> None:
     """Put a finished product, file or folder, into the store; it stays where it is, by a link.
 
-    Can be killed at any line and begun again.
+    What stands there with other content was damaged since: it is moved aside, as a left-over that
+    `astran clean` removes, and the product takes its place. Can be killed at any line and begun
+    again.
 
     Raises
     ------
-    OSError : the store cannot be written, or is full; the product is as it was
+    OSError : the store cannot be read or written, or is full; the product is as it was
     """
-    if not place.exists():
+    if same(place, product):
+        return
+    if not place.exists() or not _alike(place, product):
         place.parent.mkdir(parents=True, exist_ok=True)
         _bring(product, place)
     link(place, product)
@@ -63,7 +72,12 @@ def link(place: Path, target: Path) -> None:
     if target.is_dir() and not target.is_symlink():
         old = target.with_name(f"{PART}{token_hex(4)}-old-{target.name}")
         target.rename(old)
-        part.rename(target)
+        try:
+            part.rename(target)
+        except OSError:
+            old.rename(target)
+            _remove(part)
+            raise
         shutil.rmtree(old, ignore_errors=True)
     elif part.is_dir() and not part.is_symlink():
         target.unlink(missing_ok=True)
@@ -92,24 +106,34 @@ def inside(folder: Path) -> Iterator[Path]:
             yield path.relative_to(folder)
 
 
+def _alike(path: Path, other: Path) -> bool:
+    """Whether two products, files or folders, have the same content."""
+    if path.is_dir() != other.is_dir():
+        return False
+    if path.is_dir():
+        files = list(inside(path))
+        return files == list(inside(other)) and all(_alike(path / f, other / f) for f in files)
+    return path.stat().st_size == other.stat().st_size and sha256(path) == sha256(other)
+
+
 def _bring(product: Path, place: Path) -> None:
-    """All of the product gets its name in the store at once, or none."""
+    """All of the product gets its name in the store at once, or none; it stays where it is."""
     part = place.with_name(f"{PART}{token_hex(4)}-{place.name}")
     try:
         _second_name(product, part)
     except OSError as error:
         _remove(part)
-        if error.errno == errno.EXDEV:
-            _copy(product, part)
-        elif error.errno in _NO_LINKS:
-            # on the same disk: moved, with a link left in its place by the caller
-            product.rename(part)
-        else:
+        if error.errno != errno.EXDEV and error.errno not in _NO_LINKS:
             raise
+        # not moved, even on the same disk: a rename that fails must not cost the only copy
+        _copy(product, part)
     try:
+        if place.exists() and not _alike(place, product):
+            place.rename(place.with_name(f"{PART}{token_hex(4)}-damaged-{place.name}"))
         part.rename(place)
     except OSError:
-        if not place.exists():
+        # another attempt may have been first
+        if not (place.exists() and _alike(place, product)):
             raise
     finally:
         # two names of one file: a rename of one to the other does nothing

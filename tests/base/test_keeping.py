@@ -125,6 +125,58 @@ def test_what_an_attempt_made_again_becomes_what_is_stored(store: Path, tmp_path
     assert same(place, product)
 
 
+@pytest.mark.parametrize("damage", ["EVENTS", "cut"])
+def test_a_damaged_product_in_the_store_gives_way_to_a_good_one(
+    store: Path, tmp_path: Path, damage: str
+) -> None:
+    place = place_of(store, "ab" * 32, SHA, "dl3.fits")
+    product = a_file(tmp_path)
+    keep(product, place)
+    product.write_text(damage)  # in place: by a hard link this is what is in the store, too
+    product.unlink()
+    place.write_text(damage)
+    keep(a_file(tmp_path), place)  # the task has run again
+    assert product.read_text() == place.read_text() == "events"
+    assert same(place, product)
+    assert {path.read_text() for path in leftovers(store, tmp_path)} == {damage}
+    assert {path.parent for path in leftovers(store, tmp_path)} == {place.parent}
+
+
+def test_a_damaged_folder_in_the_store_gives_way_to_a_good_one(store: Path, tmp_path: Path) -> None:
+    place = place_of(store, "ab" * 32, SHA, "results")
+    product = a_folder(tmp_path)
+    keep(product, place)
+    (place / "spectra" / "pha.fits").write_text("COUNTS")
+    shutil.move(product, tmp_path / "before")
+    keep(a_folder(tmp_path), place)
+    for folder in (product, place):
+        assert (folder / "spectra" / "pha.fits").read_text() == "counts"
+    (aside,) = leftovers(store)
+    assert (aside / "spectra" / "pha.fits").read_text() == "COUNTS"
+
+
+@pytest.mark.parametrize("kind", [a_file, a_folder])
+def test_a_store_that_fails_half_way_leaves_the_product_as_it_was(
+    store: Path, tmp_path: Path, kind: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    product = kind(tmp_path)  # type: ignore[operator]
+    place = place_of(store, "ab" * 32, SHA, product.name)
+    plain = Path.rename
+
+    def stale(self: Path, target: Path) -> Path:
+        if target == place:
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE))
+        return plain(self, target)
+
+    monkeypatch.setattr(Path, "rename", stale)
+    with pytest.raises(OSError, match="Stale"):
+        keep(product, place)
+    assert not product.is_symlink()
+    good = product / "spectra" / "pha.fits" if product.is_dir() else product
+    assert good.read_text() in ("events", "counts")
+    assert leftovers(store, tmp_path) == []
+
+
 def test_a_link_takes_the_place_of_what_is_there(store: Path, tmp_path: Path) -> None:
     place = place_of(store, "ab" * 32, SHA, "dl3.fits")
     keep(a_file(tmp_path), place)
