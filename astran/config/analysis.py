@@ -64,16 +64,10 @@ def nested(value: Any) -> Any:
     if isinstance(value, Mapping):
         found: dict[str, Any] = {}
         for name, inner in value.items():
-            *path, leaf = str(name).split(".")
-            place = found
-            for part in path:
-                place = place.setdefault(part, {})
-                if not isinstance(place, dict):
-                    raise ValueError(f"{part} is given as a value and as a group of values")
-            old, new = place.get(leaf), nested(inner)
-            if isinstance(old, dict) and isinstance(new, dict):
-                new = {**old, **new}
-            place[leaf] = new
+            new = nested(inner)
+            for part in reversed(str(name).split(".")):
+                new = {part: new}
+            _merge(found, new)
         return found
     if isinstance(value, list | tuple):
         return [nested(item) for item in value]
@@ -84,6 +78,19 @@ def nested(value: Any) -> Any:
             raise ValueError("nan is no value")
         return "inf" if value > 0 else "-inf"
     return value
+
+
+def _merge(found: dict[str, Any], more: dict[str, Any]) -> None:
+    """Add to a group, and to the groups in it; what contradicts is refused (ValueError)."""
+    for name, new in more.items():
+        old = found.setdefault(name, new)
+        if isinstance(old, dict) and isinstance(new, dict):
+            if old is not new:
+                _merge(old, new)
+        elif isinstance(old, dict) or isinstance(new, dict):
+            raise ValueError(f"{name} is given as a value and as a group of values")
+        elif type(old) is not type(new) or old != new:
+            raise ValueError(f"{name} is given twice, as {old} and as {new}")
 
 
 _INFINITE = {"inf": "inf", "+inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}

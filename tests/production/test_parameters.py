@@ -147,6 +147,9 @@ def test_known_names_with_fitting_values(parameter: str, value: Any) -> None:
         ("tool:EventSelector.filters.event_type", [0, 255], "only shower events"),
         ("tool:EventSelector.filters.intensity", [80, 5000], "Add `dl3.intensity_min: 80`"),
         ("tool:EventSelector.finite_params", ["bogus"], "no column of DL2"),
+        ("tool:EventSelector.finite_params", [["width"]], "no column of DL2"),
+        ("tool:EventSelector.finite_params", {"width": 1}, "no column of DL2"),
+        ("tool:DL3Cuts.min_theta_cut", -5, "below zero"),
     ],
 )
 def test_what_is_refused_and_why(parameter: str, value: Any, said: str) -> None:
@@ -270,3 +273,18 @@ def test_the_order_in_which_lstchain_tells_its_parameters_is_no_other_work() -> 
     kept = {name: dict(sorted(told[name].items()))}
     text = json.dumps({name: {"n_jobs": 2}})
     assert forests(text, {}, told, 1) == forests(text, {}, kept, 1)
+
+
+@pytest.mark.parametrize(
+    "given", [{"a": 5, "a.b": 1}, {"a.b": 1, "a": 5}, {"a": {"b": {}}, "a.b": 1}]
+)
+def test_the_order_of_a_contradiction_does_not_matter(given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="as a value and as a group"):
+        nested(given)
+
+
+def test_groups_in_groups_are_joined() -> None:
+    given = {"a.b": {"c": 1}, "a": {"b": {"d": 2}, "e": 3}, "a.b.c": 1}
+    assert nested(given) == {"a": {"b": {"c": 1, "d": 2}, "e": 3}}
+    with pytest.raises(ValueError, match="c is given twice, as 1 and as 2"):
+        nested({"a.b": {"c": 1}, "a": {"b.c": 2}})

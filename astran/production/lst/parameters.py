@@ -51,6 +51,18 @@ _OWN_KEY = {
     "IRFFITSWriter.energy_dependent_theta": "dl3.cuts",
 }
 """Parameters that have a key in ASTRAN's own configuration."""
+_NOT_NEGATIVE = frozenset(
+    {
+        "DL3Cuts.min_theta_cut",
+        "DL3Cuts.max_theta_cut",
+        "DL3Cuts.fill_theta_cut",
+        "DL3Cuts.min_gh_cut",
+        "DL3Cuts.max_gh_cut",
+        "DL3Cuts.min_event_p_en_bin",
+        "IRFFITSWriter.irf_obs_time",
+    }
+)
+"""Angles, gammaness, counts and times: lstchain takes any number, without a word."""
 _COMPONENTS = frozenset({"EventSelector", "DL3Cuts", "DataBinning"})
 _OF_TOOLS = frozenset(
     {
@@ -215,7 +227,10 @@ def _trait(
         yield from _filters(where, value, config.dl3.intensity_min)
     elif full == "EventSelector.finite_params":
         columns = value if isinstance(value, list) else [value]
-        yield from (_column(where, item) for item in columns if item not in _COLUMNS)
+        unknown = (one for one in columns if not isinstance(one, str) or one not in _COLUMNS)
+        yield from (_column(where, one) for one in unknown)
+    elif full in _NOT_NEGATIVE and is_number(value) and float(value) < 0:
+        yield Problem(where, f"{_shown(value)} is below zero.", "Give zero or more.")
     elif wrong := _not_of(known[name], value):
         yield Problem(where, wrong, f"lstchain's own is {_shown(known[name]['default'])}.")
 
