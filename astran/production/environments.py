@@ -32,7 +32,8 @@ PROBE_TIMEOUT = 300.0
 TRUST_HIDDEN = timedelta(days=1)
 """An environment that may change unseen (a module, shell lines) is asked again after this time."""
 _OPTION = re.compile(r"(?<![\w-])--([A-Za-z][A-Za-z0-9_-]*)")
-_VERSION = re.compile(r"v?\d+(\.\d+)*\S*")
+_VERSION = re.compile(r"v?\d+(\.\d+)+((a|b|rc|\.post|\.dev)\d+)?")
+"""A name that is a version and nothing else: `0.12.3-gpu` is a name like any other."""
 
 
 class NoSuchRelease(ConfigError):

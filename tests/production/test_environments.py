@@ -285,6 +285,14 @@ def test_a_name_that_lies_about_its_version_is_refused(tmp_path: Path) -> None:
         toolset(lying, "0.11")
 
 
+@pytest.mark.parametrize("name", ["0.12.3-gpu", "2024-prod", "2024", "0.11_old"])
+def test_a_name_that_only_begins_as_a_version_is_a_name(tmp_path: Path, name: str) -> None:
+    binaries = make_environment(tmp_path / "env", "0.12.3")
+    site = site_with(tmp_path, name, **{name: {"bin": str(binaries)}})
+    assert toolset(site, name).name == name
+    assert toolset(site, "0.12").name == name
+
+
 def test_versions_are_sorted_as_people_do() -> None:
     names = ["0.12.10", "0.9.14", "0.12.0rc1", "0.12.0", "0.12.3"]
     assert sorted(names, key=version_key) == [
