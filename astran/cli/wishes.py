@@ -6,10 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from astran.base.errors import ConfigError
 from astran.base.night import Night
+from astran.config.load import read_value as yaml_value
 from astran.config.load import read_yaml
 from astran.requests.keys import Key, Kind
 from astran.requests.values import BadValue, read_value
@@ -53,10 +52,7 @@ def read_wishes(args: argparse.Namespace) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not equals:
             raise ConfigError(f"--set {text}: write KEY=VALUE, for example dl3.theta_cut=0.2.")
-        try:
-            put(data, key, yaml.safe_load(value))
-        except yaml.YAMLError as error:
-            raise ConfigError(f"--set {text}: the value cannot be read.") from error
+        put(data, key, yaml_value(key, value))
     return data
 
 

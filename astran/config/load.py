@@ -88,6 +88,32 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return data
 
 
+def read_value(name: str, text: str) -> Any:
+    """The value of one key, as a file would give it: a version stays as it is written.
+
+    Parameters
+    ----------
+    name : of the key, dotted or not
+
+    Raises
+    ------
+    ConfigError : no YAML
+    """
+    try:
+        node = yaml.compose(text, _UniqueKeys)
+        if node is None:
+            return None
+        if name.strip().rpartition(".")[2] in _VERSIONS:
+            _keep(node)
+        loader = _UniqueKeys("")
+        try:
+            return loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name}: the value {text!r} cannot be read.") from error
+
+
 def site_path(given: str | Path | None = None) -> Path:
     """Where the site configuration is: as given, else $ASTRAN_SITE, else ./site.yml, else
     ~/.config/astran/site.yml."""

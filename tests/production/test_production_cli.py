@@ -73,6 +73,13 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
     assert config.target.name == "Crab"
 
 
+def test_a_version_given_as_an_option_stays_text() -> None:
+    parser = argparse.ArgumentParser()
+    add_wishes(parser)
+    words = ["-t", "Crab", "-d", "20231213", "--set", "lstchain=0.10"]
+    assert byhand.configure(read_wishes(parser.parse_args(words))).lstchain == "0.10"
+
+
 def test_an_analysis_from_python() -> None:
     config = byhand.analysis("crab nebula", "20231213", runs=[7], **{"dl3.theta_cut": 0.3})
     assert (config.target.name, config.runs, config.dl3.theta_cut) == ("Crab", (7,), 0.3)
