@@ -26,6 +26,14 @@ _CUTS = {
 """Header words of lstchain, in the header of each IRF."""
 
 
+def damage() -> tuple[type[Exception], ...]:
+    """What reading a damaged file, or one with absurd content, may raise."""
+    from astropy.io.fits.verify import VerifyError
+
+    content = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+    return (VerifyError, OSError, EOFError, MemoryError, zlib.error, *content)
+
+
 @contextmanager
 def open_fits(path: Path) -> Iterator[Any]:
     """The HDU list of a file; whatever is wrong with its content becomes a ProductError."""

@@ -171,6 +171,16 @@ def test_what_is_not_there(tmp_path: Path) -> None:
         assert "cleaned, which is gone" in audit.problems[0]
 
 
+@pytest.mark.parametrize("time", [1e15, 1e300, -1e300])
+def test_showers_at_absurd_times(tmp_path: Path, time: float) -> None:
+    times = natural()["dragon_time"]
+    times[5] = time
+    audit = audit_dl2(whole_dl2(tmp_path / NAME, natural(dragon_time=times)))
+    assert audit.state is State.BROKEN
+    assert "Its showers are at times that no calendar has (dragon_time)." in audit.problems
+    json.dumps(asdict(audit), allow_nan=False)
+
+
 # ---- DL3 -----------------------------------------------------------------------------------------
 
 POINTING = {
@@ -295,3 +305,54 @@ def test_files_that_are_no_dl3(tmp_path: Path, spoil: Callable[[Path], None], sa
     audit = audit_dl3(path)
     assert audit.state is State.BROKEN
     assert said in " ".join(audit.problems)
+
+
+@pytest.mark.parametrize(
+    ("gti", "said"),
+    [
+        ((1000.0, np.inf), "1 of its 1 good time intervals begin or end at no finite time."),
+        ((1000.0, np.nan), "at no finite time"),
+        ((-np.inf, 2200.0), "at no finite time"),
+        ((1000.0, 1e15), "Its good time intervals are at times that no calendar has."),
+        ((-1.7e308, 1.7e308), "The sum of its good time intervals is not finite."),
+    ],
+)
+def test_absurd_intervals(tmp_path: Path, gti: tuple[float, ...], said: str) -> None:
+    path = whole_dl3(tmp_path, gti=gti)
+    fits.setval(path, "MJDREFI", value=58392, extname="GTI")
+    audit = audit_dl3(path)
+    assert audit.state is State.BROKEN
+    assert said in " ".join(audit.problems)
+    assert "FITS" not in " ".join(audit.problems)
+    json.dumps(asdict(audit), allow_nan=False)
+
+
+def image_as_events(path: Path) -> None:
+    with fits.open(path) as hdus:
+        rest = [hdu.copy() for hdu in hdus if hdu.name != "EVENTS"]
+    image = fits.ImageHDU(np.zeros((3, 3)), name="EVENTS")
+    fits.HDUList([*rest, image]).writeto(path, overwrite=True)
+
+
+def card(path: Path, text: bytes) -> None:
+    """Write over the run number in the header."""
+    content = path.read_bytes()
+    place = content.index(b"OBS_ID  =")
+    path.write_bytes(content[:place] + text.ljust(80) + content[place + 80 :])
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        image_as_events,
+        lambda path: card(path, b"OBS_ID  = 15 8x64"),
+        lambda path: card(path, b"OBS_ID  = 1E400"),
+        lambda path: card(path, b"OBS_ID  = 'abc'"),
+    ],
+)
+def test_damaged_content_of_dl3(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+    spoil(path := whole_dl3(tmp_path))
+    audit = audit_dl3(path)
+    assert audit.state is State.BROKEN
+    assert "It is damaged: its content cannot be read" in " ".join(audit.problems)
+    json.dumps(asdict(audit), allow_nan=False)

@@ -60,6 +60,8 @@ KINDS = {0: "flatfield", 1: "single_pe", 2: "pedestal", 32: "shower", 255: "unkn
 BREAK_S = 0.01
 """lstchain counts longer gaps between showers as a break of data taking."""
 LEAST_LIVE = 0.8
+_DAMAGE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, OSError, EOFError)
+"""What reading damaged or absurd content may raise, beside the errors of PyTables."""
 CHUNK = 200_000
 """Rows read at a time."""
 VERSIONS = {"lstchain": "LSTCHAIN_VERSION", "ctapipe": "CTAPIPE_VERSION"}
@@ -84,7 +86,7 @@ def audit_dl2(path: Path, dl1: Sequence[Path] = (), settings: str = "") -> Dl2Au
             _look(handle, audit, findings)
         if audit.rows is not None and dl1:
             _compare(audit, dl1, settings, findings)
-    except (tables.HDF5ExtError, tables.NodeError, OSError, ValueError, EOFError) as error:
+    except (tables.HDF5ExtError, tables.NodeError, *_DAMAGE) as error:
         findings.problems.append(_in_words(str(error)))
     audit.settle(findings)
     return audit
@@ -209,6 +211,9 @@ def _times(table: Any, audit: Dl2Audit, findings: Findings) -> None:
         return
     first, last = float(times[good].min()), float(times[good].max())
     audit.start, audit.stop = iso(first), iso(last)
+    if audit.start is None or audit.stop is None:
+        findings.problems.append("Its showers are at times that no calendar has (dragon_time).")
+        return
     steps = np.diff(times[good])
     if back := int(np.count_nonzero(steps < 0)):
         findings.warnings.append(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import warnings
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from astran.production.audit.gti import look_at_times
 from astran.production.audit.irfs import look_at_irfs
 from astran.production.audit.model import Dl3Audit, Findings, describe_file, share
 from astran.production.check_dl3 import COLUMNS
-from astran.production.fits import read_cuts
+from astran.production.fits import damage, read_cuts
 
 ANGLES = {"RA": (-360.0, 360.0), "DEC": (-90.0, 90.0)}
 """Some right ascensions are counted from -180 deg, or have not been wrapped."""
@@ -37,21 +36,24 @@ def audit_dl3(path: Path) -> Dl3Audit:
                 _look(path, hdus, audit, findings)
         except ProductError as error:
             findings.problems.append(str(error))
-        except (OSError, EOFError, ValueError, TypeError, IndexError, zlib.error) as error:
-            findings.problems.append(_in_words(path, str(error)))
+        except damage() as error:
+            findings.problems.append(_in_words(path, str(error), opened=bool(audit.hdus)))
     _checksums(audit, [str(one.message) for one in caught], findings)
     audit.settle(findings)
     return audit
 
 
-def _in_words(path: Path, error: str) -> str:
+def _in_words(path: Path, error: str, *, opened: bool) -> str:
     if "No SIMPLE card" in error or "Empty or corrupt" in error:
         return "It is no FITS file."
     if path.suffix == ".gz" and ("gzip" in error or "end-of-stream" in error or "CRC" in error):
         return f"It is truncated or damaged: {error.rstrip('.')}."
     if "truncated" in error or "buffer is too small" in error or "cannot reshape" in error:
         return "It is truncated."
-    return f"It does not open as FITS: {error.rstrip('.')}."
+    reason = " ".join(error.split())[:200].rstrip(". ") or "no reason given"
+    if opened:
+        return f"It is damaged: its content cannot be read ({reason})."
+    return f"It does not open as FITS: {reason}."
 
 
 def _checksums(audit: Dl3Audit, told: list[str], findings: Findings) -> None:
@@ -186,7 +188,8 @@ def _selected(table: Any, audit: Dl3Audit, findings: Findings, path: Path, hdus:
     import numpy as np
 
     cuts = read_cuts(path, hdus)
-    audit.cuts = {name: float(value) for name, value in cuts.known}
+    figures = {name: float(value) for name, value in cuts.known}
+    audit.cuts = {name: value for name, value in figures.items() if math.isfinite(value)}
     if cuts.gammaness_cut is None or "GAMMANESS" not in table.names or not len(table):
         return
     below = int(np.count_nonzero(table["GAMMANESS"] < cuts.gammaness_cut))

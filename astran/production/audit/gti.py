@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from astran.production.audit.model import Dl3Audit, Findings, Gti, iso, share
@@ -38,7 +39,8 @@ def look_at_times(hdus: Any, audit: Dl3Audit, findings: Findings) -> None:
 
 def _figure(header: Any, word: str) -> float | None:
     value = header.get(word)
-    return round(float(value), 6) if isinstance(value, int | float) else None
+    good = isinstance(value, int | float) and math.isfinite(value)
+    return round(float(value), 6) if good else None
 
 
 def _intervals(hdus: Any, audit: Dl3Audit, findings: Findings) -> None:
@@ -53,12 +55,25 @@ def _intervals(hdus: Any, audit: Dl3Audit, findings: Findings) -> None:
         findings.problems.append("It has no good time interval.")
         audit.gti = Gti(number=0, sum_s=0.0, ordered=True)
         return
+    endless = int(np.count_nonzero(~(np.isfinite(starts) & np.isfinite(stops))))
+    if endless:
+        findings.problems.append(
+            f"{endless} of its {len(starts)} good time intervals begin or end at no finite time."
+        )
+        audit.gti = Gti(number=len(starts), sum_s=None, ordered=False)
+        return
     swapped = int(np.count_nonzero(~(stops > starts)))
     overlapping = int(np.count_nonzero(starts[1:] < stops[:-1] - EDGE_S))
-    total = float((stops - starts).sum())
+    with np.errstate(over="ignore"):
+        total = float((stops - starts).sum())
     audit.gti = Gti(
-        number=len(starts), sum_s=round(total, 3), ordered=not swapped and not overlapping
+        number=len(starts),
+        sum_s=round(total, 3) if np.isfinite(total) else None,
+        ordered=not swapped and not overlapping,
     )
+    if audit.gti.sum_s is None:
+        findings.problems.append("The sum of its good time intervals is not finite.")
+        return
     if swapped:
         findings.problems.append(
             f"{swapped} of its {len(starts)} good time intervals do not end after they begin."
@@ -73,6 +88,8 @@ def _intervals(hdus: Any, audit: Dl3Audit, findings: Findings) -> None:
     if zero is not None:
         audit.start = iso(zero + float(starts.min()))
         audit.stop = iso(zero + float(stops.max()))
+        if audit.start is None or audit.stop is None:
+            findings.problems.append("Its good time intervals are at times that no calendar has.")
     audit.ontime_s = round(total, 3) if audit.ontime_s is None else audit.ontime_s
     if audit.ontime_s > total * (1 + NEAR):
         findings.warnings.append(
@@ -132,7 +149,7 @@ def _livetime(audit: Dl3Audit, findings: Findings) -> None:
             f"Its livetime is {live / ontime:.3f} of its time, its dead-time correction (DEADC) is "
             f"{deadc:.3f}."
         )
-    elapsed = audit.gti.sum_s if audit.gti else ontime
+    elapsed = (audit.gti.sum_s if audit.gti else None) or ontime
     if live < elapsed * LEAST_LIVE:
         findings.warnings.append(
             f"Its livetime ({live:.1f} s) is only {live / elapsed:.0%} of its good time intervals: "

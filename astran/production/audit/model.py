@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -53,7 +54,11 @@ class Audit:
     """The file itself, where `path` is a link."""
 
     def settle(self, findings: Findings) -> None:
-        """Take over what was found."""
+        """Take over what was found; a figure that is not finite is none, and has no JSON."""
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if isinstance(value, float) and not math.isfinite(value):
+                setattr(self, one.name, None)
         self.state = findings.state
         self.problems, self.warnings = findings.problems, findings.warnings
 
@@ -97,7 +102,8 @@ class Gti:
     """Good time intervals of a DL3 file."""
 
     number: int
-    sum_s: float
+    sum_s: float | None
+    """None: some begin or end at no finite time."""
     ordered: bool
     """Each begins before it ends, and after the one before has ended."""
     events_outside: int | None = None
@@ -166,9 +172,12 @@ def describe_file(audit: Audit, path: Path, findings: Findings) -> bool:
     return True
 
 
-def iso(unix_s: float) -> str:
-    """A moment as text [unix s]."""
-    return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="seconds")
+def iso(unix_s: float) -> str | None:
+    """A moment as text [unix s]; None: no calendar has it."""
+    try:
+        return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):
+        return None
 
 
 def share(number: int, of: int) -> str:
