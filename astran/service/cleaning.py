@@ -2,7 +2,8 @@
 
 Never removed: results, DL3, logs, configurations and job scripts, as reports point to them; what
 another analysis has, too, by a link to it or by another name; anything of an analysis that has not
-ended; anything ASTRAN did not make. From the store goes what no analysis folder has any more.
+ended; anything ASTRAN did not make. From the store goes what no analysis folder has any more; work
+of an analysis whose folder cannot be looked through stays there, whatever it is.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from pathlib import Path
 
 from astran.base.clock import Clock
 from astran.service.context import Context
-from astran.service.stored import Entry, entries, names
-from astran.store import analyses, events, tasks
+from astran.service.stored import Entry, entries, fingerprint_of, names
+from astran.store import analyses, events, lineage, tasks
 from astran.store.analyses import Analysis
 
 _WORK = re.compile(r"\.(?:work|old|part)-.+")
@@ -50,12 +51,17 @@ def removable(context: Context, older_than: timedelta, dl2: bool) -> list[Item]:
     with context.db.begin() as db:
         every = analyses.newest(db, _ALL)
         products = {one.id: tasks.products_of(db, one.id) for one in every if one.state.final}
-    known = names(every)
     stored = list(entries(context.site.products_dir))
+    known = names(every, stored)
+    hidden = {one.id for one in known.unseen}
+    with context.db.begin() as db:
+        prints, places = lineage.work_of(db, sorted(hidden))
+    unseen = prints | {fingerprint_of(Path(place)) for place in places}
     old = [
         one
         for one in every
         if one.state.final and one.ended is not None and now - one.ended >= older_than
+        if one.id not in hidden
     ]
     whole: dict[Path, Analysis] = {}
     if dl2:
@@ -83,7 +89,8 @@ def removable(context: Context, older_than: timedelta, dl2: bool) -> list[Item]:
     items += [
         Item(entry.path, entry.size, "in the store, and needed by no analysis", "")
         for entry in stored
-        if _needless(entry, known.of(entry), gone, now, max(older_than, _LEFT_OVER))
+        if fingerprint_of(entry.path) not in unseen
+        and _needless(entry, known.of(entry), gone, now, max(older_than, _LEFT_OVER))
     ]
     return list({item.path: item for item in items}.values())
 

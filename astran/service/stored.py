@@ -34,6 +34,8 @@ class Names:
     hard: dict[Inode, set[Path]] = field(default_factory=dict)
     soft: dict[Path, set[Path]] = field(default_factory=dict)
     """By what they point to, in any number of steps: symbolic links."""
+    unseen: list[Analysis] = field(default_factory=list)
+    """Those whose folder could not be looked through: they may have names that are not here."""
 
     def of(self, entry: Entry) -> set[Path]:
         """All that an analysis folder has of what is in the store."""
@@ -64,25 +66,73 @@ def entries(store: Path) -> Iterator[Entry]:
             )
 
 
-def names(every: Iterable[Analysis]) -> Names:
-    """The names in all analysis folders."""
+def fingerprint_of(place: Path) -> str:
+    """Of the work that made a product, by its place in the store."""
+    return place.parent.parent.name
+
+
+def names(every: Iterable[Analysis], stored: Iterable[Entry]) -> Names:
+    """The names in all analysis folders.
+
+    A folder that cannot be read to its last file is unseen. So is one that is not there: its disk
+    may not be mounted, or it was moved, which changes no symbolic link in it. It counts as deleted
+    by hand, with all names it had, only where hard links tell for certain: the analysis has ended,
+    and beside the missing folder one of another analysis was read that has hard links to what is in
+    the store. The disk is mounted then, and a folder moved on it still shows in `Entry.names`.
+    """
     found = Names()
+    inodes = frozenset[Inode]().union(*(entry.inodes for entry in stored))
+    witnesses: set[Path] = set()
+    missing: list[Analysis] = []
     for one in every:
-        for place, folders, files in os.walk(one.folder):
-            # what was put together is needed no more
-            merged = one.state.final and Path(place) == one.folder / "DL2" / "subruns"
-            for name in (*folders, *files):
-                path = Path(place, name)
-                if path.is_symlink():
-                    for step in () if merged else _steps(path):
-                        found.soft.setdefault(step, set()).add(path)
-                elif name in files:
-                    try:
-                        status = path.stat()
-                    except FileNotFoundError:
-                        continue  # a task that is under way has tidied up
-                    found.hard.setdefault((status.st_dev, status.st_ino), set()).add(path)
+        try:
+            hard = _look_through(one, found)
+        except FileNotFoundError:
+            missing.append(one)
+        except OSError:
+            found.unseen.append(one)
+        else:
+            if not inodes.isdisjoint(hard):
+                witnesses.add(one.folder.parent)
+    found.unseen += [
+        one for one in missing if not (one.state.final and one.folder.parent in witnesses)
+    ]
     return found
+
+
+def _look_through(one: Analysis, found: Names) -> set[Inode]:
+    """Add the names in a folder; returns the files that have them by hard links.
+
+    Raises
+    ------
+    FileNotFoundError : the folder is not there
+    OSError : not all of it can be read
+    """
+    one.folder.stat()
+    hard: set[Inode] = set()
+    for place, folders, files in os.walk(one.folder, onerror=_unless_gone):
+        # what was put together is needed no more
+        merged = one.state.final and Path(place) == one.folder / "DL2" / "subruns"
+        for name in (*folders, *files):
+            path = Path(place, name)
+            if path.is_symlink():
+                for step in () if merged else _steps(path):
+                    found.soft.setdefault(step, set()).add(path)
+            elif name in files:
+                try:
+                    status = path.stat()
+                except FileNotFoundError:
+                    continue  # a task that is under way has tidied up
+                inode = (status.st_dev, status.st_ino)
+                found.hard.setdefault(inode, set()).add(path)
+                hard.add(inode)
+    return hard
+
+
+def _unless_gone(error: OSError) -> None:
+    """A folder that a task has tidied up meanwhile is no matter; all else is."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _steps(path: Path) -> set[Path]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, String, cast, select
 from astran.base.states import TaskState
 from astran.base.tasks import Check
 from astran.store import tables as t
-from astran.store.tasks import Product, TaskRow, task_row
+from astran.store.tasks import AT_ONCE, Product, TaskRow, task_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,3 +149,19 @@ def succeeded(db: Connection, ids: Collection[int]) -> set[int]:
     good = [state.value for state in TaskState if state.succeeded]
     query = select(t.task.c.id).where(t.task.c.id.in_(sorted(ids)), t.task.c.state.in_(good))
     return set(db.execute(query).scalars())
+
+
+def work_of(db: Connection, analysis_ids: Sequence[int]) -> tuple[frozenset[str], frozenset[str]]:
+    """Of all tasks of analyses, and of those whose products they took over: the fingerprints, and
+    the places of their products in the store."""
+    prints: set[str] = set()
+    places: set[str] = set()
+    for start in range(0, len(analysis_ids), AT_ONCE):
+        some = t.task.c.analysis_id.in_(analysis_ids[start : start + AT_ONCE])
+        prints |= set(db.execute(select(t.task.c.fingerprint).where(some).distinct()).scalars())
+        for makers in (t.task.c.id, t.task.c.reused_from_id):
+            query = select(t.product.c.stored).where(
+                t.product.c.task_id.in_(select(makers).where(some, makers.is_not(None)))
+            )
+            places |= set(db.execute(query).scalars())
+    return frozenset(prints - {""}), frozenset(places - {""})

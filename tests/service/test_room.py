@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,7 +21,7 @@ from astran.base.room import is_no_room, no_room
 from astran.base.states import AnalysisState
 from astran.base.tasks import Stage
 from astran.cli.main import main
-from astran.service.cleaning import removable, remove
+from astran.service.cleaning import Item, removable, remove
 from astran.service.tick import tick
 from astran.service.verdicts import Cause, End, Step, judge
 from astran.store import analyses
@@ -214,20 +215,83 @@ def test_clean_removes_what_no_report_points_to(
 def test_clean_frees_the_store_of_what_no_analysis_has_any_more(house: ArchiveHouse) -> None:
     number = house.launch("20231213")
     folder = house.end(number).folder
+    beside = house.end(house.launch("20231214")).folder  # tells that the disk is there
     store = house.context.site.products_dir
     held = folder.parent / "kept.fits"
     held.hardlink_to(folder / "DL3" / "dl3_LST-1.Run00100.fits")
     shutil.rmtree(folder)
     house.clock.time = datetime.now(UTC)
-    assert removable(house.context, timedelta(), dl2=False) == [], "nobody has it since just now"
+    assert in_store(house, timedelta()) == [], "nobody has it since just now"
     house.clock.time += timedelta(days=20)
-    items = removable(house.context, timedelta(days=14), dl2=False)
+    items = in_store(house)
     names = {item.path.name for item in items}
     assert {"dl2_LST-1.Run00100.h5", "dl3_LST-1.Run00101.fits", "results"} <= names
     assert "dl3_LST-1.Run00100.fits" not in names, "somebody has it by a link of his own"
     assert remove(house.context, items) == sum(item.size for item in items)
-    assert [path.name for path in store.rglob("*") if path.is_file()] == ["dl3_LST-1.Run00100.fits"]
+    left = [path.name for path in store.rglob("dl?_LST-1.Run0010?.*")]
+    assert left == ["dl3_LST-1.Run00100.fits"]
     assert held.read_text()
+    assert list(store.rglob("dl3_LST-1.Run00200.fits"))
+    shutil.rmtree(beside)
+    house.clock.time += timedelta(days=20)
+    assert in_store(house) == [], "no folder is left that tells a deleted one from a lost disk"
+    beside.mkdir()
+    assert "dl3_LST-1.Run00200.fits" in {item.path.name for item in in_store(house)}
+
+
+@pytest.fixture
+def linked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store is on another disk: analysis folders hold symbolic links."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+
+    monkeypatch.setattr("astran.base.keeping.os.link", refuse)
+
+
+@pytest.mark.lstchain
+@pytest.mark.usefixtures("linked")
+def test_clean_keeps_what_folders_it_cannot_see_may_have(
+    house: ArchiveHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = house.end(house.launch("20231213")).folder
+    again = house.end(house.launch("20231213", dl3={"theta_cut": 0.3})).folder
+    assert (folder / "DL3" / "dl3_LST-1.Run00100.fits").is_symlink()
+    house.clock.time = datetime.now(UTC) + timedelta(days=20)
+    assert in_store(house) == []
+    away = folder.parent.with_name("unmounted")
+    for gone in (folder, again):
+        away.mkdir(exist_ok=True)
+        gone.rename(away / gone.name)
+    assert in_store(house) == [], "not mounted"
+    (away / again.name).rename(again)
+    assert in_store(house) == [], "one was moved"
+    (away / folder.name).rename(folder)
+
+    plain = os.scandir
+
+    def stale(path: str | Path = ".") -> object:
+        if Path(path) == folder / "DL3":
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+        return plain(path)
+
+    for link in (folder / "DL3").glob("dl3_*"):
+        link.unlink()  # as if not to be seen
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", stale)
+        assert in_store(house) == [], "cannot be read"
+    names = {item.path.name for item in in_store(house)}
+    assert "dl3_LST-1.Run00100.fits" in names, "seen whole, and without it"
+
+
+def in_store(house: ArchiveHouse, older_than: timedelta = timedelta(days=14)) -> list[Item]:
+    """What would go from the store, but for DL2 of subruns."""
+    return [
+        item
+        for item in removable(house.context, older_than, dl2=False)
+        if house.context.site.products_dir in item.path.parents
+        and not re.search(r"Run\d+\.\d{4}", item.path.name)
+    ]
 
 
 @pytest.mark.lstchain
