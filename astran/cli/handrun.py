@@ -17,6 +17,7 @@ from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Plan
 from astran.catalogue.sources import resolve
 from astran.cli.common import Exit, make_context, read_site
+from astran.cli.interrupt import interruptible
 from astran.config.analysis import AnalysisConfig
 from astran.config.load import load_analysis
 from astran.config.site import SiteConfig
@@ -68,8 +69,13 @@ def _submit(args: argparse.Namespace, site: SiteConfig, config: AnalysisConfig) 
         f"{'Starting' if new else 'Resuming'} {analysis.name} {analysis.label} in {analysis.folder}"
     )
     try:
-        with Live(console=console, refresh_per_second=4) as live:
-            ended = drive(context, analysis.id, lambda now: live.update(_table(analysis, now)))
+        with Live(console=console, refresh_per_second=4) as live, interruptible() as check:
+
+            def show(now: Progress) -> None:
+                check()
+                live.update(_table(analysis, now))
+
+            ended = drive(context, analysis.id, show)
     except KeyboardInterrupt:
         again = ["astran", "--config-analysis", str(args.config_analysis), "--submit"]
         if args.verbose:

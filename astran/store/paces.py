@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from astran.base.states import TaskState
 from astran.base.tasks import Stage
 from astran.store import tables as t
-from astran.store.lessons import Kind
+from astran.store.lessons import LARGEST, Kind
 
 PACK = "pack-"
 """How the keys of tasks begin that make DL2 of several subruns."""
@@ -29,13 +29,14 @@ class PackRun:
 
 def newest_packs(db: Connection, version: str, newest: int) -> Iterator[PackRun]:
     """The newest tasks of an lstchain version that succeeded."""
-    first = str(Kind(Stage.DL2, f"lstchain {version}", 0)).removesuffix("0")
+    # of any size; named one by one, as what a text begins with depends on the database's language
+    sizes = range(LARGEST + 1)
+    kinds = [str(Kind(Stage.DL2, f"lstchain {version}", size)) for size in sizes]
     c, a = t.task.c, t.attempt.c
     query = (
         select(c.id, c.spec, a.began)
         .join_from(t.task, t.attempt)
-        # of one kind whatever the size of the input; a range, so that the index serves
-        .where(c.kind >= first, c.kind < first + "~", c.key.startswith(PACK))
+        .where(c.kind.in_(kinds), c.key.startswith(PACK))
         .where(c.state == TaskState.DONE, a.number == c.attempts, a.began.is_not(None))
         .order_by(c.id.desc())
         .limit(newest)
