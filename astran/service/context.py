@@ -35,6 +35,9 @@ class Context:
     dice: random.Random = field(default_factory=random.Random)
     """Chance, where it is wanted: in the pauses between two looks."""
 
+    promised: float | None = None
+    """What tasks under way will write to the disk [bytes]; None: not asked yet in this tick."""
+
     @cached_property
     def scheduler(self) -> Scheduler:
         if self.make_scheduler is not None:

@@ -34,19 +34,29 @@ def affordable(context: Context, analysis: Analysis, ready: Sequence[TaskRow]) -
         return []
     reserve = context.site.disk_reserve_gb * 1e9
     free = free_bytes(analysis.folder)
-    with context.db.begin() as db:
-        promised = sum(map(need, under_way(db)))
+    promised = _promised(context)
     left = free - reserve - promised
     fitting: list[TaskRow] = []
     for row in ready:
-        left -= need(row)
-        if left < 0:
+        wanted = need(row)
+        if left < wanted:
             break
+        left -= wanted
         fitting.append(row)
+        context.promised = (context.promised or 0.0) + wanted
     if len(fitting) < len(ready):
         wanted = sum(map(need, ready)) + promised
         _tell(context, analysis, len(ready) - len(fitting), wanted, free)
     return fitting
+
+
+def _promised(context: Context) -> float:
+    """What tasks under way will write [bytes]: asked once in a tick, as there may be thousands."""
+    if context.promised is None:
+        with context.db.begin() as db:
+            rows = under_way(db)
+        context.promised = float(sum(map(need, rows)))
+    return context.promised
 
 
 def need(row: TaskRow) -> float:

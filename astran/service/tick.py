@@ -110,6 +110,7 @@ def _pages(context: Context, result: TickResult) -> None:
 
 
 def _advance(context: Context, result: TickResult, only: int | None) -> None:
+    context.promised = None
     with context.db.begin() as db:
         live = analyses.live(db)
     # complete runs of an analysis that waits for others are under way, too

@@ -15,16 +15,20 @@ from typing import NamedTuple
 import pytest
 import yaml
 from archive_fixtures import ArchiveHouse
+from sqlalchemy import Connection
 
 from astran.base.records import ExitRecord, Outcome
 from astran.base.room import is_no_room, no_room
 from astran.base.states import AnalysisState
 from astran.base.tasks import Stage
 from astran.cli.main import main
+from astran.service import room
 from astran.service.cleaning import Item, removable, remove
 from astran.service.tick import tick
 from astran.service.verdicts import Cause, End, Step, judge
 from astran.store import analyses
+from astran.store.tasks import TaskRow
+from astran.store.watch import under_way
 
 NOW = datetime(2023, 12, 18, 9, tzinfo=UTC)
 
@@ -93,6 +97,30 @@ def test_what_others_will_write_counts_as_used(
     house.tick()
     assert house.runs_of(Stage.DL2) == [100, 101]
     assert house.kinds(second) == ["no-room"]
+
+
+@pytest.mark.lstchain
+def test_what_is_under_way_is_read_once_in_a_tick(
+    house: ArchiveHouse, disk: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many analyses submit: there may be thousands of tasks. What they add counts."""
+    calls: list[int] = []
+
+    def counted(db: Connection) -> list[TaskRow]:
+        calls.append(1)
+        return under_way(db)
+
+    monkeypatch.setattr(room, "under_way", counted)
+    monkeypatch.setattr(house.scheduler, "_do", lambda task, token: None)
+    monkeypatch.setattr(house.scheduler, "observe", lambda jobs: {})
+    promised = 1.6 * sum(house.file(run).stat().st_size for run in (100, 101))
+    disk(2.0 + (promised + 1000) / 1e9)  # enough for the first alone
+    house.launch("20231213")
+    second = house.launch("20231216")
+    house.tick()
+    assert house.runs_of(Stage.DL2) == [100, 101]
+    assert house.kinds(second) == ["no-room"]
+    assert len(calls) == 1
 
 
 @pytest.mark.lstchain
