@@ -57,9 +57,22 @@ class Work:
         return "\n".join(transcript(self.tasks, self.bench.site)) + "\n"
 
     def run(self, say: Say = print) -> tuple[ExitRecord, ...]:
-        """Run the tasks one after another; returns how each of them ended."""
+        """Run the tasks one after another; returns how each of them ended.
+
+        Raises
+        ------
+        ConfigError : the folder is that of an analysis of the service
+        """
         from astran.production.lst.commands import run
 
+        folder = self.bench.folder
+        # jobs of the service leave their files there; its products, logs and records are not ours
+        if (folder / "jobmanager" / "batches").is_dir():
+            raise ConfigError(
+                f"{folder} holds an analysis of the service, which must not be overwritten.",
+                cure=f"Name another folder: --output {folder}_byhand. DL2 that is there already is "
+                f"given by --input {folder / 'DL2'}.",
+            )
         return run(self.tasks, self.bench, say)
 
     def good(self, records: Sequence[ExitRecord]) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -21,6 +22,7 @@ from astran.cli.production import (
 )
 from astran.cli.wishes import add_wishes, read_wishes
 from astran.config.analysis import Start
+from astran.production.lst.commands import Bench
 from astran.service import byhand
 
 GOOD, BAD, USAGE, ODD = 0, 1, 2, 3
@@ -124,6 +126,15 @@ def test_checks_of_bad_files(
     assert found["counts"] == {"ok": 0, "suspicious": 0, "broken": 1, "missing": 1}
     assert found["ok"] is False
     assert all(one["problems"] for one in found["runs"])
+
+
+def test_an_analysis_of_the_service_is_never_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "Crab20231207"
+    (folder / "jobmanager" / "batches").mkdir(parents=True)
+    bench = cast(Bench, SimpleNamespace(folder=folder))
+    with pytest.raises(ConfigError, match="an analysis of the service") as refused:
+        byhand.Work((), bench).run()
+    assert f"--output {folder}_byhand" in refused.value.cure
 
 
 @pytest.mark.parametrize(
