@@ -15,7 +15,6 @@ _NOT_HERE = (
         "is set by ASTRAN itself and cannot be changed",
     ),
     (("--wait", "-W"), "would keep ASTRAN waiting for the jobs"),
-    (("--hold", "-H"), "none of the jobs would ever begin"),
     (("--uid", "--gid"), "the jobs would belong to somebody else"),
     (
         ("--dependency", "-d"),

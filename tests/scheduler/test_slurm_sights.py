@@ -494,7 +494,6 @@ def test_senders_may_be_treated_differently(fake: FakeSlurm) -> None:
         "--depend=afterok:1",
         "--job=mine",
         "--out=elsewhere",
-        "--hold",
         "--uid=1000",
         "-M",
         "--wait",
