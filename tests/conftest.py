@@ -24,6 +24,12 @@ pytest_plugins = [
 ]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write tests/golden anew from what is made now"
+    )
+
+
 def require(condition: object, what: str, how: str = "") -> None:
     """Go on only if `condition` holds.
 
