@@ -13,13 +13,13 @@ from astran.mail.ports import Claim, Envelope
 class FakeMailbox:
     """Keeps mails by folder and UID; the contract tests hold it to what Dovecot does."""
 
-    def __init__(self, folder: str = "INBOX", uidvalidity: int = 1) -> None:
+    def __init__(self, folder: str = "INBOX", uidvalidity: int = 1, last_uid: int = 0) -> None:
         self.folder = folder
         self.uidvalidity = uidvalidity
         self.folders: dict[str, dict[int, bytes]] = {folder: {}}
         self.received: dict[int, date] = {}
         self.claims: dict[int, str] = {}
-        self._last: dict[str, int] = {}
+        self._last: dict[str, int] = {folder: last_uid}
 
     def add(self, raw: bytes, folder: str = "") -> int:
         """Deliver a mail and return its UID."""
