@@ -3,4 +3,4 @@
 One mail in, one analysis run exactly once, one truthful answer out.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import configparser
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from email.parser import Parser
 from pathlib import Path
 
 import pytest
 
+import astran
+
 ROOT = Path(__file__).parent.parent
-SOURCES = ("setup.cfg", "setup.py", "pyproject.toml", "README.md", "LICENSE")
+SOURCES = (
+    "setup.cfg",
+    "setup.py",
+    "pyproject.toml",
+    "MANIFEST.in",
+    "README.md",
+    "CHANGELOG.md",
+    "LICENSE",
+)
 TREES = ("astran", "templates", "configs")
 
 
@@ -25,16 +37,20 @@ def pip(*words: str | Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy, so that nothing left over in the checkout gets in."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    source.mkdir()
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy to build from, so that nothing left over in the checkout gets in."""
+    source = tmp_path_factory.mktemp("source")
     for name in SOURCES:
         shutil.copy(ROOT / name, source / name)
     ignore = shutil.ignore_patterns("__pycache__")
     for name in TREES:
         shutil.copytree(ROOT / name, source / name, ignore=ignore)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
     pip("wheel", "--no-deps", "--wheel-dir", folder, source)
     (path,) = folder.glob("astran-*.whl")
     return path
@@ -80,6 +96,26 @@ def test_the_wheel_holds_every_file(wheel: Path) -> None:
     wanted = (code | data) - {"astran/store/migrations/script.py.mako"}
     assert sorted(wanted - packed) == []
     assert sorted(packed - code - data) == []
+
+
+def test_the_source_archive_makes_the_same_wheel(source: Path, wheel: Path, tmp_path: Path) -> None:
+    code = "from setuptools.build_meta import build_sdist; build_sdist('dist')"
+    subprocess.run([sys.executable, "-c", code], cwd=source, check=True, timeout=300)
+    (archive,) = (source / "dist").glob("astran-*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    (unpacked,) = tmp_path.glob("astran-*")
+    assert {name for name in SOURCES if not (unpacked / name).is_file()} == set()
+    pip("wheel", "--no-deps", "--wheel-dir", tmp_path, unpacked)
+    (again,) = tmp_path.glob("astran-*.whl")
+    assert again.name == wheel.name
+    assert set(zipfile.ZipFile(again).namelist()) == set(zipfile.ZipFile(wheel).namelist())
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text()
+    versions = re.findall(r"^## \[(\S+)\]", text, re.M)
+    assert next(one for one in versions if one != "Unreleased") == astran.__version__
 
 
 def test_the_metadata(wheel: Path) -> None:
