@@ -15,7 +15,7 @@ from pathlib import Path
 
 from services.postgres import Postgres, binaries
 from sqlalchemy import create_engine, inspect, text
-from upgrade.house import ROOT
+from upgrade.upgrade_house import ROOT
 
 import astran
 

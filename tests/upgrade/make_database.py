@@ -17,8 +17,8 @@ from contextlib import contextmanager
 
 from services.postgres import Postgres
 from upgrade.copies import DATA, Content, content, keep_files, keep_postgres, keep_sqlite
-from upgrade.house import ROOT, House
 from upgrade.scenario import BEGIN, play
+from upgrade.upgrade_house import ROOT, House
 
 import astran
 

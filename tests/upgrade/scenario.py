@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from email import message_from_bytes
 
 from fakes.disk_scheduler import Fate
-from upgrade.house import ALICE, CAROL, DORA, STRANGER, House, Killed, killed_in
+from upgrade.upgrade_house import ALICE, CAROL, DORA, STRANGER, House, Killed, killed_in
 
 from astran.base.errors import MailUnavailable
 from astran.catalogue.sources import resolve
 from astran.config.load import load_analysis
+from astran.service import reporting
 from astran.service.deliver import deliver
 from astran.service.handrun import find_or_start
 from astran.service.intake import take_in
@@ -141,7 +142,7 @@ def _under_way(house: House) -> None:
     ticks(house, 2)
     launch(house, "20231201", "dl3.theta_cut: 0.3\n")
     launch(house, "20231206")
-    with killed_in("astran.service.reporting.report"):
+    with killed_in(reporting, "report"):
         for _ in range(8):
             with suppress(Killed):
                 ticks(house, 1, seconds=4)

@@ -15,8 +15,8 @@ import pytest
 from fakes.disk_scheduler import Fate
 from sqlalchemy import create_engine, text
 from upgrade.copies import DATA, Content, content, unpack_files, unpack_postgres, unpack_sqlite
-from upgrade.house import ALICE, House, make_dl1
 from upgrade.scenario import END, HELD, RUNNING
+from upgrade.upgrade_house import ALICE, House, make_dl1
 
 from astran.cli.main import main
 from astran.service.steering import want

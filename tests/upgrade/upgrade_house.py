@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -21,6 +22,9 @@ from fakes.mailbox import FakeMailbox
 from fakes.postman import FakePostman
 
 from astran.config.load import load_site
+from astran.mail import inbox as inbox_room
+from astran.mail import postman
+from astran.service import intake
 from astran.service.context import Context
 from astran.store.database import Database
 
@@ -142,20 +146,20 @@ class House:
 
         random.seed(seed)
         with ExitStack() as stack:
-            stack.enter_context(patch("astran.service.intake.Inbox", inbox))
-            stack.enter_context(patch("astran.mail.inbox.Inbox", inbox))
-            stack.enter_context(patch("astran.mail.postman.SmtpPostman", lambda server: self.post))
+            stack.enter_context(patch.object(intake, "Inbox", inbox))
+            stack.enter_context(patch.object(inbox_room, "Inbox", inbox))
+            stack.enter_context(patch.object(postman, "SmtpPostman", lambda server: self.post))
             stack.enter_context(patch.object(secrets, "token_hex", token))
             yield
 
 
-def killed_in(place: str) -> Any:
-    """ASTRAN dies where it would call this function."""
+def killed_in(module: ModuleType, name: str) -> Any:
+    """ASTRAN dies where it would call this function of a module."""
 
     def die(*words: object) -> None:
         raise Killed
 
-    return patch(place, die)
+    return patch.object(module, name, die)
 
 
 def write_site(root: Path, database: str = "") -> Path:
