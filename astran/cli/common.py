@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from astran.base.clock import Clock, SystemClock
 from astran.base.errors import AstranError
@@ -28,11 +28,33 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+class OneValue(argparse.Action):
+    """An option that may be repeated with the same value, never with another one."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest, self.default)
+        if before != self.default and _place(before) != _place(values):
+            parser.error(f"{option_string} is given twice: {before} and {values}")
+        setattr(namespace, self.dest, values)
+
+
+def _place(value: Any) -> str:
+    """The value as it is compared: `site.yml` and `./site.yml` are the same file."""
+    return str(Path(value).expanduser())
+
+
 def add_site_option(parser: argparse.ArgumentParser) -> None:
     """`--site FILE`."""
     parser.add_argument(
         "--site",
         metavar="FILE",
+        action=OneValue,
         help="site configuration (default: $ASTRAN_SITE, ./site.yml, ~/.config/astran/site.yml)",
     )
 
