@@ -13,6 +13,7 @@ from astran.base.clock import Clock, SystemClock
 from astran.base.errors import AstranError
 from astran.config.load import load_site, site_path
 from astran.config.site import SiteConfig
+from astran.store import identity, modes
 
 if TYPE_CHECKING:
     from astran.service.context import Context
@@ -60,8 +61,15 @@ def add_site_option(parser: argparse.ArgumentParser) -> None:
 
 
 def read_site(args: argparse.Namespace) -> SiteConfig:
-    """The site configuration named on the command line or found in its usual place."""
-    return load_site(site_path(args.site))
+    """The site configuration named on the command line or found in its usual place.
+
+    Raises
+    ------
+    StoreError : its store was there and is not
+    """
+    site = load_site(site_path(args.site))
+    identity.check(site)
+    return site
 
 
 def make_context(
@@ -69,8 +77,8 @@ def make_context(
 ) -> Context:
     """The service on this site."""
     from astran.service.context import Context
-    from astran.store.database import Database  # slow to load, and not needed by an idle tick
 
+    identity.check(site)
     try:
         site.workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -78,13 +86,23 @@ def make_context(
             f"The work folder {site.workdir} cannot be made: {error.strerror}.",
             "Check `workdir` in the site configuration.",
         ) from error
-    return Context(
+    context = Context(
         site=site,
-        db=Database.open(site.database_url),
+        db=identity.establish(site),
         clock=clock or SystemClock(),
         python=sys.executable,
         say=say,
     )
+    _mend_modes(context)
+    return context
+
+
+def _mend_modes(context: Context) -> None:
+    if mended := modes.mend(context.site):
+        from astran.store import events
+
+        with context.db.begin() as db:
+            events.note(db, context.clock.now(), "modes", "; ".join(mended))
 
 
 def guarded(program: str, act: Callable[[], int]) -> int:
