@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from astran.base.clock import Clock, SystemClock
 from astran.base.errors import AstranError
 from astran.config.load import load_site, site_path
 from astran.config.site import SiteConfig
+from astran.store import identity, modes
 
 if TYPE_CHECKING:
     from astran.service.context import Context
@@ -28,18 +29,47 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+class OneValue(argparse.Action):
+    """An option that may be repeated with the same value, never with another one."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        before = getattr(namespace, self.dest, self.default)
+        if before != self.default and _place(before) != _place(values):
+            parser.error(f"{option_string} is given twice: {before} and {values}")
+        setattr(namespace, self.dest, values)
+
+
+def _place(value: Any) -> str:
+    """The value as it is compared: `site.yml` and `./site.yml` are the same file."""
+    return str(Path(value).expanduser())
+
+
 def add_site_option(parser: argparse.ArgumentParser) -> None:
     """`--site FILE`."""
     parser.add_argument(
         "--site",
         metavar="FILE",
+        action=OneValue,
         help="site configuration (default: $ASTRAN_SITE, ./site.yml, ~/.config/astran/site.yml)",
     )
 
 
 def read_site(args: argparse.Namespace) -> SiteConfig:
-    """The site configuration named on the command line or found in its usual place."""
-    return load_site(site_path(args.site))
+    """The site configuration named on the command line or found in its usual place.
+
+    Raises
+    ------
+    StoreError : its store was there and is not
+    """
+    site = load_site(site_path(args.site))
+    identity.check(site)
+    return site
 
 
 def make_context(
@@ -47,8 +77,8 @@ def make_context(
 ) -> Context:
     """The service on this site."""
     from astran.service.context import Context
-    from astran.store.database import Database  # slow to load, and not needed by an idle tick
 
+    identity.check(site)
     try:
         site.workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -56,13 +86,23 @@ def make_context(
             f"The work folder {site.workdir} cannot be made: {error.strerror}.",
             "Check `workdir` in the site configuration.",
         ) from error
-    return Context(
+    context = Context(
         site=site,
-        db=Database.open(site.database_url),
+        db=identity.establish(site),
         clock=clock or SystemClock(),
         python=sys.executable,
         say=say,
     )
+    _mend_modes(context)
+    return context
+
+
+def _mend_modes(context: Context) -> None:
+    if mended := modes.mend(context.site):
+        from astran.store import events
+
+        with context.db.begin() as db:
+            events.note(db, context.clock.now(), "modes", "; ".join(mended))
 
 
 def guarded(program: str, act: Callable[[], int]) -> int:

@@ -18,19 +18,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
     # without plugins pydantic need not search all installed packages for them at each start
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    from astran.base.permissions import private_umask
     from astran.cli.common import add_site_option, guarded
 
     parser = argparse.ArgumentParser(prog="astran-launcher", description=__doc__)
     parser.add_argument("--version", action="version", version=f"ASTRAN {__version__}")
     add_site_option(parser)
     args = parser.parse_args(argv)
-    return guarded("astran-launcher", lambda: _launch(args))
+    with private_umask():
+        return guarded("astran-launcher", lambda: _launch(args))
 
 
 def _launch(args: argparse.Namespace) -> int:
     from astran.base.clock import SystemClock
     from astran.cli.common import Exit, make_context, read_site
     from astran.service.idle import nothing_to_do
+    from astran.store import modes
 
     clock = SystemClock()
 
@@ -38,6 +41,8 @@ def _launch(args: argparse.Namespace) -> int:
         print(f"{clock.now():%Y-%m-%d %H:%M:%S} {text}", flush=True)
 
     site = read_site(args)
+    for text in modes.mend(site):
+        say(text)
     if nothing_to_do(site, clock):
         return Exit.OK
     from astran.service.tick import tick

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from astran import __version__
-from astran.cli.common import Exit, add_site_option, existing_file, guarded
+from astran.base.permissions import private_umask
+from astran.cli.common import Exit, OneValue, add_site_option, existing_file, guarded
 
 _EPILOG = """\
 examples:
@@ -49,31 +50,23 @@ COMMANDS = {
 PASSING_ON = {"dl2": ("astran.cli.dl2", "DL1 to DL2 with the fast engine")}
 
 
+_VALUED = ("--config-analysis", "--email", "--site")
+"""Options that may stand before the command and have a value."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    words = list(sys.argv[1:] if argv is None else argv)
-    if words and words[0] in PASSING_ON:
-        passing: Callable[[list[str]], int] = import_module(PASSING_ON[words[0]][0]).run
-        return guarded(f"astran {words[0]}", lambda: passing(words[1:]))
-    parser = argparse.ArgumentParser(
-        prog="astran",
-        description="Next-day analysis for Cherenkov telescopes: DL1 to results.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"ASTRAN {__version__}")
-    parser.add_argument(
-        "--config-analysis", metavar="FILE", type=existing_file, help="analysis configuration"
-    )
-    parser.add_argument("--submit", action="store_true", help="run it (otherwise: show the plan)")
-    parser.add_argument("--verbose", action="store_true", help="print each step")
-    parser.add_argument("--email", metavar="ADDR", default="", help="who gets the report")
-    parser.add_argument(
-        "--again", action="store_true", help="run anew though this file was analysed before"
-    )
-    add_site_option(parser)
+    with private_umask():
+        return _main(_command_first(sys.argv[1:] if argv is None else argv))
+
+
+def _main(words: list[str]) -> int:
+    chosen = words[0] if words else ""
+    if chosen in PASSING_ON:
+        passing: Callable[[list[str]], int] = import_module(PASSING_ON[chosen][0]).run
+        return guarded(f"astran {chosen}", lambda: passing(words[1:]))
+    parser = _parser()
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
-    chosen = next((word for word in words if word in COMMANDS), None)
     run: Callable[[argparse.Namespace], int] | None = None
     for name, (module, text) in COMMANDS.items():
         if name == chosen:
@@ -94,6 +87,62 @@ def main(argv: Sequence[str] | None = None) -> int:
     from astran.cli import handrun
 
     return guarded("astran", lambda: handrun.run(args))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="astran",
+        description="Next-day analysis for Cherenkov telescopes: DL1 to results.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"ASTRAN {__version__}")
+    parser.add_argument(
+        "--config-analysis",
+        metavar="FILE",
+        type=existing_file,
+        action=OneValue,
+        help="analysis configuration",
+    )
+    parser.add_argument("--submit", action="store_true", help="run it (otherwise: show the plan)")
+    parser.add_argument("--verbose", action="store_true", help="print each step")
+    parser.add_argument(
+        "--email", metavar="ADDR", default="", action=OneValue, help="who gets the report"
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="run anew though this file was analysed before"
+    )
+    add_site_option(parser)
+    return parser
+
+
+def _command_first(given: Sequence[str]) -> list[str]:
+    """The words with the command in front of options that stand before it: an option counts, or is
+    refused by the command, wherever it stands."""
+    words = list(given)
+    place = _place_of_command(words)
+    if place is None:
+        return words
+    ahead = [word for word in words[:place] if word != "--version"]
+    if len(ahead) < place:
+        return ["--version"]
+    return [words[place], *ahead, *words[place + 1 :]]
+
+
+def _place_of_command(words: Sequence[str]) -> int | None:
+    """The first word that names a command and is no value of an option."""
+    value_follows = False
+    for place, word in enumerate(words):
+        if word == "--":
+            return None
+        if value_follows:
+            value_follows = False
+        elif word.startswith("--"):
+            # options may be shortened
+            value_follows = "=" not in word and any(name.startswith(word) for name in _VALUED)
+        elif word in COMMANDS or word in PASSING_ON:
+            return place
+    return None
 
 
 if __name__ == "__main__":

@@ -4,30 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from astran.base.permissions import private_umask
 from astran.base.tasks import Check
 from astran.cli import checking, making
 
 
 def create_dl2_main(argv: Sequence[str] | None = None) -> int:
     """Entry point of create_dl2_LP."""
-    return making.dl2(argv)
+    with private_umask():
+        return making.dl2(argv)
 
 
 def create_dl3_main(argv: Sequence[str] | None = None) -> int:
     """Entry point of create_dl3_LP."""
-    return making.dl3(argv)
+    with private_umask():
+        return making.dl3(argv)
 
 
 def create_index_main(argv: Sequence[str] | None = None) -> int:
     """Entry point of create_index_LP."""
-    return making.index(argv)
+    with private_umask():
+        return making.index(argv)
 
 
 def check_dl2_main(argv: Sequence[str] | None = None) -> int:
     """Entry point of check_dl2."""
-    return checking.check(Check.DL2, argv)
+    with private_umask():
+        return checking.check(Check.DL2, argv)
 
 
 def check_dl3_main(argv: Sequence[str] | None = None) -> int:
     """Entry point of check_dl3."""
-    return checking.check(Check.DL3, argv)
+    with private_umask():
+        return checking.check(Check.DL3, argv)

@@ -133,7 +133,8 @@ def site_path(given: str | Path | None = None) -> Path:
 
 def load_site(path: Path) -> SiteConfig:
     """The site configuration (ConfigError with every problem otherwise)."""
-    return build(SiteConfig, read_yaml(path), f"The site configuration {path}")
+    site = build(SiteConfig, read_yaml(path), f"The site configuration {path}")
+    return site.read_from(path)
 
 
 def load_analysis(path: Path, resolve: Callable[[str], Target]) -> AnalysisConfig:

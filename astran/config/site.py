@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import Field, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from astran.base.files import trunk
 from astran.base.tasks import Stage
@@ -297,11 +297,23 @@ class SiteConfig(Settings):
     simulated: bool = Field(
         False, description="All data of this site are simulated; said on every plot and mail."
     )
+    _file: Path | None = PrivateAttr(None)
 
     @field_validator("workdir", "shared", "products", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else absolute(value)
+
+    @property
+    def file(self) -> Path | None:
+        """The file that it was read from; None for one that was made otherwise."""
+        return self._file
+
+    def read_from(self, path: Path) -> SiteConfig:
+        """The same, read from a file."""
+        copy = self.model_copy()
+        copy._file = path.expanduser().resolve()
+        return copy
 
     @property
     def database_url(self) -> str:

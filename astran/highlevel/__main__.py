@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 
 from astran.base.errors import AstranError, CatalogueError, ConfigError
+from astran.base.permissions import private_umask
 from astran.highlevel import options
 
 DONE, FAILED, USAGE = 0, 1, 2
@@ -68,7 +69,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         description="theta2, significance and sky map of a folder of DL3 files.",
     )
     options.add_arguments(parser)
-    return run(parser.parse_args(argv))
+    with private_umask():
+        return run(parser.parse_args(argv))
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ DnsLookup = Callable[..., bytes | None]
 """TXT record of a name, as dkimpy asks for it: `lookup(b"s._domainkey.x.", timeout=5)`."""
 
 SECRET_LINE = re.compile(r"^[ \t]*secret[ \t]*[:=][ \t]*(\S{1,200})[ \t]*$", re.I | re.M)
+_ANY_SECRET_LINE = re.compile(r"^[ \t]*secret[ \t]*[:=][^\r\n]*$", re.I | re.M)
 _TO = ("to", "cc", "delivered-to", "x-original-to", "envelope-to")
 _MOST_SIGNATURES = 4
 _MUST_BE_SIGNED = frozenset({"from", "subject"})
@@ -99,8 +100,9 @@ _SILENT.propagate = False
 
 
 def without_secret(text: str) -> str:
-    """The text with an empty line in place of a line that holds a secret."""
-    return SECRET_LINE.sub("", text)
+    """The text with an empty line in place of a line that holds a secret, or what was meant as
+    one."""
+    return _ANY_SECRET_LINE.sub("", text)
 
 
 def _signatures(message: Message) -> Iterator[dict[str, str]]:

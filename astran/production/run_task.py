@@ -24,6 +24,7 @@ from pathlib import Path
 
 from astran.base.clock import Clock, SystemClock
 from astran.base.errors import AstranError, ProductError, ToolMissing
+from astran.base.permissions import private_umask
 from astran.base.process import Attendant
 from astran.base.records import ExitRecord, Outcome, ProductRecord
 from astran.base.tasks import Task
@@ -76,8 +77,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(words) != 1:
         print("usage: python -m astran.production.run_task TASK.json", file=sys.stderr)
         return 2
-    task = Task.from_json(json.loads(Path(words[0]).read_text()))
-    return RETURN_CODES[run_task(task, os.environ.get(TOKEN, ""), SystemClock())]
+    with private_umask():
+        task = Task.from_json(json.loads(Path(words[0]).read_text()))
+        return RETURN_CODES[run_task(task, os.environ.get(TOKEN, ""), SystemClock())]
 
 
 def _finished(path: Path, token: str) -> bool:

@@ -23,6 +23,7 @@ from typing import IO
 
 from astran.base.clock import SystemClock
 from astran.base.jobs import JobState
+from astran.base.permissions import UMASK
 from astran.scheduler.local_files import End, JobFolder, JobSpec, Start, iso, pool_lock, try_flock
 from astran.scheduler.local_pool import pump
 from astran.scheduler.local_procs import TOKEN_VARIABLE, kill_with_token
@@ -34,6 +35,7 @@ GRACE_S = 10.0
 
 
 def main() -> None:
+    os.umask(os.umask(UMASK) | UMASK)
     folder, index, lock = JobFolder(Path(sys.argv[1])), int(sys.argv[2]), int(sys.argv[3])
     if os.fork():
         os._exit(0)

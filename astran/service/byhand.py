@@ -31,6 +31,7 @@ from astran.config.model import build
 from astran.config.site import SiteConfig
 from astran.service import inventory
 from astran.service.inventory import Inventory
+from astran.store import identity
 
 if TYPE_CHECKING:
     from astran.production.lst.commands import Bench
@@ -332,6 +333,7 @@ def _bench(site: SiteConfig, lstchain: str, folder: Place, keep: bool) -> Bench:
     from astran.production.environments import toolset
     from astran.production.lst.commands import Bench
 
+    identity.check(site)
     tools = toolset(site, lstchain, keep=keep)
     return Bench(site, tools, Path(folder).absolute(), sys.executable)
 

@@ -29,6 +29,7 @@ class Check:
 
 CHECKS = (
     Check("workdir", doctor_place.workdir, 60),
+    Check("modes", doctor_place.modes, 60),
     Check("disk", doctor_place.disk, 60),
     Check("database", doctor_place.database, 90),
     Check("python", doctor_place.python, 180),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,9 +12,13 @@ from pathlib import Path
 
 from astran.base.errors import ProcessError
 from astran.base.files import packaged, try_lock
+from astran.base.permissions import UMASK, current_umask, mode_of
 from astran.base.process import run
 from astran.base.text import duration
 from astran.service.findings import Finding, Patient, fail, ok, warn
+from astran.store import identity
+from astran.store.identity import STATE, memories
+from astran.store.modes import open_places
 
 LEAST_FREE = 2 * 2**30
 """Below this no night fits [bytes]."""
@@ -57,8 +62,10 @@ print(json.dumps(found))
 
 
 def workdir(patient: Patient) -> Iterator[Finding]:
-    """Can files be made and locked there, in the folder of what is shared, and in the store?"""
+    """Is it the one that was used before? Can files be made and locked there, in the folder of
+    what is shared, and in the store?"""
     site = patient.site
+    identity.check(site)
     yield _usable("workdir", site.workdir)
     if site.shared is not None:
         yield _usable("shared", site.shared)
@@ -69,6 +76,39 @@ def workdir(patient: Patient) -> Iterator[Finding]:
         text = f"The store {site.products_dir} lies on another disk than {site.workdir}."
         cure = "Products are copied there once. On the disk of `workdir` they would need no copy."
         yield warn("products", text, cure)
+
+
+def modes(patient: Patient) -> Iterator[Finding]:
+    """Can others read the mails that are kept, or will they read what is made from now on?"""
+    site = patient.site
+    wide = open_places(site)
+    for path, allowed in wide.items():
+        yield warn(
+            "modes",
+            f"{path} can be used by more people than it should (mode {mode_of(path) or 0:04o}).",
+            f"The next tick narrows it if the user who runs ASTRAN owns it; or: chmod "
+            f"{allowed:o} {path}",
+        )
+    mask = current_umask()
+    if UMASK & ~mask:
+        yield warn(
+            "modes",
+            f"The umask {mask:04o} would let others read what is made.",
+            f"Use ASTRAN's own commands, which set {UMASK:04o}, or run: umask {UMASK:04o}",
+        )
+    elif not wide:
+        yield ok("modes", f"Others can read neither mails nor products (umask {mask:04o}).")
+    if site.file is not None and not any(map(_writable, memories(site))):
+        yield warn(
+            "modes",
+            f"Nothing outside of {site.workdir} can remember that a store is in it.",
+            f"Let the user who runs ASTRAN write to {site.file.parent} or {STATE}: else a file "
+            "system that is not mounted would be taken for a new site.",
+        )
+
+
+def _writable(memory: Path) -> bool:
+    return os.access(existing(memory), os.W_OK) or memory.exists()
 
 
 def _usable(part: str, folder: Path) -> Finding:
@@ -115,6 +155,7 @@ def database(patient: Patient) -> Iterator[Finding]:
 
     from astran.store.database import HEAD, Database
 
+    identity.check(patient.site)
     try:
         url = make_url(patient.site.database_url)
         if url.get_backend_name() == "sqlite" and url.database:

@@ -20,6 +20,7 @@ from astran.mail.ports import Claim
 from astran.service import logins
 from astran.service.context import Context
 from astran.service.heartbeat import mailbox_name
+from astran.service.scrubbing import without_secrets
 from astran.store import chores, events, mailbox, outbox
 from astran.store.mailbox import Cursor, Incoming
 
@@ -132,7 +133,7 @@ class _Reading:
                 raw = self.inbox.fetch(envelope.uid)
         except MailGone:
             return 0
-        self._store(envelope, decision, raw, fault)
+        self._store(*without_secrets(context.mail, envelope, decision, raw, fault))
         return 1
 
     def _leave(self, envelope: Envelope) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
 
 from astran.base.errors import StoreError
+from astran.base.permissions import PRIVATE
+from astran.store.identity import NO_DATABASE
 from astran.store.version import HEAD
 
 __all__ = ["HEAD", "Database"]
@@ -24,13 +28,21 @@ class Database:
         self._engine = _engine(url)
 
     @classmethod
-    def open(cls, url: str) -> Database:
+    def open(cls, url: str, *, make: bool = True) -> Database:
         """Open, and create the schema in an empty database.
+
+        Parameters
+        ----------
+        make : make a database that is not there; False: that is an error
 
         Raises
         ------
-        StoreError : out of reach, or of another schema version
+        StoreError : not there, out of reach, or of another schema version
         """
+        if make:
+            make_file(url)
+        elif (file := sqlite_file(url)) is not None and not file.is_file():
+            raise _gone(url)
         database = cls(url)
         try:
             version = database.version()
@@ -40,6 +52,8 @@ class Database:
                 f"{str(error.orig).strip()}.",
                 "Check `database` and `workdir` in the site configuration.",
             ) from error
+        if version is None and not make:
+            raise _gone(url)
         if version is None:
             database.upgrade()
         elif version != HEAD:
@@ -50,14 +64,15 @@ class Database:
         return database
 
     @classmethod
-    def existing(cls, url: str) -> Database | None:
+    def existing(cls, url: str, *, any_version: bool = False) -> Database | None:
         """Open only what is there, can be reached and has this version; nothing is made."""
-        parsed = make_url(url)
-        if parsed.get_backend_name() == "sqlite" and not Path(parsed.database or "").is_file():
+        file = sqlite_file(url)
+        if file is not None and not file.is_file():
             return None
         database = cls(url)
         try:
-            return database if database.version() == HEAD else None
+            version = database.version()
+            return database if version == HEAD or (any_version and version) else None
         except OperationalError:
             return None
 
@@ -88,8 +103,59 @@ class Database:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
+    def identity(self, name: str = "") -> str:
+        """Name of the store, empty where it has none; `name` is given to one without."""
+        found = self._identity()
+        if found or not name:
+            return found
+        try:
+            with self.begin() as db:
+                db.execute(text("insert into store_identity values (1, :name)"), {"name": name})
+        except IntegrityError:
+            pass  # another process named it in the meantime
+        return self._identity()
+
+    def rename(self, name: str) -> None:
+        """Give the store another name."""
+        with self.begin() as db:
+            db.execute(text("delete from store_identity"))
+            db.execute(text("insert into store_identity values (1, :name)"), {"name": name})
+
+    def _identity(self) -> str:
+        with self.begin() as db:
+            return str(db.execute(text("select name from store_identity")).scalar() or "")
+
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _gone(url: str) -> StoreError:
+    shown = make_url(url).render_as_string()
+    return StoreError(f"The database {shown} is not there any more.", NO_DATABASE)
+
+
+def sqlite_file(url: str) -> Path | None:
+    """The file of an SQLite database; None for another kind, or one in memory."""
+    parsed = make_url(url)
+    place = parsed.database or ""
+    if parsed.get_backend_name() != "sqlite" or place in ("", ":memory:"):
+        return None
+    return Path(place)
+
+
+def make_file(url: str) -> None:
+    """An empty file that nobody else can read, in place of an SQLite database that is not there."""
+    file = sqlite_file(url)
+    if file is None or file.exists():
+        return
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_WRONLY | os.O_CREAT, PRIVATE))
+    except OSError as error:
+        raise StoreError(
+            f"The database {file} cannot be made: {error.strerror}.",
+            "Check `database` and `workdir` in the site configuration.",
+        ) from error
 
 
 def _engine(url: str) -> Engine:
@@ -98,14 +164,20 @@ def _engine(url: str) -> Engine:
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
         return create_engine(parsed, pool_pre_ping=True)
-    if parsed.database and parsed.database != ":memory:":
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": 30})
+    file = sqlite_file(url)
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, record: object) -> None:
         connection.isolation_level = None  # transactions are begun by _begin below
         connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "do_connect")
+    def _no_new_file(dialect: Any, record: Any, arguments: Any, options: Any) -> None:
+        # SQLite would make an empty database in place of one that is not there any more
+        if file is not None and not str(file).startswith("file:"):
+            arguments[0] = f"file:{quote(str(file.absolute()))}?mode=rw"
+            options["uri"] = True
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

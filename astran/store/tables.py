@@ -61,6 +61,13 @@ def _to(table: str, nullable: bool = False, index: bool = True) -> Column[int]:
     return Column(f"{table}_id", Integer, ForeignKey(f"{table}.id"), nullable=nullable, index=index)
 
 
+store_identity = Table(
+    "store_identity",
+    metadata,
+    _id(),  # always 1: a database is one store
+    Column("name", String(64), nullable=False),  # the same as in the marker of the work folder
+)
+
 sender = Table(
     "sender",
     metadata,

@@ -293,6 +293,20 @@ def test_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main([]) == 2
 
 
+def test_others_cannot_read_products(tmp_path: Path) -> None:
+    """Whatever umask the node has; the group reads them."""
+    before = os.umask(0o022)
+    try:
+        (tmp_path / "task.json").write_text(json.dumps(a_task(tmp_path).to_json()))
+        assert main([str(tmp_path / "task.json")]) == 0
+    finally:
+        os.umask(before)
+    product = tmp_path / "results"
+    assert product.stat().st_mode & 0o777 == 0o750
+    for path in product.iterdir():
+        assert path.stat().st_mode & 0o777 == 0o640
+
+
 def test_return_codes_differ() -> None:
     assert set(RETURN_CODES) == set(Outcome)
     assert len(set(RETURN_CODES.values())) == len(Outcome)

@@ -16,6 +16,8 @@ from typing import Any
 from astran.base.files import write_atomic
 
 MANIFEST = ".astran-site.json"
+_FILE_MODE, _FOLDER_MODE = 0o644, 0o755
+"""Pages are made to be served: their readers are not in ASTRAN's group."""
 _OWN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*")
 
 
@@ -53,7 +55,9 @@ class Publisher:
                 return
         except OSError:
             pass
+        self._folder(place)
         write_atomic(place, data, durable=False)
+        place.chmod(_FILE_MODE)
         self.written += 1
 
     def copy(self, source: Path, path: str) -> bool:
@@ -69,18 +73,26 @@ class Publisher:
                 same = (there.st_size, there.st_mtime_ns) == (made.st_size, made.st_mtime_ns)
                 if same or there.st_ino == made.st_ino:
                     return True
-            place.parent.mkdir(parents=True, exist_ok=True)
+            self._folder(place)
             part = place.with_name(f".{place.name}.{os.getpid()}.part")
             part.unlink(missing_ok=True)
             if not (made.st_mode & 0o004 and _link(source, part)):
                 shutil.copyfile(source, part)
                 os.utime(part, ns=(made.st_atime_ns, made.st_mtime_ns))
-                part.chmod(0o644)
+                part.chmod(_FILE_MODE)
             part.replace(place)
         except FileNotFoundError:
             return False
         self.written += 1
         return True
+
+    def _folder(self, place: Path) -> None:
+        """The folder of a page, which a web server may read whatever the umask is."""
+        missing = [one for one in (place.parent, *place.parent.parents) if not one.exists()]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        for one in missing:
+            if one.is_relative_to(self._output):
+                one.chmod(_FOLDER_MODE)
 
     def remove(self, path: str) -> None:
         """A file of an earlier build that nobody wants any more, and folders left empty by it."""
