@@ -38,4 +38,6 @@ def run(args: argparse.Namespace) -> int:
     done = f"{outcome.made} of {count(outcome.analyses, 'analysis', 'analyses')} made anew"
     files = f"{count(outcome.written, 'file')} written, {outcome.removed} removed"
     print(f"{done}; {files}\n{output / 'index.html'}")
-    return Exit.OK
+    for text in outcome.failed:
+        print(text)
+    return Exit.PARTIAL if outcome.failed else Exit.OK

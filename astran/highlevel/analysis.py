@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from astran.base.failures import reason_of
 from astran.base.files import write_json
 from astran.config.analysis import Target
 from astran.highlevel import results
@@ -24,6 +26,7 @@ from astran.highlevel.counts import (
 from astran.highlevel.diagnostics.response import irf_summary
 from astran.highlevel.events import Excluded
 from astran.highlevel.exclusion import known_sources
+from astran.highlevel.failures import Failures, Kind, LeftOut, tell
 from astran.highlevel.files import RUN_TABLE, write_map, write_run_table
 from astran.highlevel.folder import MAP_FILE, RESULTS, look
 from astran.highlevel.geometry import vector
@@ -53,19 +56,24 @@ class Findings:
     stacked: Counts
     radius: float
     """Of the ON region [deg]: the fixed cut, or the median cut of the ON events."""
-    theta2: Theta2
-    steps: tuple[Step, ...]
-    sky: SkyMap
+    theta2: Theta2 | None
+    steps: tuple[Step, ...] | None
+    sky: SkyMap | None
     peak: Peak | None
     fit: PositionFit | None
     spectral: Spectral | NoSpectrum
     irf: dict[str, Any] | None
     """Summary of the response; none: not asked for, or the files have none."""
     warnings: tuple[str, ...]
+    left_out: tuple[LeftOut, ...] = ()
+    """What could not be calculated. It is none above."""
 
 
 def analyse(options: Options) -> dict[str, Any]:
     """Run the whole analysis; writes all files and returns the content of results.json.
+
+    The numbers are written before anything else is made from them, so that nothing that fails
+    later costs them; then once more with the names of the files and plots that could be made.
 
     Raises
     ------
@@ -74,16 +82,61 @@ def analyse(options: Options) -> dict[str, Any]:
     found = measure(options)
     options.output.mkdir(parents=True, exist_ok=True)
     data = results.assemble(found, options, datetime.now(UTC))
-    write_run_table(data["runs"], results.SCHEMA, options.output / RUN_TABLE)
-    write_map(found.sky, found.target, options.output / MAP_FILE)
-    if isinstance(found.spectral, Spectral):
-        data["files"].update(write_files(found.spectral, options.output))
+    place = options.output / RESULTS
+    write_json(place, results.unfinished(data))
+    failures = Failures()
+    data["files"] = _write_files(data, found, options, failures)
+    data["plots"] = (
+        failures.attempt(
+            Kind.PLOT, "plots", "Every plot", lambda: _draw(data, found, options, failures)
+        )
+        or []
+    )
+    tell(data, failures.found)
+    write_json(place, data)
+    return data
+
+
+def _draw(
+    data: dict[str, Any], found: Findings, options: Options, failures: Failures
+) -> list[dict[str, Any]]:
     from astran.highlevel.plots.gallery import draw  # matplotlib, only once there is something
 
-    data["plots"] = draw(data, found.sky, options.output)
-    # last: who sees results.json finds everything that it names
-    write_json(options.output / RESULTS, data)
-    return data
+    return draw(data, found.sky, options.output, failures)
+
+
+def _write_files(
+    data: dict[str, Any], found: Findings, options: Options, failures: Failures
+) -> dict[str, Any]:
+    """Write the files beside results.json; returns the names of those that could be written."""
+    names: dict[str, Any] = {}
+    folder = options.output
+
+    def run_table() -> str:
+        write_run_table(data["runs"], results.SCHEMA, folder / RUN_TABLE)
+        return RUN_TABLE
+
+    def map_file() -> str | None:
+        if found.sky is None:
+            return None
+        write_map(found.sky, found.target, folder / MAP_FILE)
+        return MAP_FILE
+
+    for name, file, write in (
+        ("run_table", RUN_TABLE, run_table),
+        ("map", MAP_FILE, map_file),
+    ):
+        if written := failures.attempt(Kind.FILE, name, f"The file {file}", write):
+            names[name] = written
+    if isinstance(spectral := found.spectral, Spectral):
+        more = failures.attempt(
+            Kind.FILE,
+            "spectra",
+            "Every file of the spectrum",
+            lambda: write_files(spectral, folder, failures),
+        )
+        names.update(more or {})
+    return names
 
 
 def measure(options: Options) -> Findings:
@@ -114,7 +167,11 @@ def measure(options: Options) -> Findings:
     sources = known_sources(target)
     counted: list[RunCounts] = []
     for run in runs:
-        outcome = count(run, target, choice.cut, settings.off_regions, sources)
+        try:
+            outcome = count(run, target, choice.cut, settings.off_regions, sources)
+        except Exception as error:  # noqa: BLE001 - one odd run must not cost the others
+            reason = f"its events cannot be counted: {reason_of(error)}."
+            outcome = Excluded(run.obs_id, run.path.name, reason)
         if isinstance(outcome, Excluded):
             excluded.append(outcome)
         else:
@@ -122,18 +179,24 @@ def measure(options: Options) -> Findings:
     if not counted:
         raise nothing_left(excluded)
     radius = choice.cut.theta_deg or _typical_cut(counted)
-    sky = make_map(
-        [part.run for part in counted],
-        target,
-        settings.map_width,
-        settings.map_bin,
-        settings.map_radius,
-        radius,
-        (low, high),
-        options.background,
+    failures = Failures()
+    attempt = partial(failures.attempt, Kind.CALCULATION)
+    sky = attempt(
+        "map",
+        "The sky map",
+        lambda: make_map(
+            [part.run for part in counted],
+            target,
+            settings.map_width,
+            settings.map_bin,
+            settings.map_radius,
+            radius,
+            (low, high),
+            options.background,
+        ),
     )
-    peak = find_peak(sky)
-    found = Findings(
+    peak, fit = _position(sky, failures)
+    return Findings(
         target=selection.target,
         cut=choice.cut,
         runs=tuple(counted),
@@ -142,16 +205,31 @@ def measure(options: Options) -> Findings:
         energy_max=high,
         stacked=stack([part.counts for part in counted]),
         radius=radius,
-        theta2=histogram(counted, radius),
-        steps=tuple(cumulative(counted)),
+        theta2=attempt("theta2", "The theta2 distribution", lambda: histogram(counted, radius)),
+        steps=attempt(
+            "cumulative", "The growth of the significance", lambda: tuple(cumulative(counted))
+        ),
         sky=sky,
         peak=peak,
-        fit=fit_position(sky, peak) if peak else None,
-        spectral=_spectral(counted, choice.cut, (low, high), options, sources),
-        irf=irf_summary(counted) if options.spectrum else None,
+        fit=fit,
+        spectral=_spectral(counted, choice.cut, (low, high), options, sources, failures),
+        irf=attempt("irf", "The summary of the response", lambda: irf_summary(counted))
+        if options.spectrum
+        else None,
         warnings=tuple(warnings),
+        left_out=failures.found,
     )
-    return found
+
+
+def _position(sky: SkyMap | None, failures: Failures) -> tuple[Peak | None, PositionFit | None]:
+    """Peak of the map, and the place of a source there."""
+    if sky is None:
+        return None, None
+    attempt = partial(failures.attempt, Kind.CALCULATION)
+    peak = attempt("peak", "The peak of the sky map", lambda: find_peak(sky))
+    if peak is None:
+        return None, None
+    return peak, attempt("position", "The fit of the position", lambda: fit_position(sky, peak))
 
 
 def _spectral(
@@ -160,18 +238,29 @@ def _spectral(
     energies: tuple[float | None, float | None],
     options: Options,
     sources: Sequence[KnownSource],
+    failures: Failures,
 ) -> Spectral | NoSpectrum:
     if not options.spectrum:
-        return NoSpectrum("No spectrum: it was not asked for.")
-    return make_spectrum(
-        counted,
-        cut,
-        energies,
-        options.settings.energy_min is not None,
-        options.threshold,
-        options.settings.off_regions,
-        sources,
+        return NoSpectrum("No spectrum: it was not asked for.", told=True)
+    found = failures.attempt(
+        Kind.CALCULATION,
+        "spectrum",
+        "The spectrum with its light curve",
+        lambda: make_spectrum(
+            counted,
+            cut,
+            energies,
+            options.settings.energy_min is not None,
+            options.threshold,
+            options.settings.off_regions,
+            sources,
+            failures,
+        ),
     )
+    if found is None:
+        why = failures.found[-1].reason
+        return NoSpectrum(f"No spectrum: its calculation failed: {why}", told=True)
+    return found
 
 
 def _typical_cut(counted: list[RunCounts]) -> float:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from astran.highlevel.diagnostics.words import observations
 from astran.highlevel.geometry import neighbour_distance
 
 WIDEST_OFF_SIGMA = 1.15
@@ -19,7 +18,10 @@ POINT_SPREAD_DEG, SEEN = 0.15, 5.0
 
 
 def concerns(data: dict[str, Any], wanted_off: int | None) -> list[str]:
-    """What is odd in the results, `data` being the content of results.json."""
+    """What is odd in the results, `data` being the content of results.json.
+
+    What the diagnostics tell is in `diagnostics.words`.
+    """
     said: list[str] = []
     stacked, runs, sky = data["stacked"], data["runs"], data["map"]
     numbers = sorted({run["off_regions"] for run in runs})
@@ -51,7 +53,7 @@ def concerns(data: dict[str, Any], wanted_off: int | None) -> list[str]:
             f"There are only {stacked['n_off']} OFF counts: the background is hardly known, take "
             "the significance with care."
         )
-    tail = data["theta2"]["tail"]
+    tail = data["theta2"] and data["theta2"]["tail"]
     if (
         tail
         and abs(tail["ratio"] - 1) > TAIL_SIGMAS * tail["ratio_error"]
@@ -62,14 +64,13 @@ def concerns(data: dict[str, Any], wanted_off: int | None) -> list[str]:
             f"{tail['ratio_error']:.2f}): an extended source, a further source, "
             "or an uneven camera."
         )
-    if sky["off_sigma"] is not None and sky["off_sigma"] > WIDEST_OFF_SIGMA:
+    if sky and sky["off_sigma"] is not None and sky["off_sigma"] > WIDEST_OFF_SIGMA:
         said.append(
             f"The significance map is wider than it should be outside of the source (sigma "
             f"{sky['off_sigma']:.2f} instead of 1): its background is not well described, do not "
             "trust weak spots in it."
         )
-    said += _wobble_balance(runs)
-    return said + observations(data["diagnostics"])
+    return said + _wobble_balance(runs)
 
 
 def _wobble_balance(runs: list[dict[str, Any]]) -> list[str]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +18,10 @@ from astran.highlevel.breakdown import Band, by_night, energy_bands
 from astran.highlevel.concerns import WIDEST_OFF_SIGMA, concerns
 from astran.highlevel.counts import RunCounts
 from astran.highlevel.diagnostics.events import event_diagnostics
-from astran.highlevel.files import RUN_TABLE
-from astran.highlevel.folder import MAP_FILE
+from astran.highlevel.diagnostics.words import observations
+from astran.highlevel.failures import Failures, Kind, tell
 from astran.highlevel.geometry import project, radec
-from astran.highlevel.spectral.analysis import Spectral
+from astran.highlevel.spectral.analysis import NoSpectrum, Spectral
 from astran.highlevel.spectral.report import crab_units, light_curve_part, spectrum_part
 from astran.highlevel.statistics import Counts, stack
 
@@ -33,8 +34,17 @@ PACKAGES = ("gammapy", "astropy", "numpy", "scipy", "matplotlib")
 
 
 def assemble(found: Findings, options: Options, now: datetime) -> dict[str, Any]:
-    """The content of results.json, all but `plots`."""
+    """The content of results.json, all but `files` and `plots`.
+
+    The counts of the runs and of all together must be there; every other part that cannot be made
+    is null, and is named in `left_out` and `warnings`.
+    """
     nights = sorted({part.run.night for part in found.runs})
+    failures = Failures(found.left_out)
+
+    def table(name: str, title: str, make: Callable[[], Any]) -> Any:
+        return failures.attempt(Kind.TABLE, name, title, lambda: _plain(make()))
+
     data: dict[str, Any] = {
         "schema": SCHEMA,
         "made": now.isoformat(timespec="seconds"),
@@ -59,48 +69,72 @@ def assemble(found: Findings, options: Options, now: datetime) -> dict[str, Any]
             {"obs_id": item.obs_id, "file": item.file, "reason": item.reason}
             for item in found.excluded
         ],
-        "by_night": [_night(night, parts) for night, parts in by_night(found.runs).items()],
-        "energy_bands": [_band(band) for band in energy_bands(found.runs)],
-        "rate": _constancy([part.counts for part in found.runs]),
-        "theta2": _theta2(found),
-        "cumulative": [
-            {
-                "obs_id": step.obs_id,
-                "livetime_h": step.counts.livetime_s / 3600,
-                "n_on": step.counts.n_on,
-                "n_off": step.counts.n_off,
-                "alpha": step.counts.alpha,
-                "excess": step.counts.excess,
-                "excess_error": step.counts.excess_error,
-                "significance": step.counts.significance,
-            }
-            for step in found.steps
-        ],
-        "map": _map(found),
-        "spectrum": spectrum_part(found.spectral),
-        "light_curve": light_curve_part(found.spectral),
-        "diagnostics": {**event_diagnostics(found.runs, found.sky), "irf": found.irf},
-        "files": {"run_table": RUN_TABLE, "map": MAP_FILE},
+        **{name: table(name, title, partial(make, found)) for name, title, make in TABLES},
+        "spectrum": table("spectrum", "The spectrum", lambda: spectrum_part(found.spectral))
+        or {"model": None, "reason": "No spectrum: it could not be put into numbers."},
+        "diagnostics": {
+            **event_diagnostics(found.runs, found.sky, table),
+            "irf": found.irf,
+        },
+        "files": {},
         "plots": [],
+        "left_out": [],
         "warnings": [],
     }
+    _enter_crab_units(data, found.spectral)
+    data = _plain(data)
+    data["warnings"] = [*found.warnings, *_concerns(data, found, options, failures)]
+    tell(data, failures.found)
+    return data
+
+
+def unfinished(data: dict[str, Any]) -> dict[str, Any]:
+    """The content of results.json before files and plots are made: it names none, and says so."""
+    said = "Files and plots are not there: the analysis ended before they were made."
+    entry = {"kind": Kind.PLOT.value, "name": "plots", "reason": "the analysis ended before"}
+    return {
+        **data,
+        "left_out": [*data["left_out"], entry],
+        "warnings": [*data["warnings"], said],
+    }
+
+
+def _enter_crab_units(data: dict[str, Any], spectral: Spectral | NoSpectrum) -> None:
+    if isinstance(spectral, NoSpectrum):
+        return
+    data["stacked"].update(crab_units(spectral.crab))
+    for run in data["runs"]:
+        run.update(crab_units(spectral.crab_by_run.get(run["obs_id"])))
+    for night in data["by_night"] or ():
+        night.update(crab_units(spectral.crab_by_night.get(night["night"])))
+
+
+def _concerns(
+    data: dict[str, Any], found: Findings, options: Options, failures: Failures
+) -> list[str]:
+    """Warnings in words."""
+
+    def words(name: str, title: str, make: Callable[[], list[str]]) -> list[str]:
+        return failures.attempt(Kind.TABLE, name, title, make) or []
+
     spectral = found.spectral
     if isinstance(spectral, Spectral):
-        data["stacked"].update(crab_units(spectral.crab))
-        for run in data["runs"]:
-            run.update(crab_units(spectral.crab_by_run.get(run["obs_id"])))
-        for night in data["by_night"]:
-            night.update(crab_units(spectral.crab_by_night.get(night["night"])))
         told = spectral.warnings
     else:
-        told = (spectral.reason,) if options.spectrum else ()
-    data["warnings"] = [
-        *found.warnings,
-        *concerns(data, options.settings.off_regions),
+        told = () if spectral.told else (spectral.reason,)
+    return [
+        *words(
+            "concerns",
+            "The look at the numbers for what is odd",
+            lambda: concerns(data, options.settings.off_regions),
+        ),
+        *words(
+            "observations",
+            "The look at the data taking for what is odd",
+            lambda: observations(data["diagnostics"]),
+        ),
         *told,
     ]
-    cleaned: dict[str, Any] = _plain(data)
-    return cleaned
 
 
 def _counts(counts: Counts) -> dict[str, Any]:
@@ -212,7 +246,43 @@ def _constancy(parts: Sequence[Counts]) -> dict[str, Any]:
     }
 
 
-def _theta2(found: Findings) -> dict[str, Any]:
+def _by_night(found: Findings) -> list[dict[str, Any]]:
+    return [_night(night, parts) for night, parts in by_night(found.runs).items()]
+
+
+def _bands(found: Findings) -> list[dict[str, Any]]:
+    return [_band(band) for band in energy_bands(found.runs)]
+
+
+def _rate(found: Findings) -> dict[str, Any]:
+    return _constancy([part.counts for part in found.runs])
+
+
+def _cumulative(found: Findings) -> list[dict[str, Any]] | None:
+    if found.steps is None:
+        return None
+    return [
+        {
+            "obs_id": step.obs_id,
+            "livetime_h": step.counts.livetime_s / 3600,
+            "n_on": step.counts.n_on,
+            "n_off": step.counts.n_off,
+            "alpha": step.counts.alpha,
+            "excess": step.counts.excess,
+            "excess_error": step.counts.excess_error,
+            "significance": step.counts.significance,
+        }
+        for step in found.steps
+    ]
+
+
+def _light_curve(found: Findings) -> dict[str, Any] | None:
+    return light_curve_part(found.spectral)
+
+
+def _theta2(found: Findings) -> dict[str, Any] | None:
+    if found.theta2 is None:
+        return None
     bins, tail = found.theta2, found.theta2.tail
     return {
         "edges_deg2": bins.edges,
@@ -227,8 +297,10 @@ def _theta2(found: Findings) -> dict[str, Any]:
     }
 
 
-def _map(found: Findings) -> dict[str, Any]:
+def _map(found: Findings) -> dict[str, Any] | None:
     sky, peak, fit = found.sky, found.peak, found.fit
+    if sky is None:
+        return None
     off = sky.significance[sky.off_source]
     edges = np.linspace(-6, 6, 49)
     peak_place = sky.direction(peak.x, peak.y) if peak else (None, None)
@@ -281,6 +353,18 @@ def _map(found: Findings) -> dict[str, Any]:
             "all": np.histogram(sky.significance[sky.valid], edges)[0],
         },
     }
+
+
+TABLES: tuple[tuple[str, str, Callable[[Findings], Any]], ...] = (
+    ("by_night", "The table of nights", _by_night),
+    ("energy_bands", "The table of energy bands", _bands),
+    ("rate", "The test for a constant rate", _rate),
+    ("theta2", "The theta2 distribution", _theta2),
+    ("cumulative", "The growth of the significance", _cumulative),
+    ("map", "The sky map", _map),
+    ("light_curve", "The light curve", _light_curve),
+)
+"""Parts of results.json with the beginning of a sentence about them; each is made by itself."""
 
 
 def _place(direction: Floats) -> dict[str, float]:

@@ -318,9 +318,7 @@ class Letters(OrderLetters):
                 values={
                     "report": report,
                     "parts": parts,
-                    "failures": reports.failures(report),
-                    "missing": reports.missing(report),
-                    "record": reports.record(report),
+                    **reports.sections(report),
                     "attached": [
                         *(p.name for p in parts.plots),
                         *(e.name for e in parts.enclosures),

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from email.message import EmailMessage
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from astran.base.failures import Made, Omissions, attempt
 from astran.base.states import AnalysisState
 from astran.base.text import one_line, quoted_line
 from astran.config.site import MailSettings
 from astran.mail.compose import Enclosure, Picture
-from astran.mail.content import ReportLike, Tone
+from astran.mail.content import PlotLike, ReportLike, Tone
 
 _KINDS = {
     ".zip": "application/zip",
@@ -76,6 +78,25 @@ class Parts:
     """Names of what did not fit, or could not be read, each with the reason."""
 
 
+SECTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "failures": ("What the logs tell", lambda report: failures(report)),
+    "missing": ("The list of what is missing", lambda report: missing(report)),
+    "record": ("The record of times and software", lambda report: record(report)),
+}
+"""Parts of the letter's text by name, with the beginning of a sentence about each; each is made by
+itself."""
+
+
+def sections(report: ReportLike) -> dict[str, Any]:
+    """The parts of the letter's text; `remarks` tells of those that cannot be made."""
+    omissions = Omissions()
+    made: dict[str, Any] = {
+        name: omissions.part(title, partial(make, report), [])
+        for name, (title, make) in SECTIONS.items()
+    }
+    return {**made, "remarks": [*report.remarks, *omissions.said]}
+
+
 def fitted(
     write: Callable[[Parts], EmailMessage], report: ReportLike, mail: MailSettings
 ) -> EmailMessage:
@@ -136,24 +157,50 @@ def _gather(report: ReportLike, mail: MailSettings) -> Parts:
     pictures: list[Picture] = []
     enclosures: list[Enclosure] = []
     left_out: list[str] = []
+    limit = mail.max_report_bytes
     for plot in report.plots:
-        data = _read(plot.path, mail.max_report_bytes)
-        if isinstance(data, str):
-            left_out.append(f"{plot.path.name} ({data})")
-            continue
-        cid = f"plot{len(plots) + 1}.{sha256(data).hexdigest()[:16]}@astran"
-        title, alt = one_line(plot.title), one_line(plot.alt, 500)
-        plots.append(Shown(cid, plot.path.name, title, alt or title))
-        subtype = _KINDS.get(plot.path.suffix.lower(), "image/png").removeprefix("image/")
-        pictures.append(Picture(cid, plot.path.name, data, subtype))
+        found = _or_why(partial(_picture, plot, len(plots) + 1, limit))
+        if isinstance(found, str):
+            left_out.append(f"{plot.path.name} ({found})")
+        else:
+            plots.append(found[0])
+            pictures.append(found[1])
     for path in report.attachments:
-        data = _read(path, mail.max_report_bytes)
-        if isinstance(data, str):
-            left_out.append(f"{path.name} ({data})")
-            continue
-        kind = _KINDS.get(path.suffix.lower(), "application/octet-stream")
-        enclosures.append(Enclosure(path.name, data, kind))
+        enclosure = _or_why(partial(_enclosure, path, limit))
+        if isinstance(enclosure, str):
+            left_out.append(f"{path.name} ({enclosure})")
+        else:
+            enclosures.append(enclosure)
     return Parts(tuple(plots), tuple(pictures), tuple(enclosures), tuple(left_out))
+
+
+def _or_why(make: Callable[[], Made | str]) -> Made | str:
+    """What `make` returns; where it fails, why."""
+    reasons: list[str] = []
+    made = attempt(make, reasons.append)
+    return reasons[0] if made is None else made
+
+
+def _picture(plot: PlotLike, number: int, limit: int) -> tuple[Shown, Picture] | str:
+    """A plot for the letter, or why there is none."""
+    data = _read(plot.path, limit)
+    if isinstance(data, str):
+        return data
+    cid = f"plot{number}.{sha256(data).hexdigest()[:16]}@astran"
+    title, alt = one_line(plot.title), one_line(plot.alt, 500)
+    subtype = _KINDS.get(plot.path.suffix.lower(), "image/png").removeprefix("image/")
+    return (
+        Shown(cid, plot.path.name, title, alt or title),
+        Picture(cid, plot.path.name, data, subtype),
+    )
+
+
+def _enclosure(path: Path, limit: int) -> Enclosure | str:
+    """A file for the letter, or why there is none."""
+    data = _read(path, limit)
+    if isinstance(data, str):
+        return data
+    return Enclosure(path.name, data, _KINDS.get(path.suffix.lower(), "application/octet-stream"))
 
 
 def _ever_smaller(parts: Parts) -> Iterator[Parts]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from astran.base.failures import Omissions
 from astran.base.states import AnalysisState
 from astran.base.text import one_line
 from astran.config.analysis import AnalysisConfig
@@ -16,6 +17,8 @@ from astran.report import tables, words
 from astran.report.tables import Fact, Table
 
 _S = AnalysisState
+TABLES = ("number_rows", "run_table", "stage_table", "time_rows")
+"""Parts of a report that are made from its data, each by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,24 +156,48 @@ class Report:
     @cached_property
     def number_rows(self) -> tuple[Fact, ...]:
         """The main numbers; empty where there are no results."""
-        return tables.number_rows(self.results, self.config) if self.results else ()
+        results = self.results
+        if not results:
+            return ()
+        return self._omissions.part(
+            "The list of numbers", lambda: tables.number_rows(results, self.config), ()
+        )
 
     @cached_property
     def run_table(self) -> Table:
         """Every run: its numbers, or why it has none."""
-        return tables.run_table([(r.run, r.ok, r.stage, r.reason, r.numbers) for r in self.runs])
+        rows = [(r.run, r.ok, r.stage, r.reason, r.numbers) for r in self.runs]
+        return self._omissions.part(
+            "The table of runs", lambda: tables.run_table(rows), Table(("Run",), ())
+        )
 
     @cached_property
     def stage_table(self) -> Table:
         """Stages with tasks, attempts, time and memory."""
-        return tables.stage_table(
-            [
-                (s.stage, s.total, s.done, s.reused, s.failed, s.attempts, s.wall_s, s.max_rss_mb)
-                for s in self.stages
-            ]
+        rows = [
+            (s.stage, s.total, s.done, s.reused, s.failed, s.attempts, s.wall_s, s.max_rss_mb)
+            for s in self.stages
+        ]
+        return self._omissions.part(
+            "The table of stages", lambda: tables.stage_table(rows), Table(("Stage",), ())
         )
 
-    @property
+    @cached_property
     def time_rows(self) -> tuple[Fact, ...]:
         """When it was received, started and ended."""
-        return tables.time_rows(self.received, self.started, self.ended)
+        return self._omissions.part(
+            "The list of times",
+            lambda: tables.time_rows(self.received, self.started, self.ended),
+            (),
+        )
+
+    @cached_property
+    def _omissions(self) -> Omissions:
+        return Omissions()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """All warnings, and what could not be put into the report."""
+        for name in TABLES:
+            getattr(self, name)  # is made once, and tells here if it cannot be made
+        return (*self.warnings, *self._omissions.said)

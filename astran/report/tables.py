@@ -157,7 +157,9 @@ def _flux(results: dict[str, Any]) -> str:
         return ""
     span = f"from {low:.3g} to {high:.3g} TeV"
     limit = number(crab.get("upper_limit"))
-    if crab.get("is_limit") is True and limit is not None:
+    if crab.get("is_limit") is True:
+        if limit is None or limit <= 0:
+            return f"no upper limit, {span}"
         return f"below {limit:.2g} Crab (95 %), {span}"
     return f"{measured(crab['value'], crab.get('error'), 'Crab')}, {span}"
 

@@ -57,7 +57,8 @@ def write_due(context: Context) -> None:
             return
         # for the case that they cannot be written, or that more happens meanwhile
         chores.postpone(db, NAME, now + EVERY)
-    write_pages(context, output)
+    for text in write_pages(context, output).failed:
+        context.say(text)
     if not live:
         with context.db.begin() as db:
             chores.done(db, NAME)
@@ -74,6 +75,7 @@ def write_pages(context: Context, output: Path, *, anew: bool = False) -> Outcom
     from astran.report.site.sheet import Stamp
     from astran.service.health import health
     from astran.service.privacy import private_rule
+    from astran.service.reporting import of_the_store
     from astran.store.marks import marks
 
     private = private_rule(context.site.pages.private)
@@ -92,6 +94,7 @@ def write_pages(context: Context, output: Path, *, anew: bool = False) -> Outcom
             lambda key: _sheet(context, key),
             state,
             anew=anew,
+            fatal=lambda error: isinstance(error, OSError) or of_the_store(error),
         )
     except OSError as error:
         if error.strerror is None:  # not from the file system

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from astran.base.errors import StoreError
+from astran.base.failures import Omissions
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Stage
 from astran.config.analysis import AnalysisConfig, Engine
@@ -94,17 +97,31 @@ def build_report(
     The pages show every plot, and need no archive of logs to be made.
     """
     from astran.report import build
-    from astran.report.model import Report
+    from astran.report.model import Report, StageLine
 
     config = config_of(analysis)
     rows = tasks.of_analysis(db, analysis.id)
     attempts = tasks.newest_attempts(db, analysis.id)
     highlevel = [row for row in rows if row.spec.stage is Stage.HIGHLEVEL]
     folder = results_folder(rows)
-    found = build.read_results(folder, every_plot=for_pages) if folder else None
+    omissions = Omissions(fatal=of_the_store)
+    found = None
+    if folder:
+        found = omissions.part(
+            "What the results tell",
+            partial(build.read_results, folder, every_plot=for_pages),
+            build.Findings(),
+        )
     results = found.results if found else None
     runs = _runs(analysis, rows, attempts, results)
     errors = _errors(analysis, highlevel, attempts)
+    stages = omissions.part(
+        "The table of stages", lambda: _stages(db, analysis, rows), tuple[StageLine, ...]()
+    )
+    engines = omissions.part(
+        "What made DL2", lambda: _engines(db, analysis, config), tuple[str, ...]()
+    )
+    attachments = () if for_pages else _attachments(analysis, config, rows, folder, omissions)
     if state is None:
         state = analysis.state if analysis.state.final else _end_state(results, runs)
     return Report(
@@ -114,16 +131,16 @@ def build_report(
         site=context.site.site,
         requester=analysis.requester,
         runs=runs,
-        stages=_stages(db, analysis, rows),
+        stages=stages,
         received=analysis.created,
         started=analysis.started,
         ended=analysis.ended or (None if for_pages else context.clock.now()),
         versions=analysis.versions,
-        notes=(*analysis.notes, *_engines(db, analysis, config)),
-        warnings=found.warnings if found else (),
+        notes=(*analysis.notes, *engines),
+        warnings=(*(found.warnings if found else ()), *omissions.said),
         results=results,
         plots=found.plots if found else (),
-        attachments=() if for_pages else _attachments(analysis, config, rows, folder),
+        attachments=attachments,
         simulated=context.site.simulated or bool(found and found.simulated),
         folder=str(analysis.folder),
         page=pages.address(context, analysis),
@@ -245,14 +262,26 @@ def _stages(db: Connection, analysis: Analysis, rows: list[TaskRow]) -> tuple[St
     return tuple(lines)
 
 
+def of_the_store(error: Exception) -> bool:
+    """Whether it is no fault of what is reported: the next tick may have better luck."""
+    return isinstance(error, SQLAlchemyError)
+
+
 def _attachments(
-    analysis: Analysis, config: AnalysisConfig, rows: list[TaskRow], results: Path | None
+    analysis: Analysis,
+    config: AnalysisConfig,
+    rows: list[TaskRow],
+    results: Path | None,
+    omissions: Omissions,
 ) -> tuple[Path, ...]:
     from astran.report import build
 
     failed = [Path(r.spec.log) for r in rows if r.state is TaskState.FAILED]
     others = [Path(r.spec.log) for r in rows if r.state is not TaskState.FAILED]
-    logs = build.pack_logs([*failed, *others], analysis.folder / "log" / f"logs_{config.label}.zip")
+    archive = analysis.folder / "log" / f"logs_{config.label}.zip"
+    logs = omissions.part(
+        "The archive of logs", lambda: build.pack_logs([*failed, *others], archive), None
+    )
     files = [logs] if logs else []
     if results is not None:
         files += [results / "results.json", results / "run_table.ecsv"]

@@ -12,8 +12,11 @@ from synthetic_dl3 import write_night
 
 from astran.config.analysis import HighlevelSettings
 from astran.highlevel.analysis import Findings, measure
+from astran.highlevel.failures import Failures
 from astran.highlevel.geometry import rotated, separation, vector
 from astran.highlevel.options import Options, Threshold
+from astran.highlevel.spectral import norm as norm_module
+from astran.highlevel.spectral import report
 from astran.highlevel.spectral.analysis import NoSpectrum, Spectral
 from astran.highlevel.spectral.fit import dataset
 from astran.highlevel.spectral.norm import fit_norm, wstat
@@ -257,7 +260,9 @@ def test_the_ogip_files_can_be_fitted_again(public_data: Data, tmp_path: Path) -
     from gammapy.modeling.models import PowerLawSpectralModel, SkyModel
 
     found = spectral(find(public_data("magic/rad_max"), CRAB_PLACE, None))
-    names = write_files(found, tmp_path)
+    failures = Failures()
+    names = write_files(found, tmp_path, failures)
+    assert failures.found == ()
     assert names["ogip"] == ["spectra/pha_20131003.fits"]
     data = SpectrumDatasetOnOff.read(tmp_path / names["ogip"][0])
     spectrum = PowerLawSpectralModel(amplitude="1e-11 cm-2 s-1 TeV-1", index=2.3)
@@ -360,6 +365,51 @@ def test_norms_are_unbiased_and_limits_cover() -> None:
     assert abs(np.mean(pulls)) < 0.2
     assert np.std(pulls) == pytest.approx(1.0, abs=0.15)
     assert held / 300 > 0.93
+
+
+@pytest.mark.parametrize("n_on", [0, 1, 3, 10, 25, 60])
+def test_the_limit_of_a_known_background_is_that_of_the_bounded_likelihood(n_on: int) -> None:
+    """A background known from very many counts leaves a Poisson likelihood of one number s >= 0:
+    2 (s + b - n ln(s + b)) is 4 above its least value at the limit."""
+    background, total = 20.0, 7.0
+    norm = fit_norm(
+        np.array([float(n_on)]), np.array([background * 1e6]), np.array([1e-6]), np.array([total])
+    )
+    assert norm is not None and norm.limit is not None
+    least = max(n_on - background, 0.0)
+
+    def rise(signal: float) -> float:
+        return float(2 * (signal - n_on * np.log(signal + background)))
+
+    assert rise(norm.limit * total) - rise(least) == pytest.approx(4.0, abs=0.01)
+    assert norm.limit * total > least
+
+
+def test_no_limit_is_at_or_below_zero() -> None:
+    """Whatever the counts: deep deficits, no ON or no OFF events, several bins."""
+    rng = np.random.default_rng(5)
+    for _ in range(400):
+        size = int(rng.integers(1, 6))
+        alpha = np.full(size, 1 / rng.integers(1, 20))
+        off = rng.poisson(10 ** rng.uniform(-1, 3), size).astype(float)
+        n_on = rng.poisson(alpha * off * rng.uniform(0, 1.2)).astype(float)
+        norm = fit_norm(n_on, off, alpha, 10 ** rng.uniform(-3, 4, size))
+        if norm is None:
+            assert not (n_on.sum() + off.sum())
+            continue
+        assert norm.limit is not None and norm.limit > max(norm.value, 0.0)
+        assert min(norm.error, norm.error_low, norm.error_high) >= 0
+
+
+def test_a_limit_that_cannot_be_computed_is_absent_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(norm_module, "_upper_limit", lambda *values: None)
+    norm = fit_norm(np.array([4.0]), np.array([9.0]), np.array([0.5]), np.array([3.0]))
+    assert norm is not None and norm.limit is None
+    part = report._flux(norm, 2.0)
+    assert part["upper_limit"] is None
+    assert "do not bound" in part["limit_reason"]
 
 
 def test_a_norm_of_nothing() -> None:

@@ -279,10 +279,11 @@ STACKED = {
     "significance": None,
     "livetime_h": 1.0,
 }
+RUN = {"obs_id": 1, **STACKED}
 
 
 def write_results(folder: Path, **changes: Any) -> Path:
-    data = {"stacked": STACKED, "runs": [{"run": 1}], "plots": [{"file": "a.png"}], **changes}
+    data = {"stacked": STACKED, "runs": [RUN], "plots": [{"file": "a.png"}], **changes}
     (folder / "results.json").write_text(json.dumps(data))
     (folder / "a.png").write_bytes(b"png")
     return folder
@@ -307,13 +308,37 @@ def test_good_results(tmp_path: Path) -> None:
     [
         ({"stacked": None}, "no numbers"),
         ({"stacked": {"n_on": 3}}, "lacks n_off"),
+        ({"stacked": {**STACKED, "n_on": None}}, "lacks n_on"),
+        ({"stacked": {**STACKED, "livetime_h": float("nan")}}, "lacks livetime_h"),
+        ({"stacked": {**STACKED, "excess": "8"}}, "lacks excess"),
         ({"runs": []}, "lists no run"),
+        ({"runs": [RUN, {"obs_id": 2}]}, "run 2, lacks n_on"),
+        ({"map": None}, "no `map`"),
+        ({"map": None, "left_out": [{"kind": "plot", "name": "skymap"}]}, "no `map`"),
+        ({"plots": {"file": "a.png"}}, "plots without files"),
+        ({"plots": ["a.png"]}, "plots without files"),
+        ({"files": {"map": "gone.fits"}}, "gone.fits"),
+        ({"files": {"ogip": ["../a.png"]}}, "not in its folder"),
         ({"plots": [{"file": "gone.png"}]}, "gone.png"),
     ],
 )
 def test_bad_results(tmp_path: Path, change: dict[str, Any], said: str) -> None:
     with pytest.raises(ProductError, match=said):
         check(write_results(tmp_path, **change), Check.RESULTS, {})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"plots": [], "left_out": [{"kind": "plot", "name": "theta2", "reason": "odd"}]},
+        {"map": None, "left_out": [{"kind": "calculation", "name": "map", "reason": "odd"}]},
+        {"files": {"run_table": "a.png", "ogip": ["a.png"]}},
+    ],
+)
+def test_results_without_a_part_that_says_why(tmp_path: Path, change: dict[str, Any]) -> None:
+    facts = check(write_results(tmp_path, **change), Check.RESULTS, {})
+    assert facts["n_on"] == 10
+    assert facts["left_out"] == len(change.get("left_out", []))
 
 
 def test_results_that_are_no_json(tmp_path: Path) -> None:

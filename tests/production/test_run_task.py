@@ -21,16 +21,17 @@ from astran.base.records import ExitRecord, Outcome
 from astran.base.tasks import Check, Output, Stage, Task
 from astran.production.run_task import RETURN_CODES, TOKEN, main, run_task
 
+NUMBERS = {
+    "n_on": 10,
+    "n_off": 4,
+    "alpha": 0.5,
+    "excess": 8.0,
+    "significance": 3.1,
+    "livetime_h": 1.0,
+}
 RESULTS = {
-    "stacked": {
-        "n_on": 10,
-        "n_off": 4,
-        "alpha": 0.5,
-        "excess": 8.0,
-        "significance": 3.1,
-        "livetime_h": 1.0,
-    },
-    "runs": [{"run": 1}],
+    "stacked": NUMBERS,
+    "runs": [{"obs_id": 1, **NUMBERS}],
     "plots": [{"file": "theta2.png"}],
 }
 GOOD = f"""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -72,15 +73,17 @@ def time_bins(parts: Sequence[RunCounts]) -> list[TimeBin]:
     return found
 
 
-def event_diagnostics(parts: Sequence[RunCounts], sky: SkyMap) -> dict[str, Any]:
-    """Everything about the events, as plain data with arrays."""
+Table = Callable[[str, str, Callable[[], Any]], Any]
+"""Makes a table by its name and title; none where that fails, which is remembered."""
+
+
+def event_diagnostics(
+    parts: Sequence[RunCounts], sky: SkyMap | None, table: Table
+) -> dict[str, Any]:
+    """Everything about the events, as plain data; a table that cannot be made is none."""
     return {
-        "time": [_time_bin(item) for item in time_bins(parts)],
-        "runs": [_run(part) for part in parts],
-        "energy": _energies(parts),
-        "intervals": _intervals(parts),
-        "wobble": _wobble(parts),
-        "acceptance": _acceptance(parts, sky),
+        name: table(f"diagnostics.{name}", title, partial(make, parts, sky))
+        for name, (title, make) in TABLES.items()
     }
 
 
@@ -188,9 +191,11 @@ def _wobble(parts: Sequence[RunCounts]) -> list[dict[str, Any]]:
     return found
 
 
-def _acceptance(parts: Sequence[RunCounts], sky: SkyMap) -> dict[str, Any]:
+def _acceptance(parts: Sequence[RunCounts], sky: SkyMap | None) -> dict[str, Any] | None:
     """Density of events against the offset from the pointing, outside of the sources, and that of
-    the acceptance which the map used, scaled to it."""
+    the acceptance which the map used, scaled to it; none without a map."""
+    if sky is None:
+        return None
     groups = group_runs([part.run for part in parts], sky.exclusion)
     edges = np.arange(0, sky.field_deg + PROFILE_STEP_DEG / 2, PROFILE_STEP_DEG)
     counts, area, model = (np.zeros(edges.size - 1) for _ in range(3))
@@ -215,3 +220,17 @@ def _acceptance(parts: Sequence[RunCounts], sky: SkyMap) -> dict[str, Any]:
             "events_error": np.sqrt(counts) * scale,
             "model_per_deg2": model * scale,
         }
+
+
+TABLES: dict[str, tuple[str, Callable[[Sequence[RunCounts], SkyMap | None], Any]]] = {
+    "time": (
+        "The table of rates against time",
+        lambda parts, sky: [_time_bin(item) for item in time_bins(parts)],
+    ),
+    "runs": ("The table of event rates", lambda parts, sky: [_run(part) for part in parts]),
+    "energy": ("The distribution of energies", lambda parts, sky: _energies(parts)),
+    "intervals": ("The times between events", lambda parts, sky: _intervals(parts)),
+    "wobble": ("The table of pointings", lambda parts, sky: _wobble(parts)),
+    "acceptance": ("The acceptance over the field of view", _acceptance),
+}
+"""Tables by name, with the beginning of a sentence about each; each is made by itself."""

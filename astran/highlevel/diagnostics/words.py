@@ -23,8 +23,8 @@ MOST_NAMED = 5
 
 
 def observations(data: dict[str, Any]) -> list[str]:
-    """Warnings from `diagnostics.events` of results.json."""
-    runs = data["runs"]
+    """Warnings from `diagnostics` of results.json."""
+    runs = data["runs"] or []
     said = []
     unsteady = [
         run["obs_id"]

@@ -85,19 +85,20 @@ def draw_rates(data: dict[str, Any]) -> tuple[Figure, Plot]:
     figure = style.new_figure(data, style.heading(data, "excess rate by run"))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.8, 1))
     upper.axhline(0, color=style.INK, linewidth=0.8)
-    mean, error = rate["mean_per_min"], rate["mean_error"]
-    upper.axhspan(mean - error, mean + error, color=style.SKY, alpha=0.35, lw=0)
-    chi2 = f", χ²/ndf {rate['chi2']:.1f}/{rate['ndf']}" if rate["ndf"] else ""
-    upper.axhline(
-        mean,
-        color=style.GREY,
-        linestyle="--",
-        label=f"mean {mean:.2f} ± {error:.2f} per min{chi2}",
-    )
+    if rate is not None:
+        mean, error = rate["mean_per_min"], rate["mean_error"]
+        upper.axhspan(mean - error, mean + error, color=style.SKY, alpha=0.35, lw=0)
+        chi2 = f", χ²/ndf {rate['chi2']:.1f}/{rate['ndf']}" if rate["ndf"] else ""
+        upper.axhline(
+            mean,
+            color=style.GREY,
+            linestyle="--",
+            label=f"mean {mean:.2f} ± {error:.2f} per min{chi2}",
+        )
     upper.errorbar(
         place,
         [run["rate_per_min"] for run in runs],
-        yerr=[run["rate_error"] for run in runs],
+        yerr=style.lengths([run["rate_error"] for run in runs]),
         fmt="o",
         color=style.BLUE,
         markersize=6,
@@ -113,7 +114,7 @@ def draw_rates(data: dict[str, Any]) -> tuple[Figure, Plot]:
     lower.errorbar(
         place,
         [run["background_per_min"] for run in runs],
-        yerr=[run["background_error"] for run in runs],
+        yerr=style.lengths([run["background_error"] for run in runs]),
         fmt="s",
         color=style.VERMILION,
         markersize=5,
@@ -132,9 +133,10 @@ def draw_rates(data: dict[str, Any]) -> tuple[Figure, Plot]:
             text.set_rotation_mode("anchor")
     lower.set_xlim(-0.6, len(runs) - 0.4)
     lower.set_xlabel("run, start (UTC)")
+    average = f", on average {mean:.2f} ± {error:.2f} per minute" if rate is not None else ""
     alt = (
-        f"Excess per minute of livetime of each of {len(runs)} runs, on average {mean:.2f} ± "
-        f"{error:.2f} per minute; below it the background per minute."
+        f"Excess per minute of livetime of each of {len(runs)} runs{average}; below it the "
+        "background per minute."
     )
     return figure, Plot("rates", "Excess rate by run", alt)
 

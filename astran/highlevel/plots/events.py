@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,18 @@ def draw_events(data: dict[str, Any]) -> tuple[Figure, Plot]:
     found = data["diagnostics"]
     figure = style.new_figure(data, style.heading(data, "events"), width=10.5, height=8.0)
     (energy, waits), (camera, offset) = figure.subplots(2, 2)
-    _draw_energies(energy, found["energy"])
-    _draw_intervals(waits, found["intervals"])
-    _draw_acceptance(camera, found["acceptance"], data["map"]["background"])
-    _draw_offsets(offset, data["runs"])
-    largest = found["intervals"]["largest_s"]
+    method = data["map"]["background"] if data["map"] else ""
+    for axes, panel, draw in (
+        (energy, found["energy"], _draw_energies),
+        (waits, found["intervals"], _draw_intervals),
+        (camera, found["acceptance"], partial(_draw_acceptance, method=method)),
+        (offset, data["runs"], _draw_offsets),
+    ):
+        if panel is None:
+            style.say_nothing(axes, "not available")
+        else:
+            draw(axes, panel)
+    largest = found["intervals"] and found["intervals"]["largest_s"]
     waited = "" if largest is None else f", the longest {largest:.0f} s"
     alt = (
         f"Events of {data['target']['name']}: energy distribution of all, ON and background; "
@@ -95,7 +103,7 @@ def _draw_acceptance(axes: Any, found: dict[str, Any], method: str) -> None:
     axes.errorbar(
         centre,
         density,
-        yerr=error,
+        yerr=style.lengths(error),
         fmt="o",
         color=style.BLUE,
         markersize=5,
@@ -108,7 +116,7 @@ def _draw_acceptance(axes: Any, found: dict[str, Any], method: str) -> None:
         linewidth=1.7,
         label=f"acceptance of the map ({method})",
     )
-    axes.set_ylim(0, 1.3 * float(np.nanmax([*(density + error), 1e-3])))
+    axes.set_ylim(0, 1.3 * float(np.nanmax([*(density + style.lengths(error)), 1e-3])))
     axes.set_xlim(0, edges[-1])
     axes.set_xlabel("offset from the pointing [deg]")
     axes.set_ylabel("events per deg²")

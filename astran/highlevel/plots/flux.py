@@ -51,8 +51,10 @@ def draw_spectrum(data: dict[str, Any]) -> tuple[Figure, Plot]:
         )
         axes.plot(energy, model, color=style.BLUE, linewidth=2, label=MODEL_NAMES[found["model"]])
     _points(axes, points)
-    values = _shown(points)
-    axes.set_ylim(values.min() / 4, values.max() * 3)
+    values = np.concatenate([_shown(_drawable(points, limit=kind)) for kind in (True, False)])
+    values = values[values > 0]
+    if values.size:
+        axes.set_ylim(values.min() / 4, values.max() * 3)
     axes.set_xlim(wide[0], wide[-1])
     axes.set_xlabel("energy [TeV]")
     axes.set_ylabel(r"$E^2\,dN/dE$  [erg cm$^{-2}$ s$^{-1}$]")
@@ -66,14 +68,22 @@ def draw_spectrum(data: dict[str, Any]) -> tuple[Figure, Plot]:
 
 
 def _shown(points: list[dict[str, Any]]) -> Floats:
-    return np.array(
-        [p["e2dnde_limit_erg"] if p["is_limit"] else p["e2dnde_erg"] for p in points], float
+    return style.numbers(
+        [p["e2dnde_limit_erg"] if p["is_limit"] else p["e2dnde_erg"] for p in points]
     )
+
+
+def _drawable(points: list[dict[str, Any]], *, limit: bool) -> list[dict[str, Any]]:
+    """Points that have a value, or upper limits; a limit that is none (or not above zero) has
+    nothing to show."""
+    some = [p for p in points if p["is_limit"] is limit]
+    least = 0.0 if limit else -np.inf
+    return [p for p, value in zip(some, _shown(some), strict=True) if value > least]
 
 
 def _points(axes: Any, points: list[dict[str, Any]]) -> None:
     for limit in (False, True):
-        some = [p for p in points if p["is_limit"] is limit]
+        some = _drawable(points, limit=limit)
         if not some:
             continue
         energy = np.array([p["energy_tev"] for p in some])
@@ -85,14 +95,14 @@ def _points(axes: Any, points: list[dict[str, Any]]) -> None:
         )
         value = _shown(some)
         to_erg = energy**2 * ERG_PER_TEV
-        low = style.numbers([p["dnde_error_low"] for p in some]) * to_erg
-        high = style.numbers([p["dnde_error_high"] for p in some]) * to_erg
+        low = style.lengths([p["dnde_error_low"] for p in some]) * to_erg
+        high = style.lengths([p["dnde_error_high"] for p in some]) * to_erg
         axes.errorbar(
             energy,
             value,
             xerr=wide,
             # of few events the fit may tell no error, or one beyond the value
-            yerr=value * 0.35 if limit else _positive(np.minimum(low, 0.99 * value), high),
+            yerr=value * 0.35 if limit else (style.lengths(np.minimum(low, 0.99 * value)), high),
             uplims=limit,
             fmt="none" if limit else "o",
             color=style.BLUE if not limit else None,
@@ -103,11 +113,6 @@ def _points(axes: Any, points: list[dict[str, Any]]) -> None:
             label="upper limit 95 %" if limit else "flux points",
             zorder=4,
         )
-
-
-def _positive(low: Floats, high: Floats) -> tuple[Floats, Floats]:
-    """Lengths of error bars: none where there is no such error."""
-    return np.fmax(low, 0.0), np.fmax(high, 0.0)
 
 
 def _spectrum_lines(found: dict[str, Any]) -> list[tuple[str, str] | None]:
@@ -135,15 +140,16 @@ def _spectrum_lines(found: dict[str, Any]) -> list[tuple[str, str] | None]:
     ]
     crab = found.get("crab")
     if crab:
-        text = (
-            f"< {crab['upper_limit']:.2g}"
-            if crab["is_limit"]
-            else style.with_error(crab["value"], crab["error"])
-        )
-        lines.append(("Crab units", text))
+        lines.append(("Crab units", _crab_text(crab)))
     lines.append(None)
     shown_names = {"MAGIC": "MAGIC: JHEAp 5, 30", "H.E.S.S.": "H.E.S.S.: A&A 457, 899"}
     return lines + [(text, "") for text in shown_names.values()]
+
+
+def _crab_text(crab: dict[str, Any]) -> str:
+    if not crab["is_limit"]:
+        return style.with_error(crab["value"], crab["error"])
+    return "no limit" if crab["upper_limit"] is None else f"< {crab['upper_limit']:.2g}"
 
 
 def _spectrum_alt(data: dict[str, Any]) -> str:
@@ -151,8 +157,8 @@ def _spectrum_alt(data: dict[str, Any]) -> str:
     said = [f"Spectral energy distribution of {data['target']['name']} from"]
     low, high = style.energy(found["energy_min_tev"]), style.energy(found["energy_max_tev"])
     said.append(f"{low} to {high}")
-    limits = sum(point["is_limit"] for point in found["flux_points"])
-    said.append(f"with {len(found['flux_points']) - limits} flux points and {limits} upper limits,")
+    drawn, limits = (len(_drawable(found["flux_points"], limit=k)) for k in (False, True))
+    said.append(f"with {drawn} flux points and {limits} upper limits,")
     if found["model"] == "power-law":
         said.append(f"and a power law of index {found['parameters']['index']:.2f};")
     elif found["model"]:
@@ -250,10 +256,11 @@ def _errorbars(
 ) -> list[float]:
     """Points, and arrows from the upper limits of weak ones; returns how high they reach."""
     weak = np.array([p["is_limit"] for p in points])
-    flux = np.array([p["flux"] for p in points]) / unit
-    error = np.array([p["flux_error"] for p in points]) / unit
-    limit = np.array([p["flux_limit"] for p in points]) / unit
+    flux = style.numbers([p["flux"] for p in points]) / unit
+    error = style.lengths([p["flux_error"] for p in points]) / unit
+    limit = style.numbers([p["flux_limit"] for p in points]) / unit
     good = ~weak
+    weak &= limit > 0  # one without a limit has nothing to show
     if good.any():
         axes.errorbar(
             place[good],
@@ -271,7 +278,7 @@ def _errorbars(
             place[weak],
             limit[weak],
             xerr=None if half is None else half[weak],
-            yerr=0.12 * max(float(limit.max()), float((flux + error).max())),
+            yerr=0.12 * max(float(limit[weak].max()), float((flux + error).max())),
             uplims=True,
             fmt="none",
             ecolor=style.VERMILION,
@@ -288,6 +295,7 @@ def _by_number(
     """Runs side by side, nights above their runs: for more than one night."""
     place: Floats = np.arange(len(runs), dtype=float)
     tops = _errorbars(axes, place, None, _as_points(runs), unit, style.SKY, ".", "runs")
+    named: list[dict[str, Any]] = []
     centres, halves = [], []
     for night in nights:
         inside = [
@@ -295,17 +303,21 @@ def _by_number(
             for k, run in enumerate(runs)
             if night["start"] <= run["start"] and run["stop"] <= night["stop"]
         ]
+        if not inside:
+            continue
+        named.append(night)
         centres.append((inside[0] + inside[-1]) / 2)
         halves.append((inside[-1] - inside[0]) / 2 + 0.4)
         if inside[0]:
             axes.axvline(inside[0] - 0.5, color=style.PALE, linewidth=1.2, zorder=0)
-    tops += _errorbars(
-        axes, np.array(centres), np.array(halves), nights, unit, style.BLUE, "o", "nights"
-    )
-    every = int(np.ceil(len(nights) / 8))
+    if named:
+        tops += _errorbars(
+            axes, np.array(centres), np.array(halves), named, unit, style.BLUE, "o", "nights"
+        )
+    every = max(int(np.ceil(len(named) / 8)), 1)
     axes.set_xticks(
         centres[::every],
-        [f"{n['label'][:4]}-{n['label'][4:6]}-{n['label'][6:]}" for n in nights[::every]],
+        [f"{n['label'][:4]}-{n['label'][4:6]}-{n['label'][6:]}" for n in named[::every]],
     )
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.7, len(runs) - 0.3)

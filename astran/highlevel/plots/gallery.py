@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
 
+from astran.highlevel.failures import Failures, Kind
 from astran.highlevel.plots import (
     curves,
     events,
@@ -24,12 +27,91 @@ from astran.highlevel.skymap import SkyMap
 Drawn = tuple[Figure, Plot]
 
 
-def draw(data: dict[str, Any], sky: SkyMap, folder: Path) -> list[dict[str, Any]]:
+def _always(data: dict[str, Any]) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A plot that may be drawn."""
+
+    name: str
+    title: str
+    """How a sentence about it calls it."""
+    draw: Callable[[dict[str, Any], SkyMap | None], Drawn]
+    there_is: Callable[[dict[str, Any]], bool] = _always
+    """Whether the results hold what it shows."""
+
+
+def _sky(sky: SkyMap | None) -> SkyMap:
+    if sky is None:
+        raise ValueError("there is no sky map")
+    return sky
+
+
+GALLERY: tuple[Entry, ...] = (
+    Entry(
+        "theta2",
+        "θ² distribution",
+        lambda data, sky: theta2.draw(data),
+        lambda d: bool(d["theta2"]),
+    ),
+    Entry(
+        "skymap",
+        "sky map",
+        lambda data, sky: maps.draw_map(data, _sky(sky)),
+        lambda data: bool(data["map"]),
+    ),
+    Entry(
+        "significance_distribution",
+        "significances of the sky map",
+        lambda data, sky: maps.draw_distribution(data),
+        lambda data: bool(data["map"]),
+    ),
+    Entry(
+        "cumulative",
+        "significance against livetime",
+        lambda data, sky: curves.draw_cumulative(data),
+        lambda data: bool(data["cumulative"]),
+    ),
+    Entry("rates", "excess rate by run", lambda data, sky: curves.draw_rates(data)),
+    Entry(
+        "spectrum",
+        "spectrum",
+        lambda data, sky: flux.draw_spectrum(data),
+        lambda data: bool(data["spectrum"].get("flux_points")),
+    ),
+    Entry(
+        "light_curve",
+        "light curve",
+        lambda data, sky: flux.draw_light_curve(data),
+        lambda data: bool(data["light_curve"] and data["light_curve"]["runs"]),
+    ),
+    Entry("data_taking", "data taking", lambda data, sky: observation.draw_observation(data)),
+    Entry("events", "events", lambda data, sky: events.draw_events(data)),
+    Entry(
+        "response",
+        "instrument response",
+        lambda data, sky: response.draw_response(data),
+        lambda data: bool(data["diagnostics"]["irf"]),
+    ),
+)
+"""All plots, the most telling ones first. Each is drawn by itself."""
+
+
+def draw(
+    data: dict[str, Any], sky: SkyMap | None, folder: Path, failures: Failures
+) -> list[dict[str, Any]]:
     """Draw everything as PNG and PDF; returns the `plots` part of results.json."""
     made = []
-    with style.styled():
-        for figure, plot in _all(data, sky):
-            style.save(figure, folder, plot.name)
+    for entry in GALLERY:
+        plot = failures.attempt(
+            Kind.PLOT,
+            entry.name,
+            f"The plot “{entry.title}”",
+            partial(_draw_one, entry, data, sky, folder),
+        )
+        if plot is not None:
             made.append(
                 {
                     "name": plot.name,
@@ -43,17 +125,17 @@ def draw(data: dict[str, Any], sky: SkyMap, folder: Path) -> list[dict[str, Any]
     return made
 
 
-def _all(data: dict[str, Any], sky: SkyMap) -> Iterator[Drawn]:
-    yield theta2.draw(data)
-    yield maps.draw_map(data, sky)
-    yield maps.draw_distribution(data)
-    yield curves.draw_cumulative(data)
-    yield curves.draw_rates(data)
-    if data["spectrum"].get("flux_points"):
-        yield flux.draw_spectrum(data)
-    if data["light_curve"] and data["light_curve"]["runs"]:
-        yield flux.draw_light_curve(data)
-    yield observation.draw_observation(data)
-    yield events.draw_events(data)
-    if data["diagnostics"]["irf"]:
-        yield response.draw_response(data)
+def _draw_one(entry: Entry, data: dict[str, Any], sky: SkyMap | None, folder: Path) -> Plot | None:
+    """Draw one plot; none where there is nothing for it. A file of an earlier analysis in the
+    folder does not outlive a plot that fails."""
+    style.remove(folder, entry.name)
+    if not entry.there_is(data):
+        return None
+    with style.styled():
+        try:
+            figure, plot = entry.draw(data, sky)
+            style.save(figure, folder, plot.name)
+        except BaseException:
+            style.remove(folder, entry.name)
+            raise
+    return plot

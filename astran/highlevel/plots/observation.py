@@ -27,17 +27,38 @@ def draw_observation(data: dict[str, Any]) -> tuple[Figure, Plot]:
     grid = figure.add_gridspec(3, 3, height_ratios=(1, 1, 1.25))
     upper, middle = figure.add_subplot(grid[0, :]), figure.add_subplot(grid[1, :])
     zenith, wobble, dead = (figure.add_subplot(grid[2, k]) for k in range(3))
-    place, half, ticks = _places(found["time"], data["runs"])
-    events = np.array([item["events_per_s"] for item in found["time"]])
-    errors = np.array([item["events_error"] for item in found["time"]])
+    if found["time"]:
+        _draw_rates(figure, upper, middle, data)
+    else:
+        style.say_nothing(upper, "not available")
+        style.say_nothing(middle, "not available")
+    for axes, panel, draw in (
+        (zenith, found["runs"], _draw_zenith),
+        (wobble, found["wobble"], _draw_wobble),
+        (dead, found["runs"], _draw_dead_time),
+    ):
+        if panel:
+            draw(axes, panel)
+        else:
+            style.say_nothing(axes, "not available")
+    return figure, Plot("data_taking", "Data taking", _observation_alt(data), mail=False)
+
+
+def _draw_rates(figure: Figure, upper: Any, middle: Any, data: dict[str, Any]) -> None:
+    """Event rate and excess rate against time."""
+    bins, rate = data["diagnostics"]["time"], data["rate"]
+    place, half, ticks = _places(bins, data["runs"])
+    events = np.array([item["events_per_s"] for item in bins])
+    errors = np.array([item["events_error"] for item in bins])
     _points(upper, place, events, errors, half, style.GREY, "s")
     upper.set_ylim(0, 1.2 * max(float((events + errors).max()), 1e-3))
     upper.set_ylabel("events per s")
-    gammas = np.array([item["gammas_per_min"] for item in found["time"]])
-    errors = np.array([item["gammas_error"] for item in found["time"]])
-    mean, error = data["rate"]["mean_per_min"], data["rate"]["mean_error"]
-    middle.axhspan(mean - error, mean + error, color=style.SKY, alpha=0.35, lw=0)
-    middle.axhline(mean, color=style.GREY, linestyle="--")
+    gammas = np.array([item["gammas_per_min"] for item in bins])
+    errors = np.array([item["gammas_error"] for item in bins])
+    if rate is not None:
+        mean, error = rate["mean_per_min"], rate["mean_error"]
+        middle.axhspan(mean - error, mean + error, color=style.SKY, alpha=0.35, lw=0)
+        middle.axhline(mean, color=style.GREY, linestyle="--")
     _points(middle, place, gammas, errors, half, style.BLUE, "o")
     middle.axhline(0, color=style.INK, linewidth=0.8)
     middle.set_ylabel("excess per min")
@@ -46,17 +67,22 @@ def draw_observation(data: dict[str, Any]) -> tuple[Figure, Plot]:
     upper.tick_params(labelbottom=False)
     upper.set_xlabel("")
     figure.align_ylabels((upper, middle))
-    _draw_zenith(zenith, found["runs"])
-    _draw_wobble(wobble, found["wobble"])
-    _draw_dead_time(dead, found["runs"])
-    low, high = float(events.min()), float(events.max())
-    alt = (
-        f"Data taking of {data['target']['name']}: event rate against time, {low:.1f} to "
-        f"{high:.1f} per second; excess rate, on average {mean:.2f} ± {error:.2f} per minute; "
-        f"event rate against zenith distance; {len(found['wobble'])} pointings with their "
-        "livetimes; dead time of each run."
-    )
-    return figure, Plot("data_taking", "Data taking", alt, mail=False)
+
+
+def _observation_alt(data: dict[str, Any]) -> str:
+    found, rate = data["diagnostics"], data["rate"]
+    said = [f"Data taking of {data['target']['name']}: event rate against time"]
+    if found["time"]:
+        events = [item["events_per_s"] for item in found["time"]]
+        said.append(f", {min(events):.1f} to {max(events):.1f} per second")
+    said.append("; excess rate")
+    if rate is not None:
+        mean, error = rate["mean_per_min"], rate["mean_error"]
+        said.append(f", on average {mean:.2f} ± {error:.2f} per minute")
+    said.append("; event rate against zenith distance; ")
+    if found["wobble"]:
+        said.append(f"{len(found['wobble'])} pointings with their livetimes; ")
+    return "".join(said) + "dead time of each run."
 
 
 def _places(bins: list[dict[str, Any]], runs: list[dict[str, Any]]) -> tuple[Floats, Floats, Any]:
@@ -92,7 +118,14 @@ def _points(
     axes: Any, x: Floats, y: Floats, error: Floats, half: Floats, colour: str, marker: str
 ) -> None:
     axes.errorbar(
-        x, y, xerr=half, yerr=error, fmt=marker, color=colour, markersize=3.5, elinewidth=1.1
+        x,
+        y,
+        xerr=half,
+        yerr=style.lengths(error),
+        fmt=marker,
+        color=colour,
+        markersize=3.5,
+        elinewidth=1.1,
     )
 
 
@@ -102,7 +135,7 @@ def _draw_zenith(axes: Any, runs: list[dict[str, Any]]) -> None:
         axes.errorbar(
             [run["zenith_deg"] for run in known],
             [run["events_per_s"] for run in known],
-            yerr=[run["events_error"] for run in known],
+            yerr=style.lengths([run["events_error"] for run in known]),
             fmt="s",
             color=style.GREY,
             markersize=4.5,

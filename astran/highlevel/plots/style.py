@@ -203,6 +203,12 @@ def numbers(values: Sequence[float | None]) -> Floats:
     return np.array([np.nan if value is None else value for value in values], float)
 
 
+def lengths(values: Sequence[float | None] | Floats) -> Floats:
+    """Lengths of error bars: never negative, none (zero) where the error is not known."""
+    found = np.array([np.nan if value is None else value for value in values], float)
+    return np.where(np.isfinite(found), np.maximum(found, 0.0), 0.0)
+
+
 def clock(axes: Any, first: datetime) -> None:
     """Label a time axis by hours and minutes; `first` names the day."""
     locator = mdates.AutoDateLocator(minticks=4, maxticks=9)
@@ -214,6 +220,12 @@ def clock(axes: Any, first: datetime) -> None:
 def say_nothing(axes: Any, why: str) -> None:
     """Tell in an empty panel why it is empty."""
     axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", va="center", color=GREY)
+
+
+def remove(folder: Path, name: str) -> None:
+    """Remove what there is of a plot, whole or in part."""
+    for file in (f"{name}.png", f"{name}.pdf", f".{name}.part.png", f".{name}.part.pdf"):
+        (folder / file).unlink(missing_ok=True)
 
 
 def save(figure: Figure, folder: Path, name: str) -> None:

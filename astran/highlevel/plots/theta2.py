@@ -25,7 +25,13 @@ def draw(data: dict[str, Any]) -> tuple[Figure, Plot]:
     axes.stairs(background, edges, fill=True, color=style.PALE, zorder=1)
     axes.stairs(background, edges, color=style.GREY, linewidth=1.4, label="OFF × α", zorder=2)
     axes.errorbar(
-        centre, background, yerr=error, fmt="none", ecolor=style.GREY, elinewidth=1.4, zorder=2
+        centre,
+        background,
+        yerr=style.lengths(error),
+        fmt="none",
+        ecolor=style.GREY,
+        elinewidth=1.4,
+        zorder=2,
     )
     axes.errorbar(
         centre,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
+from typing import TypeVar
 
 import numpy as np
 from scipy.stats import chi2
 
+from astran.base.failures import reason_of
 from astran.highlevel.counts import RunCounts, ThetaCut
+from astran.highlevel.failures import Failures, Kind
 from astran.highlevel.options import Threshold
 from astran.highlevel.sources import KnownSource
 from astran.highlevel.spectral import lightcurve
@@ -100,6 +104,8 @@ class NoSpectrum:
     """Why there is none, in words."""
 
     reason: str
+    told: bool = False
+    """It needs no warning: it was a wish, or is told elsewhere."""
 
 
 def make_spectrum(
@@ -110,8 +116,9 @@ def make_spectrum(
     rule: Threshold,
     off_regions: int | None,
     sources: Sequence[KnownSource],
+    failures: Failures,
 ) -> Spectral | NoSpectrum:
-    """Spectrum and light curve, where the IRFs allow them.
+    """Spectrum and light curve, where the IRFs allow them. Parts that fail go to `failures`.
 
     Parameters
     ----------
@@ -128,6 +135,8 @@ def make_spectrum(
             parts.append(run_spectrum(run, cut, edges, chosen_low, rule, off))
         except NoResponse as error:
             refused.setdefault(str(error), []).append(run.run.obs_id)
+        except Exception as error:  # noqa: BLE001 - one odd run must not cost the others
+            refused.setdefault(reason_of(error), []).append(run.run.obs_id)
     warnings = _told(refused, len(runs))
     if not parts:
         reason = next(iter(refused), "no run")
@@ -142,54 +151,125 @@ def make_spectrum(
     crab = _norm(stacked, CRAB.shape)
     if crab is None:
         return NoSpectrum("No spectrum: no events in the energy range of the IRFs.")
-    models = _fit(nights, crab)
-    best = _best(models)
-    shape = best.shape if best else power_law(3e-12, ASSUMED_INDEX)
-    joint = False
-    if best and _varies(lightcurve.by_run(parts, shape)):
-        said = "The flux changes from run to run: the spectrum is an average over them"
-        if len(parts) <= MOST_JOINT_RUNS and _clean(stacked):
-            models = _fit({str(p.part.run.obs_id): ([p], p.spectrum) for p in parts}, crab)
-            best = _best(models)
-            shape = best.shape if best else shape
-            joint = True
-            said += ", fitted to the runs together"
-        warnings.append(f"{said}.")
+    attempt = partial(failures.attempt, Kind.CALCULATION)
+    fits = attempt("fit", "The fit of the spectrum", lambda: _fits(parts, nights, stacked, crab))
+    if fits is None:
+        fits = Fits()
+    warnings += fits.warnings
+    best, shape = _best(fits.models), fits.shape
     total = _norm(stacked, shape) or crab
     if best is None and crab.sqrt_ts >= LEAST_FIT_SIGMAS:
         warnings.append(
             "The fit of the spectrum did not converge: fluxes are for a power law of index "
             f"{ASSUMED_INDEX:g}."
         )
-    fine = lightcurve.fine(parts, shape, total.sqrt_ts) if best else []
+    runs_in_time = attempt(
+        "light_curve", "The light curve by run", lambda: lightcurve.by_run(parts, shape)
+    )
+    if runs_in_time is not None:
+        warnings += _without_flux(parts, runs_in_time)
+    in_time = partial(attempt, "light_curve")
     return Spectral(
         parts=tuple(parts),
         nights=nights,
         stacked=stacked,
         energy_min=low,
         energy_max=high,
-        models=tuple(models),
-        joint=joint,
+        models=fits.models,
+        joint=fits.joint,
         best=best,
         shape=shape,
         total=total,
-        points=tuple(_points(stacked, shape)),
-        runs=tuple(lightcurve.by_run(parts, shape)),
-        night_points=tuple(lightcurve.by_night(nights, shape)),
-        fine=tuple(fine),
+        points=tuple(
+            attempt("flux_points", "The list of flux points", lambda: _points(stacked, shape)) or ()
+        ),
+        runs=tuple(runs_in_time or ()),
+        night_points=tuple(
+            in_time("The light curve by night", lambda: lightcurve.by_night(nights, shape)) or ()
+        ),
+        fine=tuple(
+            in_time(
+                "The light curve in fine bins",
+                lambda: lightcurve.fine(parts, shape, total.sqrt_ts) if best else [],
+            )
+            or ()
+        ),
         crab=crab,
-        crab_by_run={
-            part.part.run.obs_id: norm
-            for part in parts
-            if (norm := _norm(part.spectrum, CRAB.shape)) is not None
-        },
-        crab_by_night={
-            night: norm
-            for night, (_, spectrum) in nights.items()
-            if (norm := _norm(spectrum, CRAB.shape)) is not None
-        },
+        crab_by_run=attempt(
+            "crab_units",
+            "The list of the runs' fluxes in Crab units",
+            lambda: _in_crab({part.part.run.obs_id: part.spectrum for part in parts}),
+        )
+        or {},
+        crab_by_night=attempt(
+            "crab_units",
+            "The list of the nights' fluxes in Crab units",
+            lambda: _in_crab({night: spectrum for night, (_, spectrum) in nights.items()}),
+        )
+        or {},
         warnings=tuple(warnings),
     )
+
+
+@dataclass(frozen=True)
+class Fits:
+    """What the fits of the spectrum gave."""
+
+    models: tuple[Model, ...] = ()
+    joint: bool = False
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def shape(self) -> Shape:
+        """The best model's, or the assumed one."""
+        best = _best(self.models)
+        return best.shape if best else power_law(3e-12, ASSUMED_INDEX)
+
+
+def _fits(
+    parts: Sequence[RunSpectrum],
+    nights: dict[str, tuple[list[RunSpectrum], Spectrum]],
+    stacked: Spectrum,
+    crab: Norm,
+) -> Fits:
+    """Fits to stacked nights; to single runs where the flux changes between these."""
+    found = Fits(tuple(_fit(nights, crab)))
+    if not found.models or not _varies(lightcurve.by_run(parts, found.shape)):
+        return found
+    said = "The flux changes from run to run: the spectrum is an average over them"
+    if len(parts) > MOST_JOINT_RUNS or not _clean(stacked):
+        return replace(found, warnings=(f"{said}.",))
+    models = _fit({str(p.part.run.obs_id): ([p], p.spectrum) for p in parts}, crab)
+    return Fits(
+        tuple(models) or found.models,
+        joint=bool(models),
+        warnings=(f"{said}{', fitted to the runs together' if models else ''}.",),
+    )
+
+
+Key = TypeVar("Key")
+
+
+def _in_crab(spectra: dict[Key, Spectrum]) -> dict[Key, Norm]:
+    norms = {key: _norm(spectrum, CRAB.shape) for key, spectrum in spectra.items()}
+    return {key: norm for key, norm in norms.items() if norm is not None}
+
+
+def _without_flux(parts: Sequence[RunSpectrum], points: Sequence[lightcurve.Point]) -> list[str]:
+    """Runs that have neither a flux nor a limit."""
+    known = {point.label for point in points}
+    absent = [run for part in parts if str(run := part.part.run.obs_id) not in known]
+    if not absent:
+        return []
+    return [
+        f"No flux and no limit of {_listed(absent)}: no events, or no gammas are expected, in "
+        "the energy range."
+    ]
+
+
+def _listed(runs: Sequence[int]) -> str:
+    more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""
+    return ", ".join(str(run) for run in runs[:5]) + more
 
 
 def _plural(number: int) -> str:
@@ -201,9 +281,7 @@ def _told(refused: dict[str, list[int]], number: int) -> list[str]:
         return []
     said = []
     for reason, runs in refused.items():
-        listed = ", ".join(str(run) for run in runs[:5])
-        more = f" and {len(runs) - 5} more" if len(runs) > 5 else ""
-        said.append(f"Not in the spectrum: {listed}{more}: {reason}.")
+        said.append(f"Not in the spectrum: {_listed(runs)}: {reason}.")
     return said
 
 

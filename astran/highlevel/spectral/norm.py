@@ -6,6 +6,7 @@ The statistic is WSTAT: Poisson counts with a background known from Poisson coun
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,12 @@ from scipy.optimize import brentq, minimize_scalar
 from astran.highlevel.arrays import Floats
 
 LIMIT_SIGMAS = 2.0
-"""Upper limits are where the statistic has risen by this squared: 95 % for one parameter."""
+"""Upper limits are where the statistic has risen by this squared: 95 % for one parameter. It rises
+from the best value that is not negative, so that a limit is always above zero (the bounded
+likelihood of Rolke, Lopez, Conrad 2005, NIM A 551, 493)."""
+LIMIT_METHOD = "profile likelihood (WSTAT), the norm bounded at zero; 95 %"
+_MOST_DOUBLINGS = 60
+NO_RISE = "the counts do not bound the flux from above"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +31,8 @@ class Norm:
     error: float
     error_low: float
     error_high: float
-    limit: float
+    limit: float | None
+    """Upper limit, above zero; none where the counts allow none (`NO_RISE`)."""
     sqrt_ts: float
     """Significance against no signal, signed."""
 
@@ -51,7 +58,7 @@ def fit_norm(n_on: Floats, n_off: Floats, alpha: Floats, expected: Floats) -> No
     used = alpha > 0
     n_on, n_off, alpha, expected = n_on[used], n_off[used], alpha[used], expected[used]
     total = float(expected.sum())
-    if total <= 0 or float(n_on.sum() + n_off.sum()) == 0:
+    if not (np.isfinite(total) and total > 0) or float(n_on.sum() + n_off.sum()) == 0:
         return None
 
     def statistic(norm: float) -> float:
@@ -66,23 +73,40 @@ def fit_norm(n_on: Floats, n_off: Floats, alpha: Floats, expected: Floats) -> No
         statistic, bounds=(least, most), method="bounded", options={"xatol": 1e-5 * most}
     )
     best, lowest = float(found.x), float(found.fun)
-
-    def cross(rise: float, away: float) -> float:
-        """Where the statistic has risen so much, on the side of `away`."""
-        if statistic(away) - lowest < rise:
-            return away
-        edge: float = brentq(lambda norm: statistic(norm) - lowest - rise, best, away, rtol=1e-5)
-        return edge
-
-    high = cross(1.0, most)
-    low = cross(1.0, least)
-    limit = cross(LIMIT_SIGMAS**2, 2 * most)
+    if not (np.isfinite(best) and np.isfinite(lowest)):
+        return None
+    high = _crossing(statistic, best, lowest + 1.0, most)
+    low = _crossing(statistic, best, lowest + 1.0, least)
     ts = max(statistic(0.0) - lowest, 0.0)
     return Norm(
         value=best,
         error=(high - low) / 2,
         error_low=best - low,
         error_high=high - best,
-        limit=limit,
+        limit=_upper_limit(statistic, max(best, 0.0), most),
         sqrt_ts=float(np.copysign(np.sqrt(ts), best)),
     )
+
+
+def _crossing(
+    statistic: Callable[[float], float], start: float, level: float, away: float
+) -> float:
+    """Where the statistic reaches a level on the way from `start` to `away`; `away` where it does
+    not."""
+    if not statistic(away) > level:
+        return away
+    width = 1e-8 * abs(away - start)
+    edge: float = brentq(lambda norm: statistic(norm) - level, start, away, xtol=width, rtol=1e-5)
+    return edge
+
+
+def _upper_limit(statistic: Callable[[float], float], start: float, step: float) -> float | None:
+    """Where the statistic has risen far enough above that of `start`, the best value that is not
+    negative; none where it never does."""
+    level = statistic(start) + LIMIT_SIGMAS**2
+    for doubling in range(_MOST_DOUBLINGS):
+        end = start + step * 2.0**doubling
+        if statistic(end) > level:
+            found = _crossing(statistic, start, level, end)
+            return found if found > 0 else None
+    return None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from astropy.table import Table
 
+from astran.highlevel.failures import Failures, Kind
 from astran.highlevel.folder import SPECTRA
 from astran.highlevel.spectral import lightcurve
 from astran.highlevel.spectral.analysis import (
@@ -18,7 +20,7 @@ from astran.highlevel.spectral.analysis import (
     Spectral,
 )
 from astran.highlevel.spectral.fit import LOG10, Model, dataset
-from astran.highlevel.spectral.norm import Norm
+from astran.highlevel.spectral.norm import LIMIT_METHOD, NO_RISE, Norm
 from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV, integral
 from astran.highlevel.spectral.spectra import BINS_PER_DECADE
 
@@ -42,6 +44,7 @@ def spectrum_part(found: Spectral | NoSpectrum) -> dict[str, Any]:
         "parameters": found.best.parameters if found.best else {},
         "errors": found.best.errors if found.best else {},
         "units": {"amplitude": "cm-2 s-1 TeV-1"},
+        "limit_method": LIMIT_METHOD,
         "reference_energy_tev": 1.0,
         "energy_min_tev": low,
         "energy_max_tev": high,
@@ -109,25 +112,43 @@ def crab_units(norm: Norm | None) -> dict[str, float | None]:
     }
 
 
-def write_files(found: Spectral, folder: Path) -> dict[str, Any]:
-    """Flux points and light curve as ECSV, and one OGIP spectrum per night; returns their names."""
+def write_files(found: Spectral, folder: Path, failures: Failures) -> dict[str, Any]:
+    """Flux points and light curve as ECSV, and one OGIP spectrum per night; returns the names of
+    those that could be written."""
     names: dict[str, Any] = {}
-    if found.points:
-        _write_table([_point(point) for point in found.points], folder / POINTS)
-        names["flux_points"] = POINTS
     points = found.fine or found.runs
-    if points:
-        _write_table([_time_point(point, found.flux) for point in points], folder / LIGHT_CURVE)
-        names["light_curve"] = LIGHT_CURVE
-    place = folder / SPECTRA
-    place.mkdir(exist_ok=True)
+    tables: tuple[tuple[str, str, Callable[[], list[dict[str, Any]]]], ...] = (
+        ("flux_points", POINTS, lambda: [_point(point) for point in found.points]),
+        ("light_curve", LIGHT_CURVE, lambda: [_time_point(p, found.flux) for p in points]),
+    )
+    for name, file, rows in tables:
+        if failures.attempt(
+            Kind.FILE, name, f"The file {file}", partial(_write_rows, rows, folder / file)
+        ):
+            names[name] = file
     written = []
-    for night, (parts, spectrum) in found.nights.items():
-        data = dataset(spectrum, night, sum(part.part.run.livetime_s for part in parts))
-        name = f"pha_{night}.fits"
-        data.write(place / name, format="ogip", overwrite=True)
-        written.append(f"{SPECTRA}/{name}")
+    for night in found.nights:
+        file = f"{SPECTRA}/pha_{night}.fits"
+        if failures.attempt(
+            Kind.FILE, "ogip", f"The file {file}", partial(_write_ogip, found, night, folder / file)
+        ):
+            written.append(file)
     return {**names, "ogip": written}
+
+
+def _write_rows(rows: Callable[[], list[dict[str, Any]]], path: Path) -> bool:
+    made = rows()
+    if made:
+        _write_table(made, path)
+    return bool(made)
+
+
+def _write_ogip(found: Spectral, night: str, path: Path) -> bool:
+    parts, spectrum = found.nights[night]
+    path.parent.mkdir(exist_ok=True)
+    data = dataset(spectrum, night, sum(part.part.run.livetime_s for part in parts))
+    data.write(path, format="ogip", overwrite=True)
+    return True
 
 
 def model_part(model: Model, low: float, high: float) -> dict[str, Any]:
@@ -158,10 +179,17 @@ def _flux(norm: Norm, unit: float) -> dict[str, Any]:
     return {
         "value": norm.value * unit,
         "error": norm.error * unit,
-        "upper_limit": norm.limit * unit,
+        **_limit(norm, upper_limit=unit),
         "is_limit": norm.sqrt_ts < 3,
         "sqrt_ts": norm.sqrt_ts,
     }
+
+
+def _limit(norm: Norm, **units: float) -> dict[str, Any]:
+    """Upper limits by name, each in its unit; where there are none, the reason beside them."""
+    if norm.limit is None:
+        return {**dict.fromkeys(units), "limit_reason": NO_RISE}
+    return {name: norm.limit * unit for name, unit in units.items()}
 
 
 def _crab(norm: Norm, low: float, high: float) -> dict[str, Any]:
@@ -183,10 +211,9 @@ def _point(point: FluxPoint) -> dict[str, Any]:
         "dnde_error": point.norm.error * flux,
         "dnde_error_low": point.norm.error_low * flux,
         "dnde_error_high": point.norm.error_high * flux,
-        "dnde_limit": point.norm.limit * flux,
         "e2dnde_erg": point.norm.value * flux * to_erg,
         "e2dnde_error_erg": point.norm.error * flux * to_erg,
-        "e2dnde_limit_erg": point.norm.limit * flux * to_erg,
+        **_limit(point.norm, dnde_limit=flux, e2dnde_limit_erg=flux * to_erg),
         "is_limit": point.is_limit,
         "sqrt_ts": point.norm.sqrt_ts,
         "n_on": point.n_on,
@@ -203,7 +230,7 @@ def _time_point(point: lightcurve.Point, flux: float) -> dict[str, Any]:
         "livetime_h": point.livetime_s / 3600,
         "flux": point.norm.value * flux,
         "flux_error": point.norm.error * flux,
-        "flux_limit": point.norm.limit * flux,
+        **_limit(point.norm, flux_limit=flux),
         "is_limit": point.norm.sqrt_ts < 3,
         "sqrt_ts": point.norm.sqrt_ts,
         "n_on": point.n_on,
@@ -219,7 +246,8 @@ def _curve(found: Spectral) -> dict[str, Any]:
 
 
 def _write_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    table = Table({key: [row[key] for row in rows] for key in rows[0]})
+    names = [name for name in rows[0] if name != "limit_reason"]
+    table = Table({name: [_cell(row[name]) for row in rows] for name in names})
     for name in table.colnames:
         if name.startswith("dnde"):
             table[name].unit = "cm-2 s-1 TeV-1"
@@ -234,3 +262,7 @@ def _write_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
     part = path.with_name(f".{path.name}.part")
     table.write(part, format="ascii.ecsv", overwrite=True)
     part.replace(path)
+
+
+def _cell(value: Any) -> Any:
+    return np.nan if value is None else value

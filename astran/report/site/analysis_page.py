@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+from astran.base.failures import Omissions
 from astran.base.states import TaskState
 from astran.base.text import one_line
 from astran.report.model import Plot, Report
@@ -59,12 +61,37 @@ def write_analysis(publisher: Publisher, site: str, sheet: Sheet) -> list[str]:
     folder = f"analyses/{report.request_id}"
     page = f"{folder}/index.html"
     files = _Files(publisher, folder)
-    config_text = report.config.to_yaml()
-    config = files.text(f"config_{report.config.label}.yml", config_text)
+    omissions = Omissions()
+    config_text = omissions.part("The configuration", report.config.to_yaml, "")
+    config = omissions.part(
+        "The file of the configuration",
+        lambda: files.text(f"config_{report.config.label}.yml", config_text),
+        "",
+    )
     # the order is that of results.json: the most telling plot first
-    pictures = [picture for plot in report.plots if (picture := _picture(files, plot))]
+    pictures = [
+        picture
+        for plot in report.plots
+        if (
+            picture := omissions.part(
+                f"The plot {one_line(plot.title)}", partial(_picture, files, plot), None
+            )
+        )
+    ]
     shown = _chosen(sheet.tasks)
-    tasks = [_task(files, task) for task in shown]
+    tasks = [
+        omissions.part(
+            f"The log of {one_line(task.key)}", partial(_task, files, task), TaskView(task, "", ())
+        )
+        for task in shown
+    ]
+    downloads = [
+        name
+        for path in sheet.files
+        if (
+            name := omissions.part(f"The file {one_line(path.name)}", partial(files.copy, path), "")
+        )
+    ]
     values = {
         "site": site,
         "report": report,
@@ -86,7 +113,8 @@ def write_analysis(publisher: Publisher, site: str, sheet: Sheet) -> list[str]:
         "tasks": tasks,
         "more_tasks": len(sheet.tasks) - len(shown),
         "history": [(f"{at:%Y-%m-%d %H:%M:%S}", text) for at, text in sheet.history],
-        "downloads": [name for path in sheet.files if (name := files.copy(path))],
+        "downloads": downloads,
+        "remarks": [*report.remarks, *omissions.said],
     }
     publisher.write(page, render("analysis", page, values))
     return [*files.written, page]

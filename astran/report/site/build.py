@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from astran.base.failures import attempt, left_out
 from astran.report.site.analysis_page import write_analysis
 from astran.report.site.entry import Entry, make_entry
 from astran.report.site.lists import list_pages
@@ -30,6 +32,8 @@ class Outcome:
     written: int
     """Files that were new or different."""
     removed: int
+    failed: tuple[str, ...] = ()
+    """Pages that could not be made, each with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,11 @@ class _Known:
         return {"mark": self.mark, "entry": self.entry.to_json(), "files": list(self.files)}
 
 
+def _of_the_disk(error: Exception) -> bool:
+    """Whether no other page could be written either."""
+    return isinstance(error, OSError)
+
+
 def build_site(
     output: Path,
     site: str,
@@ -52,6 +61,7 @@ def build_site(
     health: Health,
     *,
     anew: bool = False,
+    fatal: Callable[[Exception], bool] = _of_the_disk,
 ) -> Outcome:
     """Bring the site in `output` up to date.
 
@@ -61,6 +71,7 @@ def build_site(
     stamps : all analyses that belong on the site
     load : everything about one of them; asked only for those whose mark is new. None: it is gone
     anew : make every page again
+    fatal : errors that no other page would escape; any other costs the page of its analysis alone
     """
     publisher = Publisher(output)
     # the manifest is the only thing that says what may be removed: it is read in any case
@@ -69,17 +80,21 @@ def build_site(
     before = _remembered(old)
     known: dict[int, _Known] = {}
     made = 0
+    failed: list[str] = []
     for stamp in sorted(stamps, key=lambda stamp: stamp.id, reverse=True):
         last = before.get(stamp.id)
         if fresh and last and last.mark == stamp.mark and publisher.holds(last.entry.href):
             known[stamp.id] = last
             continue
-        sheet = load(stamp.id)
-        if sheet is None:
-            continue
-        files = write_analysis(publisher, site, sheet)
-        known[stamp.id] = _Known(stamp.mark, make_entry(stamp.id, sheet.report), tuple(files))
-        made += 1
+        reasons: list[str] = []
+        written = attempt(partial(_write_one, publisher, site, stamp, load), reasons.append, fatal)
+        if written is not None:
+            known[stamp.id] = written
+            made += 1
+        elif reasons:
+            failed.append(left_out(f"The page of analysis {stamp.id}", reasons[0]))
+            if last is not None:  # what was there stays, and is made anew the next time
+                known[stamp.id] = replace(last, mark="")
     for name in ASSETS:
         publisher.write(f"assets/{name}", asset(name))
     entries = [known[key].entry for key in sorted(known, reverse=True)]
@@ -101,7 +116,18 @@ def build_site(
             "files": sorted(wanted),
         }
     )
-    return Outcome(len(known), made, publisher.written, publisher.removed)
+    return Outcome(len(known), made, publisher.written, publisher.removed, tuple(failed))
+
+
+def _write_one(
+    publisher: Publisher, site: str, stamp: Stamp, load: Callable[[int], Sheet | None]
+) -> _Known | None:
+    """Write the page of one analysis; none where it is gone."""
+    sheet = load(stamp.id)
+    if sheet is None:
+        return None
+    files = write_analysis(publisher, site, sheet)
+    return _Known(stamp.mark, make_entry(stamp.id, sheet.report), tuple(files))
 
 
 def _write_lists(
