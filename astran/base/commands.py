@@ -34,7 +34,8 @@ def find_command(text: str) -> tuple[Command, int] | None:
     makes it another word. Look-alike letters and dashes are not it.
     """
     for match in _KEYWORD.finditer(text):
-        before, after = text[: match.start()][-1:], text[match.end() :][:1]
+        start, end = match.span()
+        before, after = text[max(start - 1, 0) : start], text[end : end + 1]
         if not (_joins(before) or _joins(after)):
             return Command(match.group().upper()), match.end()
     return None

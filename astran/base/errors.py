@@ -15,6 +15,7 @@
      │   ├─ MailAuthError      log-in refused: do not hammer
      │   ├─ MailGone           the mail is no longer in the folder
      │   └─ MailRejected       the server refused this very message for good
+     ├─ DecisionTimeout        a mail that cannot be read in the time it may take
      ├─ CatalogueError         data or models that cannot be found
      ├─ ProductError           an output that does not open or does not pass its check
      └─ StoreError             the database is missing, too old, or refused a transition
@@ -135,6 +136,10 @@ class MailGone(MailError):
 
 class MailRejected(MailError):
     """The server refused this message for good."""
+
+
+class DecisionTimeout(AstranError):
+    """A mail took too much computing time to be read: it was made to, or ASTRAN has a fault."""
 
 
 class CatalogueError(AstranError):

@@ -12,6 +12,9 @@ from astran.base.plain import plain
 from astran.config.analysis import Target
 
 _CUT_OFF = re.compile(r".*\d{4}")
+_JOINTS = re.compile(r"[\s_]+")
+# the one between digits belongs to the name
+_HYPHEN = re.compile(r"(?<!\d)-|-(?!\d)")
 
 
 def resolve(name: str) -> Target:
@@ -84,8 +87,8 @@ def _by_name() -> dict[str, Target]:
 def _squash(name: str) -> str:
     """`1ES 1959+650`, `1es1959+650` and `1ES_1959+650` alike. A hyphen stays only where it is the
     sign of a declination: between digits."""
-    low = re.sub(r"[\s_]+", "", plain(name[:200]).strip().lower())
-    return re.sub(r"(?<!\d)-|-(?!\d)", "", low)
+    low = _JOINTS.sub("", plain(name[:200]).strip().lower())
+    return _HYPHEN.sub("", low)
 
 
 def _nearest(name: str) -> list[str]:

@@ -16,12 +16,11 @@ from astran.cli.common import Exit, add_site_option
 from astran.config.load import load_site, site_path
 from astran.config.model import build
 from astran.config.site import MailSettings, Security, SiteConfig
-from astran.mail.headers import Message, message_id, read_message
+from astran.mail.headers import HEADER_BYTES, Message, message_id, read_headers
 from astran.requests.resolve import resolved
 from astran.service.decide import Decision, Outcome, at_the_door, decide
 from astran.service.software import judged
 
-_HEADER_BYTES = 65_536
 _NO_ADDRESS = "astran@localhost"
 _EPILOG = """\
 outcomes: launch, command, ignore, error_reply, refuse, quarantine
@@ -139,19 +138,12 @@ def _judge(path: Path, rules: MailSettings, today: Night) -> tuple[Decision, Mes
     """As the launcher does: by headers and size where they are enough, else by the whole mail."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        message = read_message(_head(file.read(_HEADER_BYTES)))
+        message = read_headers(file.read(HEADER_BYTES))
         decision = at_the_door(message, size, rules)
         if decision is None:
             file.seek(0)
             decision = decide(file.read(), rules, today)
     return decision, message
-
-
-def _head(data: bytes) -> bytes:
-    """Headers without the body."""
-    ends = (data.find(b"\n\n"), data.find(b"\n\r\n"), data.find(b"\r\r"))
-    found = [end for end in ends if end >= 0]
-    return data[: min(found) + 1] + b"\n" if found else data
 
 
 def _site(args: argparse.Namespace) -> SiteConfig | None:

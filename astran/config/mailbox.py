@@ -136,7 +136,9 @@ class MailSettings(Settings):
     verify_dkim: bool = Field(
         False,
         description="Where authserv_id is empty because the mail server stamps nothing: verify "
-        "DKIM signatures here (needs dkimpy and DNS); a signature of the From domain is believed.",
+        "DKIM signatures here (needs dkimpy and DNS). A signature of the From domain is believed "
+        "that covers From, Subject, Date, Message-ID, Content-Type and Content-Transfer-Encoding, "
+        "as far as they are there; providers that leave one of them out need a secret.",
     )
     secrets: dict[str, Secret] = Field(
         {},

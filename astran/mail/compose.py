@@ -24,8 +24,10 @@ from astran.config.site import MailSettings
 LOOP_HEADER = "X-Astran-Loop"
 _MESSAGE_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>")
 _ADDRESS = re.compile(r"[^\s@,;:<>()\[\]\"\\]+@[^\s@,;:<>()\[\]\"\\]+")
-_ANSWER_MARKS = re.compile(r"^(?:(?:re|aw|fwd?|sv|antw|rif|wg)\s*(?:\[\d+\])?\s*:\s*)+", re.I)
-_OWN_STATE = re.compile(r"\s*\[[A-Z]\d+\].*$")
+_ANSWER_MARKS = re.compile(r"^(?:(?:re|aw|fwd?|sv|antw|rif|wg)\s*(?:\[\d+\]\s*)?:\s*)+", re.I)
+_OWN_STATE = re.compile(r"\[[A-Z]\d+\].*$")
+_NOT_IN_WORD = re.compile(r"[^A-Za-z0-9_-]")
+_NOT_IN_DOMAIN = re.compile(r"[^A-Za-z0-9.-]")
 _REFERENCES = 12
 """At most so many: the first ones and the last ones are what mail programs thread by."""
 
@@ -86,8 +88,8 @@ def message_id(mail: MailSettings, kind: str, about: str, thread: Thread, n: int
     """
     parts = (thread.to, thread.in_reply_to or "", *thread.references, thread.subject, thread.seed)
     digest = hashlib.sha256("\0".join(parts).encode(errors="replace")).hexdigest()[:16]
-    words = [re.sub(r"[^A-Za-z0-9_-]", "", word) for word in (kind, about)]
-    domain = re.sub(r"[^A-Za-z0-9.-]", "", mail.address.rpartition("@")[2]) or "localhost"
+    words = [_NOT_IN_WORD.sub("", word) for word in (kind, about)]
+    domain = _NOT_IN_DOMAIN.sub("", mail.address.rpartition("@")[2]) or "localhost"
     return f"<{'.'.join([*filter(None, words), str(n), digest])}@{domain}>"
 
 

@@ -19,6 +19,9 @@ from astran.base.text import duration, one_line, quoted_line
 from astran.config.analysis import AnalysisConfig, Cuts, Start
 from astran.config.model import dotted_fields
 
+_WITHOUT = re.compile(r"\b(?:none|empty): (.+?)\.?$")
+_UNIT = re.compile(r"\[([^\[\]]+)\]")
+
 
 class Tone(StrEnum):
     """Colour of a letter, by what it brings."""
@@ -224,13 +227,13 @@ def _value(config: AnalysisConfig, key: str, help_text: str) -> str:
     value = _plain_value(config, key)
     if value is None or value == "":
         # help texts say what an absent value means: "none: all runs of the target"
-        meaning = re.search(r"\b(?:none|empty): (.+?)\.?$", help_text)
+        meaning = _WITHOUT.search(help_text)
         return meaning[1] if meaning else "not set"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return ", ".join(str(item) for item in value)
-    unit = re.search(r"\[([^\]]+)\]", help_text)
+    unit = _UNIT.search(help_text)
     shown = f"{value:g}" if isinstance(value, float) else str(value)
     return f"{shown} {unit[1]}" if unit else shown
 

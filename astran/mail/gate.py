@@ -19,7 +19,8 @@ from astran.mail.headers import (
     message_id,
     references,
     sender_address,
-    subject,
+    subjects,
+    unclear,
     value,
     values,
 )
@@ -86,7 +87,7 @@ def allowed(address: str, settings: MailSettings) -> bool:
 def is_request(message: Message, settings: MailSettings) -> bool:
     """Whether the mail speaks to ASTRAN: a keyword in its subject, or an answer to one of ASTRAN's
     own mails."""
-    if find_command(subject(message)):
+    if any(find_command(title) for title in subjects(message)):
         return True
     return any(is_own_id(reference, settings) for reference in references(message))
 
@@ -102,6 +103,8 @@ def _verdict(
         return Verdict.NOT_OURS, "no keyword in the subject"
     if reason := machine.automatic(message):
         return Verdict.MACHINE, reason
+    if reason := unclear(message):
+        return Verdict.UNAUTHENTICATED, reason
     if not sender:
         return Verdict.UNAUTHENTICATED, "not exactly one From address"
     if settings.authserv_id:

@@ -30,7 +30,7 @@ _QUOTE_MARKS = re.compile(
     r"gmail_quote|gmail_attr|gmail_extra|yahoo_quoted|protonmail_quote|moz-cite-prefix"
     r"|moz-forward-container|moz-email-headers-table|divrplyfwdmsg|appendonsend|replyforward"
     r"|outlookmessageheader|zmail_extra|quoted|tutanota_quote|wiseflow|ms-outlook-mobile-reference"
-    r"|mail-editor-reference-message-container|x_divrplyfwdmsg|originalmessage|ydp\w*quoted"
+    r"|mail-editor-reference-message-container|x_divrplyfwdmsg|originalmessage"
     r"|history_container|cite_prefix|replybody|blockquotewrapper",
     re.I,
 )
@@ -41,20 +41,31 @@ _SIGNATURE_MARKS = re.compile(
     r"|applemailsignature|signature_block|x_signature",
     re.I,
 )
-_BAR_AT_LEFT = re.compile(r"border-left\s*:\s*(?!none|0)[^;]{0,60}\bsolid", re.I)
+_BAR_AT_LEFT = re.compile(r"border-left\s*+:\s*+(?!none|0)[^;]{0,60}\bsolid", re.I)
 _INDENT_ONLY = re.compile(r"border\s*:\s*(?:none|0)|border-left\s*:\s*(?:none|0)", re.I)
-_COLOUR = re.compile(r"(?:^|;)\s*color\s*:\s*([^;!]{1,40}?)\s*(?:[;!]|$)", re.I)
-_GROUND = re.compile(r"background(?:-color)?\s*:\s*([^;!]{1,60}?)\s*(?:[;!]|$)", re.I)
+# `*+` and `++` give nothing back: so the time stays linear in the number of blanks
+_COLOUR = re.compile(r"(?:^|;)\s*+color\s*+:\s*+([^;!]{1,40}?)\s*+(?:[;!]|$)", re.I)
+_GROUND = re.compile(r"background(?:-color)?\s*+:\s*+([^;!]{1,60}?)\s*+(?:[;!]|$)", re.I)
 _NAMED = {"white": "#ffffff", "black": "#000000"}
 _LONGEST_CSS = 200_000
 _COMMENT_END = re.compile(r"--!?>")
 # no `<` within a tag: so the time stays linear whatever stands in the page
-_TAG = re.compile(r"<(/?)([A-Za-z][^\s/<>]*)((?:[^<>\"']|\"[^\"<]*\"|'[^'<]*')*)>")
+_TAG = re.compile(r"<(/?)([A-Za-z][^\s/<>]*+)((?:[^<>\"']++|\"[^\"<]*+\"|'[^'<]*+')*+)>")
 _ATTRIBUTE = re.compile(r"([^\s=/>\"'<]+)(?:\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+))?")
 _LONGEST_TAG = 8_000
 # characters by number, as far as they have a meaning
 _HUGE_NUMBER = re.compile(r"&#x?[0-9a-f]{9,};?", re.I)
-_RAW_TEXT = re.compile("script|style|title|textarea")
+_RAW_TEXT = {tag: re.compile(f"</{tag}", re.I) for tag in ("script", "style", "title", "textarea")}
+_OPENS = re.compile(r"<[A-Za-z/!?]")
+_TAG_NAME = re.compile(r"<(/?)([A-Za-z][^\s/<>]*)")
+_LONGEST_NAME = 60
+_BLANKS = re.compile(r"[ \t\r\n\f]+")
+_SPACES = re.compile(r"  +")
+_WHITE = re.compile(r"\s+")
+_SHORT_COLOUR = re.compile(r"#([0-9a-f])([0-9a-f])([0-9a-f])")
+_RGB = re.compile(r"rgba?\((\d{1,3}),(\d{1,3}),(\d{1,3})(?:,[\d.]+)?\)")
+_BRACE = re.compile(r"[{}]")
+_CLASS = re.compile(r"\.([\w-]+)(?=\s*(?:,|$))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,8 @@ class _Reader:
         self.lines: list[str] = []
         self.unseen: list[str] = []
         self._line: list[str] = []
+        self._filled = False
+        """Whether the line has more than blanks."""
         self._open: list[_Frame] = [_Frame()]
         self._count: Counter[str] = Counter()
         self._below = False
@@ -91,7 +104,7 @@ class _Reader:
         if _BLOCK.fullmatch(tag):
             self._block()
         if tag in ("td", "th"):
-            if self._cells and any(piece.strip() for piece in self._line):
+            if self._cells and self._filled:
                 self._line.append("\t")
             self._cells += 1
         if tag == "tr":
@@ -101,7 +114,7 @@ class _Reader:
         names = (given.get("class", ""), given.get("id", ""), given.get("name", ""))
         if any(_SIGNATURE_MARKS.search(name) for name in names):
             self._block()
-            self._line.append("-- ")
+            self._write("-- ")
             self._break()
         self._below = self._below or any(_ALL_BELOW.search(name) for name in names)
         above = self._open[-1]
@@ -143,13 +156,13 @@ class _Reader:
             self.unseen.append(text)
             return
         if not frame.preformatted:
-            self._line.append(re.sub(r"[ \t\r\n\f]+", " ", text))
+            self._write(_BLANKS.sub(" ", text))
             return
         first, *rest = text.split("\n")
-        self._line.append(first)
+        self._write(first)
         for line in rest:
             self._break()
-            self._line.append(line)
+            self._write(line)
 
     def text(self) -> str:
         self._block()
@@ -158,16 +171,21 @@ class _Reader:
     def _hidden_by_class(self, names: str) -> bool:
         return not self._hidden_classes.isdisjoint(names.split())
 
+    def _write(self, text: str) -> None:
+        self._line.append(text)
+        self._filled = self._filled or (not text.isspace() and bool(text))
+
     def _block(self) -> None:
-        if any(piece.strip() for piece in self._line):
+        if self._filled:
             self._break()
         else:
             self._line.clear()
 
     def _break(self) -> None:
         text = "".join(self._line)
-        text = text if text == "-- " else re.sub(r"  +", " ", text).strip(" \n")
+        text = text if text == "-- " else _SPACES.sub(" ", text).strip(" \n")
         self._line.clear()
+        self._filled = False
         self.lines.append(f"> {text}" if self._below or self._open[-1].quoted else text)
 
 
@@ -187,16 +205,16 @@ def _tokens(page: str) -> Iterator[tuple[str, str, str]]:
             at = match.end()
             tag = match[2].lower()
             yield "end" if match[1] else "start", tag, match[3][:_LONGEST_TAG]
-            if not match[1] and _RAW_TEXT.fullmatch(tag):
-                begin, at = at, _after(re.compile(f"</{tag}", re.I), page, at, keep=True)
+            if not match[1] and tag in _RAW_TEXT:
+                begin, at = at, _after(_RAW_TEXT[tag], page, at, keep=True)
                 yield "data", page[begin:at], ""
         elif page.startswith("<!--", begin):
             at = _after(_COMMENT_END, page, begin + 4)
-        elif re.match(r"<[A-Za-z/!?]", page[begin : begin + 2]):
+        elif _OPENS.match(page, begin):
             # a declaration, or a tag that is not well formed: as browsers do, up to the next `>`
             at = page.find(">", begin) + 1 or len(page)
-            if match := re.match(r"<(/?)([A-Za-z][^\s/<>]*)", page[begin : begin + 60]):
-                attributes = page[begin + match.end() : at][:_LONGEST_TAG]
+            if match := _TAG_NAME.match(page, begin, begin + _LONGEST_NAME):
+                attributes = page[match.end() : min(at, match.end() + _LONGEST_TAG)]
                 yield "end" if match[1] else "start", match[2].lower(), attributes
         else:
             yield "data", "<", ""
@@ -238,12 +256,12 @@ def _colours(given: dict[str, str], ink: str, paper: str) -> tuple[str, str]:
 
 
 def _colour(text: str, around: str) -> str:
-    word = re.sub(r"\s+", "", text.lower())
+    word = _WHITE.sub("", text.lower())
     if word in ("inherit", "none", "initial", "unset", "", "transparent", "currentcolor"):
         return around
-    if match := re.fullmatch(r"#([0-9a-f])([0-9a-f])([0-9a-f])", word):
+    if match := _SHORT_COLOUR.fullmatch(word):
         word = "#" + "".join(2 * digit for digit in match.groups())
-    if match := re.fullmatch(r"rgba?\((\d{1,3}),(\d{1,3}),(\d{1,3})(?:,[\d.]+)?\)", word):
+    if match := _RGB.fullmatch(word):
         word = "#" + "".join(f"{min(int(part), 255):02x}" for part in match.groups())
     return _NAMED.get(word, word)
 
@@ -252,7 +270,7 @@ def _hiding_classes(css: str) -> set[str]:
     """Classes that a style sheet hides on every screen: rules within @media do not count."""
     found: set[str] = set()
     depth, selector, begin = 0, "", 0
-    for match in re.finditer(r"[{}]", css[:_LONGEST_CSS]):
+    for match in _BRACE.finditer(css, 0, _LONGEST_CSS):
         if match[0] == "{":
             if depth == 0:
                 selector = css[begin : match.start()]
@@ -261,7 +279,7 @@ def _hiding_classes(css: str) -> set[str]:
             depth = max(depth - 1, 0)
             rule = css[begin : match.start()]
             if depth == 0 and "@" not in selector and _HIDDEN.search(rule):
-                found |= set(re.findall(r"\.([\w-]+)(?=\s*(?:,|$))", selector))
+                found |= set(_CLASS.findall(selector))
         begin = match.end()
     return found
 

@@ -27,17 +27,16 @@ from imap_tools.utils import encode_folder
 
 from astran.base.errors import ConfigError, MailAuthError, MailGone, MailUnavailable
 from astran.config.site import Auth, MailSettings, Security, Server
-from astran.mail.headers import read_message
+from astran.mail.headers import HEADER_BYTES, read_headers
 from astran.mail.ports import Claim, Envelope
 
-_HEADER_BYTES = 65_536
-"""More of a header is not fetched; no honest mail comes near."""
 _CLAIM = "astrantaken-"
 _FLAGS = re.compile(rb"\bFLAGS \(([^()]*)\)")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UID = re.compile(rb"\bUID (\d+)")
 _SIZE = re.compile(rb"\bRFC822\.SIZE (\d+)")
 _LIST = re.compile(rb'\([^)]*\) (?:"((?:[^"\\]|\\.)*)"|NIL) ')
+_TO_ESCAPE = re.compile(r'(["\\])')
 _PREFIX = re.compile(rb'^\(\("((?:[^"\\]|\\.)*)"')
 # RFC 5530: these refusals of a log-in pass by themselves
 _TEMPORARY = re.compile(r"\[(?:UNAVAILABLE|INUSE|LIMIT|SERVERBUG)\]", re.I)
@@ -117,7 +116,7 @@ class Inbox:
             uids = sorted(uid for uid in found if uid > after_uid)[:limit]
             if not uids:
                 return []
-            wanted = f"(UID RFC822.SIZE BODY.PEEK[HEADER]<0.{_HEADER_BYTES}>)"
+            wanted = f"(UID RFC822.SIZE BODY.PEEK[HEADER]<0.{HEADER_BYTES}>)"
             answer = self._ask("FETCH", ",".join(map(str, uids)), wanted)
             return sorted(_envelopes(answer, set(uids)), key=lambda envelope: envelope.uid)
 
@@ -173,7 +172,7 @@ class Inbox:
                 self._check(self._client.expunge(), "EXPUNGE")
 
     def contains(self, message_id: str, folders: Sequence[str]) -> bool:
-        quoted = '"' + re.sub(r'(["\\])', r"\\\1", message_id) + '"'
+        quoted = '"' + _TO_ESCAPE.sub(r"\\\1", message_id) + '"'
         with _translated(self._settings.imap):
             for folder in folders:
                 if folder != self._settings.folder and not self._exists(folder):
@@ -329,7 +328,7 @@ def _envelopes(answer: list[Any], wanted: set[int]) -> Iterator[Envelope]:
         facts = bytes(item[0]) + b" " + (after if isinstance(after, bytes) else b"")
         uid, size = _UID.search(facts), _SIZE.search(facts)
         if uid and size and int(uid[1]) in wanted:
-            yield Envelope(int(uid[1]), int(size[1]), read_message(bytes(item[1])))
+            yield Envelope(int(uid[1]), int(size[1]), read_headers(bytes(item[1])))
 
 
 @contextmanager

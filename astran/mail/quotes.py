@@ -7,6 +7,7 @@ request that has to be sent again.
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum, auto
 
 _LONGEST_LINE = 600
@@ -17,32 +18,54 @@ def _any(*patterns: str) -> str:
     return f"(?:{'|'.join(patterns)})"
 
 
-# "On <date>, <name> wrote:" as the mail programs of the world put it
-_WROTE = re.compile(
-    _any(
-        r"on\b.{4,300}\bwrote",
-        r"am\b.{4,300}\bschrieb(?:en)?\b.{0,120}",
-        r"le\b.{4,300}\ba [ée]crit",
-        r"el\b.{4,300}\bescribi[óo]",
-        r"il\b.{4,300}\bha scritto",
-        r"em\b.{4,300}\bescreveu",
-        r"op\b.{4,300}\bschreef\b.{0,120}",
-        r"(?:den|p[åa])\b.{4,300}\bskrev\b.{0,120}",
-        r"w dniu\b.{4,300}\bnapisa[łl](?:\(a\)|a)?.{0,120}",
-        r"dne\b.{4,300}\bnapsal(?:\(a\)|a)?.{0,120}",
-        r"(?:dana|dne)\b.{4,300}\bje napisa[ol](?:/la|la)?.{0,120}",
-        r".{4,300}\btarihinde\b.{0,200}\byazd[ıi]",
-        r".{4,300}\b(?:wrote|schrieb|skrev|kirjoitti|napisao(?:/la)?)(?: (?:on|am)\b.{0,80})?",
-        r".{4,300}(?:пишет|написал(?:\(а\)|а)?|写道|寫道|のメール|さんは書きました|님이 작성)",
+@dataclass(frozen=True, slots=True)
+class _Phrase:
+    """`On <date>, <name> wrote:` in one language."""
+
+    begins: re.Pattern[str]
+    wrote: re.Pattern[str]
+    behind: int
+    """So many characters may follow."""
+
+    def fits(self, text: str) -> bool:
+        """Whether the text is of this form, between 4 and 300 characters in its middle."""
+        begin = self.begins.match(text)
+        if begin is None:
+            return False
+        middle = begin.end()
+        verbs = self.wrote.finditer(text, middle + 4)
+        return any(
+            verb.start() - middle <= 300 and len(text) - verb.end() <= self.behind for verb in verbs
+        )
+
+
+# as the mail programs of the world put it: first words, verb, characters behind it
+_PHRASES = tuple(
+    _Phrase(re.compile(begins, re.I), re.compile(wrote, re.I), behind)
+    for begins, wrote, behind in (
+        (r"on\b", r"\bwrote", 0),
+        (r"am\b", r"\bschrieb(?:en)?\b", 120),
+        (r"le\b", r"\ba [ée]crit", 0),
+        (r"el\b", r"\bescribi[óo]", 0),
+        (r"il\b", r"\bha scritto", 0),
+        (r"em\b", r"\bescreveu", 0),
+        (r"op\b", r"\bschreef\b", 120),
+        (r"(?:den|p[åa])\b", r"\bskrev\b", 120),
+        (r"w dniu\b", r"\bnapisa[łl](?:\(a\)|a)?", 120),
+        (r"dne\b", r"\bnapsal(?:\(a\)|a)?", 120),
+        (r"(?:dana|dne)\b", r"\bje napisa[ol](?:/la|la)?", 120),
+        ("", r"\btarihinde\b.{0,200}\byazd[ıi]", 0),
+        ("", r"\b(?:wrote|schrieb|skrev|kirjoitti|napisao(?:/la)?)", 0),
+        ("", r"\b(?:wrote|schrieb|skrev|kirjoitti|napisao(?:/la)?)(?= (?:on|am)\b)", 83),
+        ("", r"(?:пишет|написал(?:\(а\)|а)?|写道|寫道|のメール|さんは書きました|님이 작성)", 0),
     )
-    + r"\s*:?\s*",
-    re.I,
 )
 _WROTE_BEGINS = re.compile(
     r"(?:on|am|le|el|il|em|op|den|p[åa]|w dniu|dne|dana)\b.{0,300}(?:\d{4}|\d{1,2}[:.]\d{2})", re.I
 )
 # "-------- Original Message --------"
-_DASHED = re.compile(r"[-_=*]{2,}\s?[^-_=*].{0,80}[-_=*]{2,}\s*")
+_DASHES = "-_=*"
+_LONGEST_TITLE = 82
 _DASHED_WORDS = re.compile(
     _any(
         "original",
@@ -93,10 +116,10 @@ _FORWARD_LINE = re.compile(
         "begin doorgestuurd bericht",
         "in[íi]cio da mensagem (?:reencaminhada|encaminhada)",
     )
-    + r"\s*:?\s*",
+    + r"\s*+:?\s*+",
     re.I,
 )
-_RULE = re.compile(r"[_-]{10,}\s*")
+_RULE = re.compile(r"[_-]{10,}+\s*")
 # text signed in place (RFC 9580): the armour around it, and dashes escaped by `- `
 _ARMOUR_BEGINS = re.compile(r"-{5}BEGIN PGP SIGNED MESSAGE-{5}\s*")
 _ARMOUR_ENDS = re.compile(r"-{5}BEGIN PGP SIGNATURE-{5}\s*")
@@ -186,13 +209,18 @@ def own_lines(text: str) -> str:
         if kind is _Line.END:
             break
         if kind is _Line.INTRO:
-            following = next((line for line in lines[number + used :] if line.strip()), "")
-            if not following.lstrip().startswith(">"):
+            if not _next_written(lines, number + used).lstrip().startswith(">"):
                 break
         elif kind is _Line.OWN:
             out.append(lines[number].rstrip())
         number += used
     return "\n".join(out).strip("\n")
+
+
+def _next_written(lines: list[str], number: int) -> str:
+    """The next line that is not blank; empty where there is none."""
+    below = range(number, len(lines))
+    return next((lines[at] for at in below if lines[at].strip()), "")
 
 
 def _take_off_armour(lines: list[str]) -> None:
@@ -224,7 +252,7 @@ def _classify(lines: list[str], number: int) -> tuple[_Line, int]:
         return _Line.END, 1
     if _SIGNATURE.fullmatch(lines[number].strip("\r")) or _DEVICE.fullmatch(line):
         return _Line.END, 1
-    if _FORWARD_LINE.fullmatch(line) or (_DASHED.fullmatch(line) and _DASHED_WORDS.search(line)):
+    if _FORWARD_LINE.fullmatch(line) or (_is_dashed(line) and _DASHED_WORDS.search(line)):
         return _Line.END, 1
     if _RULE.fullmatch(line) and _headers_from(lines, number + 1):
         return _Line.END, 1
@@ -257,9 +285,21 @@ def _introduction(lines: list[str], number: int) -> tuple[_Line, int]:
         joined = f"{joined} {line.strip()}".strip()
         if used > 1 and not _WROTE_BEGINS.match(joined):
             break
-        if joined.endswith(":") and (_WROTE.fullmatch(joined) or _SOMEBODY.search(joined)):
+        if joined.endswith(":") and (_is_wrote(joined) or _SOMEBODY.search(joined)):
             return _Line.INTRO, used
     return _Line.OWN, 1
+
+
+def _is_dashed(line: str) -> bool:
+    """Whether a short text stands between two or more dashes on either side."""
+    before = len(line) - len(line.lstrip(_DASHES))
+    after = len(line) - len(line.rstrip(_DASHES))
+    return min(before, after) >= 2 and 0 < len(line) - before - after <= _LONGEST_TITLE
+
+
+def _is_wrote(text: str) -> bool:
+    text = text.rstrip().removesuffix(":").rstrip()
+    return any(phrase.fits(text) for phrase in _PHRASES)
 
 
 def _headers_from(lines: list[str], number: int) -> bool:

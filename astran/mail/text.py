@@ -13,7 +13,6 @@ from astran.mail.headers import (
     TooManyParts,
     content_type,
     read_message,
-    references,
     subject,
     value,
 )
@@ -48,8 +47,8 @@ _MARKDOWN_LINK = re.compile(
     re.I,
 )
 _ANSWER = re.compile(
-    r"(?:re|aw|antw|antwort|sv|vs|vb|rif|r|ref|res|odp|ynt|fwd?|wg|tr|rv|enc|i|doorst|fs|vl|pd|atb"
-    r"|továbbítás|回复|回覆|答复|转发|轉寄|返信|転送)\s*(?:\[\d+\])?\s*[:：]",
+    r"(?:\[[^\[\]]{0,40}\]\s*)*(?:re|aw|antw|antwort|sv|vs|vb|rif|r|ref|res|odp|ynt|fwd?|wg|tr|rv|enc|i|doorst|fs|vl|pd|atb"
+    r"|továbbítás|回复|回覆|答复|转发|轉寄|返信|転送)\s*(?:\[\d+\]\s*)?[:：]",
     re.I,
 )
 _TRANSFER = re.compile(r"[\s\"']*([A-Za-z0-9-]+)")
@@ -94,7 +93,8 @@ def read_body(message: Message) -> Body:
 
 def is_answer(message: Message) -> bool:
     """Whether the mail answers or forwards another one, by its headers."""
-    return bool(references(message)) or bool(_ANSWER.match(subject(message)))
+    named = any(value(message, name).strip() for name in ("in-reply-to", "references"))
+    return named or bool(_ANSWER.match(subject(message)))
 
 
 def _damage(message: Message) -> str:
@@ -206,7 +206,8 @@ def _unflowed(params: dict[str, str], text: str) -> str:
     if params.get("format", "").lower() != "flowed":
         return text
     delete_blank = params.get("delsp", "").lower() == "yes"
-    out: list[str] = []
+    # each line as its pieces
+    out: list[list[str]] = []
     open_depth = -1
     for line in text.splitlines():
         depth = len(line) - len(line.lstrip(">"))
@@ -214,11 +215,11 @@ def _unflowed(params: dict[str, str], text: str) -> str:
         flows = content.endswith(" ") and content != "-- "
         piece = content[:-1] if flows and delete_blank else content
         if open_depth == depth and content != "-- ":
-            out[-1] += piece
+            out[-1].append(piece)
         else:
-            out.append((">" * depth + " " if depth else "") + piece)
+            out.append([">" * depth + " " if depth else "", piece])
         open_depth = depth if flows else -1
-    return "\n".join(out)
+    return "\n".join("".join(pieces) for pieces in out)
 
 
 def _unlinked(text: str) -> str:

@@ -32,11 +32,15 @@ class Asked(NamedTuple):
     """3 for the standing order `S3`."""
 
 
-def command_of(subject: str, new_text: str) -> Asked:
+def command_of(subject: str, new_text: str, answers: bool = False) -> Asked:
     """What a mail asks for.
 
     The first line of the sender's own text has the word where it begins with a keyword; else the
     subject. The command is None where neither holds one.
+
+    An answer has inherited its subject: there a keyword acts only in the first line, for else each
+    word of thanks in the thread of a RETRY would be one more. The subject still tells that a text
+    is meant as parameters; without any, that asks for nothing.
     """
     title = subject[:1000]
     first = next((line.strip() for line in plain(new_text[:4000]).split("\n") if line.strip()), "")
@@ -46,7 +50,8 @@ def command_of(subject: str, new_text: str) -> Asked:
         about = _about(line, found)
         order = _order(line, found)
         return Asked(found[0], about if order or about else analysis_in(title), order)
-    if found := find_command(title):
+    found = find_command(title)
+    if found and (found[0].takes_parameters or not answers):
         return Asked(found[0], _about(title, found), _order(title, found))
     return Asked(None, analysis_in(title))
 

@@ -107,7 +107,9 @@ _OF_LSTCHAIN = {name: name for name in OF_LSTCHAIN} | {
     )
 }  # fmt: skip
 SECTIONS = frozenset({"target", "waiting", "quality", "dl2", "dl3", "highlevel"})
-_UNIT = re.compile(r"\[([^\]]+)\]")
+_UNIT = re.compile(r"\[([^\[\]]+)\]")
+_DOTTED = re.compile(r"(\.\w+)+")
+_JOINTS = re.compile(r"[\s_-]+")
 
 
 @cache
@@ -141,16 +143,16 @@ def suggest(written: str) -> str | None:
 
 def _free(written: str) -> Key | None:
     """A parameter of lstchain, whose name is kept as written."""
-    bare = re.sub(r"\s*\.\s*", ".", written.strip())
+    bare = ".".join(part.strip() for part in written.split("."))
     for group, name in _OF_LSTCHAIN.items():
         rest = bare[len(group) :]
-        if bare.lower().startswith(group.lower()) and re.fullmatch(r"(\.\w+)+", rest):
+        if bare.lower().startswith(group.lower()) and _DOTTED.fullmatch(rest):
             return Key(name + rest, Kind.FREE)
     return None
 
 
 def _squash(written: str) -> str:
-    return re.sub(r"[\s_-]+", "", written.strip().lower())
+    return _JOINTS.sub("", written.strip().lower())
 
 
 @cache

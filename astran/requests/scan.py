@@ -19,11 +19,20 @@ _BULLET = re.compile(
 )
 _MARK = re.compile(r"(\*{1,3}|_{1,2}|`{1,3}|~{2})(?=\S)")
 _KEY = re.compile(r"[^\W\d_](?:[\w .\-]{0,48}|[\w.]{0,120})")
+_LONGEST_INLINE = 4_000
 _KEY_ENDS = 130
 """The colon stands within so many characters."""
-_KEY_UNIT = re.compile(r"\s*[\[(]([^\])(\[]{0,16})[\])]\s*$")
-_CONTINUES = re.compile(r"[\s,;\[\]&]*(?:(?:run|and|to)?[\s#_]*\d{1,10}[\s,;.\-\[\]&]*)+", re.I)
-_OPEN_RANGE = re.compile(r"\d\s?(?:-|\.\.\.?|to|until)\s*$", re.I)
+_KEY_UNIT = re.compile(r"[\[(][^\])(\[]{0,16}[\])]$")
+_BETWEEN_RUNS = re.compile(r"[\s,;.\-\[\]&#_]+")
+_RUN = re.compile(r"(?:runs?)?\d{1,10}|runs?|and|to|until", re.I)
+_DIGIT = re.compile(r"\d")
+# a line that begins with a run number, or holds one below a list that is not at its end
+_BEGINS_WITH_RUN = re.compile(r"(?:runs?[\s#_]{0,3})?\d{4,7}(?![\d:/.])", re.I)
+_HOLDS_RUN = re.compile(r"(?<![\d.:/])\d{4,7}(?![\d:/])")
+_OPEN_RANGE = re.compile(r"\d\s?(?:-|\.\.\.?|to|until)$", re.I)
+_BEGINS_RANGE = re.compile(r"-|(?:to|until)\b", re.I)
+_OPEN_LIST = re.compile(r"(?:[,;&+\-]|\b(?:and|to|until))$", re.I)
+_ITEM = re.compile(r"[-*•·◦▪‣]\s+")
 _NEXT_KEY = re.compile(r"[,;|]\s*(?=[A-Za-z][\w .]{0,40}[:=])")
 _COMMENT = re.compile(r"(?:^|\s)#\s.*$|\s//\s.*$")
 
@@ -64,6 +73,10 @@ def entries(text: str, max_lines: int, max_line: int) -> Iterator[Entry]:
         if key is not None:
             value, number = _gather(key, value, lines, number, max_line)
         block += [Entry(first + 1, *part) for part in _inline(written, key, value)]
+        if key is not None and key.kind is Kind.RUNS and _is_remarked(lines, number, max_line):
+            # more of the list, with something else in it: its reader says what
+            block.append(Entry(number + 1, written, key, _clean(lines[number], "")))
+            number += 1
     yield from _closed(block)
 
 
@@ -95,7 +108,7 @@ def _split(line: str, max_line: int) -> tuple[str, Key | None, str] | None:
     if value.startswith("//"):
         return None
     written = written.strip("*_`~\"'{[ ").strip(_EDGES)
-    bare = _KEY_UNIT.sub("", written)
+    bare = _KEY_UNIT.sub("", written).rstrip()
     if not _KEY.fullmatch(bare) or len(bare.split()) > 4:
         return None
     key = find(written) or find(bare)
@@ -128,10 +141,10 @@ def _gather(key: Key, value: str, lines: list[str], number: int, max_line: int) 
         opened = value
         while number < len(lines) and len(opened) < 4000:
             line = lines[number].strip(_EDGES + " \t")
-            item = re.sub(r"^[-*•·◦▪‣]\s+", "", line)
-            if not line or len(line) > max_line or not _CONTINUES.fullmatch(item):
+            if not line or len(line) > max_line or not _is_list(item := _item(line)):
                 break
-            glue = " " if _OPEN_RANGE.search(opened) or item.startswith("-") else ", "
+            tail = opened[-20:].rstrip()
+            glue = " " if _OPEN_RANGE.search(tail) or _BEGINS_RANGE.match(item) else ", "
             opened = f"{opened.rstrip(', ')}{glue}{item}".lstrip(", ")
             number += 1
         return opened, number
@@ -145,9 +158,32 @@ def _gather(key: Key, value: str, lines: list[str], number: int, max_line: int) 
     return value, number
 
 
+def _item(line: str) -> str:
+    """A line of a list without its bullet and its comment."""
+    bullet = _ITEM.match(line)
+    return _COMMENT.sub("", line[bullet.end() if bullet else 0 :]).strip()
+
+
+def _is_list(text: str) -> bool:
+    """Whether a line holds run numbers and what may stand between them, and nothing else."""
+    words = filter(None, _BETWEEN_RUNS.split(text))
+    return bool(_DIGIT.search(text)) and all(_RUN.fullmatch(word) for word in words)
+
+
+def _is_remarked(lines: list[str], number: int, max_line: int) -> bool:
+    """Whether the line below a list of runs belongs to it, although it holds something else."""
+    if number >= len(lines) or _split(lines[number], max_line) is not None:
+        return False
+    line = lines[number][:max_line].strip(_EDGES + " \t")
+    if _BEGINS_WITH_RUN.match(_item(line)):
+        return True
+    above = lines[number - 1][-20:].strip(_EDGES + " \t")
+    return bool(_OPEN_LIST.search(above)) and bool(_HOLDS_RUN.search(line))
+
+
 def _inline(written: str, key: Key | None, value: str) -> Iterator[tuple[str, Key | None, str]]:
     """Several `key: value` on one line, parted by comma, semicolon or bar."""
-    if key is None or not _NEXT_KEY.search(value):
+    if key is None or len(value) > _LONGEST_INLINE or not _NEXT_KEY.search(value):
         yield written, key, value
         return
     pieces = _NEXT_KEY.split(value)

@@ -17,6 +17,17 @@ from astran.requests.keys import Key, Kind
 
 MAX_RUNS = 200
 _LONGEST = 2_000
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 +\-._'()*]{0,59})")
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+.{0,20}")
+_WHOLE = re.compile(r"[+-]?\d{1,9}")
+_DEGREES = re.compile(r"[d°]")
+_JOINTS = re.compile(r"[\s_-]+")
+_PATH = re.compile(r"/?[A-Za-z0-9_][A-Za-z0-9_./+-]{0,400}")
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,60}")
+_BEFORE_VERSION = re.compile(r"^(?:lstchain\b)?[\s=:_-]*+(?:(?:version|release)[\s=:]*+)?(?=v?\d)")
+_VERSION = re.compile(r"v?\d+(\.(\d+|[x*]|post\d+|(\d+)?(a|b|rc)\d+))*")
+_PLAIN_YAML = re.compile(r"[\w .,:+\-/\[\]{}\"']+", re.ASCII)
+_POWER = re.compile(r"[+-]?[\d.]+e[+-]?\d{1,2}", re.I)
 _LIST_KINDS = frozenset({Kind.RUNS})
 _NONE = frozenset({"", "none", "null", "~", "default", "auto"})
 _ALL = frozenset({"all", "all runs", "any", "every run"})
@@ -60,12 +71,12 @@ def refuse_strange(text: str) -> None:
 
 
 def _target(key: Key, text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9 +\-._'()*]{0,59})", text):
+    if not _NAME.fullmatch(text):
         raise BadValue(
             f"{_short(text)} is not the plain name of a source.",
             "Write the name alone, for example `target: Crab`.",
         )
-    return re.sub(r"\s+", " ", text)
+    return " ".join(text.split())
 
 
 _MONTHS = {
@@ -81,15 +92,16 @@ _MONTHS = {
     for name in names.split()
 }  # fmt: skip
 _WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?"
-_YMD = re.compile(r"(\d{4})\s*([-/.]?)\s*(\d{1,2})\s*\2\s*(\d{1,2})")
-_XXY = re.compile(r"(\d{1,2})\s*[-/.]\s*(\d{1,2})\s*[-/.]\s*(\d{4})")
+# runs of white space are one blank already
+_YMD = re.compile(r"(\d{4}) ?([-/.]?) ?(\d{1,2}) ?\2 ?(\d{1,2})")
+_XXY = re.compile(r"(\d{1,2}) ?[-/.] ?(\d{1,2}) ?[-/.] ?(\d{4})")
 _DMY = re.compile(_WEEKDAY + r"(\d{1,2})(?:st|nd|rd|th)?[\s.,-]*([a-z]{3,9})[\s.,-]*(\d{4})")
 _MDY = re.compile(_WEEKDAY + r"([a-z]{3,9})[\s.]*(\d{1,2})(?:st|nd|rd|th)?[\s,]+(\d{4})")
 _DATE_HINT = "Write it as YYYYMMDD, for example 20231207."
 
 
 def _date(key: Key, text: str) -> str:
-    low = text.lower()
+    low = " ".join(text.lower().split())
     if match := _YMD.fullmatch(low):
         if not match[2] and len(match[3]) + len(match[4]) != 4:
             raise BadValue(f"{_short(text)} is no date.", _DATE_HINT)
@@ -122,19 +134,22 @@ def _day(year: str | int, month: str | int, day: str | int, text: str) -> str:
 
 
 _RUN = re.compile(r"(?:run)?[\s#_.-]{0,3}(\d{1,10})")
+_DASH = re.compile(r"\s?(-|\.\.\.?|\bto\b|\buntil\b)\s?(?=(?:run)?\s?\d)")
+_RUN_WORD = re.compile(r"\b(runs?)[\s#_]+(?=\d)")
+_BETWEEN_RUNS = re.compile(r" ?[,;] ?(?:and )?| and | ?& ?| ?\+ ?| ")
 _RANGE = re.compile(r"((?:run)?\s?\d{1,10})\s?(?:-|\.\.\.?|to|:|until)\s?((?:run)?\s?\d{1,10})")
 
 
 def _runs(key: Key, text: str) -> list[int] | None:
-    low = re.sub(r"\s+", " ", text.lower()).strip()
+    low = " ".join(text.lower().split())
     if low in _ALL:
         return None
     if low.startswith("[") and low.endswith("]"):
         low = low[1:-1].strip()
-    low = re.sub(r"\s?(-|\.\.\.?|\bto\b|\buntil\b)\s?(?=(?:run)?\s?\d)", r"\1", low)
-    low = re.sub(r"\b(runs?)[\s#_]+(?=\d)", "run", low)
+    low = _DASH.sub(r"\1", low)
+    low = _RUN_WORD.sub("run", low)
     runs: list[int] = []
-    for word in re.split(r"\s*[,;]\s*(?:and\s)?|\s+and\s+|\s*&\s*|\s*\+\s*|\s+", low):
+    for word in _BETWEEN_RUNS.split(low):
         word = word.strip("\"'")
         if not word:
             continue
@@ -181,7 +196,7 @@ _FACTORS = {
 def _number(key: Key, text: str) -> float:
     match = _NUMBER.fullmatch(text)
     if not match:
-        if re.fullmatch(r"[+-]?\d+,\d+.{0,20}", text):
+        if _DECIMAL_COMMA.fullmatch(text):
             raise BadValue(
                 f"{_short(text)} has a decimal comma.", f"Write {text.replace(',', '.')}."
             )
@@ -201,7 +216,7 @@ def _unit_hint(key: Key) -> str:
 
 
 def _whole(key: Key, text: str) -> int:
-    if not re.fullmatch(r"[+-]?\d{1,9}", text):
+    if not _WHOLE.fullmatch(text):
         raise BadValue(f"{_short(text)} is no whole number.")
     return int(text)
 
@@ -222,7 +237,7 @@ def _angle(text: str, hours: bool) -> float | None:
     whole, minutes, seconds = int(match[2]), int(match[3]), float(match[4])
     if minutes >= 60 or seconds >= 60:
         return None
-    in_hours = hours and not re.search(r"[d°]", text.lower())
+    in_hours = hours and not _DEGREES.search(text.lower())
     value = (whole + minutes / 60 + seconds / 3600) * (15 if in_hours else 1)
     return round(-value if match[1] == "-" else value, 8)
 
@@ -246,7 +261,7 @@ def _switch(key: Key, text: str) -> bool:
 
 
 def _choice(key: Key, text: str) -> str:
-    wanted = re.sub(r"[\s_-]+", "-", text.lower())
+    wanted = _JOINTS.sub("-", text.lower())
     if wanted in key.choices:
         return wanted
     guess = nearest(wanted[:60], key.choices)
@@ -257,9 +272,7 @@ def _choice(key: Key, text: str) -> str:
 
 
 def _path(key: Key, text: str) -> str:
-    if not re.fullmatch(r"/?[A-Za-z0-9_][A-Za-z0-9_./+-]{0,400}", text) or ".." in (
-        PurePosixPath(text).parts
-    ):
+    if not _PATH.fullmatch(text) or ".." in (PurePosixPath(text).parts):
         raise BadValue(f"{_short(text)} is not a folder that can be used.")
     if key.name != "folder" and text.startswith("/"):
         raise BadValue(f"{_short(text)} must be given below the site's own folder.")
@@ -267,17 +280,17 @@ def _path(key: Key, text: str) -> str:
 
 
 def _word(key: Key, text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,60}", text):
+    if not _WORD.fullmatch(text):
         raise BadValue(f"{_short(text)} is not a plain word.")
     return text
 
 
 def _version(key: Key, text: str) -> str:
     """A version, its beginning (0.12, 0.12.x, 0.12.*), or the name of an environment."""
-    low = re.sub(r"^(?:lstchain\b)?[\s=:_-]*(?:version|release)?[\s=:]*(?=v?\d)", "", text.lower())
-    if re.fullmatch(r"v?\d+(\.(\d+|[x*]|post\d+|(\d+)?(a|b|rc)\d+))*", low):
+    low = _BEFORE_VERSION.sub("", text.lower())
+    if _VERSION.fullmatch(low):
         return low
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,60}", text):
+    if not _WORD.fullmatch(text):
         raise BadValue(
             f"{_short(text)} is no version of lstchain.",
             "Write it like 0.12.3 or 0.12.x, or leave the line out for the site's own.",
@@ -290,9 +303,7 @@ _DEEPEST = 12
 
 def _free(key: Key, text: str) -> Any:
     """A parameter of lstchain: a number, yes or no, a word, a list or, of a group, a mapping."""
-    if not re.fullmatch(r"[\w .,:+\-/\[\]{}\"']+", text, re.ASCII) or (
-        text.count("[") + text.count("{") > _DEEPEST
-    ):
+    if not _PLAIN_YAML.fullmatch(text) or (text.count("[") + text.count("{") > _DEEPEST):
         raise BadValue(
             f"{_short(text)} cannot be read.", "Write a number, yes, no, a word, or [0.1, inf]."
         )
@@ -317,7 +328,7 @@ def _numbers(value: Any) -> Any:
         return {str(name): _numbers(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [_numbers(item) for item in value]
-    if isinstance(value, str) and re.fullmatch(r"[+-]?[\d.]+e[+-]?\d{1,2}", value, re.I):
+    if isinstance(value, str) and _POWER.fullmatch(value):
         try:
             return float(value)
         except ValueError:
@@ -325,9 +336,7 @@ def _numbers(value: Any) -> Any:
     return str(value) if isinstance(value, date) else value
 
 
-_UNTIL = re.compile(
-    r"(?:(?:every|each) (?:night|day|morning)\s*,?\s*)?(?:until|till|to|thru)\s+(.+)"
-)
+_UNTIL = re.compile(r"(?:(?:every|each) (?:night|day|morning) ?,? ?)?(?:until|till|to|thru) (.+)")
 
 
 def _repeat(key: Key, text: str) -> str:

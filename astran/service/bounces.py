@@ -17,7 +17,7 @@ from astran.store import events, mailbox, outbox
 
 _MESSAGE_ID = re.compile(rb"^Message-ID:\s*(<[^<>\s]{1,900}>)", re.I | re.M)
 _RECIPIENT = re.compile(
-    rb"^(?:Final-Recipient|Original-Recipient|X-Failed-Recipients)\s*:\s*(?:[\w-]+\s*;)?\s*"
+    rb"^(?:Final-Recipient|Original-Recipient|X-Failed-Recipients)\s*+:\s*+(?:[\w-]+\s*+;\s*+)?"
     rb"<?([^\s<>;]{3,320}@[^\s<>;]{1,250})",
     re.I | re.M,
 )

@@ -8,19 +8,31 @@ decision is carried out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 from astran.base.commands import Command
-from astran.base.errors import ConfigError, Problem
+from astran.base.cpu_limit import cpu_limit
+from astran.base.errors import ConfigError, DecisionTimeout, Problem
 from astran.base.night import Night
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import MailSettings
 from astran.mail.authenticity import Proof
 from astran.mail.compose import Thread
 from astran.mail.gate import Judgement, Verdict, judge
-from astran.mail.headers import Message, message_id, read_message, references, subject
+from astran.mail.headers import (
+    Message,
+    message_id,
+    read_headers,
+    read_message,
+    references,
+    subject,
+)
+
+DECISION_LIMIT_S = 10.0
+"""Computing time for one mail; an honest one takes some milliseconds."""
 
 
 class Outcome(StrEnum):
@@ -84,11 +96,14 @@ _BY_VERDICT = {
 
 def at_the_door(headers: Message, size: int, rules: MailSettings) -> Decision | None:
     """The decision that headers and size [bytes] allow; None where the whole mail must be read."""
-    return _by_headers(headers, size, rules, judge(headers, rules))
+    with _time_limit():
+        return _by_headers(headers, size, rules, judge(headers, rules))
 
 
 def decide(raw: bytes, rules: MailSettings, today: Night, proof: Proof | None = None) -> Decision:
-    """The decision on a whole mail. Never raises on content.
+    """The decision on a whole mail.
+
+    A sender who cannot be verified in the time that one mail may take is not believed.
 
     Parameters
     ----------
@@ -96,12 +111,42 @@ def decide(raw: bytes, rules: MailSettings, today: Night, proof: Proof | None = 
     rules : who may ask, and how senders are verified
     today : the night that is going on, or the last one
     proof : verifies a sender where the headers alone do not; None: as the rules say
+
+    Raises
+    ------
+    DecisionTimeout : reading the mail of a verified sender took more computing time than
+        `DECISION_LIMIT_S`; nothing else is raised on content
     """
+    try:
+        with _time_limit():
+            message = read_message(raw)
+            verdict = _judged(raw, message, rules, proof)
+    except DecisionTimeout as error:
+        if unverified := _unverified_in_time(raw, rules, error):
+            return unverified
+        raise
+    with _time_limit():
+        return _by_headers(message, len(raw), rules, verdict) or _by_text(message, verdict, today)
+
+
+def _time_limit() -> AbstractContextManager[None]:
+    reason = f"The mail took more than {DECISION_LIMIT_S:g} s of computing time to be read."
+    return cpu_limit(DECISION_LIMIT_S, DecisionTimeout(reason, "Send the launch lines alone."))
+
+
+def _judged(raw: bytes, message: Message, rules: MailSettings, proof: Proof | None) -> Judgement:
     from astran.mail.proofs import proof_of
 
-    message = read_message(raw)
-    verdict = judge(message, rules, proof or proof_of(raw, message, rules))
-    return _by_headers(message, len(raw), rules, verdict) or _by_text(message, verdict, today)
+    return judge(message, rules, proof or proof_of(raw, message, rules))
+
+
+def _unverified_in_time(raw: bytes, rules: MailSettings, error: DecisionTimeout) -> Decision | None:
+    """The decision where it is unknown who sent the mail; None where the headers tell."""
+    headers = read_headers(raw)
+    judgement = judge(headers, rules)
+    if judgement.verdict is Verdict.UNSETTLED:
+        judgement = Judgement(Verdict.UNAUTHENTICATED, judgement.sender, error.message)
+    return _by_headers(headers, len(raw), rules, judgement)
 
 
 def answer_to(message: Message, sender: str) -> Thread:
@@ -144,7 +189,7 @@ def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
     thread = answer_to(message, judgement.sender)
     texts = [without_secret(text) for text in body.texts]
     text = texts[0] if texts else ""
-    command, about, order = command_of(subject(message), text)
+    command, about, order = command_of(subject(message), text, answers=body.answers)
     base = Decision(Outcome.COMMAND, judgement, thread, command, about, order, text)
     if command is None:
         # an answer that asks for nothing ("thanks!") gets no answer

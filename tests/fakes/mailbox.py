@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from astran.base.errors import MailGone
-from astran.mail.headers import message_id, read_message
+from astran.mail.headers import message_id, read_headers, read_message
 from astran.mail.ports import Claim, Envelope
 
 
@@ -35,7 +35,7 @@ class FakeMailbox:
     def new(self, after_uid: int, limit: int) -> list[Envelope]:
         mails = self.folders[self.folder]
         uids = sorted(uid for uid in mails if uid > after_uid)[:limit]
-        return [Envelope(uid, len(mails[uid]), read_message(_head(mails[uid]))) for uid in uids]
+        return [Envelope(uid, len(mails[uid]), read_headers(mails[uid])) for uid in uids]
 
     def uid_before(self, day: date) -> int:
         mails = self.folders[self.folder]
@@ -64,7 +64,3 @@ class FakeMailbox:
             for folder in folders
             for raw in self.folders.get(folder, {}).values()
         )
-
-
-def _head(raw: bytes) -> bytes:
-    return raw.replace(b"\r\n", b"\n").partition(b"\n\n")[0] + b"\n\n"

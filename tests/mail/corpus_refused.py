@@ -267,6 +267,16 @@ def answers() -> Iterator[Refused]:
     made = multi("mixed", part("text/plain", "see the attached\n"), forwarded)
     yield Refused("forwarded-attached", GOOD.but(Subject="Fwd: ASTRAN-LAUNCH").raw(whole(made)),
                   Outcome.IGNORE)  # fmt: skip
+    for number, command in enumerate(("RETRY A1", "CANCEL A1", "STATUS", "LIST", "HELP")):
+        for prefix in ("Re:", "AW:", "Fwd:", "[EXTERNAL] Re:", "RE: Re:", "Odp:", ""):
+            subject = f"{prefix} ASTRAN-{command} [A2] accepted: Crab, 2023-12-07"
+            thanks = REPLY.but(Subject=subject).raw("Thank you!\n\nAlice\n")
+            yield Refused(f"thanks-{number}-{prefix}", thanks, Outcome.IGNORE)
+            if prefix:
+                apart = GOOD.but(Subject=subject).raw("Thank you!\n")
+                yield Refused(f"thanks-{number}-{prefix}-alone", apart, Outcome.IGNORE)
+        bare = GOOD.but(Subject=f"ASTRAN-{command}", In_Reply_To="unbracketed@id.example")
+        yield Refused(f"thanks-{number}-bare", bare.raw("Thanks\n"), Outcome.IGNORE)
     alone = REPLY.raw("")
     yield Refused("empty-answer", alone, Outcome.IGNORE)
 
@@ -331,6 +341,11 @@ def forgeries() -> Iterator[Refused]:
          f"{ALICE} (", "alice", f"eve@evil.example <{ALICE}>")
     ):  # fmt: skip
         yield Refused(f"two-froms-{number}", GOOD.but(From=sender).raw(), Outcome.QUARANTINE)
+    for name in ("Subject: how to use ASTRAN", "subject: ASTRAN-HELP", "Message-Id: <0@x.example>",
+                 "Content-Type: text/plain\r\ncontent-type: text/html", "DATE: yesterday"):  # fmt: skip
+        for number, before in enumerate((b"From: ", b"Message-ID: ")):
+            raw = GOOD.raw().replace(before, name.encode() + b"\r\n" + before, 1)
+            yield Refused(f"twice-{number}-{name}", raw, Outcome.QUARANTINE)
     twice = GOOD.raw().replace(b"From: ", b"From: eve@evil.example\r\nFrom: ", 1)
     yield Refused("two-from-lines", twice, Outcome.QUARANTINE)
 
@@ -454,6 +469,8 @@ def commands() -> Iterator[Refused]:
     for word in ("ASTRAN-STATUS", "ASTRAN-CANCEL", "astran-retry", "**ASTRAN-LIST**"):
         text = f"{word}\n\nOn x, ASTRAN <{OWN}> wrote:\n{_MARKED}"
         yield Refused(f"in-thread-{word}", REPLY.raw(text), Outcome.COMMAND)
+        again = REPLY.but(Subject="Re: ASTRAN-RETRY A1 [A2] accepted: Crab").raw(text)
+        yield Refused(f"in-thread-of-retry-{word}", again, Outcome.COMMAND)
 
 
 REFUSED: tuple[Refused, ...] = (

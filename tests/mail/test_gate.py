@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,14 @@ from mail_samples import ALICE, AUTHSERV, LAUNCH, OWN, PASSED, mail, settings
 from astran.base.commands import Command, find_command
 from astran.config.site import MailSettings
 from astran.mail.gate import Judgement, Verdict, judge
-from astran.mail.headers import decode, one_address, read_message
+from astran.mail.headers import (
+    HEADER_BYTES,
+    decode,
+    one_address,
+    read_headers,
+    read_message,
+    unclear,
+)
 
 THREAD_ID = "<confirmation.A12.1.0123456789abcdef@lst.example>"
 
@@ -231,6 +240,81 @@ def test_a_from_line_with_two_readings_counts_as_none(sender: str) -> None:
 
 def test_two_from_lines_count_as_none() -> None:
     assert verdict(mail(PASSED + f"From: {ALICE}\r\n")) is Verdict.UNAUTHENTICATED
+
+
+_ONCE = {
+    "From": ALICE,
+    "Sender": ALICE,
+    "Reply-To": ALICE,
+    "To": OWN,
+    "Cc": "bob@institute.example",
+    "Bcc": "bob@institute.example",
+    "Subject": LAUNCH,
+    "Date": "Fri, 08 Dec 2023 09:00:00 +0100",
+    "Message-ID": "<1@institute.example>",
+    "In-Reply-To": "<0@institute.example>",
+    "References": "<0@institute.example>",
+    "MIME-Version": "1.0",
+    "Content-Type": "text/plain",
+    "Content-Transfer-Encoding": "7bit",
+}
+
+
+@pytest.mark.parametrize("name", _ONCE)
+@pytest.mark.parametrize("spelling", [str, str.lower, str.upper])
+def test_a_header_that_must_be_single_stands_once(
+    name: str, spelling: Callable[[str], str]
+) -> None:
+    once = mail(**{name: _ONCE[name]})
+    assert verdict(once) is Verdict.TAKE
+    more = f"{spelling(name)}: {_ONCE[name]}\r\n".encode()
+    for twice in (once.replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n", 1), more + once):
+        found = judgement(twice)
+        assert found.verdict is Verdict.UNAUTHENTICATED
+        assert not found.verdict.may_answer
+
+
+def test_a_second_subject_is_seen_wherever_the_keyword_stands() -> None:
+    twice = mail(PASSED + "Subject: how to use it\r\n")
+    found = judgement(twice)
+    assert found.verdict is Verdict.UNAUTHENTICATED
+    assert "Subject stands twice" in found.reason
+    assert verdict(mail(PASSED + "Subject: a\r\n", Subject="b")) is Verdict.NOT_OURS
+
+
+def test_headers_that_stand_often_in_honest_mails_may() -> None:
+    top = "Delivered-To: a@b\r\nDelivered-To: c@d\r\nComments: x\r\nComments: y\r\n"
+    assert verdict(mail(PASSED + top)) is Verdict.TAKE
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"a stray line",
+        b"",
+        b": no name",
+        b"Subject : with a blank before the colon",
+        b"X-Folded: a\rSubject: ASTRAN-CANCEL A1",
+        b"X-Nul: a\0b",
+        b"X-Long: " + b"x" * 70_000,
+    ],
+)
+def test_headers_that_two_programs_cut_in_two_ways_prove_nothing(line: bytes) -> None:
+    raw = mail().replace(b"Date: ", line + b"\r\nDate: ", 1)
+    for message in (read_message(raw), read_headers(raw), read_headers(raw[:HEADER_BYTES])):
+        found = judge(message, settings())
+        if line:
+            assert found.verdict is Verdict.UNAUTHENTICATED
+        else:
+            # the headers end here for everybody
+            assert found.verdict is Verdict.TAKE
+
+
+def test_honest_headers_are_clear() -> None:
+    folded = mail(PASSED + "X-Spam:\r\n\tno,\r\n  really\r\n \r\nX-8bit: Gr\u00fc\u00dfe\r\n")
+    for raw in (folded, folded.replace(b"\r\n", b"\n"), b"From a@b Fri Dec  8\n" + folded):
+        assert verdict(raw) is Verdict.TAKE
+        assert unclear(read_headers(raw)) == ""
 
 
 def test_a_name_that_looks_like_an_address_is_only_a_name() -> None:

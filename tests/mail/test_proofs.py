@@ -6,6 +6,7 @@ import base64
 import importlib.util
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,16 +22,25 @@ from astran.mail.headers import read_message
 from astran.mail.proofs import proof_of, without_secret
 from astran.service.decide import Outcome, at_the_door, decide
 
+# each put once more on top of a whole mail
+TWICE = [
+    ("Subject", "ASTRAN-LAUNCH"), ("sUBJECT", "ASTRAN-LAUNCH"), ("Message-Id", "<2@x.example>"),
+    ("MESSAGE-ID", "<2@x.example>"), ("date", "Fri, 08 Dec 2023 10:00:00 +0100"),
+    ("from", ALICE), ("TO", OWN), ("content-type", "text/html"),
+]  # fmt: skip
 TODAY = Night.parse("20231210")
 Lookup = Callable[..., bytes | None]
+
+
+SIGNED = "from to subject date message-id content-type content-transfer-encoding"
 
 
 class Signer:
     """A key, what the DNS says about it, and signatures made with it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bits: int = 2048) -> None:
         key = folder / "key.pem"
-        openssl = ["openssl", "genrsa", "-traditional", "-out", str(key), "2048"]
+        openssl = ["openssl", "genrsa", "-traditional", "-out", str(key), str(bits)]
         subprocess.run(openssl, check=True, capture_output=True)
         public = ["openssl", "rsa", "-in", str(key), "-pubout", "-outform", "DER"]
         der = subprocess.run(public, check=True, capture_output=True).stdout
@@ -41,15 +51,16 @@ class Signer:
         return self.record if name.startswith(b"sel._domainkey.") else None
 
     def sign(
-        self, raw: bytes, domain: str = "institute.example", headers: str = "from to subject",
-        length: bool = False,
+        self, raw: bytes, domain: str = "institute.example", headers: str = SIGNED,
+        length: bool = False, algorithm: bytes = b"rsa-sha256",
     ) -> bytes:  # fmt: skip
         import dkim
 
         names = [name.encode() for name in headers.split()]
         made: bytes = dkim.sign(
-            raw, b"sel", domain.encode(), self.pem, include_headers=names, length=length
-        )
+            raw, b"sel", domain.encode(), self.pem, include_headers=names, length=length,
+            signature_algorithm=algorithm,
+        )  # fmt: skip
         return made + raw
 
 
@@ -96,7 +107,11 @@ def test_what_is_no_proof(signer: Signer) -> None:
         "a domain below": signer.sign(UNSIGNED, "sub.institute.example"),
         "a look-alike above": signer.sign(UNSIGNED, "stitute.example"),
         "top level": signer.sign(UNSIGNED, "example"),
-        "subject not signed": signer.sign(UNSIGNED, headers="from to"),
+        **{
+            f"{name} not signed": signer.sign(UNSIGNED, headers=SIGNED.replace(name, "to"))
+            for name in ("subject", "date", "message-id", "content-type")
+        },
+        "rsa-sha1": signer.sign(UNSIGNED, algorithm=b"rsa-sha1"),
         "only a part": signer.sign(UNSIGNED, length=True) + b"more\r\n",
         "garbage": b"DKIM-Signature: v=1; d=institute.example; h=from:subject\r\n" + UNSIGNED,
         "too many": b"DKIM-Signature: d=institute.example\r\n" * 9 + good,
@@ -104,6 +119,43 @@ def test_what_is_no_proof(signer: Signer) -> None:
     for name, raw in cases.items():
         assert verdict(raw, signer.lookup) is Verdict.UNAUTHENTICATED, name
     assert verdict(good, lambda name, timeout=5: None) is Verdict.UNAUTHENTICATED, "no key"
+
+
+def test_the_verdict_says_what_the_signature_leaves_out(signer: Signer) -> None:
+    raw = signer.sign(UNSIGNED, headers="from subject date message-id")
+    message = read_message(raw)
+    reason = judge(message, RULES, proof_of(raw, message, RULES, signer.lookup)).reason
+    assert reason == "the DKIM signature of institute.example does not cover Content-Type"
+
+
+def test_headers_that_are_not_there_need_not_be_signed(signer: Signer) -> None:
+    plain = mail("X-Top: 1\r\n")
+    raw = signer.sign(plain, headers="from subject date message-id")
+    assert verdict(raw, signer.lookup) is Verdict.TAKE
+    added = raw.replace(b"X-Top: 1", b"Content-Transfer-Encoding: base64")
+    assert verdict(added, signer.lookup) is Verdict.UNAUTHENTICATED
+
+
+def test_a_small_key_proves_nothing(tmp_path: Path, signer: Signer) -> None:
+    small = Signer(tmp_path, bits=768)
+    assert verdict(small.sign(UNSIGNED), small.lookup) is Verdict.UNAUTHENTICATED
+
+
+def test_a_header_that_was_put_above_the_signed_one_ends_the_proof(signer: Signer) -> None:
+    good = signer.sign(UNSIGNED)
+    for name, value in TWICE:
+        raw = f"{name}: {value}\r\n".encode() + good
+        assert verdict(raw, signer.lookup) is (
+            Verdict.UNAUTHENTICATED if f"\r\n{name.lower()}: " in good.decode().lower()
+            else Verdict.TAKE
+        ), name  # fmt: skip
+
+
+def test_a_body_of_blanks_is_not_verified(signer: Signer) -> None:
+    raw = signer.sign(mail("X-Top: 1\r\n", body=" " * 400_000 + "x\n"))
+    begin = time.process_time()
+    assert verdict(raw, signer.lookup) is Verdict.UNAUTHENTICATED
+    assert time.process_time() - begin < 5  # quadratic: half a minute
 
 
 def test_a_signature_does_not_help_where_the_server_stamps(signer: Signer) -> None:

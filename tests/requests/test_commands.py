@@ -38,6 +38,21 @@ def test_commands(subject: str, text: str, command: Command | None, analysis: in
     assert command_of(subject, text) == (command, analysis, None)
 
 
+@pytest.mark.parametrize("word", ["STATUS", "CANCEL", "RETRY", "LIST", "HELP"])
+def test_an_answer_acts_by_its_first_line_alone(word: str) -> None:
+    inherited = f"Re: ASTRAN-{word} A1 [A2] accepted: Crab"
+    assert command_of(inherited, "Thank you!", answers=True).command is None
+    assert command_of(inherited, "", answers=True).command is None
+    assert command_of(inherited, "thanks\nASTRAN-CANCEL", answers=True).command is None
+    assert command_of(inherited, "ASTRAN-STATUS A7", answers=True) == (Command.STATUS, 7, None)
+    assert command_of(inherited, "Thank you!").command is not None
+
+
+def test_the_parameters_of_an_answer_are_read() -> None:
+    asked = command_of("Re: ASTRAN-LAUNCH", "target: Crab\ndate: 20231207", answers=True)
+    assert asked.command is Command.LAUNCH
+
+
 @pytest.mark.parametrize(
     "subject", ["ASTRAN-CANCEL S3", "astran-cancel s3 please", "ASTRAN-CANCEL order S3"]
 )

@@ -133,6 +133,41 @@ def test_runs(runs: str, expected: list[int] | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("further", "expected"),
+    [
+        ("15866, 15867", [15864, 15865, 15866, 15867]),
+        ("15866 # clouds\n15867 // fine", [15864, 15865, 15866, 15867]),
+        ("- run 15866\n- run 15867", [15864, 15865, 15866, 15867]),
+        ("and 15866\nto 15868", [15864, 15865, 15866, 15867, 15868]),
+        ("Thanks!", [15864, 15865]),
+        ("Tel 0123 4567", [15864, 15865]),
+        ("2 nights later came the Moon", [15864, 15865]),
+    ],
+)
+def test_further_lines_of_runs(further: str, expected: list[int]) -> None:
+    assert good(f"{BLOCK}runs: 15864, 15865\n{further}\n")["runs"] == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "further", "line"),
+    [
+        ("15864, 15865,", "15866, 15867, 15868, 15869, 15870, 15871, 15872 (clouds)", 4),
+        ("15864, 15865", "15866, 15867 (clouds)", 4),
+        ("15864, 15865", "15866 was cloudy", 4),
+        ("15864, 15865", "run 15866, perhaps", 4),
+        ("15864, 15865,", "not 15866", 4),
+        ("15864,", "15865\n15866 (clouds)", 5),
+        ("", "15864 (clouds)", 4),
+        ("15864 (clouds)", "15865", 3),
+    ],
+)
+def test_a_remark_in_a_list_of_runs_is_asked_about(first: str, further: str, line: int) -> None:
+    [problem] = problems(f"{BLOCK}runs: {first}\n{further}\n")
+    assert problem.startswith(f"line {line}: runs: ")
+    assert "no run number" in problem
+
+
+@pytest.mark.parametrize(
     ("runs", "reason"),
     [
         ("0", "no run number"),
@@ -364,6 +399,11 @@ def test_whatever_the_order_and_typography(
     [
         "runs: " + "1," * 40_000,
         "runs:\n" + "1\n" * 1500,
+        "runs: 15864,\n" + "15866, " * 500 + "(clouds)",
+        ("runs: 15864,\n" + "15866" * 700 + "x\n") * 20,
+        ("runs: 1,\n" + " " * 3900 + "x\n") * 20,
+        "date: 2023" + " " * 1900 + "1" + " " * 90 + "x",
+        "target: a" + ", b: c" * 16_000,
         "target: " + "a, b" * 20_000,
         "target: " + "x:" * 40_000,
         ("runs: " + "1-" * 900 + "\n") * 50,
