@@ -1,47 +1,25 @@
 """The tables. Every room writes what it did here; no room keeps state of its own.
 
-Times are UTC. They are stored without zone and read back aware (see `UtcTime`), because SQLite
-knows no zones.
+Times are UTC. Text may come from anywhere. `astran.store.columns` makes both storable.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
-    Text,
-    TypeDecorator,
     UniqueConstraint,
 )
 
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware UTC time."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.replace(tzinfo=UTC)
-
+from astran.store.columns import JSON, String, Text, UtcTime
 
 metadata = MetaData(
     naming_convention={

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, inspect
+from sqlalchemy import event, inspect, select
 
 from astran.base.errors import StoreError
 from astran.base.records import ProductRecord
@@ -19,7 +19,7 @@ from astran.store.analyses import Analysis, Origin
 from astran.store.database import HEAD, Database
 from astran.store.mailbox import Cursor, Incoming
 from astran.store.outbox import MailState
-from astran.store.tables import metadata
+from astran.store.tables import metadata, request
 from astran.store.watch import watched
 
 NOW = datetime(2023, 12, 8, 6, tzinfo=UTC)
@@ -248,3 +248,30 @@ def test_twins_are_found_without_searching_all_that_ever_was(tmp_path: Path) -> 
             assert "INDEX ix_task_fingerprint_state (fingerprint=?)" in plan, plan
     assert len(asked) == 2
     database.close()
+
+
+NASTY = "a\x00b\udcff\ud800c"
+CLEAN = "a\ufffdb\ufffd\ufffdc"
+
+
+def test_any_text_can_be_stored(db: Database) -> None:
+    mail = Incoming("m", 1, 5, f"<{NASTY}@x>", NASTY, NASTY, "take", NASTY, NOW, b"r", "P")
+    origin = Origin(subject=NASTY, in_reply_to=NASTY, references=(NASTY,), params={NASTY: [NASTY]})
+    with db.begin() as c:
+        assert mailbox.add(c, mail) is not None
+        known = mailbox.sender_id(c, NASTY, NOW)
+        assert mailbox.sender_id(c, NASTY, NOW) == known, "found again by the same text"
+        events.note(c, NOW, "mail-in", NASTY)
+        (found,) = mailbox.unheard(c, NOW, NOW + timedelta(days=1), ["take"])
+        assert (found.subject, found.sender, found.reason) == (CLEAN, CLEAN, CLEAN)
+        key = analyses.add_request(c, NOW, origin)
+        row = c.execute(select(request.c.params, request.c.refs).where(request.c.id == key)).one()
+        assert row.params == {CLEAN: [CLEAN]}
+        assert row.refs == [CLEAN]
+
+
+def test_every_column_of_text_takes_any_text() -> None:
+    from sqlalchemy import JSON, String
+
+    kinds = [c.type for table in metadata.tables.values() for c in table.columns]
+    assert not [kind for kind in kinds if isinstance(kind, String | JSON)]
