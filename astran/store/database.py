@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from astran.base.errors import StoreError
 from astran.store.version import HEAD
 
-__all__ = ["HEAD", "Database"]
+__all__ = ["HEAD", "Database", "is_outage"]
 
 
 class Database:
@@ -84,12 +84,47 @@ class Database:
         config.set_main_option(
             "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
         )
-        with self._engine.begin() as connection:
+        with _open_for_rebuild(self._engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether it is the database that fails (away, locked), not what it was given."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    # class 54: a value is too large for an index, or the like
+    return not (getattr(error.orig, "sqlstate", None) or "").startswith("54")
+
+
+@contextmanager
+def _open_for_rebuild(engine: Engine) -> Iterator[Connection]:
+    """One transaction in which a table may be replaced by a changed copy of itself.
+
+    SQLite can change a constraint in no other way. Dropping the old table would break the rows that
+    refer to it, so references are checked at the end instead.
+    """
+    with engine.connect() as connection:
+        if engine.dialect.name != "sqlite":
+            with connection.begin():
+                yield connection
+            return
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")  # has no effect within a transaction
+        try:
+            with connection.begin():
+                yield connection
+                if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+                    raise StoreError(
+                        f"The database was not brought up to date: {len(broken)} rows refer to "
+                        f"rows that are not there, the first in table {broken[0][0]}.",
+                        "Restore it from a backup, or ask ASTRAN's developers.",
+                    )
+        finally:
+            driver.execute("PRAGMA foreign_keys=ON")
 
 
 def _engine(url: str) -> Engine:

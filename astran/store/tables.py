@@ -74,9 +74,27 @@ message = Table(
     Column("raw", LargeBinary),
     Column("folder", String(255), nullable=False),  # where it is to be moved; "" leaves it
     Column("moved", Boolean, nullable=False, default=False),
+    Column("move_tries", Integer, nullable=False, default=0, server_default="0"),
+    Column("move_after", UtcTime),  # a refused move is not tried again before; none: at once
+    # digest of Message-ID and sender of a mail that acted; a copy of it must not act again
+    Column("act_key", String(64), unique=True),
     UniqueConstraint("mailbox", "uidvalidity", "uid"),
-    UniqueConstraint("message_id", "sender"),
     Index(None, "moved"),
+)
+
+# mails that the cursor has passed although they were not dealt with: asked for again
+put_off = Table(
+    "put_off",
+    metadata,
+    _id(),
+    Column("mailbox", String(320), nullable=False),
+    Column("uidvalidity", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),  # in all, for the pauses
+    Column("faults", Integer, nullable=False),  # those that are the fault of the mail
+    Column("next_try", UtcTime, nullable=False),
+    Column("reason", Text, nullable=False),
+    UniqueConstraint("mailbox", "uidvalidity", "uid"),
 )
 
 request = Table(
