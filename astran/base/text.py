@@ -24,6 +24,15 @@ _UNSEEN = re.compile(
 )
 
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+def storable(text: str) -> str:
+    """The text as every database takes it: a NUL (PostgreSQL) and lone surrogates, which stand for
+    bytes of no known character set, become the replacement character."""
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
 def harmless(text: str) -> str:
     """The text without anything that acts: only printable characters, tabs and newlines."""
     return _UNSEEN.sub("", _BREAKS.sub("\n", _ESCAPES.sub("", text)))

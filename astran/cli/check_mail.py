@@ -116,19 +116,24 @@ class _Memory:
     """What earlier files leave behind: mails that are known, strangers who were refused."""
 
     def __init__(self) -> None:
-        self._known: set[tuple[str, str]] = set()
+        self._acted: set[tuple[str, str]] = set()
+        self._answered: set[tuple[str, str]] = set()
         self._refused: set[str] = set()
 
     def apply(self, decision: Decision, message: Message) -> tuple[Decision, bool]:
         key = (message_id(message), decision.sender)
         if decision.outcome in (Outcome.IGNORE, Outcome.QUARANTINE):
             return decision, False
-        if key[0] and key in self._known:
+        if decision.acts and key[0] and key in self._acted:
             again = replace(decision.judgement, reason="known already: not acted upon again")
             return replace(decision, outcome=Outcome.IGNORE, judgement=again), False
-        self._known.add(key)
+        if decision.acts:
+            self._acted.add(key)
         if decision.outcome is not Outcome.REFUSE:
-            return decision, True
+            # the same answer to the same mail is sent once
+            first = not key[0] or key not in self._answered
+            self._answered.add(key)
+            return decision, first or decision.acts
         first = decision.sender not in self._refused
         self._refused.add(decision.sender)
         return decision, first

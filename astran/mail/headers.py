@@ -44,6 +44,9 @@ _MOST_MARKS = 5_000
 """Lines that begin with two hyphens, as those between parts do."""
 _MOST_HEADERS = 2_000
 _LONGEST_ADDRESS = 2_000
+"""Of an address header."""
+_LONGEST_PLAIN_ADDRESS = 320
+"""Of the address in it: more than RFC 5321 allows, and what the store holds."""
 # the end may be missing: so no quote is looked at twice, and the time is linear
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+("?)', re.S)
 _ADDRESS = re.compile(
@@ -207,7 +210,8 @@ def one_address(text: str) -> str | None:
             return None
         if any(c in outside for c in ":;"):
             return None
-    return found.lower() if _ADDRESS.fullmatch(found) else None
+    fits = len(found) <= _LONGEST_PLAIN_ADDRESS and _ADDRESS.fullmatch(found)
+    return found.lower() if fits else None
 
 
 def addresses(text: str) -> set[str]:

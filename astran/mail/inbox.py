@@ -1,35 +1,31 @@
 """The mailbox over IMAP: read by UID watermark, by PEEK only, moved last.
 
 The cost of a look is that of the new mails, whatever else lies in the folder: one UID SEARCH above
-the watermark, then headers and sizes of what it found.
+the watermark, then headers and sizes of what it found. A connection that breaks is made anew by the
+next act.
 """
 
 from __future__ import annotations
 
 import imaplib
 import re
-import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from types import TracebackType
 from typing import Any
 
-from imap_tools import (
-    BaseMailBox,
-    ImapToolsError,
-    MailBox,
-    MailboxLoginError,
-    MailBoxStartTls,
-    MailBoxUnencrypted,
-)
+from imap_tools import BaseMailBox, MailboxLoginError
 from imap_tools.utils import encode_folder
 
 from astran.base.errors import ConfigError, MailAuthError, MailGone, MailUnavailable
-from astran.config.site import Auth, MailSettings, Security, Server
+from astran.config.site import Auth, MailSettings
 from astran.mail.headers import HEADER_BYTES, read_headers
+from astran.mail.imap_line import connect, translated
 from astran.mail.ports import Claim, Envelope
 
+_MOST_CONNECTIONS = 20
+"""So often a connection is made in one session: a server that keeps hanging up is left alone."""
 _CLAIM = "astrantaken-"
 _FLAGS = re.compile(rb"\bFLAGS \(([^()]*)\)")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -60,28 +56,62 @@ class Inbox:
         self._uidnext = 0
         self._just_opened = True
         """UIDNEXT is as fresh as the connection: the first look needs no SEARCH."""
+        self._readonly = False
+        """The folder that is read takes no changes."""
+        self._broken = False
+        self._connections = 0
         self._folders: dict[str, bytes] = {}
         self._capabilities: frozenset[str] | None = None
 
     def __enter__(self) -> Inbox:
+        try:
+            self._open()
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def _open(self) -> None:
         server = self._settings.imap
         if server.password is None:
             raise ConfigError(
                 "The mailbox has no password.", cure="Set mail.imap.password in the site config."
             )
         password = server.password.reveal()
-        with _translated(server):
-            self._box = _connect(server)
-        try:
-            with _translated(server):
-                self._login(server.user or self._settings.address, password)
-                self._select(self._settings.folder, readonly=False)
-                self._uidvalidity = self._number("UIDVALIDITY")
-                self._uidnext = self._number("UIDNEXT", needed=False)
-        except BaseException:
-            self._close()
-            raise
-        return self
+        self._connections += 1
+        with translated(server):
+            self._box = connect(server)
+        self._selected, self._capabilities = "", None
+        with translated(server):
+            self._login(server.user or self._settings.address, password)
+            self._select(self._settings.folder, readonly=False)
+            before, self._uidvalidity = self._uidvalidity, self._number("UIDVALIDITY")
+            self._uidnext = self._number("UIDNEXT", needed=False)
+        if before not in (0, self._uidvalidity):
+            raise MailUnavailable(f"The mails in {self._settings.folder} were numbered anew.")
+
+    @contextmanager
+    def _act(self) -> Iterator[None]:
+        """One act on the mailbox; after it broke the line, the next act connects anew."""
+        if self._broken:
+            self._reopen()
+        with translated(self._settings.imap):
+            try:
+                yield
+            except (OSError, imaplib.IMAP4.abort):
+                # answers of this act may still be under way: the line cannot be used any more
+                self._broken = True
+                raise
+
+    def _reopen(self) -> None:
+        if self._connections >= _MOST_CONNECTIONS:
+            raise MailUnavailable(
+                f"The mail server broke the connection {self._connections} times in a row."
+            )
+        self._close()
+        self._open()
+        self._broken = False
+        self._just_opened = False
 
     def __exit__(
         self,
@@ -96,14 +126,17 @@ class Inbox:
         return self._uidvalidity
 
     def highest_uid(self) -> int:
-        with _translated(self._settings.imap):
+        with self._act():
             if self._uidnext:
                 return self._uidnext - 1
             self._select(self._settings.folder, readonly=False)
             return max(self._search("UID", "*"), default=0)
 
     def new(self, after_uid: int, limit: int) -> list[Envelope]:
-        with _translated(self._settings.imap):
+        return self.envelopes(self.uids(after_uid, limit))
+
+    def uids(self, after_uid: int, limit: int) -> list[int]:
+        with self._act():
             just_opened, self._just_opened = self._just_opened, False
             if just_opened and self._uidnext and after_uid >= self._uidnext - 1:
                 return []
@@ -113,23 +146,37 @@ class Inbox:
                 self._check(self._client.noop(), "NOOP")
             # `n:*` always names the last mail, also where its UID is below n
             found = self._search("UID", f"{after_uid + 1}:*")
-            uids = sorted(uid for uid in found if uid > after_uid)[:limit]
-            if not uids:
-                return []
+            return sorted(uid for uid in found if uid > after_uid)[:limit]
+
+    def envelopes(self, uids: Sequence[int]) -> list[Envelope]:
+        if not uids:
+            return []
+        with self._act():
+            self._select(self._settings.folder, readonly=False)
             wanted = f"(UID RFC822.SIZE BODY.PEEK[HEADER]<0.{HEADER_BYTES}>)"
             answer = self._ask("FETCH", ",".join(map(str, uids)), wanted)
             return sorted(_envelopes(answer, set(uids)), key=lambda envelope: envelope.uid)
 
+    def holds(self, uid: int) -> bool:
+        with self._act():
+            self._select(self._settings.folder, readonly=False)
+            self._check(self._client.noop(), "NOOP")
+            return uid in self._search("UID", str(uid))
+
+    def renew(self) -> None:
+        with self._act():
+            self._check(self._client.noop(), "NOOP")
+
     def uid_before(self, day: date) -> int:
         highest = self.highest_uid()
-        with _translated(self._settings.imap):
+        with self._act():
             self._select(self._settings.folder, readonly=False)
             since = f"{day.day}-{_MONTHS[day.month - 1]}-{day.year}"
             return min(self._search("SINCE", since), default=highest + 1) - 1
 
     def claim(self, uid: int, service: str) -> Claim:
         mark = f"{_CLAIM}{service}".lower()
-        with _translated(self._settings.imap):
+        with self._act():
             self._select(self._settings.folder, readonly=False)
             claims = self._claims(uid)
             if claims - {mark}:
@@ -145,17 +192,24 @@ class Inbox:
             return Claim.CONTESTED
 
     def fetch(self, uid: int) -> bytes:
-        with _translated(self._settings.imap):
+        with self._act():
             self._select(self._settings.folder, readonly=False)
             for item in self._ask("FETCH", str(uid), "(UID BODY.PEEK[])"):
                 if isinstance(item, tuple):
                     return bytes(item[1])
+        if self.holds(uid):
+            raise MailUnavailable(f"The mail server does not give the mail with UID {uid}.")
         raise MailGone(f"The mail with UID {uid} is no longer in {self._settings.folder}.")
 
     def move(self, uid: int, folder: str) -> None:
-        with _translated(self._settings.imap):
-            target = self._ensure(folder)
+        with self._act():
             self._select(self._settings.folder, readonly=False)
+            if self._readonly:
+                raise MailUnavailable(
+                    f"The mail server lets nobody change {self._settings.folder}.",
+                    "Give the account the right to move its mails.",
+                )
+            target = self._ensure(folder)
             if "MOVE" in self._can():
                 self._ask("MOVE", str(uid), target)
                 return
@@ -173,7 +227,7 @@ class Inbox:
 
     def contains(self, message_id: str, folders: Sequence[str]) -> bool:
         quoted = '"' + _TO_ESCAPE.sub(r"\\\1", message_id) + '"'
-        with _translated(self._settings.imap):
+        with self._act():
             for folder in folders:
                 if folder != self._settings.folder and not self._exists(folder):
                     continue
@@ -226,8 +280,17 @@ class Inbox:
         if folder == self._selected:
             return
         self._selected = ""
-        answer = self._client.select(self._name(folder).decode("ascii"), readonly)
+        name = self._name(folder).decode("ascii")
+        refused = False
+        try:
+            answer = self._client.select(name, readonly)
+        except imaplib.IMAP4.readonly:
+            # it can be read all the same
+            refused = True
+            answer = self._client.select(name, readonly=True)
         self._check(answer, f"SELECT {folder}")
+        if folder == self._settings.folder:
+            self._readonly = refused
         self._selected = folder
 
     def _number(self, key: str, *, needed: bool = True) -> int:
@@ -304,18 +367,11 @@ class Inbox:
         box, self._box = self._box, None
         if box is not None:
             try:
-                box.client.logout()
+                # a line that broke takes no farewell
+                (box.client.shutdown if self._broken else box.client.logout)()
             except (OSError, imaplib.IMAP4.error):
                 # the work is done; a server that has hung up already is fine
                 return
-
-
-def _connect(server: Server) -> BaseMailBox:
-    if server.security is Security.NONE:
-        return MailBoxUnencrypted(server.host, server.port, timeout=server.timeout)
-    trust = ssl.create_default_context(cafile=str(server.ca_file) if server.ca_file else None)
-    kind = MailBox if server.security is Security.TLS else MailBoxStartTls
-    return kind(server.host, server.port, timeout=server.timeout, ssl_context=trust)
 
 
 def _envelopes(answer: list[Any], wanted: set[int]) -> Iterator[Envelope]:
@@ -329,24 +385,3 @@ def _envelopes(answer: list[Any], wanted: set[int]) -> Iterator[Envelope]:
         uid, size = _UID.search(facts), _SIZE.search(facts)
         if uid and size and int(uid[1]) in wanted:
             yield Envelope(int(uid[1]), int(size[1]), read_headers(bytes(item[1])))
-
-
-@contextmanager
-def _translated(server: Server) -> Iterator[None]:
-    """Errors of the network and of the protocol in ASTRAN's words."""
-    place = f"{server.host}:{server.port}"
-    try:
-        yield
-    except ssl.SSLCertVerificationError as error:
-        raise MailUnavailable(
-            f"The certificate of the mail server {place} is not trusted: {error.verify_message}.",
-            "If it is the institute's own, name its certificate file in mail.imap.ca_file.",
-        ) from error
-    except TimeoutError as error:
-        raise MailUnavailable(
-            f"The mail server {place} did not answer within {server.timeout:g} s."
-        ) from error
-    except OSError as error:
-        raise MailUnavailable(f"The mail server {place} is out of reach: {error}.") from error
-    except (imaplib.IMAP4.error, ImapToolsError, ValueError) as error:
-        raise MailUnavailable(f"The mail server {place} answered badly: {error}") from error

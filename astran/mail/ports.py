@@ -44,7 +44,30 @@ class Mailbox(Protocol):
         ...
 
     def new(self, after_uid: int, limit: int) -> list[Envelope]:
-        """Mails with a UID above `after_uid`, oldest first, at most `limit`."""
+        """Mails with a UID above `after_uid`, oldest first, at most `limit`; without those that the
+        server left out."""
+        ...
+
+    def uids(self, after_uid: int, limit: int) -> list[int]:
+        """UIDs above `after_uid` in rising order, at most `limit`."""
+        ...
+
+    def envelopes(self, uids: Sequence[int]) -> list[Envelope]:
+        """The mails with these UIDs, in rising order; the server may leave some out, whether they
+        are gone or it cannot read them."""
+        ...
+
+    def holds(self, uid: int) -> bool:
+        """Whether the folder holds a mail with this UID, as the server knows it now."""
+        ...
+
+    def renew(self) -> None:
+        """See that the mailbox answers after an act that failed; a broken line is made anew.
+
+        Raises
+        ------
+        MailUnavailable : it does not
+        """
         ...
 
     def uid_before(self, day: date) -> int:
@@ -56,7 +79,13 @@ class Mailbox(Protocol):
         ...
 
     def fetch(self, uid: int) -> bytes:
-        """The whole mail. Raises MailGone if it is no longer in the folder."""
+        """The whole mail.
+
+        Raises
+        ------
+        MailGone : it is no longer in the folder
+        MailUnavailable : the server has it and does not give it, or did not answer
+        """
         ...
 
     def move(self, uid: int, folder: str) -> None:

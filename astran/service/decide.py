@@ -75,6 +75,11 @@ class Decision:
     """A correct text in place of one with problems."""
 
     @property
+    def acts(self) -> bool:
+        """Whether anything is done but answering: a copy of such a mail must not do it again."""
+        return self.outcome in (Outcome.LAUNCH, Outcome.COMMAND)
+
+    @property
     def sender(self) -> str:
         return self.judgement.sender
 

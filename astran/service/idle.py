@@ -31,7 +31,7 @@ def nothing_to_do(site: SiteConfig, clock: Clock) -> bool:
 
         try:
             with Inbox(site.mail) as inbox:
-                if inbox.uidvalidity != seen.uidvalidity or inbox.new(seen.last_uid, 1):
+                if inbox.uidvalidity != seen.uidvalidity or inbox.uids(seen.last_uid, 1):
                     return False
         except (MailError, ConfigError, ProcessError):
             return False  # the real tick meets the same error and reports it

@@ -1,31 +1,47 @@
-"""From new mails to stored requests; each mail in one transaction, moved only afterwards.
+"""From new mails to stored requests; each by itself, in one transaction, moved only afterwards.
 
-A mail that was stored never acts again, whatever happens later: its row is unique by UID and by
-Message-ID and sender. A mail that was not stored is read again by the next tick.
+A mail that was stored never acts again, whatever happens later: its row is unique by UID, and that
+of a mail that acted by Message-ID and sender as well. A mail that was not stored is read again by
+the next tick.
+
+No mail stops those behind it. One that the server does not give is put off and asked for again.
+One that ASTRAN cannot deal with is tried three times, and then set aside for the operator.
 """
 
 from __future__ import annotations
 
 import traceback
+from dataclasses import dataclass
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
-from astran.base.errors import AstranError, MailAuthError, MailGone
+from astran.base.errors import (
+    CatalogueError,
+    ConfigError,
+    MailAuthError,
+    MailError,
+    MailGone,
+    MailUnavailable,
+    ProcessError,
+)
 from astran.base.night import Night
+from astran.base.room import is_no_room
 from astran.mail.inbox import Inbox
 from astran.mail.ports import Claim
-from astran.service import logins
+from astran.service import logins, mail_outages
 from astran.service.context import Context
+from astran.service.filing import age_s, folder_of, note
 from astran.service.heartbeat import mailbox_name
-from astran.service.scrubbing import without_secrets
-from astran.store import chores, events, mailbox, outbox
+from astran.service.looks import Look, Looks
+from astran.service.mail_outages import Trouble
+from astran.service.scrubbing import cut_fault, without_secrets
+from astran.store import events, mailbox
+from astran.store.database import is_outage
 from astran.store.mailbox import Cursor, Incoming
 
 if TYPE_CHECKING:
-    from astran.mail.headers import Message
     from astran.mail.ports import Envelope, Mailbox
     from astran.service.decide import Decision
 
@@ -34,10 +50,25 @@ _BATCHES = 120
 """At most so many batches of headers are looked at in one tick; each batch is noted by itself."""
 _LOOK_BACK = timedelta(days=30)
 """At the first reading of a mailbox, older mails are left alone."""
+_TRIES = 3
+"""So many faults with one mail set it aside."""
+_MOST_ASKED_AGAIN = 50
+_MOST_REFUSED_MOVES = 3
+_WAITS = (ConfigError, CatalogueError, ProcessError, MailUnavailable)
+"""Errors of the site or of the mail server: the mail can wait, however often."""
 
 
-def take_in(context: Context) -> int:
-    """Read the new mails of the inbox; returns how many requests were taken.
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What came of one look into the mailbox."""
+
+    taken: int = 0
+    """Requests."""
+    troubles: tuple[str, ...] = ()
+
+
+def take_in(context: Context) -> Intake:
+    """Read the new mails of the inbox.
 
     Raises
     ------
@@ -45,35 +76,43 @@ def take_in(context: Context) -> int:
     """
     with context.db.begin() as db:
         if logins.held(context, db, logins.IMAP):
-            return 0
+            return Intake()
     settings = context.mail
     try:
         with Inbox(settings) as inbox:
             logins.went_well(context, logins.IMAP)
-            return _read(context, inbox)
+            return read(context, inbox)
     except MailAuthError as error:
         logins.refused(context, logins.IMAP, error)
         raise
+    except MailError as error:
+        with context.db.begin() as db:
+            mail_outages.lasts(context, db, Trouble.AWAY, str(error))
+        raise
 
 
-def _read(context: Context, inbox: Mailbox) -> int:
+def read(context: Context, inbox: Mailbox) -> Intake:
+    """Read the new mails of an open mailbox, ask again for those put off, move what is dealt with.
+
+    Raises
+    ------
+    MailError : the mailbox cannot be read any more; what was dealt with before is stored
+    """
     name = mailbox_name(context.mail)
     with context.db.begin() as db:
         cursor = mailbox.cursor(db, name)
-        pending = mailbox.to_move(db, name, inbox.uidvalidity)
     if cursor is None or cursor.uidvalidity != inbox.uidvalidity:
-        # first reading, or the server renumbered: what is known already will not act again
+        # first reading, or the server renumbered: what acted already will not act again
         day = (context.clock.now() - _LOOK_BACK).date()
         cursor = Cursor(inbox.uidvalidity, inbox.uid_before(day))
         with context.db.begin() as db:
             mailbox.set_cursor(db, name, cursor)
-    for row, uid, folder in pending:
-        _move(context, inbox, row, uid, folder)
+            mailbox.forget_numbers(db, name, inbox.uidvalidity)
     return _Reading(context, inbox, name, cursor.last_uid).run()
 
 
 class _Reading:
-    """One pass over the new mails."""
+    """One pass over the mails that are to be dealt with."""
 
     def __init__(self, context: Context, inbox: Mailbox, name: str, last_uid: int) -> None:
         self.context = context
@@ -81,32 +120,167 @@ class _Reading:
         self.name = name
         self.last_uid = last_uid
         self.taken = 0
+        self._left = context.mail.per_tick
         self._noted_uid = last_uid
+        self._server = Looks(inbox, context.clock)
+        self._refused_moves = 0
+        self._refusal = ""
+        self._raw: bytes | None = None
+        """The mail that is dealt with, where it was fetched."""
 
-    def run(self) -> int:
-        left = self.context.mail.per_tick
-        for _ in range(_BATCHES):
-            envelopes = self.inbox.new(self.last_uid, _BATCH)
-            for envelope in envelopes:
-                if not left:
-                    break
-                stored = self._take(envelope)
-                if stored is None:
-                    # another service reaches for this very mail: the next tick looks again
-                    left = 0
-                    break
-                left -= stored
-                self.last_uid = envelope.uid
+    def run(self) -> Intake:
+        try:
+            self._read_on()
+        finally:
             self._note_cursor()
-            if not left or len(envelopes) < _BATCH:
-                break
-        return self.taken
+        self._ask_again()
+        self._move_all()
+        return Intake(self.taken, self._troubles())
+
+    def _read_on(self) -> None:
+        for _ in range(_BATCHES):
+            uids = self.inbox.uids(self.last_uid, _BATCH)
+            for look in self._server.looks(uids):
+                if not self._left or not self._deal(look):
+                    return
+                self.last_uid = look.uid
+            self._note_cursor()
+            if len(uids) < _BATCH:
+                return
+
+    def _ask_again(self) -> None:
+        """Ask for the mails that were put off, one by one: they have failed before."""
+        now = self.context.clock.now()
+        with self.context.db.begin() as db:
+            waiting = mailbox.all_put_off(db, self.name, self.inbox.uidvalidity)
+        due = [one.uid for one in waiting if one.next_try <= now]
+        for uid in due[:_MOST_ASKED_AGAIN]:
+            for look in self._server.looks([uid], again=True):
+                if not self._left or not self._deal(look):
+                    return
+
+    def _deal(self, look: Look) -> bool:
+        """Deal with one mail, whatever it brings; False where it must wait for the next tick."""
+        self._raw = None
+        try:
+            stored = self._take(self._shown(look))
+        except MailGone:
+            self._settle(look)
+            return True
+        except MailAuthError:
+            raise
+        except Exception as error:
+            if is_outage(error) or is_no_room(error):
+                raise
+            self._put_off(look, error)
+            return True
+        if stored is None:
+            # another service reaches for this very mail
+            return False
+        if not stored:
+            self._settle(look)
+        self._left -= stored
+        return True
+
+    def _shown(self, look: Look) -> Envelope:
+        if look.envelope is not None:
+            return look.envelope
+        if look.again and not look.reason and not self.inbox.holds(look.uid):
+            raise MailGone(f"The mail with UID {look.uid} is gone.")
+        raise MailUnavailable(look.reason or "The mail server left it out of its answer.")
+
+    def _settle(self, look: Look) -> None:
+        if look.again:
+            with self.context.db.begin() as db:
+                mailbox.settle(db, self.name, self.inbox.uidvalidity, look.uid)
+
+    def _put_off(self, look: Look, error: Exception) -> None:
+        """Pass a mail, and note that it is to be asked for again; set it aside after `_TRIES`."""
+        fault = not isinstance(error, _WAITS)
+        if isinstance(error, MailUnavailable):
+            # where the whole mailbox is away, it is not this mail
+            self.inbox.renew()
+        short = f"{type(error).__name__}: {error}" if fault else str(error)
+        details = "".join(traceback.format_exception(error))
+        # whatever the error quotes of the mail
+        envelope, short, details = cut_fault(
+            self.context.mail, look.envelope, self._raw, short, details
+        )
+        now = self.context.clock.now()
+        with self.context.db.begin() as db:
+            off = mailbox.put_off(
+                db, self.name, self.inbox.uidvalidity, look.uid, now, short, fault=fault
+            )
+            self._reach(db, look.uid)
+            text = f"the mail with UID {look.uid} waits: {short}"
+            events.note(db, now, "mail-put-off", text)
+        self.context.say(f"{text}\n{details}" if fault else text)
+        if off.faults >= _TRIES:
+            from astran.service.setting_aside import set_aside
+
+            place = (self.name, self.inbox.uidvalidity, look.uid)
+            row = set_aside(self.context, place, envelope, short, details)
+            self._move(row, look.uid, self.context.mail.quarantine)
+        if isinstance(error, MailUnavailable):
+            self._server.count_failure(error)
+
+    def _reach(self, db: Connection, uid: int) -> None:
+        """Note with a mail that the mailbox was read as far as it; a mail that is asked for again
+        lies below."""
+        self._noted_uid = max(uid, self.last_uid)
+        mailbox.set_cursor(db, self.name, Cursor(self.inbox.uidvalidity, self._noted_uid))
 
     def _note_cursor(self) -> None:
-        if self.last_uid != self._noted_uid:
+        if self.last_uid > self._noted_uid:
             with self.context.db.begin() as db:
-                mailbox.set_cursor(db, self.name, Cursor(self.inbox.uidvalidity, self.last_uid))
-            self._noted_uid = self.last_uid
+                self._reach(db, self.last_uid)
+
+    def _move_all(self) -> None:
+        """Move what was dealt with earlier and is not in its folder yet."""
+        now = self.context.clock.now()
+        with self.context.db.begin() as db:
+            pending = mailbox.to_move(db, self.name, self.inbox.uidvalidity, now)
+        for row, uid, folder in pending:
+            self._move(row, uid, folder)
+
+    def _move(self, row: int | None, uid: int, folder: str) -> None:
+        """Move a mail; where the server refuses, it stays and the move is tried again later."""
+        if self._refused_moves >= _MOST_REFUSED_MOVES:
+            return
+        now = self.context.clock.now()
+        try:
+            self.inbox.move(uid, folder)
+        except MailUnavailable as error:
+            self._refused_moves += 1
+            self._refusal = str(error)
+            if row is not None:
+                with self.context.db.begin() as db:
+                    mailbox.not_moved(db, row, now)
+            self.context.say(f"the mail with UID {uid} is not moved to {folder}: {error}")
+            self.inbox.renew()
+            return
+        if row is not None:
+            with self.context.db.begin() as db:
+                mailbox.moved(db, row)
+
+    def _troubles(self) -> tuple[str, ...]:
+        """What fails about the mailbox though it can be read; the operator hears if it lasts."""
+        with self.context.db.begin() as db:
+            waiting = mailbox.all_put_off(db, self.name, self.inbox.uidvalidity)
+            words = [f"UID {one.uid}: {one.reason}" for one in waiting[:3]]
+            more = [f"and {len(waiting) - 3} more"] if len(waiting) > 3 else []
+            unmoved = mailbox.unmoved(db, self.name)
+            found = {
+                Trouble.UNREAD: "; ".join([*words, *more]),
+                Trouble.UNMOVED: f"{unmoved} so far. {self._refusal}".strip() if unmoved else "",
+            }
+            mail_outages.over(self.context, db, Trouble.AWAY)
+            for trouble, reason in found.items():
+                if reason:
+                    mail_outages.lasts(self.context, db, trouble, reason)
+                else:
+                    mail_outages.over(self.context, db, trouble)
+        return tuple(f"{trouble.headline}: {why}" for trouble, why in found.items() if why)
 
     def _take(self, envelope: Envelope) -> int | None:
         """Deal with one mail; returns how many were stored (0 or 1), None where it must wait."""
@@ -124,16 +298,13 @@ class _Reading:
             if claim is Claim.OTHERS:
                 self._leave(envelope)
                 return 0
-        raw, fault = None, ""
-        try:
-            if decision is None:
-                raw = self.inbox.fetch(envelope.uid)
-                decision, fault = _decided(context, raw, envelope)
-            elif decision.judgement.verdict is Verdict.BOUNCE and envelope.size <= _LARGEST_BOUNCE:
-                raw = self.inbox.fetch(envelope.uid)
-        except MailGone:
-            return 0
-        self._store(*without_secrets(context.mail, envelope, decision, raw, fault))
+        raw = None
+        if decision is None:
+            raw = self._raw = self.inbox.fetch(envelope.uid)
+            decision = _decided(context, raw)
+        elif decision.judgement.verdict is Verdict.BOUNCE and envelope.size <= _LARGEST_BOUNCE:
+            raw = self._raw = self.inbox.fetch(envelope.uid)
+        self._store(*without_secrets(context.mail, envelope, decision, raw))
         return 1
 
     def _leave(self, envelope: Envelope) -> None:
@@ -155,11 +326,11 @@ class _Reading:
                 text=text,
             )
 
-    def _store(self, envelope: Envelope, decision: Decision, raw: bytes | None, fault: str) -> None:
+    def _store(self, envelope: Envelope, decision: Decision, raw: bytes | None) -> None:
         from astran.mail.headers import message_id, subject
 
         context, uidvalidity = self.context, self.inbox.uidvalidity
-        folder = context.mail.rejected if fault else _folder(context, decision)
+        folder = folder_of(context, decision)
         incoming = Incoming(
             mailbox=self.name,
             uidvalidity=uidvalidity,
@@ -177,35 +348,35 @@ class _Reading:
             folder=folder,
         )
         with context.db.begin() as db:
-            cursor = Cursor(uidvalidity, envelope.uid)
-            mailbox.set_cursor(db, self.name, cursor)
+            self._reach(db, envelope.uid)
+            mailbox.settle(db, self.name, uidvalidity, envelope.uid)
             row = mailbox.add(db, incoming)
-            if row is None:
-                text = f"{incoming.message_id} is known already: not acted upon again"
-                events.note(db, incoming.received, "mail-again", text)
-            else:
-                _note(context, db, decision, incoming)
-                self._act(db, row, decision, raw, fault, _age(context, envelope.headers))
-        self._noted_uid = envelope.uid
-        _move(context, self.inbox, row, envelope.uid, folder)
+            # without a row, the mail was stored before by its UID, and is only to be moved
+            if row is not None:
+                note(context, db, decision, incoming)
+                self._act(db, row, incoming, decision, raw, age_s(context, envelope.headers))
+        self._move(row, envelope.uid, folder)
 
     def _act(
         self,
         db: Connection,
         row: int,
+        mail: Incoming,
         decision: Decision,
         raw: bytes | None,
-        fault: str,
         read_s: float | None,
     ) -> None:
         from astran.mail.gate import Verdict
         from astran.service import bounces, requests
 
-        if fault:
-            requests.put_fault(self.context, db, row, decision.thread, fault)
-        elif decision.judgement.verdict is Verdict.BOUNCE:
+        if decision.judgement.verdict is Verdict.BOUNCE:
             if raw is not None:
                 bounces.note(self.context, db, raw)
+        elif decision.acts and not mailbox.may_act(
+            db, row, mailbox.act_key(mail.message_id, mail.sender)
+        ):
+            text = f"{mail.message_id} is known already: not acted upon again"
+            events.note(db, mail.received, "mail-again", text)
         elif decision.outcome.replied:
             self.taken += requests.carry_out(self.context, db, row, decision, read_s)
 
@@ -214,74 +385,8 @@ _LARGEST_BOUNCE = 12_000_000
 """A bounce may bring the whole report back [bytes]."""
 
 
-def _decided(context: Context, raw: bytes, envelope: Envelope) -> tuple[Decision, str]:
-    """The decision; a fault in making it must not lose the mail, nor stop those behind it."""
-    from astran.mail.gate import judge
-    from astran.service.decide import Decision, Outcome, answer_to, decide
+def _decided(context: Context, raw: bytes) -> Decision:
+    from astran.service.decide import decide
     from astran.service.software import judged
 
-    try:
-        decision = decide(raw, context.mail, Night.of(context.clock.now()))
-        return judged(context.site, decision), ""
-    except AstranError:
-        # the site is not set up as it should be; the mail can wait
-        raise
-    except Exception as error:  # noqa: BLE001 - reported to requester and operator by the caller
-        text = "".join(traceback.format_exception(error))
-        judgement = judge(envelope.headers, context.mail)
-        thread = answer_to(envelope.headers, judgement.sender)
-        return Decision(Outcome.ERROR_REPLY, judgement, thread), text
-
-
-def _folder(context: Context, decision: Decision) -> str:
-    """Where a mail goes."""
-    from astran.mail.gate import Verdict
-    from astran.service.decide import Outcome
-
-    settings = context.mail
-    by_verdict = {Verdict.OWN: settings.sent, Verdict.MACHINE: settings.rejected}
-    by_outcome = {
-        Outcome.QUARANTINE: settings.quarantine,
-        Outcome.REFUSE: settings.rejected,
-        Outcome.ERROR_REPLY: settings.rejected,
-    }
-    found = by_verdict.get(decision.judgement.verdict) or by_outcome.get(decision.outcome)
-    return found or settings.processed
-
-
-def _note(context: Context, db: Connection, decision: Decision, mail: Incoming) -> None:
-    from astran.mail.gate import Verdict
-    from astran.service import digest
-
-    verdict = decision.judgement.verdict
-    if verdict is Verdict.OWN:
-        # the copy of an own mail proves that it went out
-        outbox.prove(db, mail.message_id, mail.received)
-        return
-    text = f"{verdict}: {mail.sender or 'no sender'}: {mail.subject} ({mail.reason})"
-    events.note(db, mail.received, "mail-in", text)
-    if verdict is Verdict.TAKE:
-        mailbox.clear_bounced(db, mail.sender)
-    elif verdict in digest.TOLD:
-        chores.plan(db, digest.NAME, digest.next_time(mail.received))
-    context.say(f"mail {text}")
-
-
-def _move(context: Context, inbox: Mailbox, row: int | None, uid: int, folder: str) -> None:
-    inbox.move(uid, folder)
-    if row is not None:
-        with context.db.begin() as db:
-            mailbox.moved(db, row)
-
-
-def _age(context: Context, headers: Message) -> float | None:
-    from astran.mail.headers import value
-
-    try:
-        sent = parsedate_to_datetime(value(headers, "date"))
-    except (ValueError, TypeError, IndexError):
-        return None
-    if sent.tzinfo is None:
-        return None
-    age = (context.clock.now() - sent).total_seconds()
-    return age if 0 <= age < 86400 else None
+    return judged(context.site, decide(raw, context.mail, Night.of(context.clock.now())))

@@ -33,6 +33,7 @@ def carry_out(
     except Exception as error:  # noqa: BLE001 - reported to requester and operator below
         text = "".join(traceback.format_exception(error))
         mailbox.set_folder(db, row, context.mail.rejected)
+        mailbox.did_not_act(db, row)
         put_fault(context, db, row, decision.thread, text)
         return 0
 
@@ -127,6 +128,7 @@ def _launch(
     if reason := quotas.exceeded(context, db, decision.sender, order=repeated):
         events.note(db, context.clock.now(), "quota", f"{decision.sender}: {reason}")
         mailbox.set_folder(db, row, context.mail.rejected)
+        mailbox.did_not_act(db, row)
         refuse(context, db, decision.thread, reason)
         return 0
     origin = _origin(context, db, row, decision)

@@ -20,8 +20,8 @@ _BATCH = 100
 
 
 def without_secrets(
-    settings: MailSettings, envelope: Envelope, decision: Decision, raw: bytes | None, fault: str
-) -> tuple[Envelope, Decision, bytes | None, str]:
+    settings: MailSettings, envelope: Envelope, decision: Decision, raw: bytes | None
+) -> tuple[Envelope, Decision, bytes | None]:
     """The same without the secrets that the mail holds; for all that is stored, said and
     answered."""
     from astran.mail.headers import read_message
@@ -46,7 +46,30 @@ def without_secrets(
         problems=tuple(map(cut, decision.problems)),
         example=cut_text(decision.example, secrets),
     )
-    return envelope, decision, raw and cut_mail(raw, secrets), cut_text(fault, secrets)
+    return envelope, decision, raw and cut_mail(raw, secrets)
+
+
+def cut_fault(
+    settings: MailSettings, envelope: Envelope | None, raw: bytes | None, short: str, details: str
+) -> tuple[Envelope | None, str, str]:
+    """A mail's headers and the words about what went wrong with it, without its secrets.
+
+    Never raises: the mail is one that ASTRAN stumbles over. Where its secrets cannot be found, the
+    traceback is left out, since it may quote them.
+    """
+    from astran.mail.headers import read_message
+    from astran.mail.scrub import cut_headers, cut_text, secrets_of
+
+    if envelope is None:
+        return None, cut_text(short), cut_text(details)
+    try:
+        message = envelope.headers if raw is None else read_message(raw)
+        secrets = secrets_of(message, settings)
+        clean = replace(envelope, headers=cut_headers(envelope.headers, secrets))
+        return clean, cut_text(short, secrets), cut_text(details, secrets)
+    except Exception:  # noqa: BLE001 - see above
+        kind = short.partition(":")[0]
+        return envelope, kind, f"{kind}. The traceback may quote the mail and is left out."
 
 
 def scrub_store(database: Database, site: SiteConfig) -> int:

@@ -68,7 +68,9 @@ def _intake(context: Context, result: TickResult) -> None:
 
     with guarded(context, result.faults, None):
         try:
-            result.taken = take_in(context)
+            found = take_in(context)
+            result.taken = found.taken
+            result.faults += [f"mailbox: {trouble}" for trouble in found.troubles]
         except MailError as error:
             # the analyses under way do not depend on the mailbox
             result.faults.append(f"mailbox: {error}")

@@ -10,14 +10,14 @@ from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
 from astran.base.errors import StoreError
 from astran.base.permissions import PRIVATE
 from astran.store.identity import NO_DATABASE
 from astran.store.version import HEAD
 
-__all__ = ["HEAD", "Database"]
+__all__ = ["HEAD", "Database", "is_outage"]
 
 
 class Database:
@@ -99,7 +99,7 @@ class Database:
         config.set_main_option(
             "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
         )
-        with self._engine.begin() as connection:
+        with _open_for_rebuild(self._engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
@@ -156,6 +156,41 @@ def make_file(url: str) -> None:
             f"The database {file} cannot be made: {error.strerror}.",
             "Check `database` and `workdir` in the site configuration.",
         ) from error
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether it is the database that fails (away, locked), not what it was given."""
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    # class 54: a value is too large for an index, or the like
+    return not (getattr(error.orig, "sqlstate", None) or "").startswith("54")
+
+
+@contextmanager
+def _open_for_rebuild(engine: Engine) -> Iterator[Connection]:
+    """One transaction in which a table may be replaced by a changed copy of itself.
+
+    SQLite can change a constraint in no other way. Dropping the old table would break the rows that
+    refer to it, so references are checked at the end instead.
+    """
+    with engine.connect() as connection:
+        if engine.dialect.name != "sqlite":
+            with connection.begin():
+                yield connection
+            return
+        driver: Any = connection.connection.driver_connection
+        driver.execute("PRAGMA foreign_keys=OFF")  # has no effect within a transaction
+        try:
+            with connection.begin():
+                yield connection
+                if broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all():
+                    raise StoreError(
+                        f"The database was not brought up to date: {len(broken)} rows refer to "
+                        f"rows that are not there, the first in table {broken[0][0]}.",
+                        "Restore it from a backup, or ask ASTRAN's developers.",
+                    )
+        finally:
+            driver.execute("PRAGMA foreign_keys=ON")
 
 
 def _engine(url: str) -> Engine:

@@ -24,7 +24,11 @@ _LIVE = f"select count(*) from analysis where state not in ({','.join('?' * len(
 _DUE = "select count(*) from outgoing_mail where state not in ('sent', 'dead') and next_try <= ?"
 _CHORES = "select count(*) from chore where due <= ?"
 _HOLD = "select until from hold where name = ?"
-_MOVES = "select count(*) from message where moved = ? and mailbox = ?"
+_MOVES = (
+    "select count(*) from message where moved = ? and mailbox = ?"
+    " and (move_after is null or move_after <= ?)"
+)
+_PUT_OFF = "select count(*) from put_off where mailbox = ? and next_try <= ?"
 _CURSOR = "select uidvalidity, last_uid from mailbox_cursor where mailbox = ?"
 
 
@@ -33,7 +37,8 @@ class Glance:
     """What the database says at a glance."""
 
     quiet: bool
-    """No live analysis, no mail due, no mail to be moved, no chore."""
+    """No live analysis, no mail due, no mail to be moved or asked for again, no
+    chore."""
     uidvalidity: int = 0
     last_uid: int = 0
     held: bool = False
@@ -98,7 +103,8 @@ def _look(ask: _Ask, version: str, mailbox: str | None, moment: Any) -> Glance |
     cursor = ask(_CURSOR, (mailbox,))
     if cursor is None:
         return None
-    counts.append(ask(_MOVES, (False, mailbox)))
+    counts.append(ask(_MOVES, (False, mailbox, moment)))
+    counts.append(ask(_PUT_OFF, (mailbox, moment)))
     hold = ask(_HOLD, ("imap",))
     held = hold is not None and hold[0] > moment
     return Glance(all(count == (0,) for count in counts), cursor[0], cursor[1], held)

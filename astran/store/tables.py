@@ -1,47 +1,25 @@
 """The tables. Every room writes what it did here; no room keeps state of its own.
 
-Times are UTC. They are stored without zone and read back aware (see `UtcTime`), because SQLite
-knows no zones.
+Times are UTC. Text may come from anywhere. `astran.store.columns` makes both storable.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
-    JSON,
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
     MetaData,
-    String,
     Table,
-    Text,
-    TypeDecorator,
     UniqueConstraint,
 )
 
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware UTC time."""
-
-    impl = DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return None if value is None else value.replace(tzinfo=UTC)
-
+from astran.store.columns import JSON, String, Text, UtcTime
 
 metadata = MetaData(
     naming_convention={
@@ -103,9 +81,27 @@ message = Table(
     Column("raw", LargeBinary),
     Column("folder", String(255), nullable=False),  # where it is to be moved; "" leaves it
     Column("moved", Boolean, nullable=False, default=False),
+    Column("move_tries", Integer, nullable=False, default=0, server_default="0"),
+    Column("move_after", UtcTime),  # a refused move is not tried again before; none: at once
+    # digest of Message-ID and sender of a mail that acted; a copy of it must not act again
+    Column("act_key", String(64), unique=True),
     UniqueConstraint("mailbox", "uidvalidity", "uid"),
-    UniqueConstraint("message_id", "sender"),
     Index(None, "moved"),
+)
+
+# mails that the cursor has passed although they were not dealt with: asked for again
+put_off = Table(
+    "put_off",
+    metadata,
+    _id(),
+    Column("mailbox", String(320), nullable=False),
+    Column("uidvalidity", BigInteger, nullable=False),
+    Column("uid", BigInteger, nullable=False),
+    Column("tries", Integer, nullable=False),  # in all, for the pauses
+    Column("faults", Integer, nullable=False),  # those that are the fault of the mail
+    Column("next_try", UtcTime, nullable=False),
+    Column("reason", Text, nullable=False),
+    UniqueConstraint("mailbox", "uidvalidity", "uid"),
 )
 
 request = Table(

@@ -106,6 +106,18 @@ def test_each_file_by_itself_unless_told_to_remember(
     ]  # fmt: skip
 
 
+def test_only_a_mail_that_acts_is_remembered(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damaged = write(folder, "a.eml", "target: Crab\n")
+    same = {"Message-ID": "<a.eml@x>"}
+    whole = write(folder, "b.eml", "target: Crab\ndate: 20231207\n", **same)
+    found = judged(capsys, *RULES, "--remember", damaged, damaged, whole, whole)
+    assert [(one["outcome"], one["replied"]) for one in found] == [
+        ("error_reply", True), ("error_reply", False), ("launch", True), ("ignore", False)
+    ]  # fmt: skip
+
+
 def test_rules_of_a_site_file(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     server = "{host: localhost, port: 1, security: none}"
     (folder / "site.yml").write_text(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from astran.base.errors import MailGone
+from astran.base.errors import MailGone, MailUnavailable
 from astran.mail.headers import message_id, read_headers, read_message
 from astran.mail.ports import Claim, Envelope
 
@@ -33,9 +33,21 @@ class FakeMailbox:
         return self._last.get(self.folder, 0)
 
     def new(self, after_uid: int, limit: int) -> list[Envelope]:
+        return self.envelopes(self.uids(after_uid, limit))
+
+    def uids(self, after_uid: int, limit: int) -> list[int]:
+        return sorted(uid for uid in self.folders[self.folder] if uid > after_uid)[:limit]
+
+    def envelopes(self, uids: Sequence[int]) -> list[Envelope]:
         mails = self.folders[self.folder]
-        uids = sorted(uid for uid in mails if uid > after_uid)[:limit]
-        return [Envelope(uid, len(mails[uid]), read_headers(mails[uid])) for uid in uids]
+        found = sorted(uid for uid in uids if uid in mails)
+        return [Envelope(uid, len(mails[uid]), read_headers(mails[uid])) for uid in found]
+
+    def holds(self, uid: int) -> bool:
+        return uid in self.folders[self.folder]
+
+    def renew(self) -> None:
+        return None
 
     def uid_before(self, day: date) -> int:
         mails = self.folders[self.folder]
@@ -64,3 +76,44 @@ class FakeMailbox:
             for folder in folders
             for raw in self.folders.get(folder, {}).values()
         )
+
+
+class TroubledMailbox(FakeMailbox):
+    """A mailbox whose server fails in the ways that are set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left_out: set[int] = set()
+        """The server's answer lacks these mails."""
+        self.unreadable: set[int] = set()
+        """Asked for one of these, the server refuses the whole answer."""
+        self.bodiless: set[int] = set()
+        """Headers can be had, the whole mail cannot."""
+        self.refuses_moves = False
+        self.away = False
+
+    def uids(self, after_uid: int, limit: int) -> list[int]:
+        self.renew()
+        return super().uids(after_uid, limit)
+
+    def envelopes(self, uids: Sequence[int]) -> list[Envelope]:
+        self.renew()
+        if self.unreadable & set(uids):
+            raise MailUnavailable("The mail server refused FETCH: internal error")
+        return super().envelopes([uid for uid in uids if uid not in self.left_out])
+
+    def fetch(self, uid: int) -> bytes:
+        self.renew()
+        if uid in self.bodiless:
+            raise MailUnavailable(f"The mail server does not give the mail with UID {uid}.")
+        return super().fetch(uid)
+
+    def move(self, uid: int, folder: str) -> None:
+        self.renew()
+        if self.refuses_moves:
+            raise MailUnavailable("The mail server refused MOVE: over quota")
+        super().move(uid, folder)
+
+    def renew(self) -> None:
+        if self.away:
+            raise MailUnavailable("The mail server is out of reach.")

@@ -153,6 +153,23 @@ def test_a_mail_that_arrives_while_the_mailbox_is_open(account: Account) -> None
         assert subjects(box) == ["late"]
 
 
+def test_mails_are_asked_for_by_their_numbers(account: Account) -> None:
+    for name in ("one", "two", "three"):
+        account.deliver(mail(Subject=name))
+    with account.open() as box:
+        first, second, third = box.uids(0, 50)
+        assert box.uids(first, 1) == [second]
+        assert box.uids(third, 50) == []
+        asked = box.envelopes([third, third + 7, first])
+        assert [(e.uid, subject(e.headers)) for e in asked] == [(first, "one"), (third, "three")]
+        assert box.envelopes([]) == []
+        box.renew()
+        assert box.holds(second)
+        box.move(second, "ASTRAN/Processed")
+        assert not box.holds(second)
+        assert not box.holds(third + 7)
+
+
 def test_size_and_whole_mail(account: Account) -> None:
     raw = mail(body="x: " + "y" * 3000 + "\r\n")
     account.deliver(raw)
@@ -244,3 +261,21 @@ def test_a_folder_that_is_not_there_is_named(dovecot: Dovecot) -> None:
     given = at_dovecot(dovecot, Security.TLS, "Nowhere")
     with pytest.raises(MailUnavailable, match="Nowhere"), Inbox(given):
         pass
+
+
+def test_a_line_that_broke_is_made_anew(dovecot: Dovecot) -> None:
+    from services.cutter import Cut, Cutter
+
+    with Cutter(dovecot.imaps_port) as cutter:
+        given = at_dovecot(dovecot, Security.TLS, "INBOX")
+        through = given.model_copy(
+            update={"imap": given.imap.model_copy(update={"port": cutter.port})}
+        )
+        with Inbox(through) as box:
+            before = box.uidvalidity
+            cutter.plan(1, Cut.BEFORE)
+            with pytest.raises(MailUnavailable):
+                box.holds(1)
+            box.renew()
+            assert isinstance(box.uids(0, 5), list)
+            assert box.uidvalidity == before

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from e2e.site_under_test import empty
@@ -344,3 +346,143 @@ def test_a_refused_outgoing_log_in_stops_the_queue(house: MailHouse) -> None:
     house.tick()
     assert len(house.box()) == 3
     assert house.count("select count(*) from hold") == 0
+
+
+POISON = """\
+Subject: ASTRAN-LAUNCH
+From: eve@evil.example
+Message-ID: <\udcff@evil.example>
+
+hello
+"""
+
+
+def test_a_mail_whose_message_id_is_no_text(house: MailHouse) -> None:
+    house.dovecot.deliver(POISON.encode("utf-8", "surrogateescape"), SERVICE, "eve@evil.example")
+    house.send("=?utf-8?q?ASTRAN-LAUNCH=00?=", sender=BOB)
+    house.send("ASTRAN-LAUNCH", LAUNCH)
+    house.tick()
+    assert analyses(house) == 1
+    assert house.subjects(SERVICE) == []
+    assert house.subjects(SERVICE, "ASTRAN/Quarantine") == ["ASTRAN-LAUNCH"]
+    assert len(house.box(SERVICE, "ASTRAN/Rejected")) == 1
+
+
+def maildir(house: MailHouse) -> Path:
+    return house.dovecot.folder / "mail" / SERVICE / "Maildir"
+
+
+def test_a_mail_that_the_server_cannot_read(house: MailHouse) -> None:
+    """Dovecot hangs up at such a mail, each time."""
+    house.send("ASTRAN-LAUNCH", LAUNCH)
+    before = set(maildir(house).rglob("*/*"))
+    house.send("ASTRAN-LAUNCH", LAUNCH.replace("1207", "1206"))
+    (spoiled,) = set((maildir(house) / "new").iterdir()) - before
+    house.send("ASTRAN-LAUNCH", LAUNCH.replace("1207", "1205"))
+    spoiled.chmod(0)
+    house.tick(expect_faults=True)
+    assert analyses(house) == 2
+    for _ in range(14):
+        house.tick(expect_faults=True)
+    assert any("mails in the mailbox cannot be read" in s for s in house.subjects(OPERATOR))
+    for file in maildir(house).glob("*/*"):
+        if file.is_file() and not file.stat().st_mode & 0o777:
+            file.chmod(0o600)
+    house.clock.sleep(3600)
+    house.tick()
+    assert analyses(house) == 3
+    assert house.subjects(SERVICE) == []
+    assert any("could be read" in subject for subject in house.subjects(OPERATOR))
+
+
+def test_a_folder_that_cannot_be_made(house: MailHouse) -> None:
+    house.tick()
+    for place in maildir(house).glob(".ASTRAN.Processed*"):
+        shutil.rmtree(place)
+    blocked = maildir(house) / ".ASTRAN.Processed"
+    blocked.write_text("a file where the folder should be")
+    try:
+        for number in range(5):
+            house.send("ASTRAN-LAUNCH", LAUNCH.replace("1207", f"120{number + 1}"))
+        house.tick(expect_faults=True)
+        assert analyses(house) == 5
+        house.send("ASTRAN-HELP")
+        for _ in range(15):
+            house.tick(expect_faults=True)
+        assert any("ASTRAN" in subject for subject in house.subjects())
+        assert any("cannot be moved" in subject for subject in house.subjects(OPERATOR))
+    finally:
+        blocked.unlink()
+    house.clock.sleep(3600)
+    for _ in range(3):
+        house.tick()
+    assert house.subjects(SERVICE) == []
+    assert len(house.box(SERVICE, "ASTRAN/Processed")) == 6
+    assert analyses(house) == 5
+
+
+def test_a_folder_that_takes_no_changes(house: MailHouse) -> None:
+    house.send("ASTRAN-LAUNCH", LAUNCH)
+    cur = maildir(house) / "cur"
+    house.box(SERVICE)  # the server has seen the mail and named it
+    mode = cur.stat().st_mode
+    for name in ("cur", "new", "tmp"):
+        (maildir(house) / name).chmod(0o555)
+    try:
+        house.tick(expect_faults=True)
+        assert analyses(house) == 1
+        assert len(house.box()) == 1
+    finally:
+        for name in ("cur", "new", "tmp"):
+            (maildir(house) / name).chmod(mode)
+    house.clock.sleep(60)
+    house.tick()
+    assert house.subjects(SERVICE) == []
+    assert analyses(house) == 1
+
+
+def test_a_mailbox_that_is_away_while_mails_go_out(house: MailHouse) -> None:
+    house.tick()
+    assert house.site.mail is not None
+    good = house.site
+    imap = house.site.mail.imap.model_copy(update={"port": 9})
+    mail = house.site.mail.model_copy(update={"imap": imap, "keep_copy": False})
+    house.site = house.site.model_copy(update={"mail": mail})
+    for _ in range(15):
+        house.tick(expect_faults=True)
+    (letter,) = house.box(OPERATOR)
+    assert "cannot be read" in letter.subject
+    assert "out of reach" in letter.text
+    house.clock.sleep(86400)
+    house.tick(expect_faults=True)
+    assert len(house.box(OPERATOR)) == 2
+    house.site = good
+    house.send("ASTRAN-LAUNCH", LAUNCH)
+    house.tick()
+    assert analyses(house) == 1
+    assert "again" in house.subjects(OPERATOR)[-1]
+
+
+@pytest.mark.parametrize("part", ["HEADER", "BODY.PEEK[])"])
+def test_an_empty_answer_loses_no_mail(
+    house: MailHouse, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    from astran.mail.inbox import Inbox
+
+    real = Inbox._ask
+
+    def ask(self: Inbox, command: str, *words: str | bytes) -> list[Any]:
+        empty_answer = command == "FETCH" and part in str(words[-1])
+        return [None] if empty_answer else real(self, command, *words)
+
+    house.tick()
+    house.send("ASTRAN-LAUNCH", LAUNCH)
+    with monkeypatch.context() as patch:
+        patch.setattr(Inbox, "_ask", ask)
+        assert not nothing_to_do(house.site, house.clock)
+        for _ in range(3):
+            house.tick(expect_faults=True)
+    house.clock.sleep(240)
+    house.tick()
+    assert analyses(house) == 1
+    assert house.subjects(SERVICE) == []

@@ -70,8 +70,17 @@ def test_a_glance_sees_all_that_there_is_to_do(url: str, tmp_path: Path) -> None
         assert row is not None
     assert not _quiet(url)
     with db.begin() as c:
+        mailbox.not_moved(c, row, NOW)
+    assert _quiet(url), "refused a moment ago"
+    assert not _quiet(url, NOW + timedelta(minutes=1))
+    with db.begin() as c:
         mailbox.moved(c, row)
+        mailbox.put_off(c, "m", 7, 2, NOW, "left out", fault=False)
     assert _quiet(url)
+    assert not _quiet(url, NOW + timedelta(minutes=1))
+    with db.begin() as c:
+        mailbox.settle(c, "m", 7, 2)
+    assert _quiet(url, NOW + timedelta(minutes=1))
     db.close()
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event, inspect
+from sqlalchemy import event, inspect, select
 
 from astran.base.errors import StoreError
 from astran.base.records import ProductRecord
@@ -19,7 +19,7 @@ from astran.store.analyses import Analysis, Origin
 from astran.store.database import HEAD, Database
 from astran.store.mailbox import Cursor, Incoming
 from astran.store.outbox import MailState
-from astran.store.tables import metadata
+from astran.store.tables import metadata, request
 from astran.store.watch import watched
 
 NOW = datetime(2023, 12, 8, 6, tzinfo=UTC)
@@ -119,11 +119,25 @@ def test_a_mail_is_stored_once(db: Database) -> None:
         first = mailbox.add(c, mail)
         assert first is not None
         assert mailbox.add(c, mail) is None, "same UID"
-        assert mailbox.add(c, replace(mail, uid=6)) is None, "same Message-ID and sender"
-        assert mailbox.add(c, replace(mail, uid=7, sender="bob@x")) is not None
-        assert (first, 5, "Processed") in mailbox.to_move(c, "m", 1)
+        assert (first, 5, "Processed") in mailbox.to_move(c, "m", 1, NOW)
         mailbox.moved(c, first)
-        assert first not in {row for row, _, _ in mailbox.to_move(c, "m", 1)}
+        assert first not in {row for row, _, _ in mailbox.to_move(c, "m", 1, NOW)}
+
+
+def test_of_several_copies_one_acts(db: Database) -> None:
+    key = mailbox.act_key("<a@x>", "ann@x")
+    assert key == mailbox.act_key("<a@x>", "Ann@x") != mailbox.act_key("<a@x>", "bob@x")
+    with db.begin() as c:
+        rows = [
+            mailbox.add(c, Incoming("m", 1, uid, "<a@x>", "ann@x", "s", v, "", NOW, None, "P"))
+            for uid, v in ((5, "machine"), (6, "take"), (7, "take"))
+        ]
+        ignored, first, second = (row or 0 for row in rows)
+        assert ignored and first and second
+        assert mailbox.may_act(c, first, key)
+        assert not mailbox.may_act(c, second, key)
+        mailbox.did_not_act(c, first)
+        assert mailbox.may_act(c, second, key)
 
 
 def test_the_cursor_is_kept(db: Database) -> None:
@@ -248,3 +262,132 @@ def test_twins_are_found_without_searching_all_that_ever_was(tmp_path: Path) -> 
             assert "INDEX ix_task_fingerprint_state (fingerprint=?)" in plan, plan
     assert len(asked) == 2
     database.close()
+
+
+def at_version(db: Database, version: str) -> None:
+    """Make an empty database of an earlier schema."""
+    from alembic import command
+    from alembic.config import Config
+
+    import astran.store.database as module
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(module.__file__).parent / "migrations"))
+    with db.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A database of the schema before mails had a key of what they did."""
+    url = f"sqlite:///{tmp_path}/old.sqlite"
+    if request.param == "postgresql":
+        postgres = request.getfixturevalue("postgres")
+        url = postgres.url(postgres.new_database())
+    database = Database(url)
+    at_version(database, "0007")
+    yield database
+    database.close()
+
+
+OLD_MAILS = """\
+insert into message (mailbox, uidvalidity, uid, message_id, sender, subject, verdict, reason,
+    received, folder, moved)
+values ('m', 7, 1, '<a@x>', 'ann@x', 's', 'take', '', '2023-12-08 06:00:00', 'P', false),
+    ('m', 7, 2, '<b@x>', 'ann@x', 's', 'machine', '', '2023-12-08 06:00:00', 'R', false)"""
+OLD_REQUEST = """\
+insert into request (message_id, command, subject, in_reply_to, refs, params, created)
+values (1, 'launch', 's', '', '[]', '{}', '2023-12-08 06:00:00')"""
+
+
+def test_an_old_database_keeps_what_acted(old: Database) -> None:
+    with old.begin() as c:
+        c.exec_driver_sql(OLD_MAILS)
+        c.exec_driver_sql(OLD_REQUEST)
+    old.upgrade()
+    assert old.version() == HEAD
+    with old.begin() as c:
+        assert [row[:2] for row in mailbox.to_move(c, "m", 7, NOW)] == [(1, 1), (2, 2)]
+        assert c.exec_driver_sql("select message_id from request").all() == [(1,)]
+        again, other = (
+            mailbox.add(c, Incoming("m", 7, uid, name, "ann@x", "s", "take", "", NOW, None, ""))
+            for uid, name in ((3, "<a@x>"), (4, "<b@x>"))
+        )
+        assert again is not None and other is not None
+        assert not mailbox.may_act(c, again, mailbox.act_key("<a@x>", "ann@x"))
+        assert mailbox.may_act(c, other, mailbox.act_key("<b@x>", "ann@x"))
+
+
+def test_references_hold_after_an_upgrade(tmp_path: Path) -> None:
+    from sqlalchemy.exc import IntegrityError
+
+    database = Database(f"sqlite:///{tmp_path}/old.sqlite")
+    at_version(database, "0007")
+    database.upgrade()
+    with pytest.raises(IntegrityError), database.begin() as c:
+        c.exec_driver_sql(OLD_REQUEST)
+    database.close()
+
+
+NASTY = "a\x00b\udcff\ud800c"
+CLEAN = "a\ufffdb\ufffd\ufffdc"
+
+
+def test_any_text_can_be_stored(db: Database) -> None:
+    mail = Incoming("m", 1, 5, f"<{NASTY}@x>", NASTY, NASTY, "take", NASTY, NOW, b"r", "P")
+    origin = Origin(subject=NASTY, in_reply_to=NASTY, references=(NASTY,), params={NASTY: [NASTY]})
+    with db.begin() as c:
+        assert mailbox.add(c, mail) is not None
+        known = mailbox.sender_id(c, NASTY, NOW)
+        assert mailbox.sender_id(c, NASTY, NOW) == known, "found again by the same text"
+        events.note(c, NOW, "mail-in", NASTY)
+        (found,) = mailbox.unheard(c, NOW, NOW + timedelta(days=1), ["take"])
+        assert (found.subject, found.sender, found.reason) == (CLEAN, CLEAN, CLEAN)
+        key = analyses.add_request(c, NOW, origin)
+        row = c.execute(select(request.c.params, request.c.refs).where(request.c.id == key)).one()
+        assert row.params == {CLEAN: [CLEAN]}
+        assert row.refs == [CLEAN]
+
+
+def test_every_column_of_text_takes_any_text() -> None:
+    from sqlalchemy import JSON, String
+
+    kinds = [c.type for table in metadata.tables.values() for c in table.columns]
+    assert not [kind for kind in kinds if isinstance(kind, String | JSON)]
+
+
+def test_a_mail_that_is_put_off_is_asked_for_with_growing_pauses(db: Database) -> None:
+    with db.begin() as c:
+        first = mailbox.put_off(c, "m", 1, 5, NOW, "empty answer", fault=False)
+        second = mailbox.put_off(c, "m", 1, 5, NOW, "ValueError", fault=True)
+        assert (first.tries, first.faults) == (1, 0)
+        assert (second.tries, second.faults) == (2, 1)
+        assert first.next_try < second.next_try <= NOW + timedelta(minutes=2)
+        assert mailbox.all_put_off(c, "m", 1) == [second]
+        assert mailbox.all_put_off(c, "m", 2) == []
+        mailbox.settle(c, "m", 1, 5)
+        assert mailbox.all_put_off(c, "m", 1) == []
+
+
+def test_new_numbers_void_what_was_to_be_done_by_the_old_ones(db: Database) -> None:
+    with db.begin() as c:
+        mailbox.put_off(c, "m", 1, 5, NOW, "", fault=False)
+        mailbox.add(c, Incoming("m", 1, 6, "<a@x>", "ann@x", "s", "take", "", NOW, None, "P"))
+        mailbox.forget_numbers(c, "m", 2)
+        assert mailbox.all_put_off(c, "m", 1) == []
+        assert mailbox.to_move(c, "m", 1, NOW) == []
+
+
+def test_a_refused_move_does_not_stand_before_others(db: Database) -> None:
+    with db.begin() as c:
+        first, second = (
+            mailbox.add(c, Incoming("m", 1, uid, "<a@x>", "", "s", "machine", "", NOW, None, "P"))
+            for uid in (5, 6)
+        )
+        assert first is not None
+        mailbox.not_moved(c, first, NOW)
+        assert [row for row, _, _ in mailbox.to_move(c, "m", 1, NOW)] == [second]
+        later = NOW + timedelta(minutes=1)
+        assert [row for row, _, _ in mailbox.to_move(c, "m", 1, later)] == [second, first]
+        assert mailbox.unmoved(c, "m") == 1
