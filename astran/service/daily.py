@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from astran.base.states import AnalysisState
-from astran.base.text import count
+from astran.base.text import count, one_line
 from astran.service import outages
 from astran.service.context import Context
 from astran.service.digest import TOLD, next_time
-from astran.store import analyses, chores, history, mailbox
+from astran.store import analyses, chores, history, mailbox, outbox
 
 NAME = "daily"
 _DAY = timedelta(days=1)
@@ -45,6 +45,7 @@ def summary(context: Context, db: Connection, since: datetime, until: datetime) 
         _ends(ended),
         *_failures(ended),
         _queue(db),
+        *_mails(db),
         _quarantine(db, since, until),
         _disk(context),
     ]
@@ -79,6 +80,21 @@ def _queue(db: Connection) -> str:
     live = analyses.live_count(db)
     under_way = count(live, "analysis", "analyses")
     return f"Under way: {under_way}; tasks: {tasks or 'none'}."
+
+
+def _mails(db: Connection) -> list[str]:
+    """What has not gone out: a report that nobody got is no answer."""
+    mails = outbox.counts(db)
+    lines = []
+    if mails.since is not None:
+        since = f"{mails.since:%Y-%m-%d %H:%M} UTC"
+        lines.append(f"Mails that have not gone out: {mails.waiting}, the oldest since {since}.")
+    if mails.dead:
+        lines.append(f"Mails that could not be delivered: {mails.dead}.")
+    for number, one in sorted(outbox.unsent(db).items())[:_MOST]:
+        what = "its report" if one.report else "a letter"
+        lines.append(f"  A{number}: {what} has not gone out. {one_line(one.error)}".rstrip())
+    return lines
 
 
 def _quarantine(db: Connection, since: datetime, until: datetime) -> str:
