@@ -45,9 +45,9 @@ def summary(context: Context, db: Connection, since: datetime, until: datetime) 
         _ends(ended),
         *_failures(ended),
         _queue(db),
-        *_mails(db),
         _quarantine(db, since, until),
         _disk(context),
+        *_mails(context, db),
     ]
     if (silent := outages.since(db)) is not None:
         lines.append(f"Scheduler: no answer since {silent:%Y-%m-%d %H:%M} UTC.")
@@ -82,16 +82,17 @@ def _queue(db: Connection) -> str:
     return f"Under way: {under_way}; tasks: {tasks or 'none'}."
 
 
-def _mails(db: Connection) -> list[str]:
+def _mails(context: Context, db: Connection) -> list[str]:
     """What has not gone out: a report that nobody got is no answer."""
     mails = outbox.counts(db)
     lines = []
-    if mails.since is not None:
+    now = context.clock.now()
+    if mails.since is not None and mails.since <= now - outbox.FRESH:
         since = f"{mails.since:%Y-%m-%d %H:%M} UTC"
         lines.append(f"Mails that have not gone out: {mails.waiting}, the oldest since {since}.")
     if mails.dead:
         lines.append(f"Mails that could not be delivered: {mails.dead}.")
-    for number, one in sorted(outbox.unsent(db).items())[:_MOST]:
+    for number, one in sorted(outbox.unsent(db, now).items())[:_MOST]:
         what = "its report" if one.report else "a letter"
         lines.append(f"  A{number}: {what} has not gone out. {one_line(one.error)}".rstrip())
     return lines

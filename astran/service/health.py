@@ -43,7 +43,7 @@ def health(context: Context, db: Connection) -> Health:
     hold = chores.hold(db, "imap")
     if hold is not None and hold.until > now:
         troubles.append(f"The mailbox refuses the log-in; next try at {hold.until:%H:%M} UTC.")
-    if mails.since is not None and now - mails.since > _QUIET:
+    if mails.since is not None and now - mails.since > outbox.FRESH:
         since = f"{mails.since:%Y-%m-%d %H:%M} UTC"
         troubles.append(f"{count(mails.waiting, 'mail')} not gone out, the oldest since {since}.")
     if mails.dead:

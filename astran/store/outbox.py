@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -63,6 +63,8 @@ GIVEN_UP = "given up after"
 """Begins the error of a dead mail that nobody refused: it is tried again once mail goes out."""
 DEFERRED = "not taken yet: "
 """Begins the error of a mail that the server put off, while it may take others."""
+FRESH = timedelta(minutes=15)
+"""A mail so new waits for no more than its turn."""
 CAPPED = "mails in 24 hours"
 """Ends the error of a mail that waits because its recipient had enough."""
 
@@ -184,11 +186,12 @@ class Unsent:
     """Whether its report is among them."""
 
 
-def unsent(db: Connection) -> dict[int, Unsent]:
-    """By analysis: mails that have not gone out."""
+def unsent(db: Connection, now: datetime) -> dict[int, Unsent]:
+    """By analysis: mails that have not gone out, though they were tried or are not quite new."""
     c = t.outgoing_mail.c
+    late = (c.tries > 0) | (c.created <= now - FRESH)
     query = select(c.analysis_id, c.state, c.created, c.error, c.kind).order_by(c.id)
-    query = query.where(c.state.in_((*_OPEN, MailState.DEAD)), c.analysis_id.is_not(None))
+    query = query.where(c.state.in_((*_OPEN, MailState.DEAD)), c.analysis_id.is_not(None), late)
     found: dict[int, Unsent] = {}
     for analysis_id, state, created, error, kind in db.execute(query):
         old = found.get(analysis_id, Unsent(0, 0, created, "", False))

@@ -1,4 +1,4 @@
 """Schema version."""
 
-HEAD = "0007"
+HEAD = "0009"
 """Schema version that this code needs; the newest migration (a test holds them together)."""
