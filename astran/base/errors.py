@@ -2,6 +2,7 @@
 
     AstranError
      ├─ ConfigError            a setting or request that cannot be used; carries every problem
+     │   └─ SiteNotReady       a setting or environment of the site that cannot be used now
      ├─ ProcessError           an external command
      │   ├─ ToolMissing        ... is not on this machine
      │   ├─ ToolTimeout        ... did not answer in time
@@ -12,11 +13,14 @@
      │   └─ SchedulerUnavailable   asked, not answered; says nothing about any job
      ├─ MailError
      │   ├─ MailUnavailable    server out of reach or answering nonsense: try again later
+     │   │   └─ MailDeferred   the server answers, and cannot take this very message now
      │   ├─ MailAuthError      log-in refused: do not hammer
      │   ├─ MailGone           the mail is no longer in the folder
      │   └─ MailRejected       the server refused this very message for good
      ├─ DecisionTimeout        a mail that cannot be read in the time it may take
      ├─ CatalogueError         data or models that cannot be found
+     │   └─ DataUnavailable    ... now, through trouble of the site: it may pass
+     ├─ SiteTrouble            trouble of the site itself: base of DataUnavailable, SiteNotReady
      ├─ ProductError           an output that does not open or does not pass its check
      └─ StoreError             the database is missing, too old, or refused a transition
 
@@ -126,6 +130,10 @@ class MailUnavailable(MailError):
     """Out of reach or not answering properly: try again later."""
 
 
+class MailDeferred(MailUnavailable):
+    """The server answers, and cannot take this very message now."""
+
+
 class MailAuthError(MailError):
     """The log-in was refused."""
 
@@ -144,6 +152,18 @@ class DecisionTimeout(AstranError):
 
 class CatalogueError(AstranError):
     """Data, models or sources that cannot be found."""
+
+
+class SiteTrouble(AstranError):
+    """Trouble of the site itself (files, models, software), not of the request: it may pass."""
+
+
+class DataUnavailable(SiteTrouble, CatalogueError):
+    """Data or models of the site that are not there, or cannot be read, now."""
+
+
+class SiteNotReady(SiteTrouble, ConfigError):
+    """A setting or an environment of the site that cannot be used now."""
 
 
 class ProductError(AstranError):

@@ -9,7 +9,7 @@ import csv
 import re
 from pathlib import Path
 
-from astran.base.errors import CatalogueError
+from astran.base.errors import DataUnavailable
 
 _DELIMITER = re.compile(r"""#\s*delimiter:\s*['"]?(.)['"]?\s*$""")
 
@@ -23,12 +23,12 @@ def read_rows(path: Path, what: str) -> list[dict[str, str]]:
 
     Raises
     ------
-    CatalogueError : it cannot be read
+    DataUnavailable : it cannot be read
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise CatalogueError(f"The {what} {path} cannot be read: {error}.") from error
+        raise DataUnavailable(f"The {what} {path} cannot be read: {error}.") from error
     delimiter = " "
     rows = []
     for line in lines:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from astran.base.errors import CatalogueError
+from astran.base.errors import CatalogueError, DataUnavailable
 from astran.base.nightdata import FileRef
 from astran.catalogue.patterns import look
 
@@ -25,6 +25,7 @@ def allowed_folder(wanted: str, roots: Sequence[Path]) -> Path:
 
     Raises
     ------
+    DataUnavailable : no root is there
     CatalogueError : it is not below a root, or not there
     """
     allowed = ", ".join(str(root) for root in roots) or "none"
@@ -43,6 +44,9 @@ def allowed_folder(wanted: str, roots: Sequence[Path]) -> Path:
     for place in inside:
         if place.is_dir():
             return place
+    away = [root for root in roots if not root.is_dir()]
+    if len(away) == len(roots):
+        raise DataUnavailable(f"The site's folder of data {away[0]} is not there.", cure)
     raise CatalogueError(f"The folder {wanted} does not exist.", cure)
 
 

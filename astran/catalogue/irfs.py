@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from astran.base.errors import CatalogueError
+from astran.base.errors import CatalogueError, DataUnavailable
 from astran.base.nightdata import IrfCuts, McNode, ReadyIrf
 from astran.catalogue import patterns
 
@@ -37,11 +37,12 @@ def mc_nodes(pattern: str, key: str = "mc_dl2", **known: str) -> tuple[McNode, .
 
     Raises
     ------
-    CatalogueError : no file, or two of the same node
+    DataUnavailable : no file
+    CatalogueError : two of the same node
     """
     found = list(patterns.find(pattern, **known))
     if not found:
-        raise CatalogueError(
+        raise DataUnavailable(
             "No Monte Carlo for IRFs was found.", cure=f"data.{key} looks for {pattern}."
         )
     names = [node_name(item.file.path) for item in found]

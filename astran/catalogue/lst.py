@@ -13,7 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 
 from astran.base.clock import Clock
-from astran.base.errors import CatalogueError
+from astran.base.errors import CatalogueError, DataUnavailable
 from astran.base.night import Night
 from astran.base.nightdata import (
     ConfigText,
@@ -85,8 +85,10 @@ class LstCatalogue:
 
         Raises
         ------
-        CatalogueError : what cannot come by waiting: no run of the target in the night, no models,
-            no Monte Carlo, a folder that may not be read
+        DataUnavailable : trouble of the site, which may pass: no models, no Monte Carlo, a table
+            that cannot be read
+        CatalogueError : what cannot come by waiting: no run of the target in the night, a folder
+            that may not be read
         ConfigError : a pattern of the site that cannot be used
         """
         match config.start:
@@ -137,6 +139,8 @@ class LstCatalogue:
         # asked for at once, as a site without them cannot analyse anything
         shelf, settings = self._shelf(config, Wants(True, with_irfs)), self._lstchain_config()
         candidates = night.candidates
+        if late and not candidates:
+            self._demand_dl1(config.date)
         wanted = self._wanted(config, night, late)
         picked = night.pick(wanted.runs, late)
         checks, all_read = night.checks.of(picked.seen)
@@ -210,6 +214,14 @@ class LstCatalogue:
             dl3=files,
         )
 
+    def _demand_dl1(self, date: str) -> None:
+        """Tell a night without data from a disk that is away (DataUnavailable)."""
+        if away := patterns.out_of_reach(self._data.dl1, date=date):
+            raise DataUnavailable(
+                f"The folder of DL1 {away} is not there or cannot be read.",
+                cure="Mount it or make it readable, or correct data.dl1.",
+            )
+
     # ---- runs ----------------------------------------------------------------------------------
 
     def _wanted(self, config: AnalysisConfig, night: NightArchive, late: bool) -> Wanted:
@@ -259,7 +271,7 @@ class LstCatalogue:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             # lstchain itself would end with return code 0 and without a product
-            raise CatalogueError(
+            raise DataUnavailable(
                 f"The site's lstchain configuration {path} cannot be read: {error}.",
                 cure="Correct data.lstchain_config in the site configuration.",
             ) from error

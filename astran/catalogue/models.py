@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from astran.base.errors import CatalogueError
+from astran.base.errors import CatalogueError, DataUnavailable
 from astran.base.files import trunk
 from astran.base.nightdata import Models
 from astran.catalogue import patterns
@@ -55,11 +55,15 @@ def places(where: Path, wanted: str = "") -> tuple[Place, ...]:
 
     Raises
     ------
-    CatalogueError : not there, outside, or several productions of one level
+    DataUnavailable : the site's folder is not there
+    CatalogueError : outside, not there below the site's folder, or several productions of one level
     """
     root = trunk(where)
     if wanted:
-        folder = _there(_below(root, wanted))
+        _there(root)
+        folder = _below(root, wanted)
+        if not folder.is_dir():
+            raise CatalogueError(f"The folder of models {folder} does not exist.")
         named = level_in(str(folder.relative_to(root.resolve())))
         return (not named and _levels_in(folder)) or (Place(folder, named),)
     if root == where:
@@ -72,7 +76,7 @@ def places(where: Path, wanted: str = "") -> tuple[Place, ...]:
         if folder.resolve().is_relative_to(root.resolve())
     ]
     if not found:
-        raise CatalogueError(
+        raise DataUnavailable(
             f"There is no folder of models like {where}.", cure="Correct data.models."
         )
     return _one_each(found)
@@ -92,7 +96,7 @@ def choose(places: Sequence[Place], declination: float, level: str = "") -> Choi
 
     Raises
     ------
-    CatalogueError : no forests, or incomplete ones
+    DataUnavailable : no forests, or incomplete ones
     """
     folder = next(place.folder for place in places if place.level == level)
     line = ""
@@ -101,7 +105,7 @@ def choose(places: Sequence[Place], declination: float, level: str = "") -> Choi
         folders = [path for path in sorted(folder.iterdir()) if _is_line(path)]
         lines = {_declination(path.name): path for path in folders}
         if not lines:
-            raise CatalogueError(
+            raise DataUnavailable(
                 f"{folder} holds neither forests ({ALWAYS[0]}) nor declination lines (dec_...).",
                 cure="Choose a folder with the key `dl2.models`, or correct data.models.",
             )
@@ -175,7 +179,7 @@ def _one_each(found: list[Place]) -> tuple[Place, ...]:
 
 def _there(folder: Path) -> Path:
     if not folder.is_dir():
-        raise CatalogueError(f"The folder of models {folder} does not exist.")
+        raise DataUnavailable(f"The folder of models {folder} does not exist.")
     return folder
 
 
@@ -205,7 +209,7 @@ def _models(folder: Path) -> Models:
     complete = [names for names in sets if all((folder / name).is_file() for name in names)]
     if not complete:
         lacking = [name for name in sets[0] if not (folder / name).is_file()]
-        raise CatalogueError(f"The models in {folder} lack {', '.join(lacking)}.")
+        raise DataUnavailable(f"The models in {folder} lack {', '.join(lacking)}.")
     names = [*complete[0], DIRECTIONS_FILE]
     files = [file for name in names if (file := patterns.look(folder / name)) is not None]
     return Models(str(folder), tuple(files), any(f.name == DIRECTIONS_FILE for f in files))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from astran.base.errors import CatalogueError, in_a_sentence
+from astran.base.errors import CatalogueError, DataUnavailable, in_a_sentence
 from astran.base.nightdata import McNode, MissingRun, MonteCarlo, NightData, ReadyIrf, RunFile
 from astran.base.origins import Origin
 from astran.catalogue import irfs, models, patterns
@@ -172,7 +172,13 @@ class Shelf:
         return models.places(data.models, self._config.dl2.models) if needed else ()
 
     def _choice(self, level: str) -> models.Choice:
-        return models.choose(self._places, self._config.target.dec, level)
+        try:
+            return models.choose(self._places, self._config.target.dec, level)
+        except DataUnavailable as error:
+            if not self._config.dl2.models:
+                raise
+            # the request names that folder: the request is wrong, and no waiting helps
+            raise CatalogueError(error.message, error.cure) from error
 
     def _response(self, level: str, line: str) -> tuple[tuple[McNode, ...], tuple[ReadyIrf, ...]]:
         data = self._data

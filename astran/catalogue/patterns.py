@@ -7,12 +7,14 @@ They hold {date}, {run}, {subrun}, {version}, {tailcut}, {dec} (declination line
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from astran.base.errors import ConfigError
+from astran.base.errors import SiteNotReady
+from astran.base.files import trunk
 from astran.base.nightdata import FileRef
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -44,7 +46,7 @@ def find(pattern: str, **known: str) -> Iterator[Found]:
 
     Raises
     ------
-    ConfigError : a placeholder that does not exist, or a relative path
+    SiteNotReady : a placeholder that does not exist, or a relative path
     """
     if not pattern.startswith("/"):
         raise _not_absolute(pattern)
@@ -70,7 +72,7 @@ def folders(pattern: str) -> Iterator[tuple[Path, dict[str, str]]]:
 
     Raises
     ------
-    ConfigError : as `find`
+    SiteNotReady : as `find`
     """
     if not pattern.startswith("/"):
         raise _not_absolute(pattern)
@@ -90,6 +92,26 @@ def look(path: Path) -> FileRef | None:
     return FileRef(str(path), stat.st_size, stat.st_mtime_ns) if path.is_file() else None
 
 
+def out_of_reach(pattern: str, **known: str) -> Path | None:
+    """The folder because of which nothing that fits a pattern can be found; None: there is none.
+
+    The fixed part of the pattern must be there; what its placeholders name may be absent, but not
+    unreadable.
+    """
+    if not pattern:
+        return None
+    if not (top := _fixed(pattern)).is_dir():
+        return top
+    place = _fixed(_glob(pattern, known))
+    while not os.path.lexists(place):
+        place = place.parent
+    return None if os.access(place, os.R_OK | os.X_OK) else place
+
+
+def _fixed(pattern: str) -> Path:
+    return trunk(Path(pattern).parent)
+
+
 def placeholders(pattern: str) -> frozenset[str]:
     """Names of the placeholders in a pattern."""
     return frozenset(_PLACEHOLDER.findall(pattern))
@@ -101,8 +123,8 @@ def version_order(version: str) -> tuple[tuple[int, int, str], ...]:
     return tuple((1, int(p), "") if p.isdigit() else (0, 0, p) for p in parts)
 
 
-def _not_absolute(pattern: str) -> ConfigError:
-    return ConfigError(
+def _not_absolute(pattern: str) -> SiteNotReady:
+    return SiteNotReady(
         f"The pattern {pattern!r} is not an absolute path.",
         cure="Correct it in the site configuration, section data.",
     )
@@ -130,7 +152,7 @@ def _regex(pattern: str, known: dict[str, str]) -> str:
             seen.add(name)
             words.append(_GROUPS[name])
         elif name:
-            raise ConfigError(
+            raise SiteNotReady(
                 f"The pattern {pattern!r} holds the unknown placeholder {piece}.",
                 cure="Known are {date}, {run}, {subrun}, {version}, {tailcut}, {dec} and {nsb}.",
             )

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from astran.base.errors import CatalogueError
+from astran.base.errors import DataUnavailable
 from astran.catalogue.ecsv import read_rows
 
 OF_DATA = "DATA"
@@ -28,13 +28,13 @@ def read_run_catalog(path: Path) -> dict[int, str]:
 
     Raises
     ------
-    CatalogueError : it cannot be read or lacks a column
+    DataUnavailable : it cannot be read or lacks a column
     """
     table = read_rows(path, "RunCatalog")
     try:
         return {int(row["run_id"]): row["source_name"].strip() for row in table}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CatalogueError(
+        raise DataUnavailable(
             f"The RunCatalog {path} is not as expected: it needs the columns run_id and "
             "source_name, and a number and a name in each row."
         ) from error
@@ -45,7 +45,7 @@ def read_run_summary(path: Path) -> dict[int, Summary]:
 
     Raises
     ------
-    CatalogueError : it cannot be read or lacks a column
+    DataUnavailable : it cannot be read or lacks a column
     """
     table = read_rows(path, "RunSummary")
     try:
@@ -54,7 +54,7 @@ def read_run_summary(path: Path) -> dict[int, Summary]:
             for row in table
         ]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CatalogueError(
+        raise DataUnavailable(
             f"The RunSummary {path} is not as expected: it needs the columns run_id, n_subruns and "
             "run_type."
         ) from error

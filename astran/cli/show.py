@@ -92,7 +92,7 @@ def _view(found: dict[str, Any], watch: bool) -> View:
     left = found["remaining_s"]
     head = [f"{found['id']} {found['label']}: {found['state']}"]
     head += [f"About {duration(left)} left"] if left is not None else []
-    head += [found["words"]] if found["words"] else []
+    head += [words for words in (found["words"], found["unsent"]) if words]
     head += [f"Run {run} left out: {why}" for run, why in found["left_out"]]
     head += [f"{stage}: {tally(counts)}" for stage, counts in found["stages"].items()]
     history = [f"{_moment(e['at'])}  {e['kind']}: {e['text']}" for e in found["events"]]

@@ -11,7 +11,7 @@ from astran.cli.common import Exit, add_site_option, make_context, read_site
 from astran.cli.screen import View, columns_of, show, tally
 from astran.service.context import Context
 from astran.service.overview import brief
-from astran.store import analyses
+from astran.store import analyses, outbox
 
 _NEWEST = 50
 _TITLES = ("Id", "Analysis", "State", "Stages", "Runs", "Left", "Requester", "Received", "Remark")
@@ -38,7 +38,14 @@ def run(args: argparse.Namespace) -> int:
 def _found(context: Context, everything: bool) -> list[dict[str, Any]]:
     with context.db.begin() as db:
         newest = analyses.newest(db, _NEWEST)
-        return [brief(context, db, a) for a in newest if everything or not a.state.final]
+        unsent = outbox.unsent(db, context.clock.now())
+        # one whose report has not gone out is not over for its requester
+        kept = [
+            a
+            for a in newest
+            if everything or not a.state.final or (a.id in unsent and unsent[a.id].waiting)
+        ]
+        return [brief(context, db, a, unsent.get(a.id)) for a in kept]
 
 
 def _view(found: list[dict[str, Any]], everything: bool) -> View:
@@ -62,5 +69,5 @@ def _row(one: dict[str, Any]) -> tuple[str, ...]:
         f"about {duration(left)}" if left is not None else "",
         one["requester"],
         one["received"][:16].replace("T", " "),
-        one["words"],
+        "; ".join(filter(None, (one["words"], one["unsent"]))),
     )

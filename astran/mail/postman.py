@@ -8,7 +8,14 @@ import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
-from astran.base.errors import ConfigError, MailAuthError, MailError, MailRejected, MailUnavailable
+from astran.base.errors import (
+    ConfigError,
+    MailAuthError,
+    MailDeferred,
+    MailError,
+    MailRejected,
+    MailUnavailable,
+)
 from astran.config.site import Auth, Security, Server
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -117,7 +124,7 @@ def _translated(server: Server) -> Iterator[None]:
         said = "; ".join(f"{who}: {answers[who][0]} {_text(answers[who][1])}" for who in answers)
         # one that may pass later is enough to try again later
         final = all(code >= 500 for code, _ in answers.values())
-        kind = MailRejected if final else MailUnavailable
+        kind = MailRejected if final else MailDeferred
         raise kind(f"The submission server {place} refused every recipient: {said}") from error
     except smtplib.SMTPResponseException as error:
         raise _by_code(place, error) from error
@@ -151,7 +158,10 @@ def _by_code(place: str, error: smtplib.SMTPResponseException) -> MailError:
         )
     if error.smtp_code >= 500:
         return MailRejected(f"The submission server {place} refused the mail: {said}")
-    return MailUnavailable(f"The submission server {place} cannot take the mail now: {said}")
+    of_mail = isinstance(error, smtplib.SMTPSenderRefused | smtplib.SMTPDataError)
+    # 421: the server is about to close the line, whatever the mail
+    kind = MailDeferred if of_mail and error.smtp_code != 421 else MailUnavailable
+    return kind(f"The submission server {place} cannot take the mail now: {said}")
 
 
 def _text(said: bytes | str) -> str:

@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from astran.base.clock import Clock, SystemClock
-from astran.base.errors import ConfigError, ProcessError
+from astran.base.errors import ConfigError, ProcessError, SiteNotReady
 from astran.base.files import packaged, write_json
 from astran.base.process import run
 from astran.base.tasks import fingerprint
@@ -63,7 +63,7 @@ def toolset(
         return _by_version(site, wanted, keep, clock)
     tools = _known_or_probed(site, name, keep, clock)
     if _VERSION.fullmatch(name) and not _matches(tools.version, name):
-        raise ConfigError(
+        raise SiteNotReady(
             f"The environment {name!r} of this site holds lstchain {tools.version}.",
             cure="Correct lstchain.environments in the site configuration.",
         )
@@ -136,7 +136,7 @@ def probe(name: str, environment: Environment) -> Toolset:
         try:
             run(["bash", script], timeout=PROBE_TIMEOUT)
         except ProcessError as error:
-            raise ConfigError(
+            raise SiteNotReady(
                 f"The lstchain environment {name!r} could not be asked: {error.message}",
                 cure=f"Check lstchain.environments.{name} in the site configuration.",
             ) from error
@@ -149,7 +149,7 @@ def _answers(name: str, environment: Environment, answers: Path) -> Toolset:
     version = _text(answers / "version")
     if Tool.DL1_TO_DL2 not in there or not version:
         what = "its package is not installed" if there else f"{Tool.DL1_TO_DL2} was not found"
-        raise ConfigError(
+        raise SiteNotReady(
             f"The environment {name!r} has no lstchain: {what}.",
             cure=f"Check lstchain.environments.{name} in the site configuration, and PATH.",
         )
@@ -187,7 +187,7 @@ def _by_version(site: SiteConfig, wanted: str, keep: bool, clock: Clock) -> Tool
             found.append(tools)
     if not found:
         # where none answered it is the site that is at fault, not the wish
-        kind = ConfigError if silent == len(told) else NoSuchRelease
+        kind = SiteNotReady if silent == len(told) else NoSuchRelease
         raise kind(
             f"This site has no lstchain {wanted}. It has: {', '.join(told)}.",
             cure="Leave `lstchain` out to get the site's default.",

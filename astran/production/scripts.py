@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from astran.base.errors import ConfigError
+from astran.base.errors import SiteNotReady
 from astran.base.files import fixed_part, packaged, write_atomic, write_json
 from astran.base.tasks import Task
 from astran.config.site import Environment, SiteConfig
@@ -34,7 +34,7 @@ def write(task: Task, site: SiteConfig, tools: Toolset | None, python: str) -> P
 
     Raises
     ------
-    ConfigError : the site no longer has the task's environment
+    SiteNotReady : the site no longer has the task's environment
     """
     script = Path(task.script)
     description = script.with_name(f"{script.name}.json")
@@ -54,7 +54,7 @@ def write(task: Task, site: SiteConfig, tools: Toolset | None, python: str) -> P
 
 
 def preamble(task: Task, site: SiteConfig) -> str:
-    """The shell lines that enter the environment of a task (ConfigError: the site lacks it)."""
+    """The shell lines that enter the environment of a task (SiteNotReady: the site lacks it)."""
     return render("shell.sh.j2", **_environment(task, site))
 
 
@@ -122,7 +122,7 @@ def _environment(task: Task, site: SiteConfig) -> dict[str, object]:
         return {"setup": (), "bin": "", "variables": task.variables}
     environment = site.lstchain.environments.get(task.environment)
     if environment is None:
-        raise ConfigError(
+        raise SiteNotReady(
             f"The site has no lstchain environment {task.environment!r} any more.",
             cure="Restore it in the site configuration, or launch the analysis anew.",
         )

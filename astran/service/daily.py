@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from astran.base.states import AnalysisState
-from astran.base.text import count
+from astran.base.text import count, one_line
 from astran.service import outages
 from astran.service.context import Context
 from astran.service.digest import TOLD, next_time
-from astran.store import analyses, chores, history, mailbox
+from astran.store import analyses, chores, history, mailbox, outbox
 
 NAME = "daily"
 _DAY = timedelta(days=1)
@@ -47,6 +47,7 @@ def summary(context: Context, db: Connection, since: datetime, until: datetime) 
         _queue(db),
         _quarantine(db, since, until),
         _disk(context),
+        *_mails(context, db),
     ]
     if (silent := outages.since(db)) is not None:
         lines.append(f"Scheduler: no answer since {silent:%Y-%m-%d %H:%M} UTC.")
@@ -79,6 +80,22 @@ def _queue(db: Connection) -> str:
     live = analyses.live_count(db)
     under_way = count(live, "analysis", "analyses")
     return f"Under way: {under_way}; tasks: {tasks or 'none'}."
+
+
+def _mails(context: Context, db: Connection) -> list[str]:
+    """What has not gone out: a report that nobody got is no answer."""
+    mails = outbox.counts(db)
+    lines = []
+    now = context.clock.now()
+    if mails.since is not None and mails.since <= now - outbox.FRESH:
+        since = f"{mails.since:%Y-%m-%d %H:%M} UTC"
+        lines.append(f"Mails that have not gone out: {mails.waiting}, the oldest since {since}.")
+    if mails.dead:
+        lines.append(f"Mails that could not be delivered: {mails.dead}.")
+    for number, one in sorted(outbox.unsent(db, now).items())[:_MOST]:
+        what = "its report" if one.report else "a letter"
+        lines.append(f"  A{number}: {what} has not gone out. {one_line(one.error)}".rstrip())
+    return lines
 
 
 def _quarantine(db: Connection, since: datetime, until: datetime) -> str:

@@ -9,15 +9,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from enum import Enum, auto
 
-from astran.base.errors import MailAuthError, MailError, MailRejected
+from astran.base.errors import MailAuthError, MailDeferred, MailError, MailRejected
+from astran.base.text import count
 from astran.service import logins
 from astran.service.context import Context
 from astran.store import events, mailbox, outbox
 from astran.store.outbox import MailState, Outgoing
 
-WAITS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 60, 240))
+WAITS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 120))
 """Waits before the next try after a failure that may pass."""
+PATIENCE = timedelta(days=5)
+"""As long as mail servers are used to try; after that only seldom, or when other mail goes out."""
+SELDOM = timedelta(days=1)
+GIVE_UP_AFTER = timedelta(days=30)
+"""Then nobody is served by a try; a mail that goes out shows that another one is worth it."""
+MOST_FAILURES = 3
+"""So many in a row without a connection end the deliveries of a tick: each may take long."""
 ORDER_FOR = timedelta(minutes=5)
 """How long a mail waits for an earlier one of its conversation."""
 
@@ -29,8 +38,10 @@ def deliver(context: Context) -> int:
         due = outbox.due(db, now)
         held = bool(due) and logins.held(context, db, logins.SMTP)
         before = outbox.held_up(db, now) if due else {}
-    sent = 0
+    sent = failures = 0
     for mail in due:
+        if failures >= MOST_FAILURES:
+            break
         if mail.state is MailState.SENDING:
             if not _after_crash(context, mail):
                 _hold_up(before, mail)
@@ -40,10 +51,29 @@ def deliver(context: Context) -> int:
             except MailAuthError:
                 # the next mail would meet the same refusal
                 break
-            sent += went
-            if not went:
+            sent += went is _Went.OUT
+            failures = failures + 1 if went is _Went.NO_LINE else 0
+            if went is not _Went.OUT:
                 _hold_up(before, mail)
+    if sent:
+        _revive(context)
     return sent
+
+
+class _Went(Enum):
+    """What became of a try."""
+
+    OUT = auto()
+    NO_LINE = auto()
+    """The server could not be spoken with."""
+    NOT = auto()
+
+
+def _revive(context: Context) -> None:
+    now = context.clock.now()
+    with context.db.begin() as db:
+        if number := outbox.revive(db, now):
+            events.note(db, now, "mail-revived", f"{count(number, 'mail')} tried again")
 
 
 def _hold_up(before: dict[tuple[int, str], int], mail: Outgoing) -> None:
@@ -71,19 +101,19 @@ def _barred(context: Context, mail: Outgoing) -> bool:
     if number < context.mail.quotas.mails_per_recipient:
         return False
     with context.db.begin() as db:
-        error = f"{mail.recipient} got {number} mails in 24 hours"
+        error = f"{mail.recipient} got {number} {outbox.CAPPED}"
         outbox.move(db, mail, MailState.RETRY, next_try=now + timedelta(hours=1), error=error)
         events.note(db, now, "mail-capped", f"{mail.subject}: {error}", mail.analysis_id)
     return True
 
 
-def _send(context: Context, mail: Outgoing) -> int:
+def _send(context: Context, mail: Outgoing) -> _Went:
     from astran.mail.postman import SmtpPostman
 
     now = context.clock.now()
     with context.db.begin() as db:
         if not outbox.move(db, mail, MailState.SENDING, next_try=now, tries=mail.tries + 1):
-            return 0
+            return _Went.NOT
     sending = _as_sending(mail)
     own = context.mail.address
     recipients = [mail.recipient]
@@ -97,16 +127,16 @@ def _send(context: Context, mail: Outgoing) -> int:
         raise
     except MailRejected as error:
         _dead(context, sending, str(error))
-        return 0
+        return _Went.NOT
     except MailError as error:
         _later(context, sending, error)
-        return 0
+        return _Went.NOT if isinstance(error, MailDeferred) else _Went.NO_LINE
     if mail.recipient in refused:
         _dead(context, sending, f"{mail.recipient} was refused by the mail server")
-        return 0
+        return _Went.NOT
     _sent(context, sending)
     logins.went_well(context, logins.SMTP)
-    return 1
+    return _Went.OUT
 
 
 def _as_sending(mail: Outgoing) -> Outgoing:
@@ -128,20 +158,38 @@ def _later(context: Context, mail: Outgoing, error: MailError) -> None:
     now = context.clock.now()
     context.say(f"not sent yet ({error}): {mail.subject} -> {mail.recipient}")
     refused = isinstance(error, MailAuthError)
-    if mail.tries > len(WAITS) and (refused or not context.mail.keep_copy):
-        _dead(context, mail, f"given up after {mail.tries} tries: {error}")
+    deferred = isinstance(error, MailDeferred)
+    said = f"{outbox.DEFERRED}{error}" if deferred else str(error)
+    unknown = context.mail.keep_copy and not refused and not deferred
+    if not unknown and _too_old(mail, now):
+        _give_up(context, mail, said)
         return
     with context.db.begin() as db:
         events.note(db, now, "mail-retry", f"{mail.subject}: {error}", mail.analysis_id)
-        if context.mail.keep_copy and not refused:
-            outbox.move(db, mail, MailState.SENDING, next_try=now, error=str(error))
+        if unknown:
+            outbox.move(db, mail, MailState.SENDING, next_try=now, error=said)
         else:
-            wait = timedelta(minutes=15) if refused else _wait(mail)
-            outbox.move(db, mail, MailState.RETRY, next_try=now + wait, error=str(error))
+            wait = timedelta(minutes=15) if refused else _wait(mail, now)
+            outbox.move(db, mail, MailState.RETRY, next_try=now + wait, error=said)
 
 
-def _wait(mail: Outgoing) -> timedelta:
-    return WAITS[min(mail.tries, len(WAITS)) - 1]
+def _wait(mail: Outgoing, now: datetime) -> timedelta:
+    if now - mail.created >= PATIENCE:
+        return SELDOM
+    return WAITS[max(1, min(mail.tries, len(WAITS))) - 1]
+
+
+def _too_old(mail: Outgoing, now: datetime) -> bool:
+    return now - mail.created >= GIVE_UP_AFTER
+
+
+def _give_up(context: Context, mail: Outgoing, said: str) -> None:
+    text = f"{mail.tries} tries: {said}"
+    if said.startswith(outbox.DEFERRED):
+        # the server took other mails: that is the recipient's matter, and final
+        _dead(context, mail, f"put off for {GIVE_UP_AFTER.days} days, {text}")
+    else:
+        _dead(context, mail, f"{outbox.GIVEN_UP} {text}")
 
 
 def _dead(context: Context, mail: Outgoing, why: str) -> None:
@@ -183,11 +231,12 @@ def _after_crash(context: Context, mail: Outgoing) -> bool:
             return True
         if now - mail.next_try < timedelta(seconds=context.mail.copy_grace_s):
             return False
-    if mail.tries > len(WAITS):
-        _dead(context, mail, f"given up after {mail.tries} tries")
+    if _too_old(mail, now):
+        _give_up(context, mail, mail.error or "no trace of them")
         return True
     with context.db.begin() as db:
         # after a crash nothing speaks against trying at once; after an error the server needs time
-        again = mail.next_try + _wait(mail) if mail.error else now
-        outbox.move(db, mail, MailState.RETRY, next_try=again, error="no trace of the last try")
+        again = mail.next_try + _wait(mail, now) if mail.error else now
+        said = mail.error or "no trace of the last try"
+        outbox.move(db, mail, MailState.RETRY, next_try=again, error=said)
     return False

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from astran.base.room import CURE, is_no_room
 from astran.base.states import AnalysisState
+from astran.service import troubles
 from astran.service.context import Context
 from astran.service.letterbox import put_fault, tell_operator
 from astran.store import analyses, events
@@ -25,24 +26,41 @@ LIMIT = 3
 def guarded(context: Context, faults: list[str], analysis: Analysis | None) -> Iterator[None]:
     """Keep a fault in one analysis from stopping the others.
 
-    The fault is written down and mailed: short to the requester, with its traceback to the
-    operator. After three in a row the analysis ends with a failure report.
+    Trouble of the site is waited out (see `troubles`). A fault inside ASTRAN is written down and
+    mailed: short to the requester, with its traceback to the operator; after three in a row the
+    analysis ends with a failure report.
     """
     try:
         yield
     except Exception as error:  # noqa: BLE001 - this is where every fault is reported
-        if full := is_no_room(error):
-            _no_room(context, faults, analysis, full)
-            return
-        text = "".join(traceback.format_exception(error))
-        name = analysis.name if analysis is not None else "the service"
-        faults.append(f"{name}: {error}")
-        context.say(f"fault in {name}: {error}\n{text}")
-        _record(context, analysis, error, text)
+        _met(context, faults, analysis, error)
     else:
-        if analysis is not None and analysis.faults:
+        if analysis is not None and (analysis.faults or analysis.trouble):
             with context.db.begin() as db:
-                analyses.change(db, analysis.id, faults=0)
+                troubles.passed(context, db, analysis)
+                # what failed before it reported is not asked to judge its tasks again
+                if analysis.state is not AnalysisState.REPORTING:
+                    analyses.change(db, analysis.id, faults=0)
+
+
+def _met(context: Context, faults: list[str], analysis: Analysis | None, error: Exception) -> None:
+    if full := is_no_room(error):
+        _no_room(context, faults, analysis, full)
+        return
+    of_site = analysis is not None and troubles.is_of_site(error)
+    name = analysis.name if analysis is not None else "the service"
+    faults.append(f"{name}: {troubles.in_words(error) if of_site else error}")
+    text = "".join(traceback.format_exception(error))
+    context.say(f"fault in {name}: {error}\n{text}")
+    try:
+        with context.db.begin() as db:
+            if analysis is not None and of_site:
+                troubles.met(context, db, analysis, error)
+            else:
+                _record(context, db, analysis, error, text)
+    except SQLAlchemyError as again:
+        # the database itself is in trouble: the heartbeat and this log are all there is
+        context.say(f"nobody could be told: {again}")
 
 
 def _no_room(context: Context, faults: list[str], analysis: Analysis | None, full: str) -> None:
@@ -62,32 +80,34 @@ def _no_room(context: Context, faults: list[str], analysis: Analysis | None, ful
         context.say(f"nobody could be told: {error}")
 
 
-def _record(context: Context, analysis: Analysis | None, error: Exception, text: str) -> None:
+def _record(
+    context: Context, db: Connection, analysis: Analysis | None, error: Exception, text: str
+) -> None:
     now = context.clock.now()
     short = f"{type(error).__name__}: {error}"
     name = analysis.name if analysis is not None else "service"
-    with context.db.begin() as db:
-        events.note(db, now, "fault", text[-4000:], analysis.id if analysis else None)
-        number = (analysis.faults if analysis else 0) + 1
-        day = now.strftime("%Y%m%d")
-        # one letter per analysis and number of fault, or per day and kind for the service itself
-        key = f"{name}.{number}" if analysis else f"{day}.{type(error).__name__}"
-        if context.site.mail is not None:
-            tell_operator(context, db, key=f"fault.{key}", title=f"fault in {name}", text=text)
-        if analysis is None:
-            return
-        analyses.change(db, analysis.id, faults=number)
-        if context.site.mail is not None:
-            put_fault(context, db, analysis, short)
-        if number >= LIMIT:
-            _end(db, now, analysis, short)
+    events.note(db, now, "fault", text[-4000:], analysis.id if analysis else None)
+    number = (analysis.faults if analysis else 0) + 1
+    day = now.strftime("%Y%m%d")
+    # one letter per analysis and number of fault, or per day and kind for the service itself
+    key = f"{name}.{min(number, LIMIT + 1)}" if analysis else f"{day}.{type(error).__name__}"
+    if context.site.mail is not None:
+        tell_operator(context, db, key=f"fault.{key}", title=f"fault in {name}", text=text)
+    if analysis is None:
+        return
+    analyses.change(db, analysis.id, faults=number)
+    if context.site.mail is not None:
+        put_fault(context, db, analysis, short)
+    if number >= LIMIT:
+        _end(db, now, analysis, short)
 
 
 def _end(db: Connection, now: datetime, analysis: Analysis, short: str) -> None:
     reason = f"ASTRAN itself met an error that did not pass: {short}"
     fresh = analyses.get(db, analysis.id)
     if fresh.state is AnalysisState.REPORTING:
-        # not even its report can be made; the fault letter has told the requester
+        # not even its report can be made; the fault letter has told the requester. Where tasks
+        # live this is refused: the next steps stop them first
         analyses.move(db, now, fresh, AnalysisState.FAILED, reason, reason=reason)
     elif not fresh.state.final:
         analyses.move(db, now, fresh, AnalysisState.REPORTING, reason, reason=reason)

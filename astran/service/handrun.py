@@ -14,6 +14,8 @@ from astran.service.tick import tick
 from astran.store import analyses, outbox, tasks
 from astran.store.analyses import Analysis, Origin
 
+_MAIL_TRIES = 3
+"""So often a mail is tried while somebody waits for the end."""
 _SHORTEST, _LONGEST = 1.0, 20.0
 """Pause between two ticks [s]: short where something moved, growing while nothing does."""
 
@@ -74,7 +76,8 @@ def drive(context: Context, analysis_id: int, watch: Callable[[Progress], None])
         watch(now)
         with context.db.begin() as db:
             analysis = analyses.get(db, analysis_id)
-            waiting = outbox.open_count(db, analysis_id)
+            # the launcher goes on with what the mail server does not take for a while
+            waiting = outbox.open_count(db, analysis_id, tries_below=_MAIL_TRIES)
         if analysis.state.final and (not waiting or result.faults):
             return analysis
         local = context.scheduler.name == "local"

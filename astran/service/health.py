@@ -43,6 +43,9 @@ def health(context: Context, db: Connection) -> Health:
     hold = chores.hold(db, "imap")
     if hold is not None and hold.until > now:
         troubles.append(f"The mailbox refuses the log-in; next try at {hold.until:%H:%M} UTC.")
+    if mails.since is not None and now - mails.since > outbox.FRESH:
+        since = f"{mails.since:%Y-%m-%d %H:%M} UTC"
+        troubles.append(f"{count(mails.waiting, 'mail')} not gone out, the oldest since {since}.")
     if mails.dead:
         troubles.append(f"{count(mails.dead, 'mail')} could not be delivered.")
     disk = shutil.disk_usage(context.site.workdir)

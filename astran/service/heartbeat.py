@@ -27,13 +27,19 @@ def heartbeat_path(site: SiteConfig) -> Path:
 
 
 def beat(
-    site: SiteConfig, clock: Clock, faults: Sequence[str], silent: datetime | None = None
+    site: SiteConfig,
+    clock: Clock,
+    faults: Sequence[str],
+    silent: datetime | None = None,
+    unsent: datetime | None = None,
 ) -> None:
-    """Write `heartbeat.json`, for monitoring: time, faults of the tick, and since when the
-    scheduler has not answered (null: it has)."""
+    """Write `heartbeat.json`, for monitoring: time, faults of the tick, since when the scheduler
+    has not answered (null: it has), and when the oldest mail that has not gone out was written
+    (null: all have)."""
     value = {
         "at": clock.now().isoformat(),
         "faults": list(faults),
         "scheduler_silent_since": None if silent is None else silent.isoformat(),
+        "mail_unsent_since": None if unsent is None else unsent.isoformat(),
     }
     write_json(heartbeat_path(site), value)

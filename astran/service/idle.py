@@ -25,7 +25,7 @@ def nothing_to_do(site: SiteConfig, clock: Clock) -> bool:
         if seen is None or not seen.quiet:
             return False
         if site.mail is None or seen.held:
-            beat(site, clock, ())
+            beat(site, clock, (), unsent=seen.unsent_since)
             return True
         from astran.mail.inbox import Inbox
 
@@ -35,5 +35,5 @@ def nothing_to_do(site: SiteConfig, clock: Clock) -> bool:
                     return False
         except (MailError, ConfigError, ProcessError):
             return False  # the real tick meets the same error and reports it
-        beat(site, clock, ())
+        beat(site, clock, (), unsent=seen.unsent_since)
         return True

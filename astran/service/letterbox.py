@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from email.message import EmailMessage
 from typing import TYPE_CHECKING
 
@@ -157,6 +158,28 @@ def put_order_summary(context: Context, db: Connection, order: Order) -> None:
     until = Night.parse(order.last_night).iso
     letter = context.letters.order_summary(thread, order.name, target, until, nights)
     put(context, db, "order-summary", letter)
+
+
+def put_trouble(
+    context: Context, db: Connection, analysis: Analysis, words: str, until: datetime
+) -> None:
+    """The requester hears once per analysis that the site is in trouble."""
+    if not analysis.requester:
+        return
+    thread = thread_of(analysis)
+    told = (
+        "The operator of this site has been told. ASTRAN tries again by itself until "
+        f"{until:%Y-%m-%d %H:%M} UTC, and goes on as soon as that has passed; you need not send "
+        f"the request again. `CANCEL {analysis.name}` ends it."
+    )
+    letter = context.letters.notice(
+        # a seed of its own: other notices of the analysis are other letters
+        replace(thread, seed=f"{thread.seed} trouble"),
+        f"{analysis.name} waits, because of trouble at the site",
+        f"{words}\n\n{told}",
+        request_id=analysis.name,
+    )
+    put(context, db, "trouble", letter, analysis)
 
 
 def put_fault(context: Context, db: Connection, analysis: Analysis, short: str) -> None:

@@ -13,14 +13,19 @@ from astran.base.tasks import Stage
 from astran.base.text import count, one_line
 from astran.service.context import Context
 from astran.service.estimates import remaining_seconds
+from astran.service.troubles import said_of
 from astran.service.waits import why_waiting
-from astran.store import events, tasks
+from astran.store import events, outbox, tasks
 from astran.store.analyses import Analysis
+from astran.store.outbox import Unsent
 from astran.store.tasks import AttemptRow, TaskRow
 
 
-def brief(context: Context, db: Connection, analysis: Analysis) -> dict[str, Any]:
-    """One analysis in a list: its stages, runs, reason and estimated time left [s]."""
+def brief(
+    context: Context, db: Connection, analysis: Analysis, unsent: Unsent | None = None
+) -> dict[str, Any]:
+    """One analysis in a list: its stages, runs, reason, estimated time left [s], and what of its
+    mails has not gone out."""
     rows = tasks.of_analysis(db, analysis.id)
     attempts = tasks.newest_attempts(db, analysis.id)
     return {
@@ -35,8 +40,20 @@ def brief(context: Context, db: Connection, analysis: Analysis) -> dict[str, Any
         "runs": _runs_ended(rows),
         "reason": analysis.reason,
         "words": reason(analysis, rows, attempts),
+        "unsent": not_sent(unsent),
         "remaining_s": _left(context, db, analysis, rows, attempts),
     }
+
+
+def not_sent(unsent: Unsent | None) -> str:
+    """What of the mails of an analysis has not gone out, in words; empty: all have."""
+    if unsent is None:
+        return ""
+    what = "its report" if unsent.report else "a letter"
+    if not unsent.waiting:
+        return one_line(f"{what} could not be delivered: {unsent.error}")
+    why = f": {unsent.error}" if unsent.error else ""
+    return one_line(f"{what} has not gone out since {unsent.since:%Y-%m-%d %H:%M} UTC{why}")
 
 
 def whole(context: Context, db: Connection, analysis: Analysis) -> dict[str, Any]:
@@ -59,6 +76,7 @@ def whole(context: Context, db: Connection, analysis: Analysis) -> dict[str, Any
         "stages": stages(rows),
         "runs": runs(rows),
         "words": reason(analysis, rows, attempts),
+        "unsent": not_sent(outbox.unsent(db, context.clock.now()).get(analysis.id)),
         "remaining_s": _left(context, db, analysis, rows, attempts),
         "tasks": [_task(row, attempts.get(row.id), products.get(row.id, [])) for row in rows],
         "events": [{"at": e.at.isoformat(), "kind": e.kind, "text": e.text} for e in history],
@@ -88,6 +106,8 @@ def runs(rows: Sequence[TaskRow]) -> list[dict[str, Any]]:
 
 def reason(analysis: Analysis, rows: Sequence[TaskRow], attempts: Mapping[int, AttemptRow]) -> str:
     """What an analysis waits for, or what went wrong, in words; empty where nothing is amiss."""
+    if words := said_of(analysis):
+        return words
     if analysis.reason:
         return one_line(analysis.reason)
     if analysis.state is AnalysisState.WAITING:

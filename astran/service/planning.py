@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from astran.base.errors import AstranError, CatalogueError, ConfigError
+from astran.base.errors import AstranError, CatalogueError, ConfigError, SiteTrouble
 from astran.base.files import write_atomic
 from astran.base.nightdata import FileRef, NightData, RunFile
 from astran.base.states import AnalysisState
@@ -129,7 +129,12 @@ def _site_for(context: Context, config: AnalysisConfig, keep: bool) -> SiteConfi
 
 
 def plan_or_wait(context: Context, analysis: Analysis) -> None:
-    """One step for an analysis that is RECEIVED or WAITING."""
+    """One step for an analysis that is RECEIVED or WAITING.
+
+    Raises
+    ------
+    SiteTrouble : the site's data, models or software cannot be used now
+    """
     now = context.clock.now()
     if analysis.next_look is not None and now < analysis.next_look:
         return
@@ -152,6 +157,8 @@ def plan_or_wait(context: Context, analysis: Analysis) -> None:
             _nothing(context, analysis, config, data)
             return
         plan, tools = lay_out(context, config, data, analysis.folder, keep=True)
+    except SiteTrouble:
+        raise
     except (ConfigError, CatalogueError) as error:
         give_up(context, analysis, error)
         return
@@ -212,7 +219,7 @@ def _start_complete(
     _write_scripts(context, plan, tools, begun)
     with context.db.begin() as db:
         # first said, so that a cancelled analysis gets no new task
-        if analyses.get(db, analysis.id).state is AnalysisState.WAITING:
+        if analyses.lock(db, analysis.id) is AnalysisState.WAITING:
             versions = [list(item) for item in plan.versions]
             analyses.change(db, analysis.id, notes=list(plan.notes), versions=versions)
             _store(context, db, analysis, config, plan, begun)

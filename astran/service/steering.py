@@ -19,6 +19,7 @@ from astran.service import pace
 from astran.service.context import Context
 from astran.store import analyses, events, submissions, tasks
 from astran.store.analyses import Analysis
+from astran.store.open_tasks import UNBEGUN
 from astran.store.tasks import TaskRow
 from astran.store.watch import IN_HAND, watched
 from astran.store.wishes import Choice, Wish, chosen, set_wish, sights, wished
@@ -26,7 +27,6 @@ from astran.store.wishes import Choice, Wish, chosen, set_wish, sights, wished
 CANCELLED = "cancelled on request"
 AGAIN = (TaskState.FAILED, TaskState.CANCELLED)
 """States from which a person may have a task repeated."""
-_NOT_BEGUN = (TaskState.PLANNED, TaskState.BLOCKED, TaskState.LOST)
 
 
 def want(context: Context, analysis: Analysis, choice: Choice, wish: Wish) -> list[TaskRow]:
@@ -95,15 +95,16 @@ def leave_out(db: Connection, now: datetime, analysis: Analysis) -> None:
     before = {row.key: row for row in tasks.of_analysis(db, data["of"], AGAIN)}
     meant = {row.key for row in chosen(db, analysis.id, Choice(data["stage"], data["run"]))}
     reason = f"left as it was in A{data['of']}"
-    for row in tasks.of_analysis(db, analysis.id, _NOT_BEGUN):
+    for row in tasks.of_analysis(db, analysis.id, UNBEGUN):
         if row.key in before and before[row.key].attempts and row.key not in meant:
             tasks.move(db, now, row, TaskState.CANCELLED, reason, reason=reason)
 
 
 def _chosen(db: Connection, analysis: Analysis, choice: Choice) -> list[TaskRow]:
-    if analyses.get(db, analysis.id).state not in (AnalysisState.WAITING, AnalysisState.RUNNING):
+    state = analyses.lock(db, analysis.id)
+    if state not in (AnalysisState.WAITING, AnalysisState.RUNNING):
         raise StoreError(
-            f"{analysis.name} is not under way: {analysis.state}.", "`astran status` lists them."
+            f"{analysis.name} is not under way: {state}.", "`astran status` lists them."
         )
     rows = chosen(db, analysis.id, choice)
     if not rows:
@@ -129,7 +130,7 @@ def act(context: Context, analysis: Analysis) -> bool:
             wish = Wish(row.wish)
             if row.state.final:
                 set_wish(db, [row], Wish.NONE)
-            elif wish is Wish.CANCEL and row.state in _NOT_BEGUN:
+            elif wish is Wish.CANCEL and row.state in UNBEGUN:
                 tasks.move(
                     db, now, row, TaskState.CANCELLED, CANCELLED, reason=CANCELLED, wish=Wish.NONE
                 )

@@ -9,9 +9,9 @@ from astran.base.files import try_lock
 from astran.base.states import AnalysisState
 from astran.service.context import Context
 from astran.service.deliver import deliver
-from astran.service.faults import guarded
+from astran.service.faults import LIMIT, guarded
 from astran.service.heartbeat import beat, lock_path
-from astran.store import analyses
+from astran.store import analyses, open_tasks, outbox
 from astran.store.analyses import Analysis
 
 
@@ -43,8 +43,10 @@ def tick(context: Context, *, mail: bool = True, only: int | None = None) -> Tic
             return result
         if mail and context.site.mail is not None:
             _intake(context, result)
-            _chores(context, result)
-        _advance(context, result, only)
+            with guarded(context, result.faults, None):
+                _chores(context, result)
+        with guarded(context, result.faults, None):
+            _advance(context, result, only)
         if context.site.mail is not None:
             with guarded(context, result.faults, None):
                 result.sent = deliver(context)
@@ -58,9 +60,10 @@ def tick(context: Context, *, mail: bool = True, only: int | None = None) -> Tic
 def _beat(context: Context, result: TickResult) -> None:
     from astran.service import outages
 
-    with context.db.begin() as db:
-        silent = outages.since(db)
-    beat(context.site, context.clock, result.faults, silent)
+    silent = unsent = None
+    with guarded(context, result.faults, None), context.db.begin() as db:
+        silent, unsent = outages.since(db), outbox.waiting_since(db)
+    beat(context.site, context.clock, result.faults, silent, unsent)
 
 
 def _intake(context: Context, result: TickResult) -> None:
@@ -115,14 +118,18 @@ def _advance(context: Context, result: TickResult, only: int | None) -> None:
     context.promised = None
     with context.db.begin() as db:
         live = analyses.live(db)
+        orphaned = analyses.with_orphans(db)
     # complete runs of an analysis that waits for others are under way, too
-    if any(a.state in _WORKING for a in live if only is None or a.id == only):
+    if orphaned or any(a.state in _WITH_TASKS for a in live if only is None or a.id == only):
         from astran.service.observing import follow
         from astran.service.waits import ask_for_decisions
 
         with guarded(context, result.faults, None):
             follow(context)
             ask_for_decisions(context)
+        for analysis in orphaned:
+            with guarded(context, result.faults, None):
+                _end_orphans(context, analysis)
         with context.db.begin() as db:
             live = analyses.live(db)
     for analysis in live:
@@ -131,46 +138,95 @@ def _advance(context: Context, result: TickResult, only: int | None) -> None:
                 step(context, analysis)
 
 
+_PLANNING = (AnalysisState.RECEIVED, AnalysisState.WAITING)
 _WORKING = (AnalysisState.WAITING, AnalysisState.RUNNING)
+_WITH_TASKS = (*_WORKING, AnalysisState.REPORTING)
 
 
 def _due(context: Context, analysis: Analysis) -> bool:
     """Whether there may be anything to do: most ticks bring nothing new for most analyses."""
-    if analysis.cancel_wanted or analysis.state is not AnalysisState.RUNNING:
+    if analysis.cancel_wanted or analysis.state in _PLANNING:
         return True
     return analysis.next_step is None or context.clock.now() >= analysis.next_step
 
 
 def step(context: Context, analysis: Analysis) -> None:
     """Move one analysis on as far as it goes without waiting."""
-    from astran.service import ending, planning, reporting, steering, stopping, submitting
+    from astran.service import planning, reporting, stopping
 
     if analysis.cancel_wanted:
-        ending.check_ended(context, analysis)
-        if stopping.cancel(context, analysis):
+        if stopping.cancel(context, analysis, unjudged=not _judged(context, analysis)):
             reporting.report_cancelled(context, analysis)
         return
-    if analysis.state in (AnalysisState.RECEIVED, AnalysisState.WAITING):
-        planning.plan_or_wait(context, analysis)
+    if analysis.state in _PLANNING:
+        try:
+            planning.plan_or_wait(context, analysis)
+        finally:
+            # what has begun goes on, whatever is the matter with the rest
+            analysis = _again(context, analysis)
+            if analysis.state is AnalysisState.WAITING:
+                _work(context, analysis)
+    if analysis.state is AnalysisState.RUNNING and _work(context, analysis):
         with context.db.begin() as db:
-            analysis = analyses.get(db, analysis.id)
-    if analysis.state in _WORKING:
-        steering.act(context, analysis)
-    if analysis.state is AnalysisState.WAITING:
-        ending.check_ended(context, analysis)
-        if not _all_ended(context, analysis):
-            submitting.submit_ready(context, analysis)
-    if analysis.state is AnalysisState.RUNNING:
-        ending.check_ended(context, analysis)
-        if _all_ended(context, analysis):
-            with context.db.begin() as db:
-                now = context.clock.now()
-                analyses.move(db, now, analysis, AnalysisState.REPORTING)
-                analysis = analyses.get(db, analysis.id)
-        else:
-            submitting.submit_ready(context, analysis)
-    if analysis.state is AnalysisState.REPORTING:
+            analyses.move(db, context.clock.now(), analysis, AnalysisState.REPORTING)
+        analysis = _again(context, analysis)
+    if analysis.state is AnalysisState.REPORTING and _stopped(context, analysis):
         reporting.report(context, analysis)
+
+
+def _again(context: Context, analysis: Analysis) -> Analysis:
+    with context.db.begin() as db:
+        return analyses.get(db, analysis.id)
+
+
+def _work(context: Context, analysis: Analysis) -> bool:
+    """Act on wishes and ends, and submit what is ready; whether every task has ended."""
+    from astran.service import ending, steering, submitting
+
+    steering.act(context, analysis)
+    ending.check_ended(context, analysis)
+    if _all_ended(context, analysis):
+        return True
+    submitting.submit_ready(context, analysis)
+    return False
+
+
+def _judged(context: Context, analysis: Analysis) -> bool:
+    """Give a verdict on what has ended; False where none can be had and the end must not wait."""
+    from astran.service import ending
+
+    try:
+        ending.check_ended(context, analysis)
+    except Exception as error:
+        if not analysis.cancel_wanted and analysis.faults < LIMIT:
+            raise
+        context.say(f"{analysis.name} ends without verdicts on its tasks: {error}")
+        return False
+    return True
+
+
+def _stopped(context: Context, analysis: Analysis) -> bool:
+    """Whether no task of an analysis that ends lives any more; else they are being stopped."""
+    from astran.service import stopping
+
+    with context.db.begin() as db:
+        if not open_tasks.any_open(db, analysis.id):
+            return True
+    judged = _judged(context, analysis)
+    return stopping.stop(context, analysis, _STOPPED, unjudged=not judged)
+
+
+_STOPPED = "stopped, because the analysis could not go on"
+_LEFT_OVER = "stopped, because its analysis had ended before"
+
+
+def _end_orphans(context: Context, analysis: Analysis) -> None:
+    """Tasks that were left over by an end: their twins in other analyses wait for them."""
+    from astran.service import ending, stopping
+
+    ending.check_ended(context, analysis)
+    if stopping.stop(context, analysis, _LEFT_OVER):
+        context.say(f"{analysis.name}: tasks that were left over have ended")
 
 
 def _all_ended(context: Context, analysis: Analysis) -> bool:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, func, insert, select, update
 
 from astran.base.errors import StoreError
 from astran.base.states import ANALYSIS_MOVES, AnalysisState
+from astran.store import open_tasks
 from astran.store import tables as t
 from astran.store.events import note
 
@@ -33,6 +34,9 @@ class Analysis:
     next_look: datetime | None
     next_step: datetime | None
     faults: int
+    trouble: str
+    """Of the site, that is being waited out; empty: none."""
+    trouble_since: datetime | None
     notes: tuple[str, ...]
     versions: tuple[tuple[str, str], ...]
     left_out: tuple[tuple[int, str], ...]
@@ -73,6 +77,8 @@ def _analysis(row: RowMapping) -> Analysis:
         next_look=row["next_look"],
         next_step=row["next_step"],
         faults=row["faults"],
+        trouble=row["trouble"],
+        trouble_since=row["trouble_since"],
         notes=tuple(row["notes"]),
         versions=tuple((name, version) for name, version in row["versions"]),
         left_out=tuple((run, why) for run, why in row["left_out"]),
@@ -205,6 +211,13 @@ def by_hand_key(db: Connection, key: str) -> Analysis | None:
     return None if row is None else _analysis(row)
 
 
+def with_orphans(db: Connection) -> list[Analysis]:
+    """Ended analyses of which a task lives all the same, oldest first."""
+    query = _select().where(t.analysis.c.id.in_(open_tasks.owners()))
+    query = query.where(t.analysis.c.state.not_in(_LIVE)).order_by(t.analysis.c.id)
+    return [_analysis(row) for row in db.execute(query).mappings()]
+
+
 def live(db: Connection) -> list[Analysis]:
     """All analyses that have not ended, oldest first."""
     query = _select().where(t.analysis.c.state.in_(_LIVE)).order_by(t.analysis.c.id)
@@ -259,6 +272,9 @@ def move(
 
     Returns False where somebody else moved it first. A move that the table of transitions does not
     know is a fault in ASTRAN and raises StoreError.
+
+    No analysis ends while a task of it lives: a move to a final state cancels what has not begun,
+    and is refused (False, nothing written) where the scheduler has, or may have, a task of it.
     """
     if to not in ANALYSIS_MOVES[analysis.state]:
         raise StoreError(f"{analysis.name} cannot go from {analysis.state} to {to}.")
@@ -267,15 +283,40 @@ def move(
     if to.final:
         values.setdefault("ended", now)
     values.setdefault("next_step", None)
-    done = db.execute(
-        update(t.analysis)
-        .where(t.analysis.c.id == analysis.id, t.analysis.c.state == analysis.state)
-        .values(state=to, **values)
-    )
-    if done.rowcount != 1:
-        return False
+    with db.begin_nested() as savepoint:
+        if to.final and not _nothing_lives(db, now, analysis):
+            savepoint.rollback()
+            return False
+        done = db.execute(
+            update(t.analysis)
+            .where(t.analysis.c.id == analysis.id, t.analysis.c.state == analysis.state)
+            .values(state=to, **values)
+        )
+        if done.rowcount != 1:
+            savepoint.rollback()
+            return False
     note(db, now, f"analysis-{to}", text or f"{analysis.state} -> {to}", analysis.id)
     return True
+
+
+def _nothing_lives(db: Connection, now: datetime, analysis: Analysis) -> bool:
+    """Cancel what has not begun; whether then no task lives any more.
+
+    The tasks come before the lock of the analysis, in the order of every other transaction. Nobody
+    who waits for that lock adds a task afterwards: see `lock`.
+    """
+    open_tasks.cancel_unbegun(db, now, analysis.id, "not run, because the analysis ended")
+    lock(db, analysis.id)
+    return not open_tasks.any_open(db, analysis.id)
+
+
+def lock(db: Connection, analysis_id: int) -> AnalysisState:
+    """The state of an analysis, which nobody else changes before the end of the transaction.
+
+    Whoever gives an analysis tasks to do asks for it first: no analysis ends beside that.
+    """
+    query = select(t.analysis.c.state).where(t.analysis.c.id == analysis_id).with_for_update()
+    return AnalysisState(db.execute(query).scalar_one())
 
 
 def change(db: Connection, analysis_id: int, **values: Any) -> None:

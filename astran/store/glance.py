@@ -22,6 +22,7 @@ _POSTGRES = re.compile(r"postgres(ql)?(\+psycopg)?://")
 _FINAL = tuple(state.value for state in AnalysisState if state.final)
 _LIVE = f"select count(*) from analysis where state not in ({','.join('?' * len(_FINAL))})"
 _DUE = "select count(*) from outgoing_mail where state not in ('sent', 'dead') and next_try <= ?"
+_UNSENT = "select min(created) from outgoing_mail where state not in ('sent', 'dead')"
 _CHORES = "select count(*) from chore where due <= ?"
 _HOLD = "select until from hold where name = ?"
 _MOVES = (
@@ -43,6 +44,8 @@ class Glance:
     last_uid: int = 0
     held: bool = False
     """The mailbox refused the log-in a while ago: it must not be asked again yet."""
+    unsent_since: datetime | None = None
+    """When the oldest mail that has not gone out was written."""
 
 
 _Ask = Callable[[str, Sequence[Any]], Any]
@@ -98,8 +101,9 @@ def _look(ask: _Ask, version: str, mailbox: str | None, moment: Any) -> Glance |
     if ask("select version_num from alembic_version", ()) != (version,):
         return None
     counts = [ask(_LIVE, _FINAL), ask(_DUE, (moment,)), ask(_CHORES, (moment,))]
+    unsent = _time(ask(_UNSENT, ())[0])
     if mailbox is None:
-        return Glance(all(count == (0,) for count in counts))
+        return Glance(all(count == (0,) for count in counts), unsent_since=unsent)
     cursor = ask(_CURSOR, (mailbox,))
     if cursor is None:
         return None
@@ -107,4 +111,11 @@ def _look(ask: _Ask, version: str, mailbox: str | None, moment: Any) -> Glance |
     counts.append(ask(_PUT_OFF, (mailbox, moment)))
     hold = ask(_HOLD, ("imap",))
     held = hold is not None and hold[0] > moment
-    return Glance(all(count == (0,) for count in counts), cursor[0], cursor[1], held)
+    return Glance(all(count == (0,) for count in counts), cursor[0], cursor[1], held, unsent)
+
+
+def _time(value: str | datetime | None) -> datetime | None:
+    """A time as a driver gives it: SQLite as text, PostgreSQL without a zone."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return None if value is None else value.replace(tzinfo=UTC)

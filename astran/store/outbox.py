@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sqlalchemy import Connection, func, insert, select, update
@@ -22,6 +22,7 @@ class MailState(StrEnum):
     SENT = "sent"
     RETRY = "retry"
     DEAD = "dead"
+    """Refused for good; or given up, see `GIVEN_UP`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,14 @@ _COLUMNS = (
     t.outgoing_mail.c.error,
 )
 _OPEN = (MailState.PENDING, MailState.RETRY, MailState.SENDING)
+GIVEN_UP = "given up after"
+"""Begins the error of a dead mail that nobody refused: it is tried again once mail goes out."""
+DEFERRED = "not taken yet: "
+"""Begins the error of a mail that the server put off, while it may take others."""
+FRESH = timedelta(minutes=15)
+"""A mail so new waits for no more than its turn."""
+CAPPED = "mails in 24 hours"
+"""Ends the error of a mail that waits because its recipient had enough."""
 
 
 def put(
@@ -140,9 +149,13 @@ def find_sent(db: Connection, message_ids: Sequence[str]) -> Outgoing | None:
     return None if row is None else Outgoing(**{**row, "state": MailState(row["state"])})
 
 
-def open_count(db: Connection, analysis_id: int | None = None) -> int:
-    """How many mails (of an analysis) are still to be sent."""
+def open_count(
+    db: Connection, analysis_id: int | None = None, tries_below: int | None = None
+) -> int:
+    """How many mails (of an analysis; that were tried less often) are still to be sent."""
     query = select(func.count()).where(t.outgoing_mail.c.state.in_(_OPEN))
+    if tries_below is not None:
+        query = query.where(t.outgoing_mail.c.tries < tries_below)
     if analysis_id is not None:
         query = query.where(t.outgoing_mail.c.analysis_id == analysis_id)
     return db.execute(query).scalar_one()
@@ -154,7 +167,49 @@ class MailCounts:
 
     waiting: int
     dead: int
-    """Given up."""
+    """Refused, or given up."""
+    since: datetime | None
+    """When the oldest of those that wait was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unsent:
+    """Mails of an analysis that have not gone out."""
+
+    waiting: int
+    dead: int
+    since: datetime
+    """When the oldest was written."""
+    error: str
+    """Of the newest that failed."""
+    report: bool
+    """Whether its report is among them."""
+
+
+def unsent(db: Connection, now: datetime) -> dict[int, Unsent]:
+    """By analysis: mails that have not gone out, though they were tried or are not quite new."""
+    c = t.outgoing_mail.c
+    late = (c.tries > 0) | (c.created <= now - FRESH)
+    query = select(c.analysis_id, c.state, c.created, c.error, c.kind).order_by(c.id)
+    query = query.where(c.state.in_((*_OPEN, MailState.DEAD)), c.analysis_id.is_not(None), late)
+    found: dict[int, Unsent] = {}
+    for analysis_id, state, created, error, kind in db.execute(query):
+        old = found.get(analysis_id, Unsent(0, 0, created, "", False))
+        dead = state == MailState.DEAD
+        found[analysis_id] = Unsent(
+            old.waiting + (not dead),
+            old.dead + dead,
+            min(old.since, created),
+            error or old.error,
+            old.report or kind == "report",
+        )
+    return found
+
+
+def waiting_since(db: Connection) -> datetime | None:
+    """When the oldest mail that is still to be sent was written; None: all went out."""
+    query = select(func.min(t.outgoing_mail.c.created)).where(t.outgoing_mail.c.state.in_(_OPEN))
+    return db.execute(query).scalar()
 
 
 def counts(db: Connection) -> MailCounts:
@@ -163,7 +218,7 @@ def counts(db: Connection) -> MailCounts:
     query = select(c.state, func.count()).where(c.state != MailState.SENT).group_by(c.state)
     found = {MailState(state): number for state, number in db.execute(query)}
     dead = found.pop(MailState.DEAD, 0)
-    return MailCounts(sum(found.values()), dead)
+    return MailCounts(sum(found.values()), dead, waiting_since(db))
 
 
 def move(
@@ -192,6 +247,26 @@ def move(
         .values(**values)
     )
     return done.rowcount == 1
+
+
+def revive(db: Connection, now: datetime) -> int:
+    """The server took a mail: try what it did not take for want of a connection. Returns how many.
+
+    What was refused for good stays dead; what the server put off by itself keeps its pause.
+    """
+    c = t.outgoing_mail.c
+    waits = (
+        update(t.outgoing_mail)
+        .where(c.state == MailState.RETRY, c.next_try > now, c.error != "")
+        .where(c.error.not_like(f"{DEFERRED}%"), c.error.not_like(f"%{CAPPED}"))
+        .values(next_try=now)
+    )
+    dead = (
+        update(t.outgoing_mail)
+        .where(c.state == MailState.DEAD, c.error.like(f"{GIVEN_UP}%"))
+        .values(state=MailState.RETRY, next_try=now, tries=0)
+    )
+    return db.execute(waits).rowcount + db.execute(dead).rowcount
 
 
 def raws(db: Connection, analysis_id: int) -> list[tuple[str, bytes]]:

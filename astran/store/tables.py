@@ -136,6 +136,9 @@ analysis = Table(
     Column("next_look", UtcTime),  # while waiting for data
     Column("next_step", UtcTime),  # nothing is to be done with its tasks before; none: at once
     Column("faults", Integer, nullable=False, default=0),  # internal errors in a row
+    # of the site, that is being waited out: what, and since when
+    Column("trouble", Text, nullable=False, default="", server_default=""),
+    Column("trouble_since", UtcTime),
     Column("notes", JSON, nullable=False),
     Column("versions", JSON, nullable=False),
     Column("left_out", JSON, nullable=False),

@@ -10,7 +10,7 @@ from mail_samples import mail, server_at
 from services.dovecot import Dovecot
 from services.smtp import SmtpServer
 
-from astran.base.errors import MailAuthError, MailError, MailRejected, MailUnavailable
+from astran.base.errors import MailAuthError, MailDeferred, MailError, MailRejected, MailUnavailable
 from astran.config.site import Security
 from astran.mail.ports import Postman
 from astran.mail.postman import SmtpPostman
@@ -69,12 +69,12 @@ def test_all_recipients_refused_is_final(postman: Postman, request: pytest.Fixtu
 @pytest.mark.parametrize(
     ("verb", "reply", "error"),
     [
-        ("DATA", "451 4.3.0 try later", MailUnavailable),
+        ("DATA", "451 4.3.0 try later", MailDeferred),
         ("DATA", "552 5.3.4 too big", MailRejected),
         ("DATA", "554 5.7.1 spam", MailRejected),
         ("MAIL", "421 4.3.2 shutting down", MailUnavailable),
         ("MAIL", "553 5.7.1 not your address", MailRejected),
-        ("RCPT", "450 4.2.1 greylisted", MailUnavailable),
+        ("RCPT", "450 4.2.1 greylisted", MailDeferred),
         ("RCPT", "550 5.1.1 no such user", MailRejected),
         ("AUTH", "535 5.7.8 wrong password", MailAuthError),
         ("AUTH", "454 4.7.0 temporary failure", MailUnavailable),

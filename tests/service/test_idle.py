@@ -79,6 +79,7 @@ def test_an_idle_minute_leaves_its_heartbeat(settings: dict[str, Any], ticked: P
         "at": NOW.isoformat(),
         "faults": [],
         "scheduler_silent_since": None,
+        "mail_unsent_since": None,
     }
 
 

@@ -23,7 +23,7 @@ from astran.service.context import Context
 from astran.service.findings import Finding, Patient, Result
 from astran.service.observing import follow
 from astran.service.tick import tick
-from astran.store import analyses, events, outbox, plans, submissions, tasks
+from astran.store import analyses, events, outbox, plans, submissions, tables, tasks
 from astran.store.analyses import Origin
 from astran.store.database import Database
 
@@ -288,6 +288,7 @@ def test_a_daily_letter_for_the_operator(tmp_path: Path) -> None:
     assert house.letters() == []
     with house.db.begin() as db:
         analysis = analyses.get(db, house.analysis)
+        db.execute(tables.task.update().values(state=TaskState.FAILED))
         analyses.move(db, house.clock.now(), analysis, AnalysisState.FAILED, reason="no memory")
     for _ in range(3):
         house.clock.sleep(3600)
@@ -303,7 +304,7 @@ def test_a_daily_letter_for_the_operator(tmp_path: Path) -> None:
         "Analyses that ended: 1 failed.",
         "  A1 Crab: failed. no memory",
     ]
-    assert lines[3].startswith("Under way: 0 analyses; tasks: 1 submitted")
+    assert lines[3].startswith("Under way: 0 analyses; tasks: none.")
     assert lines[4] == "Mails in quarantine or of strangers: 0."
     assert lines[5].startswith("Disk: ") and lines[5].endswith(f"free for {tmp_path}.")
     house.clock.sleep(86400)

@@ -21,7 +21,7 @@ from astran.config.load import load_site
 from astran.service.context import Context
 from astran.service.steering import leave_out
 from astran.service.tick import tick
-from astran.store import analyses, plans, tasks
+from astran.store import analyses, plans, tables, tasks
 from astran.store.analyses import Origin
 
 RUNS = (1, 2, 3)
@@ -226,6 +226,11 @@ def test_of_an_ended_analysis_only_the_chosen_failure_is_repeated(house: House) 
     house.tick(2)
     with house.db.begin() as db:
         now = datetime.now(UTC)
+        db.execute(
+            tables.task.update()
+            .where(tables.task.c.state.not_in([TaskState.DONE, TaskState.FAILED]))
+            .values(state=TaskState.DONE)
+        )
         old = analyses.get(db, house.id)
         analyses.move(db, now, old, AnalysisState.REPORTING)
         analyses.move(db, now, analyses.get(db, house.id), AnalysisState.PARTIAL)

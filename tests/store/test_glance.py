@@ -57,6 +57,7 @@ def test_a_glance_sees_all_that_there_is_to_do(url: str, tmp_path: Path) -> None
         chores.set_hold(c, "imap", chores.Hold(NOW + timedelta(minutes=1), 1, "refused"))
     seen = glance(url, HEAD, "m", NOW)
     assert seen is not None and seen.held
+    assert seen.unsent_since == NOW
     with db.begin() as c:
         chores.release(c, "imap")
         (mail,) = outbox.due(c, NOW)

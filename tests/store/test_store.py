@@ -14,7 +14,17 @@ from astran.base.errors import StoreError
 from astran.base.records import ProductRecord
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Check, Output, Plan, Stage, Task
-from astran.store import analyses, events, history, mailbox, outbox, plans, submissions, tasks
+from astran.store import (
+    analyses,
+    events,
+    history,
+    mailbox,
+    outbox,
+    plans,
+    submissions,
+    tables,
+    tasks,
+)
 from astran.store.analyses import Analysis, Origin
 from astran.store.database import HEAD, Database
 from astran.store.mailbox import Cursor, Incoming
@@ -104,6 +114,49 @@ def test_an_illegal_move_is_a_fault(db: Database, tmp_path: Path) -> None:
         analyses.move(c, NOW, seen, AnalysisState.DONE)
 
 
+LIVE = (TaskState.SUBMITTING, TaskState.SUBMITTED, TaskState.RUNNING, TaskState.CHECKING)
+
+
+@pytest.mark.parametrize("state", LIVE)
+def test_no_analysis_ends_while_a_task_of_it_lives(
+    db: Database, tmp_path: Path, state: TaskState
+) -> None:
+    """It is refused as a whole: what has not begun stays as it is."""
+    seen = launch(db, tmp_path)
+    planned(db, seen, task("dl2-1"), task("dl2-2", run=2))
+    with db.begin() as c:
+        c.execute(tables.task.update().where(tables.task.c.key == "dl2-1").values(state=state))
+        assert not analyses.move(c, NOW, seen, AnalysisState.FAILED)
+        assert analyses.get(c, seen.id).state is AnalysisState.RECEIVED
+        assert [row.state for row in tasks.of_analysis(c, seen.id)] == [state, TaskState.PLANNED]
+        assert analyses.move(c, NOW, seen, AnalysisState.RUNNING), "only the end is refused"
+
+
+def test_the_end_of_an_analysis_cancels_what_has_not_begun(db: Database, tmp_path: Path) -> None:
+    seen = launch(db, tmp_path)
+    states = (TaskState.PLANNED, TaskState.BLOCKED, TaskState.LOST, TaskState.DONE)
+    planned(db, seen, *(task(f"dl2-{state}") for state in states))
+    with db.begin() as c:
+        for state in states:
+            one = tables.task.update().where(tables.task.c.key == f"dl2-{state}")
+            c.execute(one.values(state=state))
+        assert analyses.move(c, NOW, seen, AnalysisState.FAILED)
+        ends = [row.state for row in tasks.of_analysis(c, seen.id)]
+        assert ends == [TaskState.CANCELLED] * 3 + [TaskState.DONE]
+        assert analyses.with_orphans(c) == []
+
+
+def test_ended_analyses_with_live_tasks_are_found(db: Database, tmp_path: Path) -> None:
+    """As an older version left them."""
+    old, live = launch(db, tmp_path), launch(db, tmp_path)
+    planned(db, old, task("dl2-1"), task("dl2-2", run=2))
+    planned(db, live, task("dl2-1"))
+    with db.begin() as c:
+        end = tables.analysis.update().where(tables.analysis.c.id == old.id)
+        c.execute(end.values(state=AnalysisState.FAILED))
+        assert [one.id for one in analyses.with_orphans(c)] == [old.id]
+
+
 def test_times_come_back_aware(db: Database, tmp_path: Path) -> None:
     assert launch(db, tmp_path).created == NOW
 
@@ -165,6 +218,56 @@ def test_a_letter_is_queued_once_and_sent_by_one(db: Database) -> None:
         outbox.prove(c, "<r.A1@x>", NOW)
         assert outbox.due(c, NOW) == []
         assert outbox.open_count(c) == 0
+
+
+def _put_mails(db: Database, **errors: tuple[MailState, str]) -> None:
+    with db.begin() as c:
+        for name, (state, error) in errors.items():
+            outbox.put(c, NOW, "report", "ann@x", f"<{name}@x>", "s", b"raw")
+            one = tables.outgoing_mail.c.message_id == f"<{name}@x>"
+            later = {"state": state, "error": error, "next_try": NOW + timedelta(days=1)}
+            c.execute(tables.outgoing_mail.update().where(one).values(tries=6, **later))
+
+
+def test_mails_that_nobody_refused_are_revived(db: Database) -> None:
+    _put_mails(
+        db,
+        away=(MailState.DEAD, "given up after 6 tries: The server is out of reach: refused"),
+        silent=(MailState.DEAD, "given up after 6 tries"),
+        refused=(MailState.DEAD, "The submission server refused the mail: 550 no such user"),
+        back=(MailState.DEAD, "mails to ann@x come back, since 2023-12-01 09:00"),
+        waits=(MailState.RETRY, "The server is out of reach: refused"),
+        put_off=(MailState.RETRY, "not taken yet: 451 the mailbox is full"),
+        enough=(MailState.RETRY, "ann@x got 50 mails in 24 hours"),
+        sent=(MailState.SENT, ""),
+    )
+    with db.begin() as c:
+        assert outbox.due(c, NOW) == []
+        assert outbox.revive(c, NOW) == 3
+        due = {mail.message_id: mail for mail in outbox.due(c, NOW)}
+        assert set(due) == {"<away@x>", "<silent@x>", "<waits@x>"}
+        assert {mail.state for mail in due.values()} == {MailState.RETRY}
+        assert outbox.counts(c).dead == 2
+        assert outbox.revive(c, NOW) == 0
+
+
+def test_what_has_not_gone_out_is_told_by_analysis(db: Database, tmp_path: Path) -> None:
+    one, other = launch(db, tmp_path), launch(db, tmp_path)
+    with db.begin() as c:
+        assert outbox.waiting_since(c) is None
+        outbox.put(c, NOW, "confirmation", "ann@x", "<c@x>", "s", b"raw", one.id)
+        later = NOW + timedelta(hours=1)
+        outbox.put(c, later, "report", "ann@x", "<r@x>", "s", b"raw", one.id)
+        outbox.put(c, later, "report", "ann@x", "<o@x>", "s", b"raw", other.id)
+        first, report, gone = outbox.due(c, later)
+        outbox.move(c, first, MailState.SENT, sent=later)
+        outbox.move(c, gone, MailState.SENT, sent=later)
+        outbox.move(c, report, MailState.RETRY, next_try=later, error="no line")
+        old = later + outbox.FRESH
+        assert outbox.unsent(c, later) == {}, "its turn comes"
+        assert outbox.unsent(c, old) == {one.id: outbox.Unsent(1, 0, later, "no line", True)}
+        assert outbox.waiting_since(c) == later
+        assert outbox.counts(c) == outbox.MailCounts(1, 0, later)
 
 
 def test_a_plan_comes_back_as_it_was(db: Database, tmp_path: Path) -> None:

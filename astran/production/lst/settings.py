@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from astran.base.errors import ConfigError
+from astran.base.errors import SiteNotReady
 from astran.base.nightdata import IrfCuts
 from astran.config.analysis import Cuts, Dl3Settings
 from astran.production.lst.parameters import without_effect
@@ -106,7 +106,7 @@ def forests(
 
     Raises
     ------
-    ConfigError : the site's is not a JSON object
+    SiteNotReady : the site's is not a JSON object
     """
     if site_text is None and not asked:
         return "", []
@@ -148,12 +148,12 @@ def _read(site_text: str) -> dict[str, Any]:
     try:
         config = json.loads(site_text)
     except json.JSONDecodeError as error:
-        raise ConfigError(
+        raise SiteNotReady(
             f"The site's lstchain configuration is not valid JSON: {error}.",
             cure="Correct the file named by data.lstchain_config.",
         ) from error
     if not isinstance(config, dict):
-        raise ConfigError("The site's lstchain configuration must hold a JSON object.")
+        raise SiteNotReady("The site's lstchain configuration must hold a JSON object.")
     return config
 
 
