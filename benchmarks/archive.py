@@ -27,18 +27,18 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "production")]
 from fakes.instant_scheduler import InstantScheduler  # noqa: E402
 from production_samples import TOOLS, a_config, a_night, a_site, ref  # noqa: E402
 
-from astran.base.nightdata import RunFile  # noqa: E402
+from astran.base.night_data import RunFile  # noqa: E402
 from astran.base.process import Completed  # noqa: E402
 from astran.base.tasks import Task  # noqa: E402
 from astran.config.slurm import SlurmSettings  # noqa: E402
-from astran.production import environments  # noqa: E402
-from astran.scheduler.slurm import SlurmScheduler  # noqa: E402
+from astran.database import analyses, tasks  # noqa: E402
+from astran.database.analyses import RequestOrigin  # noqa: E402
+from astran.database.connection import Database  # noqa: E402
+from astran.production.environment import releases  # noqa: E402
+from astran.scheduler.slurm.controller import SlurmScheduler  # noqa: E402
 from astran.service import planning  # noqa: E402
 from astran.service.context import Context  # noqa: E402
-from astran.service.tick import tick  # noqa: E402
-from astran.store import analyses, tasks  # noqa: E402
-from astran.store.analyses import Origin  # noqa: E402
-from astran.store.database import Database  # noqa: E402
+from astran.service.tick import run_tick  # noqa: E402
 
 BAR = 1.3
 PER_NIGHT = 20
@@ -140,8 +140,8 @@ class Archive:
         )
         self._night = date(2004, 1, 1)
         self._run = 0
-        environments.toolset = lambda *args, **kwargs: TOOLS
-        planning.look = lambda *args, **kwargs: self._data
+        releases.find_toolset = lambda *args, **kwargs: TOOLS
+        planning.find_data = lambda *args, **kwargs: self._data
 
     def night(self) -> tuple[int, int]:
         """One night from request to end; the number of its runs and of its tasks."""
@@ -155,13 +155,15 @@ class Archive:
         workdir, now = self.context.site.workdir, self.clock.now()
         with self.db.begin() as db:
             plain = config.plain()
-            made = analyses.create(db, now, Origin(), config.label, plain, workdir, "")
+            made = analyses.create_analysis(
+                db, now, RequestOrigin(), config.label, plain, workdir, ""
+            )
         for _ in range(20):
             self.clock.sleep(60)
-            if faults := tick(self.context, mail=False).faults:
+            if faults := run_tick(self.context, mail=False).faults:
                 raise SystemExit(f"a fault: {faults}")
             with self.db.begin() as db:
-                if analyses.get(db, made.id).state.final:
+                if analyses.get_analysis(db, made.id).state.final:
                     break
         with self.db.begin() as db:
             states = [node.state for node in tasks.outline(db, made.id).values()]

@@ -27,10 +27,11 @@ from typing import Any
 from sqlalchemy import insert, update
 
 from astran.base.states import AnalysisState, TaskState
-from astran.base.tasks import Check, Output, Plan, Resources, Stage, Task, fingerprint
-from astran.store import analyses, plans, submissions, tables, tasks
-from astran.store.analyses import Origin
-from astran.store.database import Database
+from astran.base.tasks import Output, Plan, ProductKind, Resources, Stage, Task, fingerprint
+from astran.database import analyses, plans, submissions, tasks
+from astran.database.analyses import RequestOrigin
+from astran.database.connection import Database
+from astran.database.schema import tables
 
 BAR_S, BAR_CALLS = 2.0, 2
 ROOT = Path(__file__).resolve().parent.parent
@@ -51,7 +52,7 @@ def task(folder: Path, stage: Stage, run: int, needs: Sequence[str] = ()) -> Tas
         key=key,
         stage=stage,
         argv=(*argv, "--path-models", "/data/models/dec_2276", "--output-dir", "{work}"),
-        outputs=(Output(product.name, str(product), Check.DL2, (("run", run),)),),
+        outputs=(Output(product.name, str(product), ProductKind.DL2, (("run", run),)),),
         folder=str(folder),
         script=str(folder / "jobmanager" / "v0.12.3" / f"Script_{stage}_{run}.sh"),
         log=str(folder / "log" / f"{key}.log"),
@@ -81,18 +82,20 @@ def fill(db: Database, workdir: Path, live: int, runs: int, ended: int, now: dat
         for number in range(ended):
             _ended(c, workdir, number, now)
         for number in range(live):
-            made = analyses.create(c, now, Origin(), f"Live{number}", {}, workdir, "")
+            made = analyses.create_analysis(
+                c, now, RequestOrigin(), f"Live{number}", {}, workdir, ""
+            )
             layout = plan(made.folder, runs, (Stage.DL2, Stage.DL3))
             source = ("Crab", 83.63, 22.01)
-            analyses.move(c, now, made, AnalysisState.RUNNING)
-            plans.store(c, now, made.id, layout, date="20231207", source=source)
+            analyses.move_analysis(c, now, made, AnalysisState.RUNNING)
+            plans.store_plan(c, now, made.id, layout, date="20231207", source=source)
             rows = [r for r in tasks.of_analysis(c, made.id) if r.spec.stage is Stage.DL2]
             token = f"astran-{made.name}-dl2-0123abcd"
             tokens = [f"{token}.{i}" for i in range(len(rows))]
             folder = str(made.folder / "jobmanager" / "batches" / token)
-            submissions.intend(c, now, made.id, token, "slurm", folder, rows, tokens)
-            job = submissions.by_token(c, token)
-            submissions.settle(c, now, job, str(1000 + number))
+            submissions.write_intent(c, now, made.id, token, "slurm", folder, rows, tokens)
+            job = submissions.submission_by_token(c, token)
+            submissions.confirm_submission(c, now, job, str(1000 + number))
             lines += [_line(1000 + number, i, token, now) for i in range(len(rows))]
     return "".join(lines)
 
@@ -107,10 +110,10 @@ def _line(job: int, index: int, token: str, now: datetime) -> str:
 def _ended(c: Any, workdir: Path, number: int, now: datetime) -> None:
     """An analysis that was done long ago, with all that stays of it."""
     then = now - timedelta(days=30)
-    made = analyses.create(c, then, Origin(), f"Old{number}", {}, workdir, "")
+    made = analyses.create_analysis(c, then, RequestOrigin(), f"Old{number}", {}, workdir, "")
     layout = plan(made.folder, 10, (Stage.DL2, Stage.DL3))
     source = ("Crab", 83.63, 22.01)
-    plans.store(c, then, made.id, layout, date="20231107", source=source)
+    plans.store_plan(c, then, made.id, layout, date="20231107", source=source)
     c.execute(
         update(tables.task)
         .where(tables.task.c.analysis_id == made.id)

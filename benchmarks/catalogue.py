@@ -21,15 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.clock import SystemClock
-from astran.base.nightdata import FileRef
-from astran.catalogue.dl1 import Condition
-from astran.catalogue.facts import Dl1Facts
-from astran.catalogue.inspector import Inspector
-from astran.catalogue.listing import listing
-from astran.catalogue.memory import Memory
-from astran.catalogue.sources import same_source
+from astran.base.night_data import FileRef
+from astran.catalogue.sources import is_same_source
 from astran.config.site import SiteConfig
 from astran.demo.cache import cache_root
+from astran.telescopes.lst.catalogue.dl1.listing import list_dl1
+from astran.telescopes.lst.catalogue.dl1.selection import Condition
+from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts
+from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache
+from astran.telescopes.lst.catalogue.file_inspection.inspector import Inspector
 
 PER_NIGHT = 10
 BAR_S = 10.0
@@ -59,7 +59,7 @@ def make(root: Path, runs: int) -> SiteConfig:
 
 def remember(site: SiteConfig, root: Path) -> int:
     """Put facts of every file into the cache."""
-    memory = Memory.of(site.shared_dir)
+    memory = FactsCache.of(site.shared_dir)
     facts = Dl1Facts(events=10**7, showers=9 * 10**6, start=1.7e9, stop=1.7e9 + 1200, alt=70.0)
     entries = []
     for path in root.glob("DL1/*/*/*/*.h5"):
@@ -82,7 +82,7 @@ def main() -> int:
         figures["files"] = remember(site, root)
         figures["ours"], figures["cpu_s"] = timed(site, (), args.runs)
         figures["one_night_s"], _ = timed(site, ("20200105",), PER_NIGHT)
-        figures["cache_mb"] = round(Memory.of(site.shared_dir).path.stat().st_size / 1e6, 1)
+        figures["cache_mb"] = round(FactsCache.of(site.shared_dir).path.stat().st_size / 1e6, 1)
         figures["max_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
         opened_s = opening(root)
     if opened_s is not None:
@@ -100,7 +100,7 @@ def main() -> int:
 def timed(site: SiteConfig, nights: tuple[str, ...], expected: int) -> tuple[float, float]:
     """Wall and CPU time of a listing [s]."""
     begin, cpu = time.perf_counter(), time.process_time()
-    rows = listing(site, SystemClock(), same_source, nights=nights, opens=False)
+    rows = list_dl1(site, SystemClock(), is_same_source, nights=nights, opens=False)
     took = time.perf_counter() - begin, time.process_time() - cpu
     if len(rows) != expected or any(row.state is not Condition.COMPLETE for row in rows):
         raise SystemExit(f"{len(rows)} rows, or not all of them complete, in place of {expected}")
@@ -118,7 +118,7 @@ def opening(root: Path) -> float | None:
         path.symlink_to(found[number % len(found)])
         status = path.stat()
         files.append(FileRef(str(path), status.st_size, status.st_mtime_ns))
-    eyes = Inspector(Memory(root / "m.sqlite"), SystemClock(), settle_s=0, budget_s=600)
+    eyes = Inspector(FactsCache(root / "m.sqlite"), SystemClock(), settle_s=0, budget_s=600)
     begin = time.perf_counter()
     eyes.look(files, frozenset([files[0].path]))
     return time.perf_counter() - begin

@@ -34,7 +34,7 @@ from chaoslib.driver import drive, ended, state_of  # noqa: E402
 from chaoslib.house import build  # noqa: E402
 from chaoslib.oracle import Findings, examine  # noqa: E402
 
-from astran.store.database import Database  # noqa: E402
+from astran.database.connection import Database  # noqa: E402
 
 KINDS = ("duplicates", "lost", "false_success", "stuck", "wrong_end")
 

@@ -46,14 +46,14 @@ sys.path.insert(0, str(ROOT / "tests"))
 from services.slurm import HOW, SlurmCluster, missing  # noqa: E402
 
 from astran.base.states import AnalysisState  # noqa: E402
-from astran.base.tasks import Check, Output, Plan, Stage, Task  # noqa: E402
+from astran.base.tasks import Output, Plan, ProductKind, Stage, Task  # noqa: E402
 from astran.cli.common import make_context  # noqa: E402
-from astran.config.load import load_site  # noqa: E402
+from astran.config.yaml_files import load_site  # noqa: E402
+from astran.database import analyses, plans, tasks  # noqa: E402
+from astran.database.analyses import RequestOrigin  # noqa: E402
 from astran.service.context import Context  # noqa: E402
-from astran.service.observing import follow  # noqa: E402
-from astran.service.tick import tick  # noqa: E402
-from astran.store import analyses, plans, tasks  # noqa: E402
-from astran.store.analyses import Origin  # noqa: E402
+from astran.service.jobs.polling import poll_scheduler  # noqa: E402
+from astran.service.tick import run_tick  # noqa: E402
 
 BAR = 10.0
 SINGLE = 20
@@ -86,14 +86,14 @@ def plan_array(context: Context, number: int, seconds: float) -> int:
     """An analysis of so many tasks that sleep; its id."""
     now, workdir = datetime.now(UTC), context.site.workdir
     with context.db.begin() as db:
-        made = analyses.create(db, now, Origin(), "Array", {}, workdir, "")
+        made = analyses.create_analysis(db, now, RequestOrigin(), "Array", {}, workdir, "")
         script = made.folder / "sleep.sh"
         script.parent.mkdir(parents=True)
         script.write_text(f"#!/bin/bash\nsleep {seconds}\n")
         plan = Plan(tuple(one_task(made.folder, script, run) for run in range(1, number + 1)))
-        analyses.move(db, now, made, AnalysisState.RUNNING)
+        analyses.move_analysis(db, now, made, AnalysisState.RUNNING)
         source = ("Crab", 83.63, 22.01)
-        plans.store(db, now, made.id, plan, date="20231207", source=source)
+        plans.store_plan(db, now, made.id, plan, date="20231207", source=source)
     return made.id
 
 
@@ -111,7 +111,7 @@ def one_task(folder: Path, script: Path, run: int) -> Task:
         key=f"dl2-{run}",
         stage=Stage.DL2,
         argv=("sleep",),
-        outputs=(Output("p", str(folder / f"p{run}"), Check.DL2),),
+        outputs=(Output("p", str(folder / f"p{run}"), ProductKind.DL2),),
         folder=str(folder),
         script=str(script),
         log=str(folder / "log" / f"dl2-{run}.log"),
@@ -158,16 +158,16 @@ def on_slurm(number: int, polls: int, pause: float) -> dict[str, Any]:
         folder = Path(name)
         context = open_site(folder)
         analysis = plan_array(context, number, 8.0)
-        tick(context, mail=False)
+        run_tick(context, mail=False)
         (job,) = job_ids(context)
         jobs = submitit_jobs(folder, [job], number)
         time.sleep(8)  # accounting hears of a job some seconds late
-        follow(context)
+        poll_scheduler(context)
         poll_submitit(jobs)
         some = list(range(0, number, max(1, number // SINGLE)))[:SINGLE]
         for _ in range(polls):
             time.sleep(pause)
-            costs.ours.append(cost(lambda: follow(context)) / number)
+            costs.ours.append(cost(lambda: poll_scheduler(context)) / number)
             costs.peer.append(cost(lambda: poll_submitit(jobs)) / number)
             costs.single.append(cost(lambda: poll_single(job, some)) / len(some))
         seen = states_of(context, [analysis])
@@ -189,23 +189,23 @@ def on_stand_ins(arrays: int, number: int, polls: int, evenly: bool = False) -> 
         night = Night(folder / "bin", evenly)
         before = os.environ["PATH"]
         os.environ["PATH"] = f"{night.folder}:{before}"
-        tick(context, mail=False)
+        run_tick(context, mail=False)
         with context.db.begin() as db:
             query = "select job_id, token from submission order by id"
             night.begin(dict(map(tuple, db.exec_driver_sql(query))), number)
         jobs = submitit_jobs(folder, job_ids(context), number)
         for _ in range(WARM_UP):
             night.go_on()
-            follow(context)
+            poll_scheduler(context)
         poll_submitit(jobs)
         total = arrays * number
         some = list(range(0, number, max(1, number // SINGLE)))[:SINGLE]
         for _ in range(polls):
             night.go_on()
-            costs.ours.append(cost(lambda: follow(context)) / total)
+            costs.ours.append(cost(lambda: poll_scheduler(context)) / total)
             costs.peer.append(cost(lambda: poll_submitit(jobs)) / total)
             costs.single.append(cost(lambda: poll_single("1", some)) / len(some))
-        quiet = [cost(lambda: follow(context)) / total for _ in range(3)]
+        quiet = [cost(lambda: poll_scheduler(context)) / total for _ in range(3)]
         seen, told = states_of(context, found), Counter(poll_submitit(jobs))
         context.db.close()
         os.environ["PATH"] = before

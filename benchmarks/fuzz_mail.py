@@ -28,8 +28,8 @@ def check(data: bytes) -> None:
     """The properties that every input must have."""
     from astran.base.night import Night
     from astran.config.site import MailSettings, Security, Server
-    from astran.requests.language import parse
-    from astran.service.decide import Outcome, decide
+    from astran.launch_language.parser import parse
+    from astran.service.intake.decision import MailOutcome, decide_mail
 
     nowhere = Server(host="localhost", port=1, security=Security.NONE)
     rules = MailSettings(
@@ -39,13 +39,13 @@ def check(data: bytes) -> None:
     begun = time.perf_counter()
     # as it stands, as the body of a request, and as bare text
     for raw in (data, HEAD + b"\r\n" + data, HEAD + data):
-        decision = decide(raw, rules, Night.parse("20261120"))
-        if decision.outcome is Outcome.LAUNCH:
+        decision = decide_mail(raw, rules, Night.parse("20261120"))
+        if decision.outcome is MailOutcome.LAUNCH:
             assert decision.config is not None
             assert "target" in decision.params
             assert {"date", "repeat"} & set(decision.params)
             assert decision.thread.in_reply_to
-        if decision.outcome is Outcome.ERROR_REPLY:
+        if decision.outcome is MailOutcome.ERROR_REPLY:
             assert decision.problems
     parsed = parse(data.decode("utf-8", "replace"))
     assert parsed.problems or {"target"} <= set(parsed.params)
@@ -74,10 +74,10 @@ def child(folder: str, seconds: int) -> None:
     import atheris
 
     # what is instrumented must be imported within
-    with atheris.instrument_imports(include=["astran.mail", "astran.requests"]):
-        import astran.mail.text
-        import astran.requests.language
-        import astran.service.decide  # noqa: F401
+    with atheris.instrument_imports(include=["astran.mail", "astran.launch_language"]):
+        import astran.launch_language.parser
+        import astran.mail.parsing.new_text
+        import astran.service.intake.decision  # noqa: F401
     options = [sys.argv[0], folder, f"-max_total_time={seconds}", "-max_len=20000", "-timeout=10"]
     atheris.Setup([*options, "-print_final_stats=1", "-verbosity=0"], check)
     atheris.Fuzz()

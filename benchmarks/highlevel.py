@@ -81,10 +81,10 @@ def ours(folder: Path) -> dict[str, Any]:
     from datetime import UTC, datetime
 
     from astran.config.analysis import HighlevelSettings
-    from astran.highlevel import results
-    from astran.highlevel.analysis import measure
-    from astran.highlevel.files import RUN_TABLE, write_run_table
+    from astran.highlevel.analysis import measure_folder
     from astran.highlevel.options import Options
+    from astran.highlevel.output import results
+    from astran.highlevel.output.table_files import RUN_TABLE, write_run_table
 
     settings = HighlevelSettings(
         off_regions=OFF_REGIONS,
@@ -103,7 +103,7 @@ def ours(folder: Path) -> dict[str, Any]:
         spectrum=False,
     )
     begin = time.perf_counter()
-    data = results.assemble(measure(options), options, datetime.now(UTC))
+    data = results.assemble_results(measure_folder(options), options, datetime.now(UTC))
     write_run_table(data["runs"], results.SCHEMA, folder / RUN_TABLE)
     seconds = time.perf_counter() - begin
     return {
@@ -136,7 +136,7 @@ def peer(folder: Path) -> dict[str, Any]:
     from gammapy.maps import MapAxis, RegionGeom, WcsGeom
     from regions import CircleSkyRegion
 
-    from astran.highlevel.statistics import li_ma
+    from astran.highlevel.aperture.statistics import li_ma
 
     warnings.simplefilter("ignore")
     source = SkyCoord(*CRAB, unit="deg")
@@ -202,7 +202,7 @@ def _child(what: str, folder: Path) -> int:
     import gammapy.makers  # noqa: F401
 
     import astran.highlevel.analysis
-    import astran.highlevel.results  # noqa: F401
+    import astran.highlevel.output.results  # noqa: F401
 
     found = {"ours": ours, "peer": peer}[what](folder)
     found["gigabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2

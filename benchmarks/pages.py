@@ -25,12 +25,12 @@ from pathlib import Path
 from sqlalchemy import Connection, insert
 
 from astran.base.states import AnalysisState, TaskState
-from astran.base.tasks import Check, Output, Plan, Stage, Task
+from astran.base.tasks import Output, Plan, ProductKind, Stage, Task
 from astran.config.analysis import AnalysisConfig, Target
-from astran.store import plans
-from astran.store import tables as t
-from astran.store.analyses import Origin, create, get, move
-from astran.store.database import Database
+from astran.database import plans
+from astran.database.analyses import RequestOrigin, create_analysis, get_analysis, move_analysis
+from astran.database.connection import Database
+from astran.database.schema import tables as t
 
 BAR_FULL_S = 60.0
 BAR_UPDATE_S = 2.0
@@ -70,7 +70,7 @@ def task(folder: Path, key: str, stage: Stage, run: int | None, output: Path) ->
         key=key,
         stage=stage,
         argv=("lstchain_tool", "--input", str(folder / "input.h5"), "--output", str(output)),
-        outputs=(Output(output.name, str(output), Check.DL2),),
+        outputs=(Output(output.name, str(output), ProductKind.DL2),),
         folder=str(folder),
         script=str(folder / f"{key}.sh"),
         log=str(folder / "log" / f"{key}.log"),
@@ -97,8 +97,10 @@ def add_analysis(db: Connection, work: Path, number: int, picture: bytes) -> Non
         target=Target(name=names[number % len(names)], ra=number % 360, dec=20.0),
         date=f"{now - timedelta(hours=24):%Y%m%d}",
     )
-    origin = Origin(subject="ASTRAN-LAUNCH")
-    made = create(db, now, origin, config.label, config.plain(), work, "a@institute.example")
+    origin = RequestOrigin(subject="ASTRAN-LAUNCH")
+    made = create_analysis(
+        db, now, origin, config.label, config.plain(), work, "a@institute.example"
+    )
     folder = made.folder
     (folder / "log").mkdir(parents=True)
     results = folder / "results"
@@ -122,7 +124,7 @@ def add_analysis(db: Connection, work: Path, number: int, picture: bytes) -> Non
         Path(one.log).write_text(lines)
     source = (config.target.name, config.target.ra, config.target.dec)
     plan = Plan(tuple(tasks), versions=(("lstchain", "0.12.3"),))
-    plans.store(db, now, made.id, plan, date=config.date, source=source)
+    plans.store_plan(db, now, made.id, plan, date=config.date, source=source)
     rows = db.execute(t.task.select().where(t.task.c.analysis_id == made.id)).mappings().all()
     batch = db.execute(
         insert(t.submission).values(
@@ -163,7 +165,7 @@ def add_analysis(db: Connection, work: Path, number: int, picture: bytes) -> Non
             db.execute(insert(t.event).values(event | {"kind": f"task-{word}", "text": word}))
     db.execute(t.task.update().where(t.task.c.analysis_id == made.id).values(state=TaskState.DONE))
     for state in (AnalysisState.RUNNING, AnalysisState.REPORTING, AnalysisState.DONE):
-        assert move(db, now, get(db, made.id), state)
+        assert move_analysis(db, now, get_analysis(db, made.id), state)
 
 
 def pages(site: Path, output: Path, *more: str) -> float:

@@ -18,15 +18,15 @@ from fakes.instant_scheduler import InstantScheduler
 from simulated_archive import NEW, OLD, Archive, copy
 
 from astran.base.tasks import Stage
-from astran.catalogue.sources import resolve
+from astran.catalogue.sources import resolve_source
 from astran.config.analysis import AnalysisConfig
-from astran.config.model import build
+from astran.config.model import build_settings
 from astran.config.site import SiteConfig
+from astran.database import analyses, outbox
+from astran.database.analyses import Analysis, RequestOrigin
+from astran.database.connection import Database
 from astran.service.context import Context
-from astran.service.tick import tick
-from astran.store import analyses, outbox
-from astran.store.analyses import Analysis, Origin
-from astran.store.database import Database
+from astran.service.tick import run_tick
 
 HERE = {"default": "here", "environments": {"here": {"bin": str(Path(sys.executable).parent)}}}
 
@@ -86,12 +86,12 @@ class ArchiveHouse:
     archive: Archive
 
     def launch(self, night: str, target: str = "Crab", **more: object) -> int:
-        data = {"target": resolve(target).model_dump(), "date": night, **more}
-        config = build(AnalysisConfig, data, "test")
+        data = {"target": resolve_source(target).model_dump(), "date": night, **more}
+        config = build_settings(AnalysisConfig, data, "test")
         with self.context.db.begin() as db:
-            origin = Origin(subject="ASTRAN-LAUNCH", in_reply_to="<l@a.test>")
+            origin = RequestOrigin(subject="ASTRAN-LAUNCH", in_reply_to="<l@a.test>")
             workdir = self.context.site.workdir
-            made = analyses.create(
+            made = analyses.create_analysis(
                 db, self.clock.now(), origin, config.label, config.plain(), workdir, "ann@a.test"
             )
         return made.id
@@ -99,7 +99,7 @@ class ArchiveHouse:
     def tick(self, times: int = 1, after: timedelta = timedelta()) -> None:
         for _ in range(times):
             self.clock.time += after
-            assert tick(self.context, mail=False).faults == []
+            assert run_tick(self.context, mail=False).faults == []
 
     def end(self, number: int) -> Analysis:
         """Tick until the analysis has ended; it must not have to wait."""
@@ -111,12 +111,12 @@ class ArchiveHouse:
 
     def state(self, number: int) -> Analysis:
         with self.context.db.begin() as db:
-            return analyses.get(db, number)
+            return analyses.get_analysis(db, number)
 
     def letters(self, number: int) -> list[tuple[str, str]]:
         """(kind, text with blanks joined) of what the requester was sent."""
         with self.context.db.begin() as db:
-            return [(kind, _text(raw)) for kind, raw in outbox.raws(db, number)]
+            return [(kind, _text(raw)) for kind, raw in outbox.raw_mails(db, number)]
 
     def kinds(self, number: int) -> list[str]:
         return [kind for kind, _ in self.letters(number)]
@@ -140,11 +140,11 @@ def _text(raw: bytes) -> str:
 @pytest.fixture(scope="session")
 def asked_tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What lstchain says of its tools; asking takes seconds."""
-    from astran.production.environments import toolset
+    from astran.production.environment.releases import find_toolset
 
     work = tmp_path_factory.mktemp("asked")
     site = {"site": "Test", "workdir": str(work), "lstchain": HERE}
-    toolset(build(SiteConfig, site, "test"), "")
+    find_toolset(build_settings(SiteConfig, site, "test"), "")
     return work / "shared"
 
 
@@ -160,7 +160,7 @@ def house(
     # nobody listens on this port: letters stay in the outbox
     server = {"host": "127.0.0.1", "port": 9, "security": "none", "password": {"file": str(secret)}}
     night = simulated_night.tree.data_settings()
-    site = build(
+    site = build_settings(
         SiteConfig,
         {
             "site": "Test",

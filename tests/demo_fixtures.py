@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from astran.base.clock import SystemClock
+from astran.demo.data_tree import DataTree
 from astran.demo.forests import ForestSize
 from astran.demo.simulate import Simulation
 from astran.demo.simulate import simulated_night as make_night
-from astran.demo.tree import Tree
 
 TINY = Simulation(
     runs=2,
@@ -30,7 +30,7 @@ TINY = Simulation(
 class SmallNight:
     """A copy of the night that tests may read, and what was simulated."""
 
-    tree: Tree
+    tree: DataTree
     simulation: Simulation
 
     @property

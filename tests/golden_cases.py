@@ -22,13 +22,13 @@ from origin_samples import write_dl2
 from simulated_archive import NEW, OLD, TABLE, Archive
 
 import astran
-from astran.catalogue.sources import resolve
-from astran.config.load import load_analysis, load_site
+from astran.catalogue.sources import resolve_source
+from astran.config.yaml_files import load_analysis, load_site
+from astran.database.connection import Database
+from astran.demo.data_tree import DataTree
 from astran.demo.simulate import TEST_NODES, Simulation
-from astran.demo.tree import Tree
 from astran.service.context import Context
-from astran.service.planning import awaited, lay_out, look
-from astran.store.database import Database
+from astran.service.planning import describe_awaited, find_data, make_plan_of
 
 ROOT = "/srv/astran"
 """Stands for the folder of the test."""
@@ -122,7 +122,7 @@ def models(folder: Path) -> Path:
 def demo_night(root: Path) -> dict[str, Any]:
     """The section `data` for a night as the demo lays it out."""
     simulation = Simulation()
-    tree = Tree(root / "night", simulation.night, "20240918_v0.12_simulated")
+    tree = DataTree(root / "night", simulation.night, "20240918_v0.12_simulated")
     models(tree.models)
     tree.lstchain_config.write_text(json.dumps({"events_filters": {"intensity": [80, "inf"]}}))
     os.utime(tree.lstchain_config, (WRITTEN, WRITTEN))
@@ -285,13 +285,13 @@ def rootless(text: str, root: Path) -> str:
 def plan_of(case: Case, root: Path) -> dict[str, Any]:
     """What a hand-run would show and do, as plain data that does not tell where it was made."""
     (root / "request.yml").write_text(yaml.safe_dump(case.request))
-    config = load_analysis(root / "request.yml", resolve)
+    config = load_analysis(root / "request.yml", resolve_source)
     at = load_site(root / "site.yml")
     with pinned(root):
         context = Context(at, Database("sqlite://"), SetClock(case.now), PYTHON, lambda text: None)
-        data = look(context, config, patient=True)
-        waits = awaited(context, config, data)
-        plan, _ = lay_out(context, config, data, at.workdir / config.label, keep=False)
+        data = find_data(context, config, patient=True)
+        waits = describe_awaited(context, config, data)
+        plan, _ = make_plan_of(context, config, data, at.workdir / config.label, keep=False)
     made: dict[str, Any] = {"waits": waits or "", **asdict(plan)}
     made["files"] = {path: _read(text) for task in plan.tasks for path, text in task.files}
     for task in made["tasks"]:

@@ -12,16 +12,16 @@ import pytest
 from demo_fixtures import SmallNight
 
 from astran.base.clock import SystemClock
-from astran.base.process import run
+from astran.base.process import run_command
 from astran.base.tasks import fingerprint
 from astran.config.site import Environment
 from astran.demo.cache import cache_root, cached
 from astran.demo.forests import quiet_environment
-from astran.demo.montecarlo import Sample
+from astran.demo.montecarlo import EventSample
 from astran.demo.simulate import TEST_NODES
-from astran.production.environments import probe
-from astran.production.lst import argv
-from astran.production.toolset import Toolset
+from astran.production.environment.releases import probe_environment
+from astran.production.environment.toolset import Toolset
+from astran.telescopes.lst.planning import argv
 
 
 def programs() -> Path:
@@ -60,7 +60,7 @@ class OtherRelease:
 def other_release(simulated_night: SmallNight) -> OtherRelease:
     """Trained and applied to the Monte Carlo by its own tools (20 s), then kept in the cache."""
     folder = programs()
-    tools = probe("other", Environment(bin=folder))
+    tools = probe_environment("other", Environment(bin=folder))
 
     def make(root: Path) -> None:
         _learn(tools, simulated_night, OtherRelease(folder, tools.version, root))
@@ -78,11 +78,15 @@ def _learn(tools: Toolset, night: SmallNight, made: OtherRelease) -> None:
     config = shutil.copy(tree.lstchain_config, made.models)
     shutil.copy(tree.models / "training_dirs.ecsv", made.models)
     env = quiet_environment(made.root / "settings")
-    gammas, protons = (tree.merged(kind) for kind in (Sample.GAMMA_DIFFUSE, Sample.PROTONS))
+    gammas, protons = (
+        tree.merged(kind) for kind in (EventSample.GAMMA_DIFFUSE, EventSample.PROTONS)
+    )
     words = ("--fg", gammas, "--fp", protons, "-o", made.models, "-c", config)
-    run([*tools.program("lstchain_mc_trainpipe"), *words], timeout=900, env=env, cwd=made.models)
+    run_command(
+        [*tools.program("lstchain_mc_trainpipe"), *words], timeout=900, env=env, cwd=made.models
+    )
     files = [str(tree.test_dl1(node)) for node in TEST_NODES]
     to_dl2 = argv.dl1_to_dl2(tools, files, str(made.models), Path(config))
     out = made.root / "mc"
     words = [word.replace(argv.WORK, str(out)) for word in to_dl2]
-    run(words, timeout=900, env=env, cwd=made.models)
+    run_command(words, timeout=900, env=env, cwd=made.models)

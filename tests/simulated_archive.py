@@ -15,7 +15,7 @@ import numpy as np
 import tables
 
 from astran.base.night import Night
-from astran.base.nightdata import run_number
+from astran.base.night_data import run_number
 
 TABLE = "/dl1/event/telescope/parameters/LST_LSTCam"
 NIGHT = Night.parse("20231213")

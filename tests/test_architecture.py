@@ -18,8 +18,8 @@ import pytest
 from astran.config.analysis import AnalysisConfig
 from astran.config.model import Settings, settings_type
 from astran.config.site import SiteConfig
-from astran.store import database
-from astran.store.database import HEAD
+from astran.database import connection
+from astran.database.connection import HEAD
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "astran"
@@ -187,7 +187,7 @@ def test_commands_are_run_by_one_function(sources: list[Source]) -> None:
     """Popen is for children that are kept (servers, pools); whatever is waited for is `run`."""
     others = {f"subprocess.{name}" for name in ("run", "call", "check_call", "check_output")}
     wrong = [
-        source.at(node, f"{name}: use astran.base.process.run")
+        source.at(node, f"{name}: use astran.base.process.run_command")
         for source in sources
         for node, name in source.calls()
         if name in others
@@ -308,7 +308,7 @@ def test_every_sub_command_is_there() -> None:
 def test_the_schema_is_that_of_the_newest_migration() -> None:
     from alembic.script import ScriptDirectory
 
-    folder = Path(database.__file__).parent / "migrations"
+    folder = Path(connection.__file__).parent / "migrations"
     assert ScriptDirectory(str(folder)).get_heads() == [HEAD]
 
 

@@ -161,8 +161,8 @@ def test_every_command_is_installed_and_loads(installed: Path, tmp_path: Path) -
 def test_templates_and_configs_are_found(installed: Path, tmp_path: Path) -> None:
     code = """
 from astran.base.files import packaged
-from astran.config.example import analysis_example, site_example
-from astran.production.scripts import render
+from astran.config.examples import analysis_example, site_example
+from astran.production.job.scripts import render
 
 assert packaged("templates").parent.name == "astran", packaged("templates")
 assert (packaged("configs") / "site.example.yml").read_text() == site_example()

@@ -20,7 +20,7 @@ def _never(error: Exception) -> bool:
     return False
 
 
-def attempt(
+def attempt_part(
     make: Callable[[], Made],
     failed: Callable[[str], None],
     fatal: Callable[[Exception], bool] = _never,
@@ -58,7 +58,9 @@ class Omissions:
 
     def part(self, title: str, make: Callable[[], Made], otherwise: Made) -> Made:
         """What `make` returns, else `otherwise`; `title` begins the sentence about it."""
-        made = attempt(make, lambda reason: self._said.append(left_out(title, reason)), self._fatal)
+        made = attempt_part(
+            make, lambda reason: self._said.append(left_out(title, reason)), self._fatal
+        )
         return otherwise if made is None else made
 
 

@@ -64,13 +64,13 @@ def try_lock(path: Path) -> Iterator[bool]:
         yield True
 
 
-def fixed_part(pattern: str) -> Path:
+def literal_prefix(pattern: str) -> Path:
     """The folder before the first placeholder or wildcard of a pattern."""
     head = re.split(r"[{*?\[]", pattern, maxsplit=1)[0]
     return Path(head) if head.endswith("/") else Path(head).parent
 
 
-def packaged(kind: str) -> Path:
+def packaged_path(kind: str) -> Path:
     """Folder of the packaged `templates` or `configs`: inside an installed package, or the
     top-level folder of a source checkout."""
     package = Path(__file__).resolve().parent.parent
@@ -78,6 +78,6 @@ def packaged(kind: str) -> Path:
     return inside if inside.is_dir() else package.parent / kind
 
 
-def trunk(pattern: Path) -> Path:
+def name_trunk(pattern: Path) -> Path:
     """The folder above the first placeholder or wildcard; without one, the path itself."""
     return Path(*takewhile(lambda part: not set(part) & set("{*?["), pattern.parts))

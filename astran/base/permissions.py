@@ -46,15 +46,15 @@ def mode_of(path: Path) -> int | None:
         return None
 
 
-def too_open(path: Path, allowed: int) -> int:
+def excess_mode(path: Path, allowed: int) -> int:
     """The permission bits beyond `allowed`; 0 for what is not there."""
     return ((mode_of(path) or 0) & 0o777) & ~allowed
 
 
-def restrict(path: Path, allowed: int) -> bool:
+def restrict_mode(path: Path, allowed: int) -> bool:
     """Take away what goes beyond `allowed`, of files of this user; whether that was needed and
     could be done. Never adds a right."""
-    extra = too_open(path, allowed)
+    extra = excess_mode(path, allowed)
     if not extra:
         return False
     try:

@@ -38,7 +38,7 @@ class Runner(Protocol):
     ) -> Completed: ...
 
 
-def run(
+def run_command(
     argv: Sequence[str | os.PathLike[str]],
     *,
     timeout: float,
@@ -102,7 +102,7 @@ def run(
 
 
 @dataclass(frozen=True, slots=True)
-class Attended:
+class AttendedProcess:
     """How an attended command ended."""
 
     returncode: int
@@ -111,7 +111,7 @@ class Attended:
     """Signal by which this process was asked to stop meanwhile, if it was."""
 
 
-class Attendant:
+class ProcessAttendant:
     """Runs one command after another with inherited output, and passes SIGTERM and SIGINT on to
     the command's whole process group.
 
@@ -126,7 +126,7 @@ class Attendant:
         self._process: subprocess.Popen[bytes] | None = None
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Attendant:
+    def __enter__(self) -> ProcessAttendant:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._before[number] = signal.signal(number, self._stop)
         self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._give_up)
@@ -144,7 +144,7 @@ class Attendant:
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         output: Path | None = None,
-    ) -> Attended:
+    ) -> AttendedProcess:
         """Run a command to its end.
 
         Parameters
@@ -180,7 +180,7 @@ class Attendant:
                 signal.setitimer(signal.ITIMER_REAL, 0)
                 _kill_group(self._process)  # whatever the command left behind
                 self._process = None
-        return Attended(returncode, self.stopped_by)
+        return AttendedProcess(returncode, self.stopped_by)
 
     def _stop(self, number: int, _: FrameType | None) -> None:
         self.stopped_by = number

@@ -23,8 +23,8 @@ class Stage(StrEnum):
     HIGHLEVEL = "highlevel"
 
 
-class Check(StrEnum):
-    """How a product proves that it is one; see astran.production.checks."""
+class ProductKind(StrEnum):
+    """How a product proves that it is one; see astran.production.checks.registry."""
 
     DL2 = "dl2"
     IRF = "irf"
@@ -58,26 +58,26 @@ class Output:
 
     name: str
     path: str
-    check: Check
+    check: ProductKind
     expect: tuple[tuple[str, Expectation], ...] = ()
-    """What the check must find, for example the cuts; see astran.production.checks."""
+    """What the check must find, for example the cuts; see astran.production.checks.registry."""
 
 
-class Proof(StrEnum):
+class InputCheck(StrEnum):
     """What an input can be asked for before a tool works on it."""
 
     ORIGIN = "origin"
-    """DL2: `models` and `lstchain` that made it; `strict` as in astran.base.origins."""
+    """DL2: `models` and `lstchain` that made it; `strict` as in astran.base.dl2_provenance."""
     CUTS = "cuts"
     """IRF: the cuts, as in `Output.expect`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class InputGuard:
     """What an input must prove before the tool starts, as the tool would not notice."""
 
     path: str
-    proof: Proof
+    proof: InputCheck
     expect: tuple[tuple[str, Expectation], ...]
 
 
@@ -119,7 +119,7 @@ class Task:
     the tool sees exactly the planned files. A target that does not exist is left out."""
     header: tuple[HeaderCard, ...] = ()
     """Cards that the runner sets in the primary header of FITS products."""
-    guards: tuple[Guard, ...] = ()
+    guards: tuple[InputGuard, ...] = ()
     resources: Resources = Resources()
     fingerprint: str = ""
     """Hash of tool, tool version, parameters and input contents; equal means the same work.
@@ -129,7 +129,7 @@ class Task:
     completes the fingerprint with theirs."""
     store: str = ""
     """Folder of the site's store, in which its products are kept for everyone; see
-    astran.base.keeping. Empty: they are kept in the folder of the analysis alone."""
+    astran.base.product_store. Empty: they are kept in the folder of the analysis alone."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives the same task back."""
@@ -148,7 +148,7 @@ class Task:
                     Output(
                         o["name"],
                         o["path"],
-                        Check(o["check"]),
+                        ProductKind(o["check"]),
                         tuple((k, v) for k, v in o.get("expect", ())),
                     )
                     for o in plain["outputs"]
@@ -161,7 +161,9 @@ class Task:
                 "links": tuple((n, t) for n, t in plain.get("links", ())),
                 "header": tuple((k, v, c) for k, v, c in plain.get("header", ())),
                 "guards": tuple(
-                    Guard(g["path"], Proof(g["proof"]), tuple((k, v) for k, v in g["expect"]))
+                    InputGuard(
+                        g["path"], InputCheck(g["proof"]), tuple((k, v) for k, v in g["expect"])
+                    )
                     for g in plain.get("guards", ())
                 ),
                 "resources": Resources(**plain["resources"]),

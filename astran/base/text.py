@@ -33,19 +33,21 @@ def storable(text: str) -> str:
     return _UNSTORABLE.sub("\ufffd", text)
 
 
-def harmless(text: str) -> str:
+def strip_control(text: str) -> str:
     """The text without anything that acts: only printable characters, tabs and newlines."""
     return _UNSEEN.sub("", _BREAKS.sub("\n", _ESCAPES.sub("", text)))
 
 
 def one_line(text: str, limit: int = 200) -> str:
     """Harmless text on one line, runs of white space as one space, at most `limit` characters."""
-    return shorten(" ".join(harmless(text[: 20 * limit]).split()), limit)
+    return shorten(" ".join(strip_control(text[: 20 * limit]).split()), limit)
 
 
 def quoted_line(text: str, limit: int = 300) -> str:
     """A line of a log or a mail as it stands, its indent kept, made harmless."""
-    return shorten(harmless(text[: 20 * limit]).expandtabs(4).replace("\n", " ").rstrip(), limit)
+    return shorten(
+        strip_control(text[: 20 * limit]).expandtabs(4).replace("\n", " ").rstrip(), limit
+    )
 
 
 def shorten(text: str, limit: int) -> str:
@@ -71,6 +73,6 @@ def duration(seconds: float | None) -> str:
     return f"{hours // 24} d {hours % 24} h"
 
 
-def count(number: int, noun: str, plural: str = "") -> str:
+def count_noun(number: int, noun: str, plural: str = "") -> str:
     """`1 run`, `3 runs`, `2 analyses`."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"

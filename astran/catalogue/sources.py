@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from functools import cache
 
 from astran.base.errors import CatalogueError
-from astran.base.files import packaged
-from astran.base.plain import plain
+from astran.base.files import packaged_path
+from astran.base.unicode_fold import fold_punctuation
 from astran.config.analysis import Target
 
 _CUT_OFF = re.compile(r".*\d{4}")
@@ -17,7 +17,7 @@ _JOINTS = re.compile(r"[\s_]+")
 _HYPHEN = re.compile(r"(?<!\d)-|-(?!\d)")
 
 
-def resolve(name: str) -> Target:
+def resolve_source(name: str) -> Target:
     """The source that a name means: case, blanks, hyphens and underscores do not matter, and a
     coordinate name may end before its sign where that is unique (`1ES 1959`).
 
@@ -36,7 +36,7 @@ def resolve(name: str) -> Target:
     raise CatalogueError(f"{_short(name)} is not in the source catalogue.", hint)
 
 
-def same_source(a: str, b: str) -> bool:
+def is_same_source(a: str, b: str) -> bool:
     """Whether two names mean the same source; names that are not known must be spelt alike."""
     if _squash(a) == _squash(b):
         return True
@@ -72,7 +72,7 @@ def _by_name() -> dict[str, Target]:
     import yaml
 
     loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    path = packaged("configs") / "sources.yml"
+    path = packaged_path("configs") / "sources.yml"
     with path.open(encoding="utf-8") as handle:
         entries = yaml.load(handle, loader)
     found: dict[str, Target] = {}
@@ -87,7 +87,7 @@ def _by_name() -> dict[str, Target]:
 def _squash(name: str) -> str:
     """`1ES 1959+650`, `1es1959+650` and `1ES_1959+650` alike. A hyphen stays only where it is the
     sign of a declination: between digits."""
-    low = _JOINTS.sub("", plain(name[:200]).strip().lower())
+    low = _JOINTS.sub("", fold_punctuation(name[:200]).strip().lower())
     return _HYPHEN.sub("", low)
 
 

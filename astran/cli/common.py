@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from astran.base.clock import Clock, SystemClock
 from astran.base.errors import AstranError
-from astran.config.load import load_site, site_path
 from astran.config.site import SiteConfig
-from astran.store import identity, modes
+from astran.config.yaml_files import load_site, site_path
+from astran.database.location import file_modes, identity
 
 if TYPE_CHECKING:
     from astran.service.context import Context
@@ -68,7 +68,7 @@ def read_site(args: argparse.Namespace) -> SiteConfig:
     StoreError : its store was there and is not
     """
     site = load_site(site_path(args.site))
-    identity.check(site)
+    identity.check_store(site)
     return site
 
 
@@ -78,7 +78,7 @@ def make_context(
     """The service on this site."""
     from astran.service.context import Context
 
-    identity.check(site)
+    identity.check_store(site)
     try:
         site.workdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -88,7 +88,7 @@ def make_context(
         ) from error
     context = Context(
         site=site,
-        db=identity.establish(site),
+        db=identity.open_store(site),
         clock=clock or SystemClock(),
         python=sys.executable,
         say=say,
@@ -98,14 +98,14 @@ def make_context(
 
 
 def _mend_modes(context: Context) -> None:
-    if mended := modes.mend(context.site):
-        from astran.store import events
+    if mended := file_modes.restrict_modes(context.site):
+        from astran.database import events
 
         with context.db.begin() as db:
-            events.note(db, context.clock.now(), "modes", "; ".join(mended))
+            events.note_event(db, context.clock.now(), "modes", "; ".join(mended))
 
 
-def guarded(program: str, act: Callable[[], int]) -> int:
+def run_guarded(program: str, act: Callable[[], int]) -> int:
     """Run a command; errors that ASTRAN raises on purpose end in one friendly line and code 2."""
     try:
         return act()

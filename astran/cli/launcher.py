@@ -19,21 +19,21 @@ def main(argv: Sequence[str] | None = None) -> int:
     # without plugins pydantic need not search all installed packages for them at each start
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from astran.base.permissions import private_umask
-    from astran.cli.common import add_site_option, guarded
+    from astran.cli.common import add_site_option, run_guarded
 
     parser = argparse.ArgumentParser(prog="astran-launcher", description=__doc__)
     parser.add_argument("--version", action="version", version=f"ASTRAN {__version__}")
     add_site_option(parser)
     args = parser.parse_args(argv)
     with private_umask():
-        return guarded("astran-launcher", lambda: _launch(args))
+        return run_guarded("astran-launcher", lambda: _launch(args))
 
 
 def _launch(args: argparse.Namespace) -> int:
     from astran.base.clock import SystemClock
     from astran.cli.common import Exit, make_context, read_site
+    from astran.database.location import file_modes
     from astran.service.idle import nothing_to_do
-    from astran.store import modes
 
     clock = SystemClock()
 
@@ -41,13 +41,13 @@ def _launch(args: argparse.Namespace) -> int:
         print(f"{clock.now():%Y-%m-%d %H:%M:%S} {text}", flush=True)
 
     site = read_site(args)
-    for text in modes.mend(site):
+    for text in file_modes.restrict_modes(site):
         say(text)
     if nothing_to_do(site, clock):
         return Exit.OK
-    from astran.service.tick import tick
+    from astran.service.tick import run_tick
 
-    result = tick(make_context(site, say, clock))
+    result = run_tick(make_context(site, say, clock))
     return Exit.FAILED if result.faults else Exit.OK
 
 

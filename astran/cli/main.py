@@ -9,7 +9,7 @@ from importlib import import_module
 
 from astran import __version__
 from astran.base.permissions import private_umask
-from astran.cli.common import Exit, OneValue, add_site_option, existing_file, guarded
+from astran.cli.common import Exit, OneValue, add_site_option, existing_file, run_guarded
 
 _EPILOG = """\
 examples:
@@ -25,29 +25,38 @@ exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 partial, 130 int
 # sub-command -> module with add_parser(subparsers) and run(args); imported only when asked for,
 # because some of them are slow to load
 COMMANDS = {
-    "init": ("astran.cli.init", "write a starter site configuration"),
-    "doctor": ("astran.cli.doctor", "try every outside part and say what is wrong"),
-    "status": ("astran.cli.status", "list analyses and how they are going"),
-    "show": ("astran.cli.show", "everything about one analysis"),
-    "cancel": ("astran.cli.cancel", "stop an analysis, a stage or a run of it"),
-    "hold": ("astran.cli.hold", "keep a part of an analysis from starting"),
-    "release": ("astran.cli.release", "let go on what was held"),
-    "retry": ("astran.cli.retry", "run again what failed; what succeeded is reused"),
-    "report": ("astran.cli.report", "show or resend the report of an analysis"),
-    "provenance": ("astran.cli.provenance", "where a product came from, as W3C PROV"),
-    "pages": ("astran.cli.pages", "write browsable pages of all analyses"),
-    "catalogue": ("astran.cli.catalogue", "list the runs of this site as ASTRAN sees them"),
-    "clean": ("astran.cli.clean", "remove what no report points to"),
-    "check-mail": ("astran.cli.check_mail", "say what would be done with a stored mail"),
+    "init": ("astran.cli.operation.init", "write a starter site configuration"),
+    "doctor": ("astran.cli.operation.doctor", "try every outside part and say what is wrong"),
+    "status": ("astran.cli.analyses.status", "list analyses and how they are going"),
+    "show": ("astran.cli.analyses.show", "everything about one analysis"),
+    "cancel": ("astran.cli.analyses.cancel", "stop an analysis, a stage or a run of it"),
+    "hold": ("astran.cli.analyses.hold", "keep a part of an analysis from starting"),
+    "release": ("astran.cli.analyses.release", "let go on what was held"),
+    "retry": ("astran.cli.analyses.retry", "run again what failed; what succeeded is reused"),
+    "report": ("astran.cli.analyses.report", "show or resend the report of an analysis"),
+    "provenance": ("astran.cli.analyses.provenance", "where a product came from, as W3C PROV"),
+    "pages": ("astran.cli.operation.pages", "write browsable pages of all analyses"),
+    "catalogue": (
+        "astran.cli.production.catalogue_command",
+        "list the runs of this site as ASTRAN sees them",
+    ),
+    "clean": ("astran.cli.operation.clean", "remove what no report points to"),
+    "check-mail": ("astran.cli.operation.check_mail", "say what would be done with a stored mail"),
     "highlevel": ("astran.cli.highlevel", "results of a folder of DL3 files"),
     "refit": ("astran.cli.refit", "fit OGIP spectra again"),
-    "convert-models": ("astran.cli.convert_models", "prepare models for the fast DL2 engine"),
-    "demo": ("astran.cli.demo", "a simulated night, from mail to mail, on this machine"),
-    "simulate-night": ("astran.cli.simulate_night", "simulate an LST-1 night of the Crab"),
-    "db": ("astran.cli.db", "look after the database"),
+    "convert-models": (
+        "astran.cli.production.convert_models",
+        "prepare models for the fast DL2 engine",
+    ),
+    "demo": ("astran.cli.simulation.demo", "a simulated night, from mail to mail, on this machine"),
+    "simulate-night": (
+        "astran.cli.simulation.simulate_night",
+        "simulate an LST-1 night of the Crab",
+    ),
+    "db": ("astran.cli.operation.db", "look after the database"),
 }
 # these pass their words on to a tool of lstchain, whose options are not known here
-PASSING_ON = {"dl2": ("astran.cli.dl2", "DL1 to DL2 with the fast engine")}
+PASSING_ON = {"dl2": ("astran.cli.production.dl2_command", "DL1 to DL2 with the fast engine")}
 
 
 _VALUED = ("--config-analysis", "--email", "--site")
@@ -64,7 +73,7 @@ def _main(words: list[str]) -> int:
     chosen = words[0] if words else ""
     if chosen in PASSING_ON:
         passing: Callable[[list[str]], int] = import_module(PASSING_ON[chosen][0]).run
-        return guarded(f"astran {chosen}", lambda: passing(words[1:]))
+        return run_guarded(f"astran {chosen}", lambda: passing(words[1:]))
     parser = _parser()
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     run: Callable[[argparse.Namespace], int] | None = None
@@ -80,13 +89,13 @@ def _main(words: list[str]) -> int:
     args = parser.parse_args(words)
     if args.command:
         assert run is not None
-        return guarded(f"astran {args.command}", lambda: run(args))
+        return run_guarded(f"astran {args.command}", lambda: run(args))
     if args.config_analysis is None:
         parser.print_help()
         return Exit.USAGE
-    from astran.cli import handrun
+    from astran.cli.analyses import manual_run
 
-    return guarded("astran", lambda: handrun.run(args))
+    return run_guarded("astran", lambda: manual_run.run(args))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -31,10 +31,10 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
 
 def run(args: argparse.Namespace) -> int:
     """0: fitted; 1: nothing to fit, or no fit converged; 2: wrong options."""
-    from astran.highlevel.spectral.refit import Source, refit
+    from astran.highlevel.spectral.refit import OgipSpectra, refit
 
     try:
-        found = refit([Source.parse(text) for text in args.spectra])
+        found = refit([OgipSpectra.parse(text) for text in args.spectra])
     except AstranError as error:
         print(f"error: {error}", file=sys.stderr)
         return Exit.USAGE if isinstance(error, ConfigError) else Exit.FAILED

@@ -19,7 +19,7 @@ from astran.base.night import Night
 from astran.config.model import Settings
 
 
-class Start(StrEnum):
+class StartLevel(StrEnum):
     """Data level from which an analysis starts."""
 
     DL1 = "dl1"
@@ -280,7 +280,9 @@ class AnalysisConfig(Settings):
         description="Run numbers; none: all runs of the target in that night.",
         examples=[[15864, 15865]],
     )
-    start: Start = Field(Start.DL1, description="Data level to start from: dl1, dl2 or dl3.")
+    start: StartLevel = Field(
+        StartLevel.DL1, description="Data level to start from: dl1, dl2 or dl3."
+    )
     folder: str = Field(
         "",
         description="For start dl2 or dl3: folder of the data, below one that the site allows.",
@@ -341,7 +343,7 @@ class AnalysisConfig(Settings):
     def plain(self) -> dict[str, Any]:
         """The configuration as plain data; building it again gives the same configuration."""
         data = self.model_dump(mode="json")
-        if self.start is Start.DL3 and not self.theta_cut_chosen:
+        if self.start is StartLevel.DL3 and not self.theta_cut_chosen:
             del data["dl3"]["theta_cut"]
         return data
 

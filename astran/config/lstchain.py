@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from astran.config.model import Settings
 
 
-def absolute(path: Path) -> Path:
+def absolute_path(path: Path) -> Path:
     """The path with `~` filled in (ValueError where it is not absolute)."""
     path = path.expanduser()
     if not path.is_absolute():
@@ -78,12 +78,12 @@ class Environment(Settings):
     @field_validator("venv", "apptainer", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else absolute(value)
+        return None if value is None else absolute_path(value)
 
     @field_validator("conda", mode="after")
     @classmethod
     def _name_or_folder(cls, value: str) -> str:
-        return str(absolute(Path(value))) if "/" in value else value
+        return str(absolute_path(Path(value))) if "/" in value else value
 
     @model_validator(mode="after")
     def _one_place(self) -> Environment:

@@ -27,7 +27,7 @@ class Settings(BaseModel):
 Model = TypeVar("Model", bound=Settings)
 
 
-def build(model: type[Model], data: dict[str, Any], what: str) -> Model:
+def build_settings(model: type[Model], data: dict[str, Any], what: str) -> Model:
     """Make a model from plain data.
 
     Raises
@@ -41,7 +41,7 @@ def build(model: type[Model], data: dict[str, Any], what: str) -> Model:
         raise ConfigError(f"{what} cannot be used:", problems) from error
 
 
-def nearest(word: str, choices: typing.Iterable[str], cutoff: float = 0.6) -> str | None:
+def nearest_word(word: str, choices: typing.Iterable[str], cutoff: float = 0.6) -> str | None:
     """The choice that looks most like `word`, if any is near; case does not matter."""
     by_lower = {choice.lower(): choice for choice in choices}
     found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=cutoff)
@@ -77,7 +77,7 @@ def _problem(model: type[Settings], item: Any) -> Problem:
     if item["type"] == "extra_forbidden":
         owner = _owner(model, path[:-1])
         known = list(owner.model_fields) if owner else []
-        guess = nearest(path[-1], known)
+        guess = nearest_word(path[-1], known)
         hint = f"Did you mean {guess!r}?" if guess else f"Known keys: {', '.join(sorted(known))}."
         return Problem(where, "unknown key.", hint)
     if item["type"] == "missing":

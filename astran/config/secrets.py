@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import Field, model_validator
 
 from astran.base.errors import ConfigError
-from astran.base.process import run
+from astran.base.process import run_command
 from astran.config.model import Settings
 
 
@@ -47,7 +47,7 @@ class Secret(Settings):
         if self.file is not None:
             return _from_file(self.file.expanduser())
         assert self.command is not None
-        lines = run(self.command, timeout=30).stdout.splitlines()
+        lines = run_command(self.command, timeout=30).stdout.splitlines()
         if not lines or not lines[0]:
             raise ConfigError(
                 f"The command {self.command[0]!r} printed no secret.",

@@ -7,14 +7,14 @@ from pathlib import Path
 
 from pydantic import Field, PrivateAttr, field_validator
 
-from astran.base.files import trunk
+from astran.base.files import name_trunk
 from astran.base.tasks import Stage
 from astran.config.lstchain import (
     Environment,
     LstchainSettings,
     ReleaseData,
     Runtime,
-    absolute,
+    absolute_path,
 )
 from astran.config.mailbox import Auth, MailSettings, Quotas, Security, Server
 from astran.config.model import Settings
@@ -125,7 +125,7 @@ class DataSettings(Settings):
     @property
     def models_root(self) -> Path | None:
         """The folder below which all forests lie: `models` up to its first placeholder."""
-        return None if self.models is None else trunk(self.models)
+        return None if self.models is None else name_trunk(self.models)
 
 
 class LocalSettings(Settings):
@@ -249,7 +249,7 @@ class PagesSettings(Settings):
     @field_validator("output", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else absolute(value)
+        return None if value is None else absolute_path(value)
 
     @field_validator("url")
     @classmethod
@@ -302,7 +302,7 @@ class SiteConfig(Settings):
     @field_validator("workdir", "shared", "products", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
-        return None if value is None else absolute(value)
+        return None if value is None else absolute_path(value)
 
     @property
     def file(self) -> Path | None:

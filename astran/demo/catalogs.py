@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from astran.demo.dl1 import SIMULATED
-from astran.demo.observation import Observed
-from astran.demo.tree import Tree
+from astran.demo.data_tree import DataTree
+from astran.demo.dl1_format import SIMULATED
+from astran.demo.observation import ObservedEvents
 
 _README = """\
 # Simulated LST-1 night
@@ -24,7 +24,7 @@ No performance of the telescope can be learned from these files.
 """
 
 
-def write_catalogs(tree: Tree, source: str, observed: Sequence[Observed]) -> None:
+def write_catalogs(tree: DataTree, source: str, observed: Sequence[ObservedEvents]) -> None:
     """Write RunSummary, RunCatalog and README."""
     from astropy.table import Table
 

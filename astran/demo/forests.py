@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.errors import ProductError
-from astran.base.process import run
-from astran.demo.montecarlo import Node, Sample
-from astran.demo.tree import Tree
+from astran.base.process import run_command
+from astran.demo.data_tree import DataTree
+from astran.demo.montecarlo import EventSample, SimulatedNode
 
 _FORESTS = ("energy_regressor", "disp_regressor", "disp_classifier", "particle_classifier")
 _TIMEOUT = 1800.0
@@ -30,7 +30,7 @@ class ForestSize:
     jobs: int = 2
 
 
-def tool(name: str) -> str:
+def run_tool(name: str) -> str:
     """A command of the environment in which this Python runs; by name alone if not found there."""
     beside = Path(sys.executable).parent / name
     return str(beside) if beside.exists() else name
@@ -46,7 +46,7 @@ def quiet_environment(folder: Path) -> dict[str, str]:
     return {**os.environ, **threads, "XDG_CONFIG_HOME": str(folder), "MPLBACKEND": "agg"}
 
 
-def configuration(size: ForestSize) -> dict[str, Any]:
+def training_config(size: ForestSize) -> dict[str, Any]:
     """lstchain's standard configuration with smaller forests.
 
     lstchain replaces whole top-level entries, so each is given complete. Half of the gammas (not
@@ -67,13 +67,13 @@ def configuration(size: ForestSize) -> dict[str, Any]:
     return config
 
 
-def merge(tree: Tree, env: dict[str, str]) -> None:
+def merge_dl1(tree: DataTree, env: dict[str, str]) -> None:
     """Merge the training nodes into one file per kind of particle."""
 
-    def one(sample: Sample) -> None:
-        run(
+    def one(sample: EventSample) -> None:
+        run_command(
             [
-                tool("lstchain_merge_hdf5_files"),
+                run_tool("lstchain_merge_hdf5_files"),
                 *("-d", str(tree.training(sample))),
                 *("-o", str(tree.merged(sample))),
                 *("--pattern", "node_*/*.h5"),
@@ -85,21 +85,23 @@ def merge(tree: Tree, env: dict[str, str]) -> None:
         )
         _expect([tree.merged(sample)])
 
-    _both(one, (Sample.GAMMA_DIFFUSE, Sample.PROTONS))
+    _both(one, (EventSample.GAMMA_DIFFUSE, EventSample.PROTONS))
 
 
-def train(tree: Tree, nodes: Iterable[Node], size: ForestSize, env: dict[str, str]) -> None:
+def train_forests(
+    tree: DataTree, nodes: Iterable[SimulatedNode], size: ForestSize, env: dict[str, str]
+) -> None:
     """Train the forests, and write the training pointings that lstchain interpolates between."""
     import astropy.units as u
     from astropy.table import QTable
 
     tree.models.mkdir(parents=True, exist_ok=True)
-    tree.lstchain_config.write_text(json.dumps(configuration(size), indent=2))
-    run(
+    tree.lstchain_config.write_text(json.dumps(training_config(size), indent=2))
+    run_command(
         [
-            tool("lstchain_mc_trainpipe"),
-            *("--fg", str(tree.merged(Sample.GAMMA_DIFFUSE))),
-            *("--fp", str(tree.merged(Sample.PROTONS))),
+            run_tool("lstchain_mc_trainpipe"),
+            *("--fg", str(tree.merged(EventSample.GAMMA_DIFFUSE))),
+            *("--fp", str(tree.merged(EventSample.PROTONS))),
             *("-o", str(tree.models)),
             *("-c", str(tree.lstchain_config)),
         ],
@@ -123,7 +125,7 @@ def _check_classes(path: Path) -> None:
     import joblib
 
     classes = [int(value) for value in joblib.load(path).classes_]
-    expected = [Sample.GAMMA_DIFFUSE.traits.mc_type, Sample.PROTONS.traits.mc_type]
+    expected = [EventSample.GAMMA_DIFFUSE.traits.mc_type, EventSample.PROTONS.traits.mc_type]
     if classes != expected:
         raise ProductError(
             f"{path} separates the classes {classes} instead of {expected}.",
@@ -131,16 +133,16 @@ def _check_classes(path: Path) -> None:
         )
 
 
-def test_nodes_to_dl2(tree: Tree, nodes: Sequence[Node], env: dict[str, str]) -> None:
+def test_nodes_to_dl2(tree: DataTree, nodes: Sequence[SimulatedNode], env: dict[str, str]) -> None:
     """DL2 of the gammas for the IRFs; the nodes are shared out over two processes."""
 
-    def some(part: Sequence[Node]) -> None:
+    def some(part: Sequence[SimulatedNode]) -> None:
         for folder in {tree.test_dl2(node).parent for node in part}:
             folder.mkdir(parents=True, exist_ok=True)
         scratch = tree.scratch / part[0].name
-        run(
+        run_command(
             [
-                tool("lstchain_dl1_to_dl2"),
+                run_tool("lstchain_dl1_to_dl2"),
                 *(word for node in part for word in ("-f", str(tree.test_dl1(node)))),
                 *("-p", str(tree.models)),
                 *("-o", str(scratch)),

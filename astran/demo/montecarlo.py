@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from astran.demo import dl1
+from astran.demo import dl1_format
+from astran.demo.sampling import FieldOfView, SampledSpectrum, field_showers, power_law
 from astran.demo.shower import FOCAL_LENGTH, GAMMA, PROTON, Array, Images, Rng, Traits
-from astran.demo.throw import Field, Spectrum, field_showers, power_law
 
 MAX_IMPACT = 700.0
 """Radius of the disc onto which showers are thrown, at zenith [m]."""
@@ -21,7 +21,7 @@ _FIELD = (38.5896, 37.3663, -4.8443)
 _POSITION = (-6.337, 60.405, 12.5)  # of LST-1 in the simulated array [m]
 
 
-class Sample(Enum):
+class EventSample(Enum):
     """What a Monte Carlo file is for."""
 
     GAMMA_DIFFUSE = "GammaDiffuse"
@@ -31,25 +31,25 @@ class Sample(Enum):
 
     @property
     def traits(self) -> Traits:
-        return PROTON if self is Sample.PROTONS else GAMMA
+        return PROTON if self is EventSample.PROTONS else GAMMA
 
     @property
-    def field(self) -> Field:
+    def field(self) -> FieldOfView:
         return {
-            Sample.GAMMA_DIFFUSE: Field(0.0, 6.0),
-            Sample.PROTONS: Field(0.0, 8.0),
+            EventSample.GAMMA_DIFFUSE: FieldOfView(0.0, 6.0),
+            EventSample.PROTONS: FieldOfView(0.0, 8.0),
             # lstchain takes less than 0.1 deg for a ring, that is, a point-like source
-            Sample.GAMMA_RING: Field(0.3995, 0.4005),
+            EventSample.GAMMA_RING: FieldOfView(0.3995, 0.4005),
         }[self]
 
     @property
-    def spectrum(self) -> Spectrum:
-        limits = (0.01, 100.0) if self is Sample.PROTONS else (0.005, 50.0)
+    def spectrum(self) -> SampledSpectrum:
+        limits = (0.01, 100.0) if self is EventSample.PROTONS else (0.005, 50.0)
         return power_law(*limits, _INDEX)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Node:
+class SimulatedNode:
     """A pointing of the Monte Carlo, angles in degrees, azimuth in [0, 360)."""
 
     zenith: float
@@ -61,7 +61,9 @@ class Node:
         return f"node_theta_{self.zenith:.3f}_az_{self.azimuth:.3f}_"
 
 
-def simulate(path: Path, sample: Sample, node: Node, thrown: int, number: int, seed: int) -> int:
+def simulate_node(
+    path: Path, sample: EventSample, node: SimulatedNode, thrown: int, number: int, seed: int
+) -> int:
     """Write a DL1 file of `thrown` showers at a pointing; returns how many triggered.
 
     Parameters
@@ -78,12 +80,12 @@ def simulate(path: Path, sample: Sample, node: Node, thrown: int, number: int, s
     mixed = rng.permutation(len(images))
     rows = _rows(images, sample, node, number, rng)[mixed]
     rows["event_id"] = 100 * np.arange(1, len(rows) + 1)
-    dl1.write(path, dl1.MC_COLUMNS, rows)
+    dl1_format.write_dl1(path, dl1_format.MC_COLUMNS, rows)
     _write_header(path, sample, node, thrown, max_impact, number)
     return len(rows)
 
 
-def _rows(images: Images, sample: Sample, node: Node, number: int, rng: Rng) -> Array:
+def _rows(images: Images, sample: EventSample, node: SimulatedNode, number: int, rng: Rng) -> Array:
     import astropy.units as u
     from lstchain.reco.disp import disp
     from lstchain.reco.utils import camera_to_altaz
@@ -124,19 +126,24 @@ def _rows(images: Images, sample: Sample, node: Node, number: int, rng: Rng) -> 
         "mc_alt_tel": altitude,
         "mc_az_tel": azimuth,
         "mc_x_max": showers.depth,
-        "tel_id": dl1.TELESCOPE,
+        "tel_id": dl1_format.TELESCOPE,
         "tel_pos_x": _POSITION[0],
         "tel_pos_y": _POSITION[1],
         "tel_pos_z": _POSITION[2],
-        "trigger_type": int(dl1.EventType.SUBARRAY),
-        "event_type": int(dl1.EventType.SUBARRAY),
+        "trigger_type": int(dl1_format.EventType.SUBARRAY),
+        "event_type": int(dl1_format.EventType.SUBARRAY),
         "trigger_time": np.arange(n) * 1e-3,
     }
-    return dl1.table(dl1.MC_COLUMNS, values, n)
+    return dl1_format.make_table(dl1_format.MC_COLUMNS, values, n)
 
 
 def _write_header(
-    path: Path, sample: Sample, node: Node, thrown: int, max_impact: float, number: int
+    path: Path,
+    sample: EventSample,
+    node: SimulatedNode,
+    thrown: int,
+    max_impact: float,
+    number: int,
 ) -> None:
     """What was thrown: lstchain's effective areas rest on it."""
     import astropy.units as u

@@ -13,16 +13,22 @@ from typing import Any
 
 import numpy as np
 
-from astran.demo import dl1
-from astran.demo.shower import FOCAL_LENGTH, GAMMA, PROTON, Array, Rng, image
-from astran.demo.throw import Field, crab, field_showers, power_law, source_showers
+from astran.demo import dl1_format
+from astran.demo.sampling import (
+    FieldOfView,
+    crab_spectrum,
+    field_showers,
+    power_law,
+    source_showers,
+)
+from astran.demo.shower import FOCAL_LENGTH, GAMMA, PROTON, Array, Rng, make_image
 
 WOBBLE_OFFSET = 0.4
 """Distance of the source from the pointing [deg]."""
 DEAD_TIME = 7.1e-6
 """[s]"""
 _MAX_IMPACT = 700.0
-_SKY = Field(0.0, 6.0)
+_SKY = FieldOfView(0.0, 6.0)
 _CALIBRATION_RATE = 100.0  # Hz, of interleaved pedestals, and of flat-field events
 # cosmic-ray protons, 1/(m2 s sr TeV) at 1 TeV; below the lower limit they do not trigger
 _PROTONS = (0.03, 100.0, -2.62, 0.098)
@@ -30,7 +36,7 @@ _POSITION = (-5.824, 60.367, 0.885)  # of LST-1 [m]
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class SimulatedRun:
     """One run to be observed."""
 
     number: int
@@ -50,10 +56,10 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Observed:
+class ObservedEvents:
     """What happened in a run."""
 
-    run: Run
+    run: SimulatedRun
     pointing_ra: float
     pointing_dec: float
     zenith: float
@@ -87,7 +93,7 @@ class _Track:
         return np.interp(time, self.time, values)
 
 
-def _track(run: Run) -> _Track:
+def _track(run: SimulatedRun) -> _Track:
     import astropy.units as u
     from astropy.coordinates import AltAz, SkyCoord
     from astropy.time import Time
@@ -114,7 +120,7 @@ def _track(run: Run) -> _Track:
     )
 
 
-def observe(path: Path, run: Run, seed: int) -> Observed:
+def observe_run(path: Path, run: SimulatedRun, seed: int) -> ObservedEvents:
     """Write the DL1 file of a run; the same seed gives the same events."""
     rng = np.random.default_rng(seed)
     track = _track(run)
@@ -132,9 +138,9 @@ def observe(path: Path, run: Run, seed: int) -> Observed:
     events = {name: values[order] for name, values in events.items()}
     origin, energy = origin[order], energy[order]
     rows = _rows(run, track, events)
-    dl1.write(path, dl1.DATA_COLUMNS, rows)
+    dl1_format.write_dl1(path, dl1_format.DATA_COLUMNS, rows)
     _name_source_file(path)
-    return Observed(
+    return ObservedEvents(
         run=run,
         pointing_ra=track.pointing_ra,
         pointing_dec=track.pointing_dec,
@@ -154,7 +160,7 @@ def _alive(time: Array) -> Array:
     return np.concatenate([[True], np.diff(time) > DEAD_TIME])
 
 
-def _protons(rng: Rng, run: Run, zenith: float) -> tuple[dict[str, Array], int]:
+def _protons(rng: Rng, run: SimulatedRun, zenith: float) -> tuple[dict[str, Array], int]:
     low, high, index, norm = _PROTONS
     spectrum = power_law(low, high, index, norm * run.cosmic_rays)
     rate = spectrum.total * np.pi * _MAX_IMPACT**2 * _SKY.solid_angle
@@ -165,13 +171,13 @@ def _protons(rng: Rng, run: Run, zenith: float) -> tuple[dict[str, Array], int]:
 
 
 def _gammas(
-    rng: Rng, run: Run, track: _Track, zenith: float
+    rng: Rng, run: SimulatedRun, track: _Track, zenith: float
 ) -> tuple[dict[str, Array], Array, int]:
-    spectrum = crab(0.005, 50.0, run.flux)
+    spectrum = crab_spectrum(0.005, 50.0, run.flux)
     thrown, showers = source_showers(rng, run.duration, spectrum, _MAX_IMPACT, zenith, GAMMA)
     time = rng.uniform(0.0, run.duration, len(showers))
     x, y = track.at(track.source_x, time), track.at(track.source_y, time)
-    images = image(rng, showers, x, y, GAMMA)
+    images = make_image(rng, showers, x, y, GAMMA)
     return _showers(images.columns, time[images.kept]), images.showers.energy, thrown
 
 
@@ -179,7 +185,7 @@ def _showers(columns: dict[str, Array], time: Array) -> dict[str, Array]:
     return {
         **columns,
         "time": time,
-        "event_type": np.full(len(time), int(dl1.EventType.SUBARRAY)),
+        "event_type": np.full(len(time), int(dl1_format.EventType.SUBARRAY)),
     }
 
 
@@ -215,7 +221,7 @@ def _calibration(rng: Rng, duration: float) -> dict[str, Array]:
         name: np.concatenate([np.zeros(n, int) if name[:2] == "n_" else np.full(n, np.nan), values])
         for name, values in flash.items()
     }
-    kinds = (dl1.EventType.SKY_PEDESTAL, dl1.EventType.FLATFIELD)
+    kinds = (dl1_format.EventType.SKY_PEDESTAL, dl1_format.EventType.FLATFIELD)
     return {
         **columns,
         "time": np.concatenate([beat + 0.25 / _CALIBRATION_RATE, beat + 0.75 / _CALIBRATION_RATE]),
@@ -223,14 +229,17 @@ def _calibration(rng: Rng, duration: float) -> dict[str, Array]:
     }
 
 
-def _rows(run: Run, track: _Track, events: dict[str, Array]) -> Array:
+def _rows(run: SimulatedRun, track: _Track, events: dict[str, Array]) -> Array:
     from astropy.time import Time
 
     events = dict(events)
     time, kind = events.pop("time"), events["event_type"]
     unix = Time(run.start).unix + time
     azimuth = track.at(track.azimuth, time) % (2 * np.pi)
-    shower, pedestal = kind == dl1.EventType.SUBARRAY, kind == dl1.EventType.SKY_PEDESTAL
+    shower, pedestal = (
+        kind == dl1_format.EventType.SUBARRAY,
+        kind == dl1_format.EventType.SKY_PEDESTAL,
+    )
     values: dict[str, Any] = {
         **events,
         "obs_id": run.number,
@@ -241,7 +250,7 @@ def _rows(run: Run, track: _Track, events: dict[str, Array]) -> Array:
         "dragon_time": unix,
         "trigger_time": unix,
         "mc_type": -9999,
-        "tel_id": dl1.TELESCOPE,
+        "tel_id": dl1_format.TELESCOPE,
         "tel_pos_x": _POSITION[0],
         "tel_pos_y": _POSITION[1],
         "tel_pos_z": _POSITION[2],
@@ -249,7 +258,7 @@ def _rows(run: Run, track: _Track, events: dict[str, Array]) -> Array:
         "trigger_type": np.select([shower, pedestal], [1, 64], 4),
         "ucts_trigger_type": np.select([shower, pedestal], [1, 32], 4),
     }
-    return dl1.table(dl1.DATA_COLUMNS, values, len(time))
+    return dl1_format.make_table(dl1_format.DATA_COLUMNS, values, len(time))
 
 
 def _name_source_file(path: Path) -> None:

@@ -195,7 +195,7 @@ def mean_light(energy: Array, impact: Array, distance: Array, traits: Traits) ->
     return _POOL_LIGHT * kind * energy**1.05 * lateral / stretch**2
 
 
-def trigger(
+def apply_trigger(
     rng: Rng, energy: Array, impact: Array, zenith: float, traits: Traits
 ) -> tuple[Array, Showers]:
     """Let showers shine on the telescope: which triggered (indices), and those."""
@@ -214,7 +214,9 @@ def trigger(
     return index, Showers(energy, impact, depth, distance, light).take(index)
 
 
-def image(rng: Rng, showers: Showers, source_x: Array, source_y: Array, traits: Traits) -> Images:
+def make_image(
+    rng: Rng, showers: Showers, source_x: Array, source_y: Array, traits: Traits
+) -> Images:
     """Draw the image parameters of showers from given directions (camera plane, [m], (n,))."""
     offset = np.arctan(showers.impact / (1e3 * showers.distance))
     if traits.transverse:

@@ -20,11 +20,11 @@ from astran.base.tasks import fingerprint
 from astran.demo import forests, montecarlo, observation
 from astran.demo.cache import cache_root, cached
 from astran.demo.catalogs import write_catalogs
-from astran.demo.dl1 import mark_simulated
+from astran.demo.data_tree import DataTree
+from astran.demo.dl1_format import mark_simulated
 from astran.demo.forests import ForestSize
-from astran.demo.montecarlo import Node, Sample
-from astran.demo.observation import Observed, Run
-from astran.demo.tree import Tree
+from astran.demo.montecarlo import EventSample, SimulatedNode
+from astran.demo.observation import ObservedEvents, SimulatedRun
 from astran.demo.truth import write_truth
 
 SOURCE = "Crab"
@@ -33,13 +33,17 @@ RA, DEC = 83.6331, 22.0145
 
 # pointings of the LST all-sky production west of culmination, along the Crab's path
 TRAINING_NODES = (
-    Node(9.579, 233.112),
-    Node(16.087, 251.910),
-    Node(23.161, 260.739),
-    Node(30.390, 266.360),
+    SimulatedNode(9.579, 233.112),
+    SimulatedNode(16.087, 251.910),
+    SimulatedNode(23.161, 260.739),
+    SimulatedNode(30.390, 266.360),
 )
 # these three enclose the pointings of the night in the plane in which lstchain interpolates IRFs
-TEST_NODES = (Node(10.0, 248.117), Node(23.630, 259.265), Node(32.059, 248.099))
+TEST_NODES = (
+    SimulatedNode(10.0, 248.117),
+    SimulatedNode(23.630, 259.265),
+    SimulatedNode(32.059, 248.099),
+)
 DEFAULT_NIGHT = Night(date(2023, 12, 13))
 SMALL_FORESTS = ForestSize()
 _START_ZENITH = 18.4  # deg, of the source at the start of the first run
@@ -51,13 +55,13 @@ _PAUSE = 45.0  # s between runs
 _WOBBLE_ANGLES = (90.0, 270.0)
 
 
-class Progress(Protocol):
+class SimulationProgress(Protocol):
     """Told about each step: what is being done, and how many steps of how many are done."""
 
     def __call__(self, step: str, done: int, total: int) -> None: ...
 
 
-def silent(step: str, done: int, total: int) -> None:
+def no_progress(step: str, done: int, total: int) -> None:
     """No progress display."""
 
 
@@ -117,9 +121,9 @@ def _version(package: str) -> str:
 def simulated_night(
     simulation: Simulation,
     clock: Clock,
-    progress: Progress = silent,
+    progress: SimulationProgress = no_progress,
     output: Path | None = None,
-) -> tuple[Tree, bool]:
+) -> tuple[DataTree, bool]:
     """A simulated night, from the cache if it was made before.
 
     Parameters
@@ -150,12 +154,14 @@ def simulated_night(
     if output is not None:
         shutil.copytree(folder, output, dirs_exist_ok=True)
         folder = output.resolve()
-    return Tree(folder, simulation.night, simulation.production), found
+    return DataTree(folder, simulation.night, simulation.production), found
 
 
-def simulate(folder: Path, simulation: Simulation, progress: Progress = silent) -> Tree:
+def simulate(
+    folder: Path, simulation: Simulation, progress: SimulationProgress = no_progress
+) -> DataTree:
     """Simulate a night into a folder, without any cache."""
-    tree = Tree(folder, simulation.night, simulation.production)
+    tree = DataTree(folder, simulation.night, simulation.production)
     steps = _Steps(progress, total=2 * len(TRAINING_NODES) + len(TEST_NODES) + simulation.runs + 4)
     plan = observation_plan(simulation)
     env = forests.quiet_environment(tree.scratch / "settings")
@@ -175,7 +181,7 @@ def simulate(folder: Path, simulation: Simulation, progress: Progress = silent) 
 class _Steps:
     """Counts the steps for the progress display."""
 
-    def __init__(self, progress: Progress, total: int) -> None:
+    def __init__(self, progress: SimulationProgress, total: int) -> None:
         self._progress, self._total, self._done = progress, total, 0
         progress("Loading lstchain", 0, total)
 
@@ -190,12 +196,12 @@ def _seed(simulation: Simulation, *path: int) -> int:
     return int(sequence.generate_state(1, np.uint64)[0])
 
 
-def _monte_carlo(tree: Tree, simulation: Simulation, steps: _Steps) -> None:
+def _monte_carlo(tree: DataTree, simulation: Simulation, steps: _Steps) -> None:
     samples = (
-        (Sample.GAMMA_DIFFUSE, TRAINING_NODES, simulation.gammas_thrown, tree.training_node),
-        (Sample.PROTONS, TRAINING_NODES, simulation.protons_thrown, tree.training_node),
+        (EventSample.GAMMA_DIFFUSE, TRAINING_NODES, simulation.gammas_thrown, tree.training_node),
+        (EventSample.PROTONS, TRAINING_NODES, simulation.protons_thrown, tree.training_node),
         (
-            Sample.GAMMA_RING,
+            EventSample.GAMMA_RING,
             TEST_NODES,
             simulation.test_thrown,
             lambda _, node, __: tree.test_dl1(node),
@@ -206,14 +212,14 @@ def _monte_carlo(tree: Tree, simulation: Simulation, steps: _Steps) -> None:
             number = 1000 * kind + index + 1
             seed = _seed(simulation, 0, kind, index)
             path = place(sample, node, number)
-            montecarlo.simulate(path, sample, node, thrown, number, seed)
+            montecarlo.simulate_node(path, sample, node, thrown, number, seed)
             steps.done(f"Monte Carlo: {sample.value} at {node.zenith:.1f} deg")
 
 
-def _learn(tree: Tree, simulation: Simulation, env: dict[str, str], steps: _Steps) -> None:
-    forests.merge(tree, env)
+def _learn(tree: DataTree, simulation: Simulation, env: dict[str, str], steps: _Steps) -> None:
+    forests.merge_dl1(tree, env)
     steps.done("Training events merged")
-    forests.train(tree, TRAINING_NODES, simulation.size, env)
+    forests.train_forests(tree, TRAINING_NODES, simulation.size, env)
     steps.done("Random forests trained")
     forests.test_nodes_to_dl2(tree, TEST_NODES, env)
     for node in TEST_NODES:
@@ -221,18 +227,20 @@ def _learn(tree: Tree, simulation: Simulation, env: dict[str, str], steps: _Step
     steps.done("DL2 of the Monte Carlo made")
 
 
-def _observe(tree: Tree, simulation: Simulation, run: Run, steps: _Steps) -> Observed:
-    observed = observation.observe(tree.dl1(run.number), run, _seed(simulation, 1, run.number))
+def _observe(
+    tree: DataTree, simulation: Simulation, run: SimulatedRun, steps: _Steps
+) -> ObservedEvents:
+    observed = observation.observe_run(tree.dl1(run.number), run, _seed(simulation, 1, run.number))
     steps.done(f"Run {run.number} observed")
     return observed
 
 
-def observation_plan(simulation: Simulation) -> list[Run]:
+def observation_plan(simulation: Simulation) -> list[SimulatedRun]:
     """The runs of the night: wobble positions in turn, short pauses in between."""
     start = _observing_time(simulation.night)
     step = timedelta(seconds=simulation.duration + _PAUSE)
     return [
-        Run(
+        SimulatedRun(
             number=simulation.first_run + index,
             start=start + index * step,
             duration=simulation.duration,

@@ -12,12 +12,14 @@ import numpy as np
 
 from astran.base.errors import ProductError
 from astran.base.files import write_json
-from astran.demo.dl1 import SIMULATED
-from astran.demo.observation import DEAD_TIME, WOBBLE_OFFSET, Observed
-from astran.demo.tree import Tree
+from astran.demo.data_tree import DataTree
+from astran.demo.dl1_format import SIMULATED
+from astran.demo.observation import DEAD_TIME, WOBBLE_OFFSET, ObservedEvents
 
 
-def write_truth(tree: Tree, source: str, observed: Sequence[Observed], parameters: Any) -> None:
+def write_truth(
+    tree: DataTree, source: str, observed: Sequence[ObservedEvents], parameters: Any
+) -> None:
     """Write `truth.json`, and per run the event ids and energies of the gammas."""
     for one in observed:
         write_json(
@@ -43,7 +45,7 @@ def write_truth(tree: Tree, source: str, observed: Sequence[Observed], parameter
     )
 
 
-def _run(tree: Tree, one: Observed) -> dict[str, Any]:
+def _run(tree: DataTree, one: ObservedEvents) -> dict[str, Any]:
     return {
         "run": one.run.number,
         "start": one.run.start.isoformat(),

@@ -29,6 +29,6 @@ def _find_astran() -> None:
 
 if __name__ == "__main__":
     _find_astran()
-    from astran.dl2.engine import run
+    from astran.dl2.engine import run_engine
 
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(run_engine(sys.argv[1:]))

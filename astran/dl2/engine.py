@@ -18,7 +18,7 @@ from typing import Any
 
 from astran.base.errors import AstranError
 from astran.dl2.errors import DamagedModel, NotSupported, NotTrusted
-from astran.dl2.trust import must_trust
+from astran.dl2.pickle_owner import require_trusted
 
 ENGINE = "ASTRAN_DL2_ENGINE"
 """Attribute of a DL2 file: `fast`, or `stock` and why."""
@@ -32,7 +32,7 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
+class EngineOptions:
     """What the fast engine adds to the options of the stock tool."""
 
     flat: Path
@@ -62,7 +62,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
 
 
-def parse(words: Sequence[str], flat: Path | None = None) -> tuple[Choices, list[str]]:
+def parse_options(
+    words: Sequence[str], flat: Path | None = None
+) -> tuple[EngineOptions, list[str]]:
     """Our options, and the words that are for lstchain's tool."""
     parser = argparse.ArgumentParser(
         prog="astran dl2",
@@ -90,7 +92,7 @@ def parse(words: Sequence[str], flat: Path | None = None) -> tuple[Choices, list
         f"{', '.join(PROVEN)})",
     )  # fmt: skip
     ours, rest = parser.parse_known_args(list(words))
-    choices = Choices(
+    choices = EngineOptions(
         flat=ours.flat_models,
         trusted=tuple(ours.trust),
         threads=ours.threads,
@@ -101,7 +103,7 @@ def parse(words: Sequence[str], flat: Path | None = None) -> tuple[Choices, list
     return choices, rest
 
 
-def run(
+def run_engine(
     words: Sequence[str],
     flat: Path | None = None,
     trusted: Sequence[Path] = (),
@@ -114,7 +116,7 @@ def run(
     flat : where converted models are kept unless --flat-models tells
     trusted : folders of models besides those named by --trust
     """
-    choices, rest = parse(words, flat)
+    choices, rest = parse_options(words, flat)
     choices = replace(choices, trusted=(*choices.trusted, *trusted))
     say = say or _say
     if reason := _lacking() or ("" if choices.any_release else _unproven()):
@@ -152,7 +154,7 @@ def _stock(words: Sequence[str], reason: str, trusted: Sequence[Path]) -> int:
     given = _given(words)
     try:
         for models in given.models:
-            must_trust(models, trusted)
+            require_trusted(models, trusted)
     except NotTrusted as error:
         _say(str(error))
         return 1
@@ -167,7 +169,7 @@ def _stock(words: Sequence[str], reason: str, trusted: Sequence[Path]) -> int:
         names = [path.name.replace("dl1", "dl2", 1) for path in given.files]
         for product in (given.out / name for name in names):
             if product.exists():
-                mark(product, f"stock: {reason}")
+                mark_engine(product, f"stock: {reason}")
     return code if code >= 0 else 128 - code
 
 
@@ -186,7 +188,7 @@ def _given(words: Sequence[str]) -> argparse.Namespace:
     return given
 
 
-def mark(path: Path, engine: str) -> None:
+def mark_engine(path: Path, engine: str) -> None:
     """Write into a DL2 file what made it."""
     import tables
 
@@ -207,7 +209,7 @@ def _ended(tool: Any, words: Sequence[str]) -> int:
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def temporary_name(path: Path) -> Iterator[Path]:
     """A name to write to; the file takes its final name at the end, or is thrown away."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)

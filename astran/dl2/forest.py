@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numba import get_num_threads
 
-from astran.dl2 import walk
+from astran.dl2 import traversal
 from astran.dl2.errors import DamagedModel, NotSupported
 
 SLOW = {"alt_tel": 0.005, "sin_az_tel": 0.02}
@@ -77,13 +77,13 @@ class Forest:
         good: Any = np.zeros(self.trees, np.bool_)
         thresholds = self.nodes.view(np.float32).reshape(-1, 2)
         count = len(self.features)
-        walk.sound(self.words, thresholds, self.node_start, self.leaf_start, count, good)
+        traversal.is_sound(self.words, thresholds, self.node_start, self.leaf_start, count, good)
         if not good.all():
             raise DamagedModel(f"tree {int(np.flatnonzero(~good)[0])} is not a tree")
         if not np.isfinite(self.values).all():
             raise DamagedModel("leaf values are not finite")
 
-    def predict(self, features: Any, expected: int = 0, orders: Orders | None = None) -> Any:
+    def predict(self, features: Any, expected: int = 0, orders: CompareTables | None = None) -> Any:
         """Mean over the trees.
 
         Parameters
@@ -120,13 +120,13 @@ class Forest:
         starts = (self.node_start, self.leaf_start)
         # the more events meet a tree at a time, the more of them find its nodes in the cache
         together = -(-len(x) // get_num_threads())
-        walk.add_up(self.nodes, self.words, *starts, self.values, x, together, sums)
+        traversal.sum_leaves(self.nodes, self.words, *starts, self.values, x, together, sums)
 
     def order(self, x: Any) -> Any:
         """Events that go the same way one after another; the order does not change any result."""
         end = self.node_start[1]
         leaf: Any = np.empty(len(x), np.uint32)
-        walk.first_leaves(self.nodes[:end], self.words[:end], x, leaf)
+        traversal.first_leaves(self.nodes[:end], self.words[:end], x, leaf)
         return np.argsort(leaf, kind="stable")
 
     def _for(self, x: Any) -> Forest:
@@ -171,7 +171,7 @@ class Forest:
     def count_within(self, low: Any, high: Any) -> Any:
         """int64 (trees): nodes that events with features in [low, high] can come to or part at."""
         counts: Any = np.empty(self.trees, np.int64)
-        walk.count_within(self.nodes, self.node_start, low, high, counts)
+        traversal.count_within(self.nodes, self.node_start, low, high, counts)
         return counts
 
     def cut_down(self, low: Any, high: Any) -> Forest:
@@ -185,10 +185,10 @@ class Forest:
         node_start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         # a tree in which every node has two children or none
         leaf_start = np.concatenate([[0], np.cumsum((counts + 1) // 2)]).astype(np.int64)
-        nodes = np.empty(node_start[-1], walk.NODE)
+        nodes = np.empty(node_start[-1], traversal.NODE)
         values = np.empty((leaf_start[-1], self.values.shape[1]))
         made = Forest(nodes, node_start, leaf_start, values, self.features, self.classes)
-        walk.cut_down(
+        traversal.walk_block(
             self.nodes, self.words, self.node_start, self.leaf_start, self.values, low, high,
             made.words, node_start, leaf_start, values,
         )  # fmt: skip
@@ -201,7 +201,7 @@ class Forest:
                 array.base.madvise(mmap.MADV_DONTNEED)
 
 
-class Orders:
+class CompareTables:
     """The last order of events: forests that are asked about the same events go by it as well.
 
     Any order is right; that of another forest is nearly as quick as the own one.
@@ -241,20 +241,22 @@ def flatten(model: Any) -> Forest:
         raise NotSupported("a forest of several outputs")
     if not features:
         features = tuple(f"feature {i}" for i in range(model.n_features_in_))
-    if len(features) > walk.MOST_FEATURES:
-        raise NotSupported(f"{len(features)} features; at most {walk.MOST_FEATURES}")
-    if any(t.node_count > walk.MOST_NODES or t.n_leaves > walk.MOST_LEAVES for t in trees):
+    if len(features) > traversal.MOST_FEATURES:
+        raise NotSupported(f"{len(features)} features; at most {traversal.MOST_FEATURES}")
+    if any(
+        t.node_count > traversal.MOST_NODES or t.n_leaves > traversal.MOST_LEAVES for t in trees
+    ):
         raise NotSupported("a tree of more than a hundred million nodes")
     node_start = np.cumsum([0, *(tree.node_count for tree in trees)]).astype(np.int64)
     leaf_start = np.cumsum([0, *(tree.n_leaves for tree in trees)]).astype(np.int64)
-    nodes = np.zeros(node_start[-1], walk.NODE)
+    nodes = np.zeros(node_start[-1], traversal.NODE)
     words = nodes.view(np.uint32).reshape(-1, 2)
     values = np.empty((leaf_start[-1], trees[0].value.shape[2]))
     for i, tree in enumerate(trees):
         leaf_nodes = np.empty(tree.n_leaves, np.int64)
-        thresholds = walk.float32_below(tree.threshold).view(np.uint32)
+        thresholds = traversal.float32_below(tree.threshold).view(np.uint32)
         part = words[node_start[i] : node_start[i + 1]]
-        found = walk.lay_out(
+        found = traversal.arrange_nodes(
             tree.children_left, tree.children_right, tree.feature, thresholds, part, leaf_nodes
         )
         if found != tree.n_leaves:

@@ -11,17 +11,17 @@ import tables
 from lstchain.io import io as keys
 from lstchain.tools import lstchain_dl1_to_dl2 as stock
 
-from astran.dl2 import stream
-from astran.dl2.engine import Choices, is_ours, mark, whole
+from astran.dl2 import blocks
+from astran.dl2.engine import EngineOptions, is_ours, mark_engine, temporary_name
 from astran.dl2.errors import NotSupported
+from astran.dl2.flat_models import NAMES, Store
 from astran.dl2.forest import Forest
-from astran.dl2.store import NAMES, Store
-from astran.dl2.trust import must_trust
+from astran.dl2.pickle_owner import require_trusted
 
 Say = Callable[[str], None]
 
 
-def fast_tool(choices: Choices, say: Say) -> Any:
+def fast_tool(choices: EngineOptions, say: Say) -> Any:
     """A tool to be run with the words that lstchain's takes."""
     return DL1ToDL2Tool(_Work(choices, say))
 
@@ -29,7 +29,7 @@ def fast_tool(choices: Choices, say: Say) -> Any:
 class _Work:
     """The work on files: what `apply_to_file` does in lstchain."""
 
-    def __init__(self, choices: Choices, say: Say) -> None:
+    def __init__(self, choices: EngineOptions, say: Say) -> None:
         self._choices, self._say = choices, say
         self._store = Store(choices.flat, choices.trusted)
         self._forests: dict[Path, Mapping[str, Forest]] = {}
@@ -48,17 +48,17 @@ class _Work:
         describe : writes the provenance into a new file
         """
         try:
-            with whole(out) as part:
+            with temporary_name(out) as part:
                 describe(part)
-                way = stream.Way(
+                way = blocks.BlockOptions(
                     rows=self._choices.rows,
                     overlap=self._choices.threads > 1,
                     filters=self._filters(),
                     say=self._say,
                 )
-                stream.supported(config)
-                rows = stream.make_dl2(dl1, part, config, models, self._flat(models), way)
-                mark(part, "fast")
+                blocks.supported(config)
+                rows = blocks.make_dl2(dl1, part, config, models, self._flat(models), way)
+                mark_engine(part, "fast")
         except Exception as error:
             if not is_ours(error):
                 raise
@@ -67,11 +67,11 @@ class _Work:
             self._say(f"{out.name}: {rows:,} events, fast engine")
             return
         self._say(f"{out.name}: stock engine, because of {reason}")
-        must_trust(models, self._choices.trusted)
-        with whole(out) as part:
+        require_trusted(models, self._choices.trusted)
+        with temporary_name(out) as part:
             describe(part)
             stock.apply_to_file(dl1, self._pickled(models, config), part, config, models)
-            mark(part, f"stock: {reason}")
+            mark_engine(part, f"stock: {reason}")
 
     def _flat(self, models: Path) -> Mapping[str, Forest]:
         """Loaded once for all files; never used after one of them was refused."""

@@ -22,7 +22,7 @@ MOST_LINES = 20
 def run(args: argparse.Namespace) -> int:
     """Do what the parsed options say; returns the exit code."""
     try:
-        wanted = options.read(args)
+        wanted = options.read_options(args)
     except (ConfigError, CatalogueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return USAGE

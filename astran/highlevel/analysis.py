@@ -13,36 +13,41 @@ import numpy as np
 from astran.base.failures import reason_of
 from astran.base.files import write_json
 from astran.config.analysis import Target
-from astran.highlevel import results
-from astran.highlevel.arrays import Floats
-from astran.highlevel.counts import (
+from astran.highlevel.aperture.counts import (
     CutKind,
     RunCounts,
     ThetaCut,
     choose_cut,
-    count,
+    count_run,
     off_threshold,
 )
-from astran.highlevel.diagnostics.response import irf_summary
-from astran.highlevel.events import Excluded
-from astran.highlevel.exclusion import known_sources
-from astran.highlevel.failures import Failures, Kind, LeftOut, tell
-from astran.highlevel.files import RUN_TABLE, write_map, write_run_table
-from astran.highlevel.folder import MAP_FILE, RESULTS, look
+from astran.highlevel.aperture.statistics import Counts, stack
+from astran.highlevel.aperture.theta2 import (
+    CumulativeStep,
+    Theta2,
+    cumulative_significance,
+    make_theta2_histogram,
+)
+from astran.highlevel.arrays import Floats
+from astran.highlevel.diagnostics.irf_curves import irf_summary
+from astran.highlevel.dl3.folder import MAP_FILE, RESULTS, scan_folder
+from astran.highlevel.dl3.run import Excluded
+from astran.highlevel.dl3.run_selection import in_range, nothing_left, select_runs
+from astran.highlevel.failures import Failures, LeftOut, PartKind, add_left_out
 from astran.highlevel.geometry import vector
+from astran.highlevel.maps.exclusion import known_sources
+from astran.highlevel.maps.known_sources import KnownSource
+from astran.highlevel.maps.position import Peak, PositionFit, find_peak, fit_position
+from astran.highlevel.maps.ring import SkyMap, make_map
 from astran.highlevel.options import Options
-from astran.highlevel.position import Peak, PositionFit, find_peak, fit_position
-from astran.highlevel.selection import in_range, nothing_left, select
-from astran.highlevel.skymap import SkyMap, make_map
-from astran.highlevel.sources import KnownSource
-from astran.highlevel.spectral.analysis import NoSpectrum, Spectral, make_spectrum
-from astran.highlevel.spectral.report import write_files
-from astran.highlevel.statistics import Counts, stack
-from astran.highlevel.theta2 import Step, Theta2, cumulative, histogram
+from astran.highlevel.output import results
+from astran.highlevel.output.table_files import RUN_TABLE, write_map, write_run_table
+from astran.highlevel.spectral.result_parts import write_files
+from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral, make_spectrum
 
 
 @dataclass(frozen=True)
-class Findings:
+class FolderMeasurement:
     """Everything that was measured."""
 
     target: Target
@@ -57,7 +62,7 @@ class Findings:
     radius: float
     """Of the ON region [deg]: the fixed cut, or the median cut of the ON events."""
     theta2: Theta2 | None
-    steps: tuple[Step, ...] | None
+    steps: tuple[CumulativeStep, ...] | None
     sky: SkyMap | None
     peak: Peak | None
     fit: PositionFit | None
@@ -79,34 +84,36 @@ def analyse(options: Options) -> dict[str, Any]:
     ------
     ProductError : no usable run, with the reasons
     """
-    found = measure(options)
+    found = measure_folder(options)
     options.output.mkdir(parents=True, exist_ok=True)
-    data = results.assemble(found, options, datetime.now(UTC))
+    data = results.assemble_results(found, options, datetime.now(UTC))
     place = options.output / RESULTS
     write_json(place, results.unfinished(data))
     failures = Failures()
     data["files"] = _write_files(data, found, options, failures)
     data["plots"] = (
         failures.attempt(
-            Kind.PLOT, "plots", "Every plot", lambda: _draw(data, found, options, failures)
+            PartKind.PLOT, "plots", "Every plot", lambda: _draw(data, found, options, failures)
         )
         or []
     )
-    tell(data, failures.found)
+    add_left_out(data, failures.found)
     write_json(place, data)
     return data
 
 
 def _draw(
-    data: dict[str, Any], found: Findings, options: Options, failures: Failures
+    data: dict[str, Any], found: FolderMeasurement, options: Options, failures: Failures
 ) -> list[dict[str, Any]]:
-    from astran.highlevel.plots.gallery import draw  # matplotlib, only once there is something
+    from astran.highlevel.plots.gallery import (
+        draw_plots,
+    )  # matplotlib, only once there is something
 
-    return draw(data, found.sky, options.output, failures)
+    return draw_plots(data, found.sky, options.output, failures)
 
 
 def _write_files(
-    data: dict[str, Any], found: Findings, options: Options, failures: Failures
+    data: dict[str, Any], found: FolderMeasurement, options: Options, failures: Failures
 ) -> dict[str, Any]:
     """Write the files beside results.json; returns the names of those that could be written."""
     names: dict[str, Any] = {}
@@ -126,11 +133,11 @@ def _write_files(
         ("run_table", RUN_TABLE, run_table),
         ("map", MAP_FILE, map_file),
     ):
-        if written := failures.attempt(Kind.FILE, name, f"The file {file}", write):
+        if written := failures.attempt(PartKind.FILE, name, f"The file {file}", write):
             names[name] = written
     if isinstance(spectral := found.spectral, Spectral):
         more = failures.attempt(
-            Kind.FILE,
+            PartKind.FILE,
             "spectra",
             "Every file of the spectrum",
             lambda: write_files(spectral, folder, failures),
@@ -139,9 +146,9 @@ def _write_files(
     return names
 
 
-def measure(options: Options) -> Findings:
+def measure_folder(options: Options) -> FolderMeasurement:
     """All numbers, nothing written. ProductError where no run can be used."""
-    selection = select(look(options.dl3), options)
+    selection = select_runs(scan_folder(options.dl3), options)
     target = vector(selection.target.ra, selection.target.dec)
     settings = options.settings
     choice = choose_cut(
@@ -168,7 +175,7 @@ def measure(options: Options) -> Findings:
     counted: list[RunCounts] = []
     for run in runs:
         try:
-            outcome = count(run, target, choice.cut, settings.off_regions, sources)
+            outcome = count_run(run, target, choice.cut, settings.off_regions, sources)
         except Exception as error:  # noqa: BLE001 - one odd run must not cost the others
             reason = f"its events cannot be counted: {reason_of(error)}."
             outcome = Excluded(run.obs_id, run.path.name, reason)
@@ -180,7 +187,7 @@ def measure(options: Options) -> Findings:
         raise nothing_left(excluded)
     radius = choice.cut.theta_deg or _typical_cut(counted)
     failures = Failures()
-    attempt = partial(failures.attempt, Kind.CALCULATION)
+    attempt = partial(failures.attempt, PartKind.CALCULATION)
     sky = attempt(
         "map",
         "The sky map",
@@ -196,7 +203,7 @@ def measure(options: Options) -> Findings:
         ),
     )
     peak, fit = _position(sky, failures)
-    return Findings(
+    return FolderMeasurement(
         target=selection.target,
         cut=choice.cut,
         runs=tuple(counted),
@@ -205,9 +212,13 @@ def measure(options: Options) -> Findings:
         energy_max=high,
         stacked=stack([part.counts for part in counted]),
         radius=radius,
-        theta2=attempt("theta2", "The theta2 distribution", lambda: histogram(counted, radius)),
+        theta2=attempt(
+            "theta2", "The theta2 distribution", lambda: make_theta2_histogram(counted, radius)
+        ),
         steps=attempt(
-            "cumulative", "The growth of the significance", lambda: tuple(cumulative(counted))
+            "cumulative",
+            "The growth of the significance",
+            lambda: tuple(cumulative_significance(counted)),
         ),
         sky=sky,
         peak=peak,
@@ -225,7 +236,7 @@ def _position(sky: SkyMap | None, failures: Failures) -> tuple[Peak | None, Posi
     """Peak of the map, and the place of a source there."""
     if sky is None:
         return None, None
-    attempt = partial(failures.attempt, Kind.CALCULATION)
+    attempt = partial(failures.attempt, PartKind.CALCULATION)
     peak = attempt("peak", "The peak of the sky map", lambda: find_peak(sky))
     if peak is None:
         return None, None
@@ -243,7 +254,7 @@ def _spectral(
     if not options.spectrum:
         return NoSpectrum("No spectrum: it was not asked for.", told=True)
     found = failures.attempt(
-        Kind.CALCULATION,
+        PartKind.CALCULATION,
         "spectrum",
         "The spectrum with its light curve",
         lambda: make_spectrum(

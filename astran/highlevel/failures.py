@@ -18,7 +18,7 @@ Made = TypeVar("Made")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 
-class Kind(StrEnum):
+class PartKind(StrEnum):
     """What sort of part it is."""
 
     CALCULATION = "calculation"
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 class LeftOut:
     """A part that could not be made."""
 
-    kind: Kind
+    kind: PartKind
     name: str
     title: str
     """How a sentence about it begins: `The sky map`."""
@@ -57,17 +57,19 @@ class Failures:
     def found(self) -> tuple[LeftOut, ...]:
         return tuple(self._found)
 
-    def note(self, kind: Kind, name: str, title: str, reason: str) -> None:
+    def note(self, kind: PartKind, name: str, title: str, reason: str) -> None:
         """Remember a part that cannot be made."""
         self._found.append(LeftOut(kind, name, title, reason))
 
-    def attempt(self, kind: Kind, name: str, title: str, make: Callable[[], Made]) -> Made | None:
+    def attempt(
+        self, kind: PartKind, name: str, title: str, make: Callable[[], Made]
+    ) -> Made | None:
         """What `make` returns; None where it failed, which is remembered and goes into the log.
 
         A full disk is raised: nothing else could be written either, and the task may be tried
         again.
         """
-        return base.attempt(
+        return base.attempt_part(
             make, lambda reason: self.note(kind, name, title, reason), fatal=_no_room
         )
 
@@ -76,7 +78,7 @@ def _no_room(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
-def tell(data: dict[str, Any], left_out: Iterable[LeftOut]) -> None:
+def add_left_out(data: dict[str, Any], left_out: Iterable[LeftOut]) -> None:
     """Enter what was left out into the content of results.json."""
     for part in left_out:
         data["left_out"].append(part.to_json())

@@ -13,8 +13,8 @@ from pathlib import Path
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night import Night
 from astran.config.analysis import AnalysisConfig, HighlevelSettings, Target
-from astran.config.load import load_analysis
-from astran.config.model import build
+from astran.config.model import build_settings
+from astran.config.yaml_files import load_analysis
 
 DEFAULT_THETA_DEG = 0.2
 
@@ -112,7 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--json", action="store_true", help="print the results as one line of JSON")
 
 
-def read(args: argparse.Namespace) -> Options:
+def read_options(args: argparse.Namespace) -> Options:
     """Options from parsed arguments and, where named, the analysis configuration.
 
     Raises
@@ -126,7 +126,7 @@ def read(args: argparse.Namespace) -> Options:
         if getattr(args, name, None) is not None
     }
     base = config.highlevel.model_dump() if config else {}
-    settings = build(HighlevelSettings, {**base, **given}, "The options")
+    settings = build_settings(HighlevelSettings, {**base, **given}, "The options")
     if args.theta_cut is not None and not 0.01 < args.theta_cut <= 1.0:
         raise ConfigError(f"--theta-cut {args.theta_cut:g} is not between 0.01 and 1 deg.")
     if (args.ra is None) != (args.dec is None):
@@ -165,7 +165,7 @@ def _position(
     args: argparse.Namespace, config: AnalysisConfig | None
 ) -> tuple[float, float] | None:
     if args.ra is not None:
-        target = build(
+        target = build_settings(
             Target, {"name": args.target or "?", "ra": args.ra, "dec": args.dec}, "The position"
         )
         return target.ra, target.dec

@@ -8,12 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from astran.base.commands import find_command
+from astran.base.mail_commands import find_command
 from astran.config.site import MailSettings
-from astran.mail import machine
-from astran.mail.authenticity import Proof, vouched
-from astran.mail.compose import LOOP_HEADER
-from astran.mail.headers import (
+from astran.mail.identity import is_own_address, is_own_id
+from astran.mail.letters.mime import LOOP_HEADER
+from astran.mail.parsing.headers import (
     Message,
     addresses,
     message_id,
@@ -24,10 +23,11 @@ from astran.mail.headers import (
     value,
     values,
 )
-from astran.mail.identity import is_own_address, is_own_id
+from astran.mail.senders import automatic_mail
+from astran.mail.senders.authentication_results import Proof, is_vouched
 
 
-class Verdict(StrEnum):
+class MailVerdict(StrEnum):
     """What becomes of a mail."""
 
     OWN = "own"
@@ -50,21 +50,23 @@ class Verdict(StrEnum):
     @property
     def may_answer(self) -> bool:
         """Whether the sender may get any answer at all."""
-        return self in (Verdict.STRANGER, Verdict.TAKE)
+        return self in (MailVerdict.STRANGER, MailVerdict.TAKE)
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
     """The verdict on a mail, with its reason in words."""
 
-    verdict: Verdict
+    verdict: MailVerdict
     sender: str
     """The From address in lower case; empty where there is not exactly one."""
     reason: str
 
 
-def judge(message: Message, settings: MailSettings, proof: Proof | None = None) -> Judgement:
-    """Judge a mail by its headers; see `astran.mail.headers.read_message`. Never raises.
+def classify_mail(
+    message: Message, settings: MailSettings, proof: Proof | None = None
+) -> Judgement:
+    """Judge a mail by its headers; see `astran.mail.parsing.headers.read_message`. Never raises.
 
     Where the site verifies senders by the mail itself, the verdict without `proof` is UNSETTLED.
     """
@@ -94,34 +96,34 @@ def is_request(message: Message, settings: MailSettings) -> bool:
 
 def _verdict(
     message: Message, sender: str, settings: MailSettings, proof: Proof | None
-) -> tuple[Verdict, str]:
+) -> tuple[MailVerdict, str]:
     if reason := _own(message, settings):
-        return Verdict.OWN, reason
-    if reason := machine.bounce(message):
-        return Verdict.BOUNCE, reason
+        return MailVerdict.OWN, reason
+    if reason := automatic_mail.parse_bounce(message):
+        return MailVerdict.BOUNCE, reason
     if not is_request(message, settings):
-        return Verdict.NOT_OURS, "no keyword in the subject"
-    if reason := machine.automatic(message):
-        return Verdict.MACHINE, reason
+        return MailVerdict.NOT_OURS, "no keyword in the subject"
+    if reason := automatic_mail.is_automatic(message):
+        return MailVerdict.MACHINE, reason
     if reason := unclear(message):
-        return Verdict.UNAUTHENTICATED, reason
+        return MailVerdict.UNAUTHENTICATED, reason
     if not sender:
-        return Verdict.UNAUTHENTICATED, "not exactly one From address"
+        return MailVerdict.UNAUTHENTICATED, "not exactly one From address"
     if settings.authserv_id:
-        authentic, reason = vouched(message, sender, settings.authserv_id)
+        authentic, reason = is_vouched(message, sender, settings.authserv_id)
     elif settings.trust_from:
         authentic, reason = True, "the From line is trusted"
     elif settings.verify_dkim or sender in settings.secrets:
         if proof is None:
-            return Verdict.UNSETTLED, "the mail itself tells who sent it"
+            return MailVerdict.UNSETTLED, "the mail itself tells who sent it"
         authentic, reason = proof(sender)
     else:
         authentic, reason = False, "nothing vouches for the From address"
     if not authentic:
-        return Verdict.UNAUTHENTICATED, reason
+        return MailVerdict.UNAUTHENTICATED, reason
     if not allowed(sender, settings):
-        return Verdict.STRANGER, "not on the allow list"
-    return Verdict.TAKE, reason
+        return MailVerdict.STRANGER, "not on the allow list"
+    return MailVerdict.TAKE, reason
 
 
 def _own(message: Message, settings: MailSettings) -> str:

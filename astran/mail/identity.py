@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from astran.config.site import MailSettings
 
-# `<kind.about.number.hash@domain of the service>`, as astran.mail.compose writes them
+# `<kind.about.number.hash@domain of the service>`, as astran.mail.letters.mime writes them
 _OWN_ID = re.compile(r"<[A-Za-z0-9_-]+(?:\.([A-Za-z0-9_-]+))?\.\d+\.[0-9a-f]{16}@([A-Za-z0-9.-]+)>")
 _MATTER = re.compile(r"[AS][1-9]\d{0,9}")
 
@@ -33,10 +33,12 @@ def is_own_id(message_id: str, settings: MailSettings) -> bool:
 
 def analyses_in(references: Iterable[str], settings: MailSettings) -> tuple[str, ...]:
     """Ids of the analyses (`A12`) in whose threads a mail with these references stands."""
-    return matters_in(references, settings, "A")
+    return analyses_named_in(references, settings, "A")
 
 
-def matters_in(references: Iterable[str], settings: MailSettings, letter: str) -> tuple[str, ...]:
+def analyses_named_in(
+    references: Iterable[str], settings: MailSettings, letter: str
+) -> tuple[str, ...]:
     """Ids with this letter (A: analysis, S: standing order) in the references of a mail."""
     found: dict[str, None] = {}
     for reference in references:

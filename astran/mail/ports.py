@@ -8,11 +8,11 @@ from datetime import date
 from enum import StrEnum
 from typing import Protocol
 
-from astran.mail.headers import Message
+from astran.mail.parsing.headers import Message
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class FetchedHeader:
     """What is known of a mail before its body is fetched."""
 
     uid: int
@@ -43,7 +43,7 @@ class Mailbox(Protocol):
         """The largest UID given so far, 0 in a mailbox that never held a mail."""
         ...
 
-    def new(self, after_uid: int, limit: int) -> list[Envelope]:
+    def new(self, after_uid: int, limit: int) -> list[FetchedHeader]:
         """Mails with a UID above `after_uid`, oldest first, at most `limit`; without those that the
         server left out."""
         ...
@@ -52,7 +52,7 @@ class Mailbox(Protocol):
         """UIDs above `after_uid` in rising order, at most `limit`."""
         ...
 
-    def envelopes(self, uids: Sequence[int]) -> list[Envelope]:
+    def envelopes(self, uids: Sequence[int]) -> list[FetchedHeader]:
         """The mails with these UIDs, in rising order; the server may leave some out, whether they
         are gone or it cannot read them."""
         ...

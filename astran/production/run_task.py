@@ -24,22 +24,22 @@ from pathlib import Path
 
 from astran.base.clock import Clock, SystemClock
 from astran.base.errors import AstranError, ProductError, ToolMissing
+from astran.base.exit_record import ExitRecord, ProductRecord, TaskOutcome
 from astran.base.permissions import private_umask
-from astran.base.process import Attendant
-from astran.base.records import ExitRecord, Outcome, ProductRecord
+from astran.base.process import ProcessAttendant
 from astran.base.tasks import Task
-from astran.production.guards import prove
-from astran.production.logs import advice, remarks, telling_lines
-from astran.production.products import commit, examine
+from astran.production.checks.inputs import check_inputs
+from astran.production.job.logs import extract_log_excerpt, find_advice, find_remarks
+from astran.production.job.products import commit_product, examine_product
 
 TOKEN = "ASTRAN_TOKEN"
 RETURN_CODES = {
-    Outcome.OK: 0,
-    Outcome.TOOL_FAILED: 10,
-    Outcome.CHECK_FAILED: 11,
-    Outcome.INPUT_MISSING: 12,
-    Outcome.STOPPED: 13,
-    Outcome.ERROR: 14,
+    TaskOutcome.OK: 0,
+    TaskOutcome.TOOL_FAILED: 10,
+    TaskOutcome.CHECK_FAILED: 11,
+    TaskOutcome.INPUT_MISSING: 12,
+    TaskOutcome.STOPPED: 13,
+    TaskOutcome.ERROR: 14,
 }
 TELLING = 12
 """Lines of the log kept in the record of a failure."""
@@ -47,12 +47,12 @@ TELLING = 12
 
 @dataclass(frozen=True, slots=True)
 class _Failure(Exception):
-    outcome: Outcome
+    outcome: TaskOutcome
     message: str
     returncode: int | None = None
 
 
-def run_task(task: Task, token: str, clock: Clock) -> Outcome:
+def run_task(task: Task, token: str, clock: Clock) -> TaskOutcome:
     """Run a task in this process' main thread and write its exit record.
 
     Parameters
@@ -67,7 +67,7 @@ def run_task(task: Task, token: str, clock: Clock) -> Outcome:
     path = Path(task.record) if token else Path(f"{task.record}.by-hand")
     if token and _finished(path, token):
         print(f"ASTRAN: {task.key} is already done.", flush=True)
-        return Outcome.OK
+        return TaskOutcome.OK
     return _Run(task, token, path, clock).go()
 
 
@@ -91,7 +91,7 @@ def _finished(path: Path, token: str) -> bool:
     return (
         record is not None
         and record.token == token
-        and record.outcome is Outcome.OK
+        and record.outcome is TaskOutcome.OK
         and all(Path(product.path).exists() for product in record.products)
     )
 
@@ -112,44 +112,44 @@ class _Run:
         attempt = sha256((token or "by-hand").encode()).hexdigest()[:8]
         self.work = Path(task.outputs[0].path).parent / (self.prefix + attempt)
 
-    def go(self) -> Outcome:
+    def go(self) -> TaskOutcome:
         print(f"ASTRAN: {self.task.key} on {platform.node()}, {_iso(self.started)}", flush=True)
-        with Attendant() as attendant:
+        with ProcessAttendant() as attendant:
             try:
                 self._attempt(attendant)
-                outcome, message = Outcome.OK, "done"
+                outcome, message = TaskOutcome.OK, "done"
             except _Failure as failure:
                 outcome, message = failure.outcome, failure.message
                 self.returncode = failure.returncode
             except ProductError as error:
-                outcome, message = Outcome.CHECK_FAILED, str(error)
+                outcome, message = TaskOutcome.CHECK_FAILED, str(error)
             except AstranError as error:
-                outcome, message = Outcome.ERROR, str(error)
+                outcome, message = TaskOutcome.ERROR, str(error)
             except OSError as error:
-                outcome, message = Outcome.ERROR, f"{error.strerror}: {error.filename}"
-            if outcome is not Outcome.OK and attendant.stopped_by is not None:
+                outcome, message = TaskOutcome.ERROR, f"{error.strerror}: {error.filename}"
+            if outcome is not TaskOutcome.OK and attendant.stopped_by is not None:
                 name = signal.Signals(attendant.stopped_by).name
-                outcome = Outcome.STOPPED
+                outcome = TaskOutcome.STOPPED
                 message = f"The job was asked to stop ({name}): time limit or cancellation."
             shutil.rmtree(self.work, ignore_errors=True)
             print(f"ASTRAN: {self.task.key}: {outcome.value}: {message}", flush=True)
             self._write(outcome, message)
         return outcome
 
-    def _attempt(self, attendant: Attendant) -> None:
+    def _attempt(self, attendant: ProcessAttendant) -> None:
         self._inputs()
         self._prepare()
         self._tool(attendant)
         if attendant.stopped_by is None:
             self._stamp()
-            found = [examine(self.work / one.name, one) for one in self.task.outputs]
-            for warning in remarks(Path(self.task.log)):
+            found = [examine_product(self.work / one.name, one) for one in self.task.outputs]
+            for warning in find_remarks(Path(self.task.log)):
                 found[0].facts.setdefault("warnings", []).append(warning)
         if attendant.stopped_by is not None:
-            raise _Failure(Outcome.STOPPED, "", self.returncode)
+            raise _Failure(TaskOutcome.STOPPED, "", self.returncode)
         # by hand nobody would ever look for them in the store
         store = self.task.store if self.token else ""
-        self.products = commit(found, store, self.task.fingerprint)
+        self.products = commit_product(found, store, self.task.fingerprint)
 
     def _inputs(self) -> None:
         missing = [path for path in self.task.inputs if not Path(path).is_file()]
@@ -159,9 +159,9 @@ class _Run:
             missing += gone
         if missing:
             listed = ", ".join(missing[:3]) + (" and others" if len(missing) > 3 else "")
-            raise _Failure(Outcome.INPUT_MISSING, f"Input not found: {listed}")
+            raise _Failure(TaskOutcome.INPUT_MISSING, f"Input not found: {listed}")
         for guard in self.task.guards:
-            prove(guard)
+            check_inputs(guard)
 
     def _prepare(self) -> None:
         parent = self.work.parent
@@ -175,13 +175,13 @@ class _Run:
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(target)
 
-    def _tool(self, attendant: Attendant) -> None:
+    def _tool(self, attendant: ProcessAttendant) -> None:
         argv = [word.replace("{work}", str(self.work)) for word in self.task.argv]
         print("ASTRAN: " + " ".join(argv), flush=True)
         try:
             ended = attendant.run(argv, cwd=self.work)
         except ToolMissing as error:
-            raise _Failure(Outcome.TOOL_FAILED, str(error)) from error
+            raise _Failure(TaskOutcome.TOOL_FAILED, str(error)) from error
         self.returncode = ended.returncode
         if ended.returncode == 0:
             return
@@ -191,22 +191,22 @@ class _Run:
             message = f"{tool} was ended by {_signal_name(-ended.returncode)}"
         if ended.returncode == -signal.SIGKILL:
             message += ", most likely because the memory was used up"
-        sentences = [f"{message}.", *advice(telling_lines(Path(self.task.log), TELLING))]
-        raise _Failure(Outcome.TOOL_FAILED, " ".join(sentences), ended.returncode)
+        sentences = [f"{message}.", *find_advice(extract_log_excerpt(Path(self.task.log), TELLING))]
+        raise _Failure(TaskOutcome.TOOL_FAILED, " ".join(sentences), ended.returncode)
 
     def _stamp(self) -> None:
         """Have FITS products say where they come from."""
         for output in self.task.outputs:
             product = self.work / output.name
             if self.task.header and product.is_file():
-                from astran.production.lst.header import filled
-                from astran.production.stamp import stamp
+                from astran.production.job.fits_header import write_header_cards
+                from astran.telescopes.lst.planning.dl3_header import fill_header
 
-                stamp(product, filled(self.task, product))
+                write_header_cards(product, fill_header(self.task, product))
 
-    def _write(self, outcome: Outcome, message: str) -> None:
+    def _write(self, outcome: TaskOutcome, message: str) -> None:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        good = outcome is Outcome.OK
+        good = outcome is TaskOutcome.OK
         ExitRecord(
             token=self.token,
             key=self.task.key,
@@ -218,7 +218,7 @@ class _Run:
             host=platform.node(),
             argv=self.task.argv,
             products=self.products,
-            telling=() if good else telling_lines(Path(self.task.log), TELLING),
+            telling=() if good else extract_log_excerpt(Path(self.task.log), TELLING),
             max_rss_mb=round(used.ru_maxrss / 1024, 1),
             cpu_s=round(used.ru_utime + used.ru_stime, 2),
         ).write(self.record)

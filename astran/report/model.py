@@ -13,7 +13,7 @@ from astran.base.failures import Omissions
 from astran.base.states import AnalysisState
 from astran.base.text import one_line
 from astran.config.analysis import AnalysisConfig
-from astran.report import tables, words
+from astran.report import formatting, tables
 from astran.report.tables import Fact, Table
 
 _S = AnalysisState
@@ -57,7 +57,7 @@ class StageLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
+class ReportPlot:
     """An image for the mail."""
 
     path: Path
@@ -89,7 +89,7 @@ class Report:
     warnings: tuple[str, ...] = ()
     results: dict[str, Any] | None = None
     """Content of results.json."""
-    plots: tuple[Plot, ...] = ()
+    plots: tuple[ReportPlot, ...] = ()
     attachments: tuple[Path, ...] = ()
     simulated: bool = False
     folder: str = ""
@@ -112,7 +112,7 @@ class Report:
     @property
     def stacked(self) -> dict[str, Any]:
         """The numbers of all runs together; empty where there are none."""
-        return tables.part(self.results, "stacked")
+        return tables.get_part(self.results, "stacked")
 
     @property
     def good(self) -> tuple[RunOutcome, ...]:
@@ -144,10 +144,10 @@ class Report:
     def _answer(self) -> str:
         if self.state not in (_S.DONE, _S.PARTIAL, _S.REPORTING):
             return self.state.value
-        if words.number(self.stacked.get("significance")) is None:
+        if formatting.finite_number(self.stacked.get("significance")) is None:
             return "significance not available"
-        found = words.significance(self.stacked["significance"])
-        return f"{found} in {words.livetime(self.stacked.get('livetime_h'))}"
+        found = formatting.format_significance(self.stacked["significance"])
+        return f"{found} in {formatting.format_livetime(self.stacked.get('livetime_h'))}"
 
     @property
     def _why(self) -> str:

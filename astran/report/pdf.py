@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from astran.base.errors import ProcessError, ToolMissing
-from astran.base.process import run
+from astran.base.process import run_command
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _PATIENCE_S = 120.0
@@ -38,7 +38,9 @@ def _by_browser(program: str, html: str) -> bytes:
         options = [*_OPTIONS, f"--user-data-dir={folder / 'profile'}", "--no-pdf-header-footer"]
         if os.geteuid() == 0:  # the sandbox does not work for root
             options.append("--no-sandbox")
-        run([program, *options, f"--print-to-pdf={printed}", page.as_uri()], timeout=_PATIENCE_S)
+        run_command(
+            [program, *options, f"--print-to-pdf={printed}", page.as_uri()], timeout=_PATIENCE_S
+        )
         try:
             return printed.read_bytes()
         except FileNotFoundError:

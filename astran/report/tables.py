@@ -9,8 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from astran.base.text import duration, one_line
-from astran.config.analysis import AnalysisConfig, Cuts, Start
-from astran.report.words import ABSENT, fixed, livetime, measured, number, significance, whole
+from astran.config.analysis import AnalysisConfig, Cuts, StartLevel
+from astran.report.formatting import (
+    ABSENT,
+    finite_number,
+    format_count,
+    format_fixed,
+    format_livetime,
+    format_measured,
+    format_significance,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +36,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """A line of a table; a line with a `remark` says that instead of cells after the first."""
 
     cells: tuple[str, ...]
@@ -41,10 +49,10 @@ class Table:
     """Columns (right-aligned but for the first) and rows."""
 
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[TableRow, ...]
 
 
-def part(data: dict[str, Any] | None, key: str) -> dict[str, Any]:
+def get_part(data: dict[str, Any] | None, key: str) -> dict[str, Any]:
     """A mapping inside a mapping; empty where it is absent, null or something else."""
     found = (data or {}).get(key)
     return found if isinstance(found, dict) else {}
@@ -52,22 +60,22 @@ def part(data: dict[str, Any] | None, key: str) -> dict[str, Any]:
 
 def number_rows(results: dict[str, Any], config: AnalysisConfig) -> tuple[Fact, ...]:
     """The main numbers of results.json."""
-    all_runs, sky = part(results, "stacked"), part(results, "map")
+    all_runs, sky = get_part(results, "stacked"), get_part(results, "map")
     target = config.target
     rows = [
-        Fact("Significance (Li&Ma)", significance(all_runs.get("significance")), main=True),
+        Fact("Significance (Li&Ma)", format_significance(all_runs.get("significance")), main=True),
         Fact("Excess", _excess(all_runs), main=True),
-        Fact("Livetime", livetime(all_runs.get("livetime_h")), main=True),
-        Fact("N_on", whole(all_runs.get("n_on"))),
+        Fact("Livetime", format_livetime(all_runs.get("livetime_h")), main=True),
+        Fact("N_on", format_count(all_runs.get("n_on"))),
         Fact("N_off", _off(all_runs)),
-        Fact("alpha", fixed(all_runs.get("alpha"), 4)),
+        Fact("alpha", format_fixed(all_runs.get("alpha"), 4)),
         Fact("Excess rate", _rate(all_runs)),
     ]
-    if number(all_runs.get("background_per_min")) is not None:
+    if finite_number(all_runs.get("background_per_min")) is not None:
         rows.append(
             Fact(
                 "Background rate",
-                measured(
+                format_measured(
                     all_runs["background_per_min"], all_runs.get("background_error"), "per min"
                 ),
             )
@@ -77,7 +85,7 @@ def number_rows(results: dict[str, Any], config: AnalysisConfig) -> tuple[Fact, 
         rows.append(
             Fact(
                 "Sky map off the source",
-                f"mean {fixed(sky.get('off_mean'), 2)}, sigma {fixed(sky.get('off_sigma'), 2)}"
+                f"mean {format_fixed(sky.get('off_mean'), 2)}, sigma {format_fixed(sky.get('off_sigma'), 2)}"
                 " (0 and 1 without sources)",
             )
         )
@@ -95,31 +103,31 @@ def number_rows(results: dict[str, Any], config: AnalysisConfig) -> tuple[Fact, 
 
 
 def _excess(numbers: dict[str, Any]) -> str:
-    return measured(numbers.get("excess"), numbers.get("excess_error"))
+    return format_measured(numbers.get("excess"), numbers.get("excess_error"))
 
 
 def _off(numbers: dict[str, Any]) -> str:
-    regions = number(numbers.get("off_regions"))
-    off = whole(numbers.get("n_off"))
+    regions = finite_number(numbers.get("off_regions"))
+    off = format_count(numbers.get("n_off"))
     if regions is None or off == ABSENT:
         return off
     return f"{off} in {regions:.3g} OFF region{'' if regions == 1 else 's'}"
 
 
 def _rate(numbers: dict[str, Any]) -> str:
-    return measured(numbers.get("rate_per_min"), numbers.get("rate_error"), "per min")
+    return format_measured(numbers.get("rate_per_min"), numbers.get("rate_error"), "per min")
 
 
 def _peak(sky: dict[str, Any]) -> str:
     place = ""
-    if number(sky.get("peak_offset_deg")) is not None:
-        place = f", {fixed(sky['peak_offset_deg'], 3)} deg from the source"
-    return significance(sky.get("peak_significance")) + place
+    if finite_number(sky.get("peak_offset_deg")) is not None:
+        place = f", {format_fixed(sky['peak_offset_deg'], 3)} deg from the source"
+    return format_significance(sky.get("peak_significance")) + place
 
 
 def _cuts(numbers: dict[str, Any], config: AnalysisConfig) -> str:
     theta = _theta(numbers, config)
-    if config.start is Start.DL3:
+    if config.start is StartLevel.DL3:
         return f"{theta}; gammaness and intensity as in the DL3 files"
     cuts = config.dl3
     if cuts.cuts is Cuts.GLOBAL:
@@ -131,18 +139,21 @@ def _cuts(numbers: dict[str, Any], config: AnalysisConfig) -> str:
 
 def _theta(numbers: dict[str, Any], config: AnalysisConfig) -> str:
     """The directional cut that was made; what was asked for only where nothing else is known."""
-    made = part(numbers, "theta_cut")
-    least, most = number(made.get("min_deg")), number(made.get("max_deg"))
-    fixed_cut = number(numbers.get("theta_cut_deg"))
+    made = get_part(numbers, "theta_cut")
+    least, most = finite_number(made.get("min_deg")), finite_number(made.get("max_deg"))
+    fixed_cut = finite_number(numbers.get("theta_cut_deg"))
     if fixed_cut is None and least is not None and most is not None:
         return f"theta < {least:.3g} to {most:.3g} deg by energy"
-    if fixed_cut is None and config.start is not Start.DL3 and config.dl3.cuts is Cuts.GLOBAL:
+    if fixed_cut is None and config.start is not StartLevel.DL3 and config.dl3.cuts is Cuts.GLOBAL:
         fixed_cut = config.dl3.theta_cut
     return "theta cut not available" if fixed_cut is None else f"theta < {fixed_cut:.3g} deg"
 
 
 def _energies(numbers: dict[str, Any]) -> str:
-    least, most = number(numbers.get("energy_min_tev")), number(numbers.get("energy_max_tev"))
+    least, most = (
+        finite_number(numbers.get("energy_min_tev")),
+        finite_number(numbers.get("energy_max_tev")),
+    )
     bounds = [f"> {least:.3g} TeV"] if least else []
     bounds += [f"< {most:.3g} TeV"] if most else []
     return f"reconstructed, {' and '.join(bounds)}" if bounds else ""
@@ -150,35 +161,38 @@ def _energies(numbers: dict[str, Any]) -> str:
 
 def _flux(results: dict[str, Any]) -> str:
     """In Crab units, of the energies that the spectrum covers."""
-    spectrum = part(results, "spectrum")
-    crab = part(spectrum, "crab")
-    low, high = number(spectrum.get("energy_min_tev")), number(spectrum.get("energy_max_tev"))
-    if number(crab.get("value")) is None or low is None or high is None:
+    spectrum = get_part(results, "spectrum")
+    crab = get_part(spectrum, "crab")
+    low, high = (
+        finite_number(spectrum.get("energy_min_tev")),
+        finite_number(spectrum.get("energy_max_tev")),
+    )
+    if finite_number(crab.get("value")) is None or low is None or high is None:
         return ""
     span = f"from {low:.3g} to {high:.3g} TeV"
-    limit = number(crab.get("upper_limit"))
+    limit = finite_number(crab.get("upper_limit"))
     if crab.get("is_limit") is True:
         if limit is None or limit <= 0:
             return f"no upper limit, {span}"
         return f"below {limit:.2g} Crab (95 %), {span}"
-    return f"{measured(crab['value'], crab.get('error'), 'Crab')}, {span}"
+    return f"{format_measured(crab['value'], crab.get('error'), 'Crab')}, {span}"
 
 
 def _spectrum(results: dict[str, Any]) -> str:
-    spectrum = part(results, "spectrum")
-    values, errors = part(spectrum, "parameters"), part(spectrum, "errors")
+    spectrum = get_part(results, "spectrum")
+    values, errors = get_part(spectrum, "parameters"), get_part(spectrum, "errors")
     name = spectrum.get("model")
-    if not isinstance(name, str) or number(values.get("amplitude")) is None:
+    if not isinstance(name, str) or finite_number(values.get("amplitude")) is None:
         return ""
     power = math.floor(math.log10(abs(values["amplitude"]) or 1.0))
     unit = 10.0**power
-    error = number(errors.get("amplitude"))
-    flux = measured(values["amplitude"] / unit, None if error is None else error / unit)
+    error = finite_number(errors.get("amplitude"))
+    flux = format_measured(values["amplitude"] / unit, None if error is None else error / unit)
     said = [f"{name}, ({flux})e{power} cm-2 s-1 TeV-1 at 1 TeV"]
     said += [
-        f"{key} {measured(values[key], errors.get(key))}"
+        f"{key} {format_measured(values[key], errors.get(key))}"
         for key in ("index", "alpha", "beta")
-        if number(values.get(key)) is not None
+        if finite_number(values.get(key)) is not None
     ]
     return ", ".join(said)
 
@@ -186,7 +200,7 @@ def _spectrum(results: dict[str, Any]) -> str:
 def _zenith(results: dict[str, Any]) -> str:
     runs = results.get("runs")
     entries = [run for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
-    angles = [z for run in entries if (z := number(run.get("zenith_deg"))) is not None]
+    angles = [z for run in entries if (z := finite_number(run.get("zenith_deg"))) is not None]
     if not angles:
         return ""
     low, high = f"{min(angles):.0f}", f"{max(angles):.0f}"
@@ -194,8 +208,8 @@ def _zenith(results: dict[str, Any]) -> str:
 
 
 def _constancy(results: dict[str, Any]) -> str:
-    rate = part(results, "rate")
-    chi2, ndf = number(rate.get("chi2")), number(rate.get("ndf"))
+    rate = get_part(results, "rate")
+    chi2, ndf = finite_number(rate.get("chi2")), finite_number(rate.get("ndf"))
     return f"chi2/ndf = {chi2:.1f}/{ndf:.0f} for a constant" if chi2 is not None and ndf else ""
 
 
@@ -210,27 +224,27 @@ def run_table(runs: Iterable[RunCells]) -> Table:
     rows = [
         _run_row(str(run), numbers or {})
         if ok
-        else Row((str(run),), ok=False, remark=_remark(stage, reason))
+        else TableRow((str(run),), ok=False, remark=_remark(stage, reason))
         for run, ok, stage, reason, numbers in ordered
     ]
     if all(row.remark for row in rows):
-        bare = [Row((*row.cells, row.remark), row.ok) for row in rows]
+        bare = [TableRow((*row.cells, row.remark), row.ok) for row in rows]
         return Table(("Run", "Outcome"), tuple(bare))
     return Table(("Run", "Livetime", "N_on", "N_off", "Excess", "Li&Ma"), tuple(rows))
 
 
-def _run_row(name: str, numbers: dict[str, Any]) -> Row:
+def _run_row(name: str, numbers: dict[str, Any]) -> TableRow:
     if not numbers:
-        return Row((name,), remark="done, numbers not available")
-    hours = number(numbers.get("livetime_h"))
+        return TableRow((name,), remark="done, numbers not available")
+    hours = finite_number(numbers.get("livetime_h"))
     cells = (
-        fixed(None if hours is None else hours * 60, 1, "min"),
-        whole(numbers.get("n_on")),
-        whole(numbers.get("n_off")),
+        format_fixed(None if hours is None else hours * 60, 1, "min"),
+        format_count(numbers.get("n_on")),
+        format_count(numbers.get("n_off")),
         _excess(numbers),
-        fixed(numbers.get("significance"), 1),
+        format_fixed(numbers.get("significance"), 1),
     )
-    return Row((name, *("–" if cell == ABSENT else cell for cell in cells)))
+    return TableRow((name, *("–" if cell == ABSENT else cell for cell in cells)))
 
 
 def _remark(stage: str, reason: str) -> str:
@@ -249,7 +263,9 @@ def stage_table(stages: Iterable[StageCells]) -> Table:
         time = "–" if wall_s is None else duration(wall_s)
         memory = "–" if rss is None else _memory(rss)
         tasks = _tasks(total, {"done": done, "reused": reused, "failed": failed})
-        rows.append(Row((one_line(stage, 30), tasks, str(attempts), time, memory), ok=failed == 0))
+        rows.append(
+            TableRow((one_line(stage, 30), tasks, str(attempts), time, memory), ok=failed == 0)
+        )
     return Table(("Stage", "Tasks", "Attempts", "Time", "Memory"), tuple(rows))
 
 

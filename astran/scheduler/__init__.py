@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from astran.base.clock import Clock
-    from astran.base.jobs import Scheduler
+    from astran.base.scheduler import Scheduler
     from astran.config.site import SchedulerSettings
 
 
@@ -31,9 +31,9 @@ def make(settings: SchedulerSettings, workdir: Path, clock: Clock) -> Scheduler:
         settings.kind is SchedulerKind.AUTO and shutil.which("sbatch") is not None
     )
     if slurm:
-        from astran.scheduler.slurm import SlurmScheduler
+        from astran.scheduler.slurm.controller import SlurmScheduler
 
         return SlurmScheduler(settings.slurm)
-    from astran.scheduler.local import LocalScheduler
+    from astran.scheduler.local.controller import LocalScheduler
 
     return LocalScheduler(workdir / "pool", settings.local, clock)

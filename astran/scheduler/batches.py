@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from astran.base.jobs import Batch
+from astran.base.scheduler import Batch
 
 _TOKEN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}")
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from astran.base.clock import Clock
 from astran.base.errors import ConfigError
-from astran.base.jobs import Scheduler
+from astran.base.scheduler import Scheduler
 from astran.config.site import MailSettings, Server, SiteConfig
-from astran.store.database import Database
+from astran.database.connection import Database
 
 if TYPE_CHECKING:
-    from astran.mail.letters import Letters
+    from astran.mail.letters.service_letters import Letters
 
 
 @dataclass
@@ -68,7 +68,7 @@ class Context:
     @cached_property
     def letters(self) -> Letters:
         """Letters in the name of the mailbox (ConfigError where the site has none)."""
-        from astran.mail.letters import Letters
+        from astran.mail.letters.service_letters import Letters
 
         return Letters(self.mail, self.site.site, self.site.simulated, self.clock)
 
@@ -77,7 +77,7 @@ class Context:
         """Letters that are only looked at, also where the site has no mailbox."""
         if self.site.mail is not None:
             return self.letters
-        from astran.mail.letters import Letters
+        from astran.mail.letters.service_letters import Letters
 
         nobody = Server(host="localhost", port=1)
         mail = MailSettings(address="astran@localhost", imap=nobody, smtp=nobody)

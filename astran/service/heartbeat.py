@@ -26,7 +26,7 @@ def heartbeat_path(site: SiteConfig) -> Path:
     return site.workdir / "heartbeat.json"
 
 
-def beat(
+def write_heartbeat(
     site: SiteConfig,
     clock: Clock,
     faults: Sequence[str],

@@ -10,9 +10,9 @@ from astran.base.clock import Clock
 from astran.base.errors import ConfigError, MailError, ProcessError
 from astran.base.files import try_lock
 from astran.config.site import SiteConfig
-from astran.service.heartbeat import beat, lock_path, mailbox_name
-from astran.store.glance import glance
-from astran.store.version import HEAD
+from astran.database.idle_query import summarise_idle
+from astran.database.schema.version import HEAD
+from astran.service.heartbeat import lock_path, mailbox_name, write_heartbeat
 
 
 def nothing_to_do(site: SiteConfig, clock: Clock) -> bool:
@@ -21,13 +21,13 @@ def nothing_to_do(site: SiteConfig, clock: Clock) -> bool:
         if not free:
             return False
         name = None if site.mail is None else mailbox_name(site.mail)
-        seen = glance(site.database_url, HEAD, name, clock.now())
+        seen = summarise_idle(site.database_url, HEAD, name, clock.now())
         if seen is None or not seen.quiet:
             return False
         if site.mail is None or seen.held:
-            beat(site, clock, (), unsent=seen.unsent_since)
+            write_heartbeat(site, clock, (), unsent=seen.unsent_since)
             return True
-        from astran.mail.inbox import Inbox
+        from astran.mail.imap import Inbox
 
         try:
             with Inbox(site.mail) as inbox:
@@ -35,5 +35,5 @@ def nothing_to_do(site: SiteConfig, clock: Clock) -> bool:
                     return False
         except (MailError, ConfigError, ProcessError):
             return False  # the real tick meets the same error and reports it
-        beat(site, clock, (), unsent=seen.unsent_since)
+        write_heartbeat(site, clock, (), unsent=seen.unsent_since)
         return True

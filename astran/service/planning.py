@@ -12,23 +12,23 @@ from sqlalchemy import Connection
 
 from astran.base.errors import AstranError, CatalogueError, ConfigError, SiteTrouble
 from astran.base.files import write_atomic
-from astran.base.nightdata import FileRef, NightData, RunFile
+from astran.base.night_data import FileRef, NightData, RunFile
 from astran.base.states import AnalysisState
 from astran.base.tasks import Plan, Stage
-from astran.config.analysis import AnalysisConfig, AtDeadline, Start
-from astran.config.model import build
+from astran.config.analysis import AnalysisConfig, AtDeadline, StartLevel
+from astran.config.model import build_settings
 from astran.config.site import SiteConfig
+from astran.database import analyses, plans, tasks
+from astran.database.analyses import Analysis
+from astran.database.schema.version import HEAD
 from astran.service.context import Context
-from astran.service.lessons import with_lessons
-from astran.service.letterbox import put_deadline, put_waiting
-from astran.service.steering import leave_out
-from astran.store import analyses, plans, tasks
-from astran.store.analyses import Analysis
-from astran.store.version import HEAD
+from astran.service.jobs.resource_estimates import apply_estimates
+from astran.service.jobs.task_control import leave_out_failed
+from astran.service.outgoing.enqueue import enqueue_deadline, enqueue_waiting
 
 if TYPE_CHECKING:
-    from astran.production.lst.subruns import Pace
-    from astran.production.toolset import Toolset
+    from astran.production.environment.toolset import Toolset
+    from astran.telescopes.lst.planning.subrun_packs import Dl2Throughput
 
 
 NOWHERE = FileRef("", 0, 0)
@@ -37,7 +37,7 @@ NOWHERE = FileRef("", 0, 0)
 def config_of(analysis: Analysis | Mapping[str, Any]) -> AnalysisConfig:
     """The configuration of a stored analysis."""
     data = analysis.config if isinstance(analysis, Analysis) else analysis
-    return build(AnalysisConfig, dict(data), "The stored configuration")
+    return build_settings(AnalysisConfig, dict(data), "The stored configuration")
 
 
 def write_config(analysis: Analysis, config: AnalysisConfig) -> Path:
@@ -52,14 +52,14 @@ def write_config(analysis: Analysis, config: AnalysisConfig) -> Path:
     return path
 
 
-def deadline(config: AnalysisConfig, context: Context) -> datetime:
+def waiting_deadline(config: AnalysisConfig, context: Context) -> datetime:
     """Until when data of the night are waited for: counted from the noon after the night."""
     noon = datetime.combine(config.night.evening + timedelta(days=1), time(12, tzinfo=UTC))
     hours = config.waiting.hours
     return noon + timedelta(hours=context.site.data.dl1_deadline_h if hours is None else hours)
 
 
-def look(context: Context, config: AnalysisConfig, patient: bool = False) -> NightData:
+def find_data(context: Context, config: AnalysisConfig, patient: bool = False) -> NightData:
     """What the catalogue knows now.
 
     Parameters
@@ -67,18 +67,18 @@ def look(context: Context, config: AnalysisConfig, patient: bool = False) -> Nig
     patient : for a person who waits for a plan: open every file that was never opened, however
         long it takes, and leave no trace
     """
-    from astran.catalogue.inspector import BUDGET_S, PATIENT_S
-    from astran.catalogue.lst import LstCatalogue
-    from astran.catalogue.sources import same_source
+    from astran.catalogue.sources import is_same_source
+    from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, PATIENT_S
+    from astran.telescopes.lst.catalogue.night import LstCatalogue
 
-    late = context.clock.now() >= deadline(config, context)
+    late = context.clock.now() >= waiting_deadline(config, context)
     budget = PATIENT_S if patient else BUDGET_S
     site = _site_for(context, config, keep=not patient)
-    catalogue = LstCatalogue(site, context.clock, same_source, budget, not patient)
+    catalogue = LstCatalogue(site, context.clock, is_same_source, budget, not patient)
     return catalogue.find(config, late=late)
 
 
-def lay_out(
+def make_plan_of(
     context: Context,
     config: AnalysisConfig,
     data: NightData,
@@ -88,12 +88,12 @@ def lay_out(
 ) -> tuple[Plan, Toolset | None]:
     """The plan up to a stage, and the software environment for it. `keep` False leaves no trace on
     disk."""
-    from astran.production.environments import toolset
-    from astran.production.lst.plan import make_plan
+    from astran.production.environment.releases import find_toolset
+    from astran.telescopes.lst.planning.plan import make_plan
 
     tools = None
-    if config.start is not Start.DL3:
-        tools = toolset(context.site, config.lstchain, keep=keep)
+    if config.start is not StartLevel.DL3:
+        tools = find_toolset(context.site, config.lstchain, keep=keep)
     site = _site_for(context, config, keep)
     # a plan that is only shown needs no database
     stored = context.db.version() == HEAD
@@ -102,28 +102,28 @@ def lay_out(
     if not stored:
         return plan, tools
     with context.db.begin() as db:
-        return with_lessons(db, context.site.scheduler, plan), tools
+        return apply_estimates(db, context.site.scheduler, plan), tools
 
 
 def _in_parts(data: NightData) -> bool:
     return any(run.parts for run in data.runs)
 
 
-def _paces(context: Context, version: str) -> dict[str, Pace] | None:
+def _paces(context: Context, version: str) -> dict[str, Dl2Throughput] | None:
     """What tasks of packed subruns have taught."""
-    from astran.service.paces import measured
+    from astran.service.jobs.dl2_throughput import measure_dl2_throughput
 
     if not context.site.scheduler.learn:
         return None
     with context.db.begin() as db:
-        return measured(db, version)
+        return measure_dl2_throughput(db, version)
 
 
 def _site_for(context: Context, config: AnalysisConfig, keep: bool) -> SiteConfig:
     """The site, with the data that belong to the wanted release of lstchain."""
-    from astran.production.environments import with_release
+    from astran.production.environment.releases import with_release
 
-    if config.start is Start.DL3:
+    if config.start is StartLevel.DL3:
         return context.site
     return with_release(context.site, config.lstchain, keep=keep)
 
@@ -142,11 +142,11 @@ def plan_or_wait(context: Context, analysis: Analysis) -> None:
     write_config(analysis, config)
     begun = _begun(context, analysis)
     try:
-        data = _with_begun(look(context, config), begun)
+        data = _with_begun(find_data(context, config), begun)
         if data.looking:
             # not all files could be opened in the time of one look
             return
-        late = now >= deadline(config, context)
+        late = now >= waiting_deadline(config, context)
         if not data.complete and not late:
             _wait(context, analysis, config, data, begun)
             return
@@ -156,16 +156,16 @@ def plan_or_wait(context: Context, analysis: Analysis) -> None:
         if not data.runs and not data.dl3:
             _nothing(context, analysis, config, data)
             return
-        plan, tools = lay_out(context, config, data, analysis.folder, keep=True)
+        plan, tools = make_plan_of(context, config, data, analysis.folder, keep=True)
     except SiteTrouble:
         raise
     except (ConfigError, CatalogueError) as error:
-        give_up(context, analysis, error)
+        expire(context, analysis, error)
         return
     _write_scripts(context, plan, tools, begun)
     with context.db.begin() as db:
         left_out = [list(item) for item in plan.left_out]
-        if analyses.move(
+        if analyses.move_analysis(
             db,
             now,
             analysis,
@@ -177,7 +177,7 @@ def plan_or_wait(context: Context, analysis: Analysis) -> None:
         ):
             _store(context, db, analysis, config, plan, begun)
             if not data.complete and analysis.state is AnalysisState.WAITING:
-                put_deadline(context, db, analysis, config, data)
+                enqueue_deadline(context, db, analysis, config, data)
     context.say(f"{analysis.name} {analysis.label}: {len(plan.tasks)} tasks planned")
 
 
@@ -212,16 +212,16 @@ def _start_complete(
 ) -> None:
     """Runs whose data are complete need not wait for the others: up to their DL3."""
     fresh = tuple(run for run in data.runs if run.run not in begun)
-    if not fresh or config.start is not Start.DL1:
+    if not fresh or config.start is not StartLevel.DL1:
         return
     part = replace(data, runs=fresh, missing=())
-    plan, tools = lay_out(context, config, part, analysis.folder, keep=True, until=Stage.DL3)
+    plan, tools = make_plan_of(context, config, part, analysis.folder, keep=True, until=Stage.DL3)
     _write_scripts(context, plan, tools, begun)
     with context.db.begin() as db:
         # first said, so that a cancelled analysis gets no new task
         if analyses.lock(db, analysis.id) is AnalysisState.WAITING:
             versions = [list(item) for item in plan.versions]
-            analyses.change(db, analysis.id, notes=list(plan.notes), versions=versions)
+            analyses.change_analysis(db, analysis.id, notes=list(plan.notes), versions=versions)
             _store(context, db, analysis, config, plan, begun)
     runs = ", ".join(str(run.run) for run in fresh)
     context.say(f"{analysis.name} {analysis.label}: starting with runs {runs}")
@@ -230,11 +230,11 @@ def _start_complete(
 def _write_scripts(
     context: Context, plan: Plan, tools: Toolset | None, begun: frozenset[int]
 ) -> None:
-    from astran.production.scripts import write
+    from astran.production.job.scripts import write_scripts
 
     for task in plan.tasks:
         if task.run not in begun:
-            write(task, context.site, tools, context.python)
+            write_scripts(task, context.site, tools, context.python)
 
 
 def _store(
@@ -246,7 +246,7 @@ def _store(
     begun: frozenset[int],
 ) -> None:
     target = config.target
-    plans.store(
+    plans.store_plan(
         db,
         context.clock.now(),
         analysis.id,
@@ -255,14 +255,14 @@ def _store(
         source=(target.name, target.ra, target.dec),
         begun=begun,
     )
-    leave_out(db, context.clock.now(), analysis)
+    leave_out_failed(db, context.clock.now(), analysis)
 
 
-def give_up(context: Context, analysis: Analysis, error: AstranError) -> None:
+def expire(context: Context, analysis: Analysis, error: AstranError) -> None:
     """The analysis cannot be done: on to its report, with the reason."""
     with context.db.begin() as db:
         reason = str(error)
-        analyses.move(
+        analyses.move_analysis(
             db, context.clock.now(), analysis, AnalysisState.REPORTING, reason, reason=reason
         )
 
@@ -291,22 +291,22 @@ def _end(context: Context, analysis: Analysis, text: str, data: NightData) -> No
     if analysis.state is not AnalysisState.WAITING:
         with context.db.begin() as db:
             now, to = context.clock.now(), AnalysisState.REPORTING
-            analyses.move(db, now, analysis, to, text, reason=text, left_out=left_out)
+            analyses.move_analysis(db, now, analysis, to, text, reason=text, left_out=left_out)
         return
-    from astran.service.reporting import report_expired
+    from astran.service.reporting.reports import report_expired
 
     report_expired(context, analysis, text, left_out)
 
 
-def awaited(context: Context, config: AnalysisConfig, data: NightData) -> str:
+def describe_awaited(context: Context, config: AnalysisConfig, data: NightData) -> str:
     """What an analysis of these data would wait for, in words; empty: it would not."""
-    until = deadline(config, context)
+    until = waiting_deadline(config, context)
     if data.complete or context.clock.now() >= until:
         return ""
-    return waits_for([(gap.run, gap.reason) for gap in data.missing if gap.may_come], until)
+    return describe_gaps([(gap.run, gap.reason) for gap in data.missing if gap.may_come], until)
 
 
-def waits_for(gaps: Sequence[Sequence[Any]], until: datetime) -> str:
+def describe_gaps(gaps: Sequence[Sequence[Any]], until: datetime) -> str:
     """What an analysis waits for, in words."""
     runs = "; ".join(f"run {run}: {reason}" for run, reason in gaps) or "data of the night"
     return f"waits until {until:%Y-%m-%d %H:%M} UTC for {runs}"
@@ -321,18 +321,18 @@ def _wait(
 ) -> None:
     now = context.clock.now()
     later = now + timedelta(minutes=context.site.data.look_every_min)
-    until = deadline(config, context)
+    until = waiting_deadline(config, context)
     gaps = [[gap.run, gap.reason] for gap in data.missing if gap.may_come]
     with context.db.begin() as db:
         if analysis.state is AnalysisState.RECEIVED:
             missing = "; ".join(f"run {m.run}: {m.reason}" for m in data.missing) or "no data yet"
-            if not analyses.move(
+            if not analyses.move_analysis(
                 db, now, analysis, AnalysisState.WAITING, missing, next_look=later, left_out=gaps
             ):
                 return
-            put_waiting(context, db, analysis, config, data, until)
+            enqueue_waiting(context, db, analysis, config, data, until)
         else:
-            analyses.change(db, analysis.id, next_look=later, left_out=gaps)
-    context.say(f"{analysis.name} {analysis.label}: {waits_for(gaps, until)}")
+            analyses.change_analysis(db, analysis.id, next_look=later, left_out=gaps)
+    context.say(f"{analysis.name} {analysis.label}: {describe_gaps(gaps, until)}")
     if config.waiting.at_deadline is AtDeadline.PARTIAL:
         _start_complete(context, analysis, config, data, begun)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from astran.base.errors import AstranError, MailError
 from astran.base.files import try_lock
 from astran.base.states import AnalysisState
+from astran.database import analyses, outbox, unfinished_tasks
+from astran.database.analyses import Analysis
 from astran.service.context import Context
-from astran.service.deliver import deliver
-from astran.service.faults import LIMIT, guarded
-from astran.service.heartbeat import beat, lock_path
-from astran.store import analyses, open_tasks, outbox
-from astran.store.analyses import Analysis
+from astran.service.heartbeat import lock_path, write_heartbeat
+from astran.service.operator.faults import LIMIT, guard_faults
+from astran.service.outgoing.delivery import deliver_due
 
 
 @dataclass
@@ -26,7 +26,7 @@ class TickResult:
     faults: list[str] = field(default_factory=list)
 
 
-def tick(context: Context, *, mail: bool = True, only: int | None = None) -> TickResult:
+def run_tick(context: Context, *, mail: bool = True, only: int | None = None) -> TickResult:
     """Take in new mails, move every live analysis on by one step, send what is due.
 
     Safe to be killed at any line and to be started twice at once: the second finds the lock held.
@@ -43,33 +43,33 @@ def tick(context: Context, *, mail: bool = True, only: int | None = None) -> Tic
             return result
         if mail and context.site.mail is not None:
             _intake(context, result)
-            with guarded(context, result.faults, None):
+            with guard_faults(context, result.faults, None):
                 _chores(context, result)
-        with guarded(context, result.faults, None):
+        with guard_faults(context, result.faults, None):
             _advance(context, result, only)
         if context.site.mail is not None:
-            with guarded(context, result.faults, None):
-                result.sent = deliver(context)
+            with guard_faults(context, result.faults, None):
+                result.sent = deliver_due(context)
         _beat(context, result)
         if context.site.pages.output is not None:
-            with guarded(context, result.faults, None):
+            with guard_faults(context, result.faults, None):
                 _pages(context, result)
     return result
 
 
 def _beat(context: Context, result: TickResult) -> None:
-    from astran.service import outages
+    from astran.service.jobs import scheduler_outages
 
     silent = unsent = None
-    with guarded(context, result.faults, None), context.db.begin() as db:
-        silent, unsent = outages.since(db), outbox.waiting_since(db)
-    beat(context.site, context.clock, result.faults, silent, unsent)
+    with guard_faults(context, result.faults, None), context.db.begin() as db:
+        silent, unsent = scheduler_outages.outage_since(db), outbox.waiting_since(db)
+    write_heartbeat(context.site, context.clock, result.faults, silent, unsent)
 
 
 def _intake(context: Context, result: TickResult) -> None:
-    from astran.service.intake import take_in
+    from astran.service.intake.mailbox import take_in
 
-    with guarded(context, result.faults, None):
+    with guard_faults(context, result.faults, None):
         try:
             found = take_in(context)
             result.taken = found.taken
@@ -82,60 +82,61 @@ def _intake(context: Context, result: TickResult) -> None:
 
 def _chores(context: Context, result: TickResult) -> None:
     """What is due at a time rather than by an event."""
-    from astran.store import chores
+    from astran.database import chores
 
     if context.mail.daily_digest:
-        from astran.service import daily
+        from astran.service.operator import daily_summary
 
-        with guarded(context, result.faults, None):
-            daily.look_after(context)
+        with guard_faults(context, result.faults, None):
+            daily_summary.send_daily_summary(context)
     with context.db.begin() as db:
-        names = [chore.name for chore in chores.due(db, context.clock.now())]
+        names = [chore.name for chore in chores.due_chores(db, context.clock.now())]
     if not names:
         return
-    from astran.service import digest, dryrun, standing
+    from astran.service.intake import dry_run, standing_orders
+    from astran.service.operator import rejected_mail
 
-    with guarded(context, result.faults, None):
-        digest.send_due(context)
-    with guarded(context, result.faults, None):
-        standing.look_after(context)
-    dryrun.answer_due(context, result.faults)
+    with guard_faults(context, result.faults, None):
+        rejected_mail.send_due(context)
+    with guard_faults(context, result.faults, None):
+        standing_orders.run_standing_orders(context)
+    dry_run.answer_dry_runs(context, result.faults)
 
 
 def _pages(context: Context, result: TickResult) -> None:
-    from astran.service import pages
+    from astran.service.reporting import site_pages
 
     try:
-        pages.write_due(context)
+        site_pages.write_due(context)
     except AstranError as error:
         # a page never stops an analysis
         result.faults.append(f"pages: {error}")
         context.say(str(error))
-        beat(context.site, context.clock, result.faults)
+        write_heartbeat(context.site, context.clock, result.faults)
 
 
 def _advance(context: Context, result: TickResult, only: int | None) -> None:
     context.promised = None
     with context.db.begin() as db:
-        live = analyses.live(db)
+        live = analyses.live_analyses(db)
         orphaned = analyses.with_orphans(db)
     # complete runs of an analysis that waits for others are under way, too
     if orphaned or any(a.state in _WITH_TASKS for a in live if only is None or a.id == only):
-        from astran.service.observing import follow
-        from astran.service.waits import ask_for_decisions
+        from astran.service.jobs.pending_reasons import ask_scheduler
+        from astran.service.jobs.polling import poll_scheduler
 
-        with guarded(context, result.faults, None):
-            follow(context)
-            ask_for_decisions(context)
+        with guard_faults(context, result.faults, None):
+            poll_scheduler(context)
+            ask_scheduler(context)
         for analysis in orphaned:
-            with guarded(context, result.faults, None):
+            with guard_faults(context, result.faults, None):
                 _end_orphans(context, analysis)
         with context.db.begin() as db:
-            live = analyses.live(db)
+            live = analyses.live_analyses(db)
     for analysis in live:
         if (only is None or analysis.id == only) and _due(context, analysis):
-            with guarded(context, result.faults, analysis):
-                step(context, analysis)
+            with guard_faults(context, result.faults, analysis):
+                advance_analysis(context, analysis)
 
 
 _PLANNING = (AnalysisState.RECEIVED, AnalysisState.WAITING)
@@ -150,13 +151,15 @@ def _due(context: Context, analysis: Analysis) -> bool:
     return analysis.next_step is None or context.clock.now() >= analysis.next_step
 
 
-def step(context: Context, analysis: Analysis) -> None:
+def advance_analysis(context: Context, analysis: Analysis) -> None:
     """Move one analysis on as far as it goes without waiting."""
-    from astran.service import planning, reporting, stopping
+    from astran.service import planning
+    from astran.service.jobs import cancellation
+    from astran.service.reporting import reports
 
     if analysis.cancel_wanted:
-        if stopping.cancel(context, analysis, unjudged=not _judged(context, analysis)):
-            reporting.report_cancelled(context, analysis)
+        if cancellation.cancel_analysis(context, analysis, unjudged=not _judged(context, analysis)):
+            reports.report_cancelled(context, analysis)
         return
     if analysis.state in _PLANNING:
         try:
@@ -168,35 +171,35 @@ def step(context: Context, analysis: Analysis) -> None:
                 _work(context, analysis)
     if analysis.state is AnalysisState.RUNNING and _work(context, analysis):
         with context.db.begin() as db:
-            analyses.move(db, context.clock.now(), analysis, AnalysisState.REPORTING)
+            analyses.move_analysis(db, context.clock.now(), analysis, AnalysisState.REPORTING)
         analysis = _again(context, analysis)
     if analysis.state is AnalysisState.REPORTING and _stopped(context, analysis):
-        reporting.report(context, analysis)
+        reports.report_analysis(context, analysis)
 
 
 def _again(context: Context, analysis: Analysis) -> Analysis:
     with context.db.begin() as db:
-        return analyses.get(db, analysis.id)
+        return analyses.get_analysis(db, analysis.id)
 
 
 def _work(context: Context, analysis: Analysis) -> bool:
     """Act on wishes and ends, and submit what is ready; whether every task has ended."""
-    from astran.service import ending, steering, submitting
+    from astran.service.jobs import completion, submission, task_control
 
-    steering.act(context, analysis)
-    ending.check_ended(context, analysis)
+    task_control.act_on_requests(context, analysis)
+    completion.complete_ended(context, analysis)
     if _all_ended(context, analysis):
         return True
-    submitting.submit_ready(context, analysis)
+    submission.submit_ready(context, analysis)
     return False
 
 
 def _judged(context: Context, analysis: Analysis) -> bool:
     """Give a verdict on what has ended; False where none can be had and the end must not wait."""
-    from astran.service import ending
+    from astran.service.jobs import completion
 
     try:
-        ending.check_ended(context, analysis)
+        completion.complete_ended(context, analysis)
     except Exception as error:
         if not analysis.cancel_wanted and analysis.faults < LIMIT:
             raise
@@ -207,13 +210,13 @@ def _judged(context: Context, analysis: Analysis) -> bool:
 
 def _stopped(context: Context, analysis: Analysis) -> bool:
     """Whether no task of an analysis that ends lives any more; else they are being stopped."""
-    from astran.service import stopping
+    from astran.service.jobs import cancellation
 
     with context.db.begin() as db:
-        if not open_tasks.any_open(db, analysis.id):
+        if not unfinished_tasks.has_unfinished(db, analysis.id):
             return True
     judged = _judged(context, analysis)
-    return stopping.stop(context, analysis, _STOPPED, unjudged=not judged)
+    return cancellation.stop(context, analysis, _STOPPED, unjudged=not judged)
 
 
 _STOPPED = "stopped, because the analysis could not go on"
@@ -222,15 +225,15 @@ _LEFT_OVER = "stopped, because its analysis had ended before"
 
 def _end_orphans(context: Context, analysis: Analysis) -> None:
     """Tasks that were left over by an end: their twins in other analyses wait for them."""
-    from astran.service import ending, stopping
+    from astran.service.jobs import cancellation, completion
 
-    ending.check_ended(context, analysis)
-    if stopping.stop(context, analysis, _LEFT_OVER):
+    completion.complete_ended(context, analysis)
+    if cancellation.stop(context, analysis, _LEFT_OVER):
         context.say(f"{analysis.name}: tasks that were left over have ended")
 
 
 def _all_ended(context: Context, analysis: Analysis) -> bool:
-    from astran.service.readiness import settle_dependencies
+    from astran.service.jobs.readiness import settle_dependencies
 
     # one failure or reuse can settle the next task: at most one round per stage of the plan
     for _ in range(8):

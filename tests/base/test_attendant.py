@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from astran.base.errors import ToolMissing
-from astran.base.process import Attendant
+from astran.base.process import ProcessAttendant
 
 STUBBORN = """
 import signal, sys, time
@@ -40,7 +40,7 @@ def signal_self_when(path: Path, word: str, number: int) -> threading.Thread:
 
 def test_output_goes_to_the_file_and_the_code_comes_back(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with Attendant() as attendant:
+    with ProcessAttendant() as attendant:
         code = "import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)"
         ended = attendant.run([sys.executable, "-c", code], output=log)
     assert ended.returncode == 3
@@ -50,7 +50,7 @@ def test_output_goes_to_the_file_and_the_code_comes_back(tmp_path: Path) -> None
 
 def test_environment_and_folder(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with Attendant() as attendant:
+    with ProcessAttendant() as attendant:
         attendant.run(
             ["/bin/sh", "-c", "pwd; echo $WORD"], env={"WORD": "x"}, cwd=tmp_path, output=log
         )
@@ -58,14 +58,14 @@ def test_environment_and_folder(tmp_path: Path) -> None:
 
 
 def test_a_command_that_is_not_there(tmp_path: Path) -> None:
-    with Attendant() as attendant, pytest.raises(ToolMissing, match="/nowhere/tool"):
+    with ProcessAttendant() as attendant, pytest.raises(ToolMissing, match="/nowhere/tool"):
         attendant.run(["/nowhere/tool"])
 
 
 def test_a_stubborn_command_is_killed_after_the_grace(tmp_path: Path) -> None:
     log = tmp_path / "log"
     started = time.monotonic()
-    with Attendant(grace=0.5) as attendant:
+    with ProcessAttendant(grace=0.5) as attendant:
         thread = signal_self_when(log, "ready", signal.SIGTERM)
         ended = attendant.run([sys.executable, "-c", STUBBORN], output=log)
         thread.join()
@@ -76,7 +76,7 @@ def test_a_stubborn_command_is_killed_after_the_grace(tmp_path: Path) -> None:
 
 
 def test_a_signal_before_the_start_ends_the_command_at_once(tmp_path: Path) -> None:
-    with Attendant() as attendant:
+    with ProcessAttendant() as attendant:
         os.kill(os.getpid(), signal.SIGTERM)
         started = time.monotonic()
         ended = attendant.run(["sleep", "60"])
@@ -86,7 +86,7 @@ def test_a_signal_before_the_start_ends_the_command_at_once(tmp_path: Path) -> N
 
 def test_what_the_command_leaves_behind_ends_with_it(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with Attendant() as attendant:
+    with ProcessAttendant() as attendant:
         attendant.run(["/bin/sh", "-c", "sleep 600 & echo $!"], output=log)
     child = int(log.read_text())
     deadline = time.monotonic() + 5
@@ -103,6 +103,6 @@ def test_what_the_command_leaves_behind_ends_with_it(tmp_path: Path) -> None:
 
 def test_handlers_are_given_back() -> None:
     before = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)]
-    with Attendant():
+    with ProcessAttendant():
         assert signal.getsignal(signal.SIGTERM) != before[0]
     assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)] == before

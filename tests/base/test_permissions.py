@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from astran.base.permissions import current_umask, private_umask, restrict
+from astran.base.permissions import current_umask, private_umask, restrict_mode
 from astran.cli.common import make_context
 from astran.cli.launcher import main as launch
 from astran.cli.main import main
-from astran.config.load import load_site
-from astran.store.database import Database
+from astran.config.yaml_files import load_site
+from astran.database.connection import Database
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +122,7 @@ def test_what_is_stricter_stays(site: Path, tmp_path: Path) -> None:
 def test_a_folder_of_others_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tmp_path.chmod(0o755)
     monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
-    assert not restrict(tmp_path, 0o750)
+    assert not restrict_mode(tmp_path, 0o750)
     assert mode(tmp_path) == 0o755
 
 

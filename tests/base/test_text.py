@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from astran.base.text import count, duration, harmless, one_line, quoted_line, shorten
+from astran.base.text import count_noun, duration, one_line, quoted_line, shorten, strip_control
 
 
 @pytest.mark.parametrize(
@@ -29,20 +29,20 @@ from astran.base.text import count, duration, harmless, one_line, quoted_line, s
     ],
 )
 def test_harmless(given: str, expected: str) -> None:
-    assert harmless(given) == expected
+    assert strip_control(given) == expected
 
 
 @given(st.text())
 def test_harmless_text_stays_as_it_is(text: str) -> None:
-    once = harmless(text)
-    assert harmless(once) == once
+    once = strip_control(text)
+    assert strip_control(once) == once
     assert all(char in "\t\n" or char.isprintable() or ord(char) > 0x9F for char in once)
 
 
 def test_a_megabyte_of_escapes_takes_no_time() -> None:
     start = time.monotonic()
-    harmless("\x1b]" * 500_000)
-    harmless("\x1b[" + "1;" * 500_000)
+    strip_control("\x1b]" * 500_000)
+    strip_control("\x1b[" + "1;" * 500_000)
     one_line("x\n" * 500_000)
     assert time.monotonic() - start < 5
 
@@ -82,6 +82,6 @@ def test_duration(seconds: float | None, expected: str) -> None:
 
 
 def test_count() -> None:
-    assert count(1, "run") == "1 run"
-    assert count(0, "run") == "0 runs"
-    assert count(2, "analysis", "analyses") == "2 analyses"
+    assert count_noun(1, "run") == "1 run"
+    assert count_noun(0, "run") == "0 runs"
+    assert count_noun(2, "analysis", "analyses") == "2 analyses"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from astran.base.errors import CatalogueError
-from astran.catalogue.folders import allowed_folder, dl2_files, dl3_files
+from astran.catalogue.data_folders import allowed_folder, dl2_files, dl3_files
 
 
 @pytest.fixture

@@ -9,28 +9,28 @@ import pytest
 from simulated_archive import write_check
 
 from astran.base.clock import SystemClock
-from astran.catalogue.checks import DataChecks
-from astran.catalogue.dl1 import Condition, Seen
-from astran.catalogue.facts import CheckFacts
-from astran.catalogue.inspector import Inspector
-from astran.catalogue.memory import Memory
-from astran.catalogue.patterns import look
+from astran.catalogue.path_patterns import stat_file
 from astran.config.site import DataSettings
+from astran.telescopes.lst.catalogue.dl1.datachecks import DataChecks
+from astran.telescopes.lst.catalogue.dl1.selection import Condition, Dl1Candidate
+from astran.telescopes.lst.catalogue.file_inspection.facts import CheckFacts
+from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache
+from astran.telescopes.lst.catalogue.file_inspection.inspector import Inspector
 
 
-def seen(folder: Path, run: int) -> Seen:
+def seen(folder: Path, run: int) -> Dl1Candidate:
     path = folder / f"dl1_LST-1.Run{run:05d}.h5"
     folder.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"dl1")
-    file = look(path)
+    file = stat_file(path)
     assert file is not None
-    return Seen(run, (file,), "v0.10", "tailcut84", Condition.COMPLETE)
+    return Dl1Candidate(run, (file,), "v0.10", "tailcut84", Condition.COMPLETE)
 
 
 def told(
-    tmp_path: Path, *runs: Seen, budget_s: float = 60.0, **data: str
+    tmp_path: Path, *runs: Dl1Candidate, budget_s: float = 60.0, **data: str
 ) -> tuple[dict[int, CheckFacts], bool]:
-    eyes = Inspector(Memory.of(tmp_path), SystemClock(), settle_s=0, budget_s=budget_s)
+    eyes = Inspector(FactsCache.of(tmp_path), SystemClock(), settle_s=0, budget_s=budget_s)
     checks = DataChecks(DataSettings(**data), "20231213", eyes)
     return checks.of({run.run: run for run in runs})
 

@@ -6,14 +6,24 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from astran.base.nightdata import FileRef
-from astran.catalogue.archive import subrun_pattern
-from astran.catalogue.dl1 import Condition, Picked, by_run, judge, pick
-from astran.catalogue.facts import Dl1Facts
-from astran.catalogue.patterns import Found
-from astran.catalogue.runcatalog import Summary
-from astran.catalogue.runs import by_pointing, position_angle, separation
+from astran.base.night_data import FileRef
+from astran.catalogue.path_patterns import MatchedPath
 from astran.config.analysis import AnalysisConfig
+from astran.telescopes.lst.catalogue.dl1.night_archive import subrun_pattern
+from astran.telescopes.lst.catalogue.dl1.selection import (
+    Condition,
+    Dl1Selection,
+    assess_candidate,
+    candidates_by_run,
+    select_dl1,
+)
+from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts
+from astran.telescopes.lst.catalogue.runs.run_tables import Summary
+from astran.telescopes.lst.catalogue.runs.target_runs import (
+    position_angle_deg,
+    runs_by_pointing,
+    separation_deg,
+)
 
 RUN = 15861
 
@@ -38,10 +48,12 @@ class FakeEyes:
         return Dl1Facts(events=0 if file.path in self.empty else 100)
 
 
-def a_file(version: str, part: int | None = None, cut: str = "tailcut84", mtime: int = 1) -> Found:
+def a_file(
+    version: str, part: int | None = None, cut: str = "tailcut84", mtime: int = 1
+) -> MatchedPath:
     name = f"dl1_LST-1.Run{RUN}" + ("" if part is None else f".{part:04d}") + ".h5"
     path = f"/DL1/20231213/{version}/{cut}/{name}"
-    return Found(FileRef(path, 10, mtime), RUN, version, cut, "20231213")
+    return MatchedPath(FileRef(path, 10, mtime), RUN, version, cut, "20231213")
 
 
 def path(version: str, part: int | None = None) -> str:
@@ -49,12 +61,12 @@ def path(version: str, part: int | None = None) -> str:
 
 
 def choose(
-    *found: Found, eyes: FakeEyes | None = None, late: bool = False, expected: int = 0
-) -> Picked:
-    return pick(by_run(found), [RUN], eyes or FakeEyes(), {RUN: expected}, late)
+    *found: MatchedPath, eyes: FakeEyes | None = None, late: bool = False, expected: int = 0
+) -> Dl1Selection:
+    return select_dl1(candidates_by_run(found), [RUN], eyes or FakeEyes(), {RUN: expected}, late)
 
 
-def taken(picked: Picked) -> list[str]:
+def taken(picked: Dl1Selection) -> list[str]:
     return [file.path for run in picked.runs for file in run.files]
 
 
@@ -146,8 +158,8 @@ def test_the_cleaning_that_was_written_last() -> None:
 
 def test_the_condition_of_a_file_without_content() -> None:
     one = a_file("v1")
-    empty = Found(FileRef(one.file.path, 0, 1), RUN, "v1", "tailcut84")
-    seen = judge([empty], FakeEyes())
+    empty = MatchedPath(FileRef(one.file.path, 0, 1), RUN, "v1", "tailcut84")
+    seen = assess_candidate([empty], FakeEyes())
     assert (seen.condition, seen.reason) == (Condition.GROWING, "its DL1 file is still empty")
 
 
@@ -178,22 +190,22 @@ POINTINGS = {
 
 
 def test_runs_that_pointed_at_the_target() -> None:
-    wanted = by_pointing(CRAB, POINTINGS, [], {}, over=True, quiet=True)
+    wanted = runs_by_pointing(CRAB, POINTINGS, [], {}, over=True, quiet=True)
     assert (wanted.runs, wanted.complete) == ((1, 2), True)
-    assert not by_pointing(CRAB, POINTINGS, [], {}, over=False, quiet=True).complete
-    assert not by_pointing(CRAB, POINTINGS, [], {}, over=True, quiet=False).complete
+    assert not runs_by_pointing(CRAB, POINTINGS, [], {}, over=False, quiet=True).complete
+    assert not runs_by_pointing(CRAB, POINTINGS, [], {}, over=True, quiet=False).complete
 
 
 def test_the_run_summary_tells_what_is_still_to_come() -> None:
     summary = {5: Summary(5, 1, "DATA"), 6: Summary(6, 1, "PEDCALIB")}
-    wanted = by_pointing(CRAB, POINTINGS, [], summary, over=True, quiet=True)
+    wanted = runs_by_pointing(CRAB, POINTINGS, [], summary, over=True, quiet=True)
     assert not wanted.complete
     assert "runs 5." in wanted.notes[1]
-    assert by_pointing(CRAB, POINTINGS, [], {1: Summary(1, 1, "DATA")}, over=True, quiet=False)
+    assert runs_by_pointing(CRAB, POINTINGS, [], {1: Summary(1, 1, "DATA")}, over=True, quiet=False)
 
 
 def test_angles_on_the_sky() -> None:
-    assert separation(83.6331, 22.0145, 83.6331, 22.4145) == pytest.approx(0.4)
-    assert separation(359.9, 0, 0.1, 0) == pytest.approx(0.2)
-    assert position_angle(83.6, 22.0, 83.6, 22.4) == pytest.approx(0)
-    assert position_angle(83.6, 22.0, 84.0, 22.0) == pytest.approx(90, abs=0.2), "east"
+    assert separation_deg(83.6331, 22.0145, 83.6331, 22.4145) == pytest.approx(0.4)
+    assert separation_deg(359.9, 0, 0.1, 0) == pytest.approx(0.2)
+    assert position_angle_deg(83.6, 22.0, 83.6, 22.4) == pytest.approx(0)
+    assert position_angle_deg(83.6, 22.0, 84.0, 22.0) == pytest.approx(90, abs=0.2), "east"

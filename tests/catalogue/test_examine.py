@@ -9,9 +9,14 @@ import numpy as np
 import pytest
 import tables
 
-from astran.catalogue import examine
-from astran.catalogue.examine import TABLE, look_into
-from astran.catalogue.facts import CheckFacts, Dl1Facts, Kind, together
+from astran.telescopes.lst.catalogue.file_inspection import examine
+from astran.telescopes.lst.catalogue.file_inspection.examine import TABLE, examine_file
+from astran.telescopes.lst.catalogue.file_inspection.facts import (
+    CheckFacts,
+    Dl1Facts,
+    FileKind,
+    combine_facts,
+)
 
 START = 1702521180.0
 EVENTS = np.dtype(
@@ -42,7 +47,7 @@ def dl1(path: Path, rows: int = 10_000, rate: float = 1000.0, **changes: object)
 
 
 def facts(path: Path, sky: bool = False) -> Dl1Facts:
-    return Dl1Facts(**look_into(path, Kind.DL1, sky))
+    return Dl1Facts(**examine_file(path, FileKind.DL1, sky))
 
 
 def test_rates_times_and_pointing(tmp_path: Path) -> None:
@@ -129,13 +134,13 @@ def test_subruns_together_are_the_run(tmp_path: Path) -> None:
     whole = facts(dl1(tmp_path / "whole.h5"))
     first = facts(dl1(tmp_path / "a.h5", rows=5000))
     last = facts(dl1(tmp_path / "b.h5", rows=5000, dragon_time=START + 5 + np.arange(5000) / 1000))
-    both = together([first, last])
+    both = combine_facts([first, last])
     assert (both.events, both.showers, both.start) == (whole.events, whole.showers, whole.start)
     assert both.rate == pytest.approx(whole.rate, rel=0.01)
     later = facts(
         dl1(tmp_path / "c.h5", rows=5000, dragon_time=START + 99 + np.arange(5000) / 1000)
     )
-    gap = together([first, later])
+    gap = combine_facts([first, later])
     assert gap.seconds == pytest.approx(10, abs=0.01), "a missing subrun is no time of observation"
 
 
@@ -157,7 +162,7 @@ def test_data_check_of_a_night(tmp_path: Path, form: dict[str, Any]) -> None:
     pd.DataFrame(spectrum).to_hdf(path, key="cosmics_intensity_spectrum", mode="w", **form)
     summary = {"runnumber": [1, 2, 3, 4], "ped_charge_stddev": [9.0, 9.0, 1.9, 2.0]}
     pd.DataFrame(summary).to_hdf(path, key="runsummary", **form)
-    found = {int(r): CheckFacts(**f) for r, f in look_into(path, Kind.DATACHECK).items()}
+    found = {int(r): CheckFacts(**f) for r, f in examine_file(path, FileKind.DATACHECK).items()}
     assert found[1] == CheckFacts(nsb=pytest.approx(1.6), rate_422=pytest.approx(1.7))
     assert found[2] == CheckFacts(nsb=2.5, rate_422=pytest.approx(0.6))
     assert found[3] == CheckFacts(nsb=1.9, rate_422=None), "the run's own mean where stars are in"
@@ -167,9 +172,9 @@ def test_data_check_of_a_night(tmp_path: Path, form: dict[str, Any]) -> None:
 def test_a_data_check_that_cannot_be_read_tells_nothing(tmp_path: Path) -> None:
     path = tmp_path / "check.h5"
     path.write_bytes(b"nothing")
-    assert look_into(path, Kind.DATACHECK) == {}
+    assert examine_file(path, FileKind.DATACHECK) == {}
 
 
 def test_the_zenith_of_a_run_is_that_of_its_mean_event() -> None:
     parts = [Dl1Facts(events=300, alt=70.0), Dl1Facts(events=100, alt=66.0), Dl1Facts(events=9)]
-    assert together(parts).zenith == pytest.approx(21.0)
+    assert combine_facts(parts).zenith == pytest.approx(21.0)

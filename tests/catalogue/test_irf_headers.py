@@ -11,8 +11,14 @@ from astropy.io import fits
 from astropy.table import Table
 
 from astran.base.errors import CatalogueError
-from astran.base.nightdata import IrfCuts
-from astran.catalogue.irfs import kept_irfs, mc_nodes, node_name, read_cuts, ready_irfs
+from astran.base.night_data import IrfCuts
+from astran.telescopes.lst.catalogue.response.irf_files import (
+    kept_irfs,
+    mc_nodes,
+    node_name,
+    read_irf_cuts,
+    ready_irfs,
+)
 
 
 def write_irf(path: Path, **words: float | str) -> Path:
@@ -30,12 +36,12 @@ def write_irf(path: Path, **words: float | str) -> Path:
 @pytest.mark.parametrize("name", ["irf.fits", "irf.fits.gz"])
 def test_cuts_as_astropy_writes_them(tmp_path: Path, name: str) -> None:
     path = write_irf(tmp_path / name, GH_CUT=0.7, RAD_MAX=0.2)
-    assert read_cuts(path) == IrfCuts(gammaness_cut=0.7, theta_cut=0.2)
+    assert read_irf_cuts(path) == IrfCuts(gammaness_cut=0.7, theta_cut=0.2)
 
 
 def test_energy_dependent_cuts(tmp_path: Path) -> None:
     path = write_irf(tmp_path / "irf.fits.gz", GH_EFF=0.7, TH_CONT=0.68)
-    assert read_cuts(path) == IrfCuts(gh_efficiency=0.7, theta_containment=0.68)
+    assert read_irf_cuts(path) == IrfCuts(gh_efficiency=0.7, theta_containment=0.68)
 
 
 def test_files_that_are_no_irf(tmp_path: Path) -> None:
@@ -43,11 +49,11 @@ def test_files_that_are_no_irf(tmp_path: Path) -> None:
     for number, content in enumerate((b"", b"no FITS file", whole[:4000], b"A" * 2880 * 50)):
         path = tmp_path / f"broken{number}.fits"
         path.write_bytes(content)
-        assert read_cuts(path) is None, number
+        assert read_irf_cuts(path) is None, number
     cut = tmp_path / "cut.fits.gz"
     cut.write_bytes(gzip.compress(whole)[:300])
-    assert read_cuts(cut) is None
-    assert read_cuts(tmp_path / "none.fits") is None
+    assert read_irf_cuts(cut) is None
+    assert read_irf_cuts(tmp_path / "none.fits") is None
 
 
 def test_ready_irfs_in_a_tree_of_nodes(tmp_path: Path) -> None:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from astran.base.errors import CatalogueError
-from astran.base.nightdata import NightData
-from astran.catalogue.lst import LstCatalogue, same_name
-from astran.catalogue.models import ALWAYS
+from astran.base.night_data import NightData
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
+from astran.telescopes.lst.catalogue.night import LstCatalogue, is_same_name
+from astran.telescopes.lst.catalogue.response.models import ALWAYS
 
 NOW = datetime(2023, 12, 14, 15, tzinfo=UTC)
 
@@ -112,9 +112,9 @@ def test_names_are_compared_by_the_given_rule(tree: Tree) -> None:
 
 
 def test_plain_comparison_of_names() -> None:
-    assert same_name("Mrk 421", "mrk421")
-    assert same_name("1ES1959+650", "1ES 1959+650")
-    assert not same_name("Mrk 421", "Mrk 501")
+    assert is_same_name("Mrk 421", "mrk421")
+    assert is_same_name("1ES1959+650", "1ES 1959+650")
+    assert not is_same_name("Mrk 421", "Mrk 501")
 
 
 def test_a_run_without_dl1_is_waited_for(tree: Tree) -> None:

@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from astran.base.errors import CatalogueError
-from astran.catalogue.models import ALWAYS, DIRECTIONS_FILE, LATITUDE, choose, nearest_line, places
+from astran.telescopes.lst.catalogue.response.models import (
+    ALWAYS,
+    DIRECTIONS_FILE,
+    LATITUDE,
+    choose_models,
+    model_folders,
+    nearest_line,
+)
 
 LINES = [-29.24, -18.02, -4.13, 9.31, 22.76, 34.76, 48.22, 61.66, 66.76]
 """Declination lines of the LST all-sky production [deg]."""
@@ -48,7 +55,7 @@ def test_a_single_line_is_taken() -> None:
 
 def test_folder_of_the_forests_itself(tmp_path: Path) -> None:
     folder = make(tmp_path / "dec_2276")
-    choice = choose(places(folder), 22.0)
+    choice = choose_models(model_folders(folder), 22.0)
     assert choice.models.folder == str(folder)
     assert choice.models.interpolated
     assert choice.line == "dec_2276"
@@ -58,15 +65,17 @@ def test_folder_of_the_forests_itself(tmp_path: Path) -> None:
 def test_folder_of_lines(tmp_path: Path) -> None:
     for name in ("dec_2276", "dec_3476", "dec_min_413", "not_a_line"):
         make(tmp_path / name)
-    assert choose(places(tmp_path), 22.0).line == "dec_2276"
-    assert choose(places(tmp_path), -10.0).line == "dec_min_413"
-    assert "dec_3476" in choose(places(tmp_path), 38.0).note
+    assert choose_models(model_folders(tmp_path), 22.0).line == "dec_2276"
+    assert choose_models(model_folders(tmp_path), -10.0).line == "dec_min_413"
+    assert "dec_3476" in choose_models(model_folders(tmp_path), 38.0).note
 
 
 def test_wanted_production(tmp_path: Path) -> None:
     make(tmp_path / "prod1" / "dec_2276")
     make(tmp_path / "prod2" / "dec_2276")
-    assert choose(places(tmp_path, "prod2"), 22.0).models.folder.endswith("prod2/dec_2276")
+    assert choose_models(model_folders(tmp_path, "prod2"), 22.0).models.folder.endswith(
+        "prod2/dec_2276"
+    )
 
 
 @pytest.mark.parametrize("wanted", ["../evil", "{base}/evil", "prod/../../evil"])
@@ -75,7 +84,7 @@ def test_forests_from_elsewhere_are_refused(tmp_path: Path, wanted: str) -> None
     make(tmp_path / "evil")
     root = make(tmp_path / "models")
     with pytest.raises(CatalogueError, match="not below"):
-        choose(places(root, wanted.format(base=tmp_path)), 22.0)
+        choose_models(model_folders(root, wanted.format(base=tmp_path)), 22.0)
 
 
 def test_a_link_out_of_the_models_is_refused(tmp_path: Path) -> None:
@@ -83,28 +92,30 @@ def test_a_link_out_of_the_models_is_refused(tmp_path: Path) -> None:
     root = make(tmp_path / "models")
     (root / "nice").symlink_to(tmp_path / "evil")
     with pytest.raises(CatalogueError, match="not below"):
-        choose(places(root, "nice"), 22.0)
+        choose_models(model_folders(root, "nice"), 22.0)
 
 
 def test_without_training_directions(tmp_path: Path) -> None:
     folder = make(tmp_path / "dec_2276", *FORESTS)
-    assert not choose(places(folder), 22.0).models.interpolated
+    assert not choose_models(model_folders(folder), 22.0).models.interpolated
 
 
 def test_direction_by_vector(tmp_path: Path) -> None:
     folder = make(tmp_path / "m", *ALWAYS, "reg_disp_vector.sav")
-    assert "reg_disp_vector.sav" in {file.name for file in choose(places(folder), 0).models.files}
+    assert "reg_disp_vector.sav" in {
+        file.name for file in choose_models(model_folders(folder), 0).models.files
+    }
 
 
 @pytest.mark.parametrize("absent", ["cls_gh.sav", "cls_disp_sign.sav"])
 def test_incomplete_models(tmp_path: Path, absent: str) -> None:
     folder = make(tmp_path / "m", *(name for name in FORESTS if name != absent))
     with pytest.raises(CatalogueError, match=absent):
-        choose(places(folder), 22.0)
+        choose_models(model_folders(folder), 22.0)
 
 
 def test_no_models(tmp_path: Path) -> None:
     with pytest.raises(CatalogueError, match="does not exist"):
-        choose(places(tmp_path / "none"), 22.0)
+        choose_models(model_folders(tmp_path / "none"), 22.0)
     with pytest.raises(CatalogueError, match="neither forests"):
-        choose(places(tmp_path), 22.0)
+        choose_models(model_folders(tmp_path), 22.0)

@@ -9,13 +9,13 @@ import pytest
 from origin_samples import write_dl2
 
 from astran.base.clock import SystemClock
+from astran.base.dl2_provenance import Dl2Provenance
 from astran.base.errors import CatalogueError
-from astran.base.nightdata import NightData
-from astran.base.origins import Origin
-from astran.catalogue.lst import LstCatalogue
-from astran.catalogue.models import ALWAYS, choose, places
+from astran.base.night_data import NightData
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
+from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.catalogue.response.models import ALWAYS, choose_models, model_folders
 
 FORESTS = (*ALWAYS, "reg_disp_norm.sav", "cls_disp_sign.sav", "training_dirs.ecsv")
 LINES = ("dec_2276", "dec_3476", "dec_4822", "dec_6166", "dec_6676", "dec_931")
@@ -184,14 +184,14 @@ def test_a_pattern_that_names_the_lines(sky: AllSky) -> None:
 
 def test_a_pattern_that_finds_nothing(sky: AllSky) -> None:
     with pytest.raises(CatalogueError, match="no folder of models like"):
-        places(sky.root / "models/elsewhere_{nsb}")
+        model_folders(sky.root / "models/elsewhere_{nsb}")
 
 
 def test_a_link_out_of_the_models_is_no_level(sky: AllSky, tmp_path: Path) -> None:
     outside = sky.root / "evil"
     (sky.root / f"models/AllSky/{PRODUCTION}0.14").rename(outside)
     (sky.root / f"models/AllSky/{PRODUCTION}0.14").symlink_to(outside)
-    assert [place.level for place in places(Path(sky.data["models"]))] == ["0.00", "0.50"]
+    assert [place.level for place in model_folders(Path(sky.data["models"]))] == ["0.00", "0.50"]
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_the_line_and_why(tmp_path: Path, declination: float, line: str, why: st
             path = tmp_path / name / forest
             path.parent.mkdir(exist_ok=True)
             path.write_text("x")
-    choice = choose(places(tmp_path), declination)
+    choice = choose_models(model_folders(tmp_path), declination)
     assert choice.line == line
     assert why in choice.note
 
@@ -252,12 +252,12 @@ def test_dl2_tells_its_models_and_with_them_its_level(sky: AllSky) -> None:
     data = sky.find(start="dl2", folder=str(sky.root / "open"))
     assert not data.looking
     assert [(run.level, run.origin) for run in data.runs] == [
-        ("0.50", Origin("0.11.2", models)),
-        ("0.00", Origin("0.10.12")),
-        ("0.00", Origin()),
+        ("0.50", Dl2Provenance("0.11.2", models)),
+        ("0.00", Dl2Provenance("0.10.12")),
+        ("0.00", Dl2Provenance()),
     ]
     assert [one.nodes[0].origin for one in data.monte_carlo] == [
-        Origin("0.10.17", "/models/0.00/dec_2276"),
-        Origin("0.10.17", "/models/0.50/dec_2276"),
+        Dl2Provenance("0.10.17", "/models/0.00/dec_2276"),
+        Dl2Provenance("0.10.17", "/models/0.50/dec_2276"),
     ]
     assert any("by the models that its DL2 was made with" in note for note in data.notes)

@@ -8,7 +8,7 @@ import pytest
 from astropy.table import Table
 
 from astran.base.errors import CatalogueError
-from astran.catalogue.runcatalog import read_run_catalog
+from astran.telescopes.lst.catalogue.runs.run_tables import read_run_catalog
 
 SOURCES = {15861: "Crab", 15862: "Mrk 421", 15863: 'The "Crab", again'}
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from astran.base.errors import CatalogueError
-from astran.base.files import packaged
-from astran.catalogue.sources import all_targets, resolve, same_source
+from astran.base.files import packaged_path
+from astran.catalogue.sources import all_targets, is_same_source, resolve_source
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ from astran.catalogue.sources import all_targets, resolve, same_source
     ],
 )  # fmt: skip
 def test_spellings(spelling: str, name: str) -> None:
-    assert resolve(spelling).name == name
+    assert resolve_source(spelling).name == name
 
 
 def test_coordinates_of_sources_everybody_knows() -> None:
@@ -40,7 +40,7 @@ def test_coordinates_of_sources_everybody_knows() -> None:
         ("Galactic Center", 266.4168, -29.0078),
         ("GRS 1915+105", 288.7981, 10.9458),
     ]:
-        found = resolve(name)
+        found = resolve_source(name)
         assert found.ra == pytest.approx(ra, abs=0.02)
         assert found.dec == pytest.approx(dec, abs=0.02)
 
@@ -58,39 +58,39 @@ def test_coordinates_of_sources_everybody_knows() -> None:
 )
 def test_an_unknown_or_unclear_name_says_what_would_be_right(spelling: str, hint: str) -> None:
     with pytest.raises(CatalogueError) as caught:
-        resolve(spelling)
+        resolve_source(spelling)
     assert hint in str(caught.value)
 
 
 def test_a_short_beginning_is_no_name() -> None:
     for name in ("1ES", "PKS", "HESS J18"):
         with pytest.raises(CatalogueError):
-            resolve(name)
+            resolve_source(name)
 
 
 def test_same_source() -> None:
-    assert same_source("CrabNebula", "M1")
-    assert same_source("unknown x", "UnknownX")
-    assert not same_source("Crab", "Mrk 421")
-    assert not same_source("unknown", "Crab")
-    assert not same_source("PKS 1424", "PKS 1424+240")
+    assert is_same_source("CrabNebula", "M1")
+    assert is_same_source("unknown x", "UnknownX")
+    assert not is_same_source("Crab", "Mrk 421")
+    assert not is_same_source("unknown", "Crab")
+    assert not is_same_source("PKS 1424", "PKS 1424+240")
 
 
 def test_the_catalogue_is_large_and_in_order() -> None:
     targets = all_targets()
     assert len(targets) >= 80
     assert len({target.name for target in targets}) == len(targets)
-    for entry in yaml.safe_load((packaged("configs") / "sources.yml").read_text()):
-        assert resolve(entry["name"]).name == entry["name"]
+    for entry in yaml.safe_load((packaged_path("configs") / "sources.yml").read_text()):
+        assert resolve_source(entry["name"]).name == entry["name"]
         for alias in entry["aliases"]:
-            assert resolve(alias).name == entry["name"]
+            assert resolve_source(alias).name == entry["name"]
 
 
 def test_names_with_coordinates_agree_with_the_position() -> None:
     """J2000 names hold the position: 1 arcmin or so, or the extent of the source."""
     import re
 
-    for entry in yaml.safe_load((packaged("configs") / "sources.yml").read_text()):
+    for entry in yaml.safe_load((packaged_path("configs") / "sources.yml").read_text()):
         for name in (entry["name"], *entry["aliases"]):
             match = re.search(r"J(\d{2})(\d{2})[\d.]*([+-])(\d{2})", name)
             if not match:

@@ -17,12 +17,12 @@ from fakes.slurm.commands import answer
 from sqlalchemy import Engine, event
 
 from astran.base.errors import ToolTimeout
-from astran.base.process import Completed, run
+from astran.base.process import Completed, run_command
 from astran.base.states import AnalysisState
-from astran.scheduler.slurm import SlurmScheduler
-from astran.service.stopping import want_cancel
-from astran.service.tick import tick
-from astran.store import analyses
+from astran.database import analyses
+from astran.scheduler.slurm.controller import SlurmScheduler
+from astran.service.jobs.cancellation import request_cancel
+from astran.service.tick import run_tick
 
 ANALYSIS = 1
 MAX_TICKS = 600
@@ -67,7 +67,7 @@ def _writes(words: Sequence[Any]) -> bool:
 
 
 class Commands:
-    """Slurm's commands in this process, behind the port of `astran.base.process.run`."""
+    """Slurm's commands in this process, behind the port of `astran.base.process.run_command`."""
 
     def __init__(self, house: House, killer: Killer | None) -> None:
         self._house = house
@@ -153,16 +153,16 @@ def _tick(house: House, case: Case, number: int, killer: Killer | None) -> int:
     if killer is not None:
         killer.watch()
     settings, environ = house.site.scheduler.slurm, house.cluster.env
-    runner = run if case.outside else Commands(house, killer)
+    runner = run_command if case.outside else Commands(house, killer)
     dice = random.Random(number)
     context = context_of(
         house, make_scheduler=lambda: SlurmScheduler(settings, environ, dice, runner), dice=dice
     )
     if number == case.cancel:
         with context.db.begin() as db:
-            analysis = analyses.get(db, ANALYSIS)
+            analysis = analyses.get_analysis(db, ANALYSIS)
         if not analysis.state.final:
-            want_cancel(context, analysis)
-    result = tick(context, mail=False)
+            request_cancel(context, analysis)
+    result = run_tick(context, mail=False)
     context.db.close()
     return _FAULT if result.faults else 0

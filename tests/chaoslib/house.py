@@ -12,16 +12,16 @@ from pathlib import Path
 from chaoslib.case import Case
 from fakes.slurm.cluster import FakeCluster
 
-from astran.base.records import ExitRecord, Outcome, ProductRecord
+from astran.base.exit_record import ExitRecord, ProductRecord, TaskOutcome
 from astran.base.states import AnalysisState
-from astran.base.tasks import Check, Output, Plan, Resources, Stage, Task
+from astran.base.tasks import Output, Plan, ProductKind, Resources, Stage, Task
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
-from astran.production import scripts
+from astran.database import analyses, plans
+from astran.database.analyses import RequestOrigin
+from astran.database.connection import Database
+from astran.production.job import scripts
 from astran.service.context import Context
-from astran.store import analyses, plans
-from astran.store.analyses import Origin
-from astran.store.database import Database
 
 _STAND_IN = """\
 #!/bin/bash
@@ -105,12 +105,12 @@ def _store(folder: Path, site: SiteConfig, clock: PlayedClock, case: Case) -> tu
     config = AnalysisConfig.model_validate({"target": target, "date": night})
     db = _opened(site.database_url)
     with db.begin() as connection:
-        made = analyses.create(
-            connection, clock.now(), Origin(), config.label, config.plain(), site.workdir, ""
+        made = analyses.create_analysis(
+            connection, clock.now(), RequestOrigin(), config.label, config.plain(), site.workdir, ""
         )
-        analyses.move(connection, clock.now(), made, AnalysisState.RUNNING, "planned")
+        analyses.move_analysis(connection, clock.now(), made, AnalysisState.RUNNING, "planned")
         plan = Plan(_tasks(made.folder, case.runs))
-        plans.store(
+        plans.store_plan(
             connection, clock.now(), made.id, plan, date=config.date, source=("Crab", 83.6, 22.0)
         )
     db.close()
@@ -118,7 +118,7 @@ def _store(folder: Path, site: SiteConfig, clock: PlayedClock, case: Case) -> tu
     stand_in.write_text(_STAND_IN)
     stand_in.chmod(0o755)
     for task in plan.tasks:
-        scripts.write(task, site, None, str(stand_in))
+        scripts.write_scripts(task, site, None, str(stand_in))
         _write_play(task)
     return plan.tasks
 
@@ -147,8 +147,8 @@ def _task(
         key=key,
         stage=stage,
         argv=("chaos", key),
-        outputs=(Output(product.name, str(product), Check(stage.value) if stage is not
-                        Stage.HIGHLEVEL else Check.RESULTS),),
+        outputs=(Output(product.name, str(product), ProductKind(stage.value) if stage is not
+                        Stage.HIGHLEVEL else ProductKind.RESULTS),),
         folder=str(folder),
         script=str(jobs / f"Script_{name}.sh"),
         log=str(folder / "log" / f"{key}.log"),
@@ -176,10 +176,10 @@ def _write_play(task: Task) -> None:
     Path(f"{stem}.play").write_text(play)
     made = ProductRecord(task.outputs[0].path, -1, 0, "", task.outputs[0].check)
     outcomes = {
-        "ok": (Outcome.OK, (made,)),
-        "lying": (Outcome.OK, (ProductRecord(f"{product}.lost", 1, 0, "", made.check),)),
-        "tool": (Outcome.TOOL_FAILED, ()),
-        "stopped": (Outcome.STOPPED, ()),
+        "ok": (TaskOutcome.OK, (made,)),
+        "lying": (TaskOutcome.OK, (ProductRecord(f"{product}.lost", 1, 0, "", made.check),)),
+        "tool": (TaskOutcome.TOOL_FAILED, ()),
+        "stopped": (TaskOutcome.STOPPED, ()),
     }
     for deed, (outcome, products) in outcomes.items():
         record = ExitRecord(

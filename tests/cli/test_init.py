@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from astran.cli import init
 from astran.cli.main import main
-from astran.config.load import load_site
+from astran.cli.operation import init
 from astran.config.site import SchedulerKind
+from astran.config.yaml_files import load_site
 
 
 @pytest.fixture(autouse=True)

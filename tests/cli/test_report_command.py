@@ -15,10 +15,10 @@ from services import browser as browsers
 from astran.base.states import AnalysisState
 from astran.cli.main import main
 from astran.config.analysis import AnalysisConfig, Target
+from astran.database import analyses
+from astran.database.analyses import RequestOrigin
+from astran.database.connection import Database
 from astran.report import pdf
-from astran.store import analyses
-from astran.store.analyses import Origin
-from astran.store.database import Database
 
 HOSTILE = "<script>alert(1)</script>\x1b[31mred\x1b]0;t\x07 \u202egnp " + "x" * 1_000_000
 
@@ -33,11 +33,13 @@ def site(tmp_path: Path) -> Path:
     config = AnalysisConfig(target=Target(name=HOSTILE[:60], ra=83.6, dec=22.0), date="20231207")
     with db.begin() as connection:
         for ends in (True, False):
-            made = analyses.create(
-                connection, now, Origin(), config.label, config.plain(), tmp_path, ""
+            made = analyses.create_analysis(
+                connection, now, RequestOrigin(), config.label, config.plain(), tmp_path, ""
             )
             if ends:
-                assert analyses.move(connection, now, made, AnalysisState.FAILED, reason=HOSTILE)
+                assert analyses.move_analysis(
+                    connection, now, made, AnalysisState.FAILED, reason=HOSTILE
+                )
     db.close()
     return path
 

@@ -14,10 +14,10 @@ from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Plan, Stage, Task
 from astran.cli.main import main
 from astran.config.analysis import AnalysisConfig, Target
-from astran.store import analyses, plans
-from astran.store import tables as t
-from astran.store.analyses import Origin
-from astran.store.database import Database
+from astran.database import analyses, plans
+from astran.database.analyses import RequestOrigin
+from astran.database.connection import Database
+from astran.database.schema import tables as t
 
 HOSTILE = "<b>\x1b[31mred\x1b]0;t\x07 \u202egnp \x9b2J"
 
@@ -32,16 +32,16 @@ def site(tmp_path: Path) -> Path:
     config = AnalysisConfig(target=Target(name="Crab", ra=83.6, dec=22.0), date="20231207")
     with db.begin() as connection:
         for number in (1, 2):
-            made = analyses.create(
-                connection, now, Origin(), config.label, config.plain(), tmp_path, HOSTILE
+            made = analyses.create_analysis(
+                connection, now, RequestOrigin(), config.label, config.plain(), tmp_path, HOSTILE
             )
             specs = [
                 Task(f"dl2-{run}", Stage.DL2, ("x",), (), "", "", "", "", run=run) for run in (1, 2)
             ]
-            plans.store(
+            plans.store_plan(
                 connection, now, made.id, Plan(tuple(specs)), date="20231207", source=("Crab", 1, 2)
             )
-            assert analyses.move(connection, now, made, AnalysisState.RUNNING)
+            assert analyses.move_analysis(connection, now, made, AnalysisState.RUNNING)
             rows = connection.execute(t.task.select().where(t.task.c.analysis_id == made.id))
             first, second = rows.mappings().all()
             batch = connection.execute(
@@ -73,8 +73,8 @@ def site(tmp_path: Path) -> Path:
                     )
                 )
                 for state in (AnalysisState.REPORTING, AnalysisState.DONE):
-                    fresh = analyses.get(connection, made.id)
-                    assert analyses.move(connection, now, fresh, state)
+                    fresh = analyses.get_analysis(connection, made.id)
+                    assert analyses.move_analysis(connection, now, fresh, state)
             else:
                 failed = {"state": TaskState.FAILED, "reason": f"no memory {HOSTILE}"}
                 change = t.task.update().where(t.task.c.id == second["id"]).values(failed)

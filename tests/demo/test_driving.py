@@ -9,10 +9,10 @@ import pytest
 
 from astran.base.errors import AstranError
 from astran.base.process import Completed
-from astran.demo import launcher as driving
-from astran.demo.house import fresh_house
-from astran.demo.launcher import Answer, Launcher
+from astran.demo import ticks as driving
+from astran.demo.demo_folder import fresh_house
 from astran.demo.servers import Delivered
+from astran.demo.ticks import Launcher, TickAnswer
 
 START = datetime(2023, 12, 14, tzinfo=UTC)
 
@@ -63,7 +63,7 @@ def world(tmp_path, monkeypatch):
             return Completed(tuple(argv), int(failed), "a tick\n", happens if failed else "")
 
     world = World()
-    monkeypatch.setattr(driving, "run", world.tick)
+    monkeypatch.setattr(driving, "run_command", world.tick)
     with fresh_house(tmp_path / "demo") as house:
         world.house = house
         world.launcher = Launcher(house, world.servers, FakeClock())
@@ -115,5 +115,5 @@ def test_an_interrupted_demo_cancels_its_analysis(world):
 
 
 def test_an_answer_is_read_from_its_mail():
-    answer = Answer.read(mail("confirmation", "accepted"))
+    answer = TickAnswer.read(mail("confirmation", "accepted"))
     assert (answer.kind, answer.text.strip()) == ("confirmation", "accepted")

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from astran.base.process import run
-from astran.demo.forests import quiet_environment, tool
+from astran.base.process import run_command
+from astran.demo.forests import quiet_environment, run_tool
 from astran.demo.truth import count_gammas
 
 pytestmark = [pytest.mark.lstchain, pytest.mark.slow]
@@ -35,7 +35,9 @@ def dl3(simulated_night, tmp_path_factory) -> list[Path]:
     selection.write_text(json.dumps(SELECTION))
 
     def lstchain(name, *words):
-        run([tool(name), *map(str, words), "--overwrite"], timeout=600, env=env, cwd=work)
+        run_command(
+            [run_tool(name), *map(str, words), "--overwrite"], timeout=600, env=env, cwd=work
+        )
 
     for dl2 in sorted(tree.root.glob("mc/DL2/**/dl2_*.h5")):
         node = dl2.parent.name

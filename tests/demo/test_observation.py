@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from conftest import require
 
-from astran.demo import dl1
-from astran.demo.dl1 import EventType
-from astran.demo.observation import DEAD_TIME, Run, observe
+from astran.demo import dl1_format
+from astran.demo.dl1_format import EventType
+from astran.demo.observation import DEAD_TIME, SimulatedRun, observe_run
 
 pytestmark = pytest.mark.lstchain
 SECONDS = 20.0
@@ -25,7 +25,7 @@ def a_run(**changes):
         "wobble_angle": 90.0,
         "flux": 3.0,
     }
-    return Run(**{**values, **changes})
+    return SimulatedRun(**{**values, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,8 @@ def observed(tmp_path_factory):
     import pandas as pd
 
     path = tmp_path_factory.mktemp("dl1") / "dl1_LST-1.Run15861.h5"
-    told = observe(path, a_run(), seed=1)
-    return told, pd.read_hdf(path, key=dl1.PARAMETERS)
+    told = observe_run(path, a_run(), seed=1)
+    return told, pd.read_hdf(path, key=dl1_format.PARAMETERS)
 
 
 def test_showers_come_often_enough_for_the_livetime(observed):
@@ -90,7 +90,7 @@ def test_the_telescope_tracks_beside_the_source(observed):
 
 
 def test_wobble_positions_face_each_other(tmp_path, observed):
-    other = observe(tmp_path / "other.h5", a_run(wobble_angle=270.0), seed=2)
+    other = observe_run(tmp_path / "other.h5", a_run(wobble_angle=270.0), seed=2)
     assert observed[0].pointing_ra > 83.6331 > other.pointing_ra
     middle = (observed[0].pointing_ra + other.pointing_ra) / 2
     assert middle == pytest.approx(83.6331, abs=1e-3)
@@ -112,9 +112,9 @@ def test_the_truth_names_the_gammas(observed):
 
 def test_flux_and_seed_change_what_is_seen(tmp_path, observed):
     told = observed[0]
-    again = observe(tmp_path / "again.h5", a_run(), seed=1)
+    again = observe_run(tmp_path / "again.h5", a_run(), seed=1)
     assert np.array_equal(again.gammas, told.gammas)
     assert again.events == told.events
-    faint = observe(tmp_path / "faint.h5", a_run(flux=0.5), seed=3)
+    faint = observe_run(tmp_path / "faint.h5", a_run(flux=0.5), seed=3)
     assert len(faint.gammas) < 0.4 * len(told.gammas)
     assert faint.protons == pytest.approx(told.protons, rel=0.03)

@@ -8,11 +8,11 @@ from astran.demo.shower import (
     GAMMA,
     PROTON,
     Showers,
+    apply_trigger,
     fold_axis,
-    image,
+    make_image,
     mean_light,
     shower_maximum,
-    trigger,
 )
 
 ZENITH = 20.0
@@ -20,7 +20,7 @@ ZENITH = 20.0
 
 def some_showers(n: int, energy: float = 0.3, impact: float = 110.0, traits=GAMMA) -> Showers:
     rng = np.random.default_rng(1)
-    return trigger(rng, np.full(n, energy), np.full(n, impact), ZENITH, traits)[1]
+    return apply_trigger(rng, np.full(n, energy), np.full(n, impact), ZENITH, traits)[1]
 
 
 def test_high_energies_reach_deeper_into_the_atmosphere():
@@ -66,7 +66,7 @@ def test_images_lie_in_the_camera_and_point_back_to_their_shower():
     n = len(showers)
     rng = np.random.default_rng(2)
     x = rng.uniform(-1.5, 1.5, n)
-    images = image(rng, showers, x, np.zeros(n), GAMMA)
+    images = make_image(rng, showers, x, np.zeros(n), GAMMA)
     assert 0 < len(images) < n
     assert images.columns["r"].max() < CAMERA_RADIUS
     assert np.array_equal(images.source_x, x[images.kept])
@@ -76,7 +76,7 @@ def test_images_lie_in_the_camera_and_point_back_to_their_shower():
 def test_gamma_axis_and_signs_tell_the_direction():
     showers = some_showers(20_000)
     n = len(showers)
-    images = image(np.random.default_rng(3), showers, np.zeros(n), np.zeros(n), GAMMA)
+    images = make_image(np.random.default_rng(3), showers, np.zeros(n), np.zeros(n), GAMMA)
     c = images.columns
     toward = np.arctan2(-c["y"], -c["x"])
     miss = np.degrees(np.abs(fold_axis(toward - c["psi"])))
@@ -93,7 +93,7 @@ def test_protons_are_broader_and_less_oriented():
     for traits, energy in ((GAMMA, 0.1), (PROTON, 0.3)):
         showers = some_showers(20_000, energy, traits=traits)
         n = len(showers)
-        c = image(np.random.default_rng(4), showers, np.zeros(n), np.zeros(n), traits).columns
+        c = make_image(np.random.default_rng(4), showers, np.zeros(n), np.zeros(n), traits).columns
         same = (c["intensity"] > 200) & (c["intensity"] < 400)
         widths.append(np.median(c["width"][same]))
         misses.append(np.median(np.abs(fold_axis(np.arctan2(c["y"], c["x"]) - c["psi"]))[same]))
@@ -104,7 +104,7 @@ def test_protons_are_broader_and_less_oriented():
 def test_values_stay_within_their_meaning():
     showers = some_showers(20_000, energy=5.0, impact=300.0)
     n = len(showers)
-    c = image(np.random.default_rng(5), showers, np.zeros(n), np.zeros(n), GAMMA).columns
+    c = make_image(np.random.default_rng(5), showers, np.zeros(n), np.zeros(n), GAMMA).columns
     assert all(np.all(np.isfinite(values)) for values in c.values())
     assert np.all((c["wl"] > 0) & (c["wl"] < 1))
     assert np.all((c["psi"] >= -np.pi / 2) & (c["psi"] < np.pi / 2))

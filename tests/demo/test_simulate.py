@@ -12,7 +12,7 @@ from astran.base.clock import SystemClock
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night import Night
 from astran.demo import simulate as module
-from astran.demo.observation import Observed
+from astran.demo.observation import ObservedEvents
 from astran.demo.simulate import Simulation, observation_plan, simulate, simulated_night
 
 CLOCK = SystemClock()
@@ -84,7 +84,7 @@ def quick(lstchain, monkeypatch):
 
     def observe(path, run, seed):
         asked.append((path, seed))
-        return Observed(run, run.ra, run.dec, 18.0, 250.0, 10, 8, _Ids(), [], 3, 20)
+        return ObservedEvents(run, run.ra, run.dec, 18.0, 250.0, 10, 8, _Ids(), [], 3, 20)
 
     monkeypatch.setattr(module.montecarlo, "simulate", monte_carlo)
     monkeypatch.setattr(module.observation, "observe", observe)

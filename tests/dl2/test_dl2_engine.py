@@ -190,9 +190,9 @@ def test_a_release_that_was_not_compared(
     words = ["-f", str(bench.data), "-p", str(bench.models), "--flat-models", str(bench.flat)]
     trust = ["--trust", str(bench.models)]
     said: list[str] = []
-    assert engine.run([*words, *trust, "-o", str(tmp_path / "own")], say=said.append) == 0
+    assert engine.run_engine([*words, *trust, "-o", str(tmp_path / "own")], say=said.append) == 0
     asked = [*words, *trust, "--any-release", "-o", str(tmp_path / "fast")]
-    assert engine.run(asked, say=said.append) == 0
+    assert engine.run_engine(asked, say=said.append) == 0
     name = bench.data.name.replace("dl1", "dl2", 1)
     bench.stock(tmp_path / "stock", bench.data)
     found = assert_same(tmp_path / "stock" / name, tmp_path / "own" / name)
@@ -200,7 +200,7 @@ def test_a_release_that_was_not_compared(
     assert said[0] == f"stock engine, because of {found.removeprefix('stock: ')}"
     assert assert_same(tmp_path / "stock" / name, tmp_path / "fast" / name) == "fast"
     # nor does it load what is not trusted
-    assert engine.run([*words, "-o", str(tmp_path / "none")]) == 1
+    assert engine.run_engine([*words, "-o", str(tmp_path / "none")]) == 1
     assert not (tmp_path / "none").exists()
 
 
@@ -230,13 +230,13 @@ def test_powers_of_large_tables_are_those_of_pandas() -> None:
     require(importlib.util.find_spec("lstchain"), "lstchain", "Install astran[lst].")
     import pandas as pd
 
-    from astran.dl2 import stream
+    from astran.dl2 import blocks
 
-    least, used = stream._numexpr()
+    least, used = blocks._numexpr()
     exponents = pd.Series(np.random.default_rng(1).normal(size=1_000_001))
     assert least == 1_000_000
     if used:
-        assert (10**exponents).to_numpy().tobytes() == stream._powers(
+        assert (10**exponents).to_numpy().tobytes() == blocks._powers(
             exponents.to_numpy()
         ).tobytes()
     few = exponents[:1000]

@@ -21,7 +21,7 @@ from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from astran.base.errors import AstranError
 from astran.dl2.errors import NotSupported, NotTrusted
-from astran.dl2.store import ARRAYS, MANIFEST, Store
+from astran.dl2.flat_models import ARRAYS, MANIFEST, Store
 
 NAMES = ("reg_energy", "cls_gh")
 X = pd.DataFrame(np.random.default_rng(0).normal(size=(200, 3)), columns=list("abc"))

@@ -15,7 +15,7 @@ import pandas as pd
 from sklearn.ensemble import ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
 
 from astran.dl2 import forest as forests
-from astran.dl2 import walk
+from astran.dl2 import traversal
 from astran.dl2.errors import DamagedModel, NotSupported
 from astran.dl2.forest import Forest, flatten
 
@@ -151,6 +151,6 @@ def test_arrays_that_do_not_fit_are_refused(small: Forest) -> None:
 
 def test_thresholds_between_two_float32() -> None:
     exact = np.array([0.1, -0.1, 1e-46, -1e-46, 0.5, 3.0])
-    near = walk.float32_below(exact)
+    near = traversal.float32_below(exact)
     assert (near.astype(np.float64) <= exact).all()
     assert (np.nextafter(near, np.float32(np.inf)).astype(np.float64) > exact).all()

@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from astran.cli import launcher
-from astran.mail.inbox import Inbox
-from astran.mail.postman import SmtpPostman
-from astran.scheduler.local import LocalScheduler
-from astran.store.database import Database
+from astran.database.connection import Database
+from astran.mail.imap import Inbox
+from astran.mail.smtp import SmtpPostman
+from astran.scheduler.local.controller import LocalScheduler
 
 
 def die() -> None:

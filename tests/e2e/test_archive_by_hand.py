@@ -13,7 +13,7 @@ from demo_fixtures import SmallNight
 from simulated_archive import NEW, OLD, Archive, truncate, without_events
 
 from astran.cli.main import main
-from astran.cli.production import check_dl2_main, check_dl3_main
+from astran.cli.production.entry_points import check_dl2_main, check_dl3_main
 
 pytestmark = [pytest.mark.lstchain, pytest.mark.slow]
 

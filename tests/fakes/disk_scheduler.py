@@ -16,10 +16,10 @@ from fakes.instant_scheduler import InstantScheduler
 
 from astran.base.clock import Clock
 from astran.base.errors import SubmitUnknown
-from astran.base.jobs import Batch, JobRef, JobState, Missing, Seen, Sight, Unavailable
-from astran.base.records import ExitRecord, Outcome
+from astran.base.exit_record import ExitRecord, TaskOutcome
+from astran.base.scheduler import Batch, JobRef, JobState, Known, Missing, Sight, Unavailable
 from astran.base.tasks import Task
-from astran.production.products import measure
+from astran.production.job.products import measure_product
 
 
 class Fate(StrEnum):
@@ -110,7 +110,7 @@ class DiskScheduler(InstantScheduler):
             element.state = state = self._play(element)
         code = 0 if state is JobState.COMPLETED else 1 if state is JobState.FAILED else None
         node = "" if state in (JobState.PENDING, JobState.HELD) else "cp01"
-        return Seen(state, state.upper(), exit_code=code, node=node)
+        return Known(state, state.upper(), exit_code=code, node=node)
 
     def _play(self, element: Element) -> JobState:
         match self._fate(element):
@@ -144,7 +144,9 @@ class DiskScheduler(InstantScheduler):
         whole_ns = int(self._clock.now().timestamp()) * 10**9
         for product in record.products:
             _set_time(Path(product.path), whole_ns)
-        products = tuple(replace(p, mtime_ns=measure(Path(p.path))[1]) for p in record.products)
+        products = tuple(
+            replace(p, mtime_ns=measure_product(Path(p.path))[1]) for p in record.products
+        )
         replace(record, products=products).write(Path(task.record))
 
     def _fail(self, element: Element) -> None:
@@ -152,7 +154,7 @@ class DiskScheduler(InstantScheduler):
         ExitRecord(
             token=element.token,
             key=task.key,
-            outcome=Outcome.TOOL_FAILED,
+            outcome=TaskOutcome.TOOL_FAILED,
             returncode=1,
             message="the tool ended with return code 1",
             started=now,

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from astran.base.jobs import (
+from astran.base.scheduler import (
     Batch,
-    FullLook,
+    FullSnapshot,
     JobRef,
     JobState,
-    Look,
+    Known,
     Missing,
-    Seen,
     Sight,
+    Snapshot,
     Unavailable,
 )
 
@@ -44,12 +44,12 @@ class IdleScheduler:
         del token, folder
         return None
 
-    def look(self, jobs: Sequence[JobRef]) -> Look:
+    def look(self, jobs: Sequence[JobRef]) -> Snapshot:
         del jobs
-        return FullLook(self.observe)
+        return FullSnapshot(self.observe)
 
     def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
-        waits = Seen(JobState.PENDING, "PENDING")
+        waits = Known(JobState.PENDING, "PENDING")
         return {(job.token, index): waits for job in jobs for index in job.wanted}
 
     def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:

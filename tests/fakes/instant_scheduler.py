@@ -9,10 +9,10 @@ from pathlib import Path
 from fakes.idle_scheduler import IdleScheduler
 
 from astran.base.clock import Clock
-from astran.base.jobs import Batch, JobRef, JobState, Seen, Sight
-from astran.base.records import ExitRecord, Outcome, ProductRecord
-from astran.base.tasks import Check, Output, Task
-from astran.production.products import Examined, checksum, commit
+from astran.base.exit_record import ExitRecord, ProductRecord, TaskOutcome
+from astran.base.scheduler import Batch, JobRef, JobState, Known, Sight
+from astran.base.tasks import Output, ProductKind, Task
+from astran.production.job.products import Examined, commit_product, product_checksum
 
 
 class InstantScheduler(IdleScheduler):
@@ -33,7 +33,7 @@ class InstantScheduler(IdleScheduler):
         return super().submit(batch)
 
     def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
-        ended = Seen(JobState.COMPLETED, "COMPLETED", exit_code=0)
+        ended = Known(JobState.COMPLETED, "COMPLETED", exit_code=0)
         return {(job.token, index): ended for job in jobs for index in job.wanted}
 
     def _do(self, task: Task, token: str) -> None:
@@ -41,7 +41,7 @@ class InstantScheduler(IdleScheduler):
         ExitRecord(
             token=token,
             key=task.key,
-            outcome=Outcome.OK,
+            outcome=TaskOutcome.OK,
             returncode=0,
             message="done",
             started=now,
@@ -55,12 +55,12 @@ class InstantScheduler(IdleScheduler):
 def _product(output: Output, task: Task) -> ProductRecord:
     """A stand-in, left as the runner leaves products."""
     work = Path(task.folder, ".work", output.name)
-    if output.check is Check.RESULTS:
+    if output.check is ProductKind.RESULTS:
         work.mkdir(parents=True, exist_ok=True)
         (work / "results.json").write_text(json.dumps({"runs": [], "simulated": True}))
     else:
         work.parent.mkdir(parents=True, exist_ok=True)
         work.write_text(f"{output.name} {task.fingerprint}")
-    digest, files = checksum(work)
+    digest, files = product_checksum(work)
     found = Examined(work, output, digest, {"files": files} if files else {})
-    return commit([found], task.store, task.fingerprint)[0]
+    return commit_product([found], task.store, task.fingerprint)[0]

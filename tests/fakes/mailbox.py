@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 
 from astran.base.errors import MailGone, MailUnavailable
-from astran.mail.headers import message_id, read_headers, read_message
-from astran.mail.ports import Claim, Envelope
+from astran.mail.parsing.headers import message_id, read_headers, read_message
+from astran.mail.ports import Claim, FetchedHeader
 
 
 class FakeMailbox:
@@ -32,16 +32,16 @@ class FakeMailbox:
     def highest_uid(self) -> int:
         return self._last.get(self.folder, 0)
 
-    def new(self, after_uid: int, limit: int) -> list[Envelope]:
+    def new(self, after_uid: int, limit: int) -> list[FetchedHeader]:
         return self.envelopes(self.uids(after_uid, limit))
 
     def uids(self, after_uid: int, limit: int) -> list[int]:
         return sorted(uid for uid in self.folders[self.folder] if uid > after_uid)[:limit]
 
-    def envelopes(self, uids: Sequence[int]) -> list[Envelope]:
+    def envelopes(self, uids: Sequence[int]) -> list[FetchedHeader]:
         mails = self.folders[self.folder]
         found = sorted(uid for uid in uids if uid in mails)
-        return [Envelope(uid, len(mails[uid]), read_headers(mails[uid])) for uid in found]
+        return [FetchedHeader(uid, len(mails[uid]), read_headers(mails[uid])) for uid in found]
 
     def holds(self, uid: int) -> bool:
         return uid in self.folders[self.folder]
@@ -96,7 +96,7 @@ class TroubledMailbox(FakeMailbox):
         self.renew()
         return super().uids(after_uid, limit)
 
-    def envelopes(self, uids: Sequence[int]) -> list[Envelope]:
+    def envelopes(self, uids: Sequence[int]) -> list[FetchedHeader]:
         self.renew()
         if self.unreadable & set(uids):
             raise MailUnavailable("The mail server refused FETCH: internal error")

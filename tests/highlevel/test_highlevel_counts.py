@@ -12,15 +12,15 @@ from gammapy.irf import RadMax2D
 from synthetic_dl3 import DEC, RA, write_night, write_run
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import Findings, measure
-from astran.highlevel.counts import CutKind, fits, most_that_fit
+from astran.highlevel.analysis import FolderMeasurement, measure_folder
+from astran.highlevel.aperture.counts import CutKind, fits_off_regions, max_off_regions
 from astran.highlevel.options import Options
 
 
-def find(folder: Path, **values: Any) -> Findings:
+def find(folder: Path, **values: Any) -> FolderMeasurement:
     settings = values.pop("settings", {})
     options = {"output": folder, "name": "Crab", "position": (RA, DEC), **values}
-    return measure(Options(dl3=folder, settings=HighlevelSettings(**settings), **options))
+    return measure_folder(Options(dl3=folder, settings=HighlevelSettings(**settings), **options))
 
 
 def test_the_injected_source_is_found_again(tmp_path: Path) -> None:
@@ -91,12 +91,12 @@ def test_a_run_without_the_table_of_the_others_is_left_out(tmp_path: Path) -> No
     [(0.4, 0.2, 3), (0.4, 0.29, 2), (0.4, 0.35, 1), (0.4, 0.41, 0), (0.0, 0.1, 0), (0.5, 0.2, 3)],
 )
 def test_as_many_off_regions_as_fit(offset: float, radius: float, number: int) -> None:
-    assert most_that_fit(offset, radius, 3) == number
+    assert max_off_regions(offset, radius, 3) == number
 
 
 def test_touching_circles_do_not_overlap() -> None:
-    assert fits(0.4, 1, 0.4)
-    assert not fits(0.4, 1, 0.401)
+    assert fits_off_regions(0.4, 1, 0.4)
+    assert not fits_off_regions(0.4, 1, 0.401)
 
 
 def test_off_events_are_never_on_events(tmp_path: Path) -> None:

@@ -13,17 +13,17 @@ from astropy.io import fits
 from synthetic_dl3 import DEC, RA, write_night, write_run
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel import results
-from astran.highlevel.analysis import Findings, measure
-from astran.highlevel.diagnostics.words import observations
+from astran.highlevel.analysis import FolderMeasurement, measure_folder
+from astran.highlevel.diagnostics.notes import describe_observations
 from astran.highlevel.options import Options
+from astran.highlevel.output import results
 
 Data = Callable[[str], Path]
 
 
 def look(
     folder: Path, position: tuple[float, float] = (RA, DEC), **settings: Any
-) -> tuple[Findings, dict[str, Any]]:
+) -> tuple[FolderMeasurement, dict[str, Any]]:
     options = Options(
         dl3=folder,
         output=Path("unused"),
@@ -31,8 +31,8 @@ def look(
         position=position,
         settings=HighlevelSettings.model_validate({"map_bin": 0.05, **settings}),
     )
-    found = measure(options)
-    return found, results.assemble(found, options, datetime(2024, 1, 1, tzinfo=UTC))
+    found = measure_folder(options)
+    return found, results.assemble_results(found, options, datetime(2024, 1, 1, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def test_a_steady_night_gives_an_exponential(night: dict[str, Any]) -> None:
     pulls = (counts - expected)[good] / np.sqrt(expected[good])
     assert abs(pulls.mean()) < 0.5
     assert pulls.std() == pytest.approx(1.0, abs=0.35)
-    assert observations(night["diagnostics"]) == []
+    assert describe_observations(night["diagnostics"]) == []
 
 
 def test_wobble_positions(night: dict[str, Any]) -> None:

@@ -15,20 +15,23 @@ from astropy.io import fits
 from synthetic_dl3 import DEC, RA, write_night
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel import analysis, failures, results
-from astran.highlevel.analysis import Findings, analyse, measure
-from astran.highlevel.diagnostics import events
+from astran.highlevel import analysis, failures
+from astran.highlevel.analysis import FolderMeasurement, analyse, measure_folder
+from astran.highlevel.diagnostics import data_taking
 from astran.highlevel.options import Options
+from astran.highlevel.output import results
 from astran.highlevel.plots import gallery, style
-from astran.highlevel.spectral import analysis as spectral
-from astran.highlevel.spectral import lightcurve, report
-from astran.production.check_results import check_results
+from astran.highlevel.spectral import lightcurve, result_parts
+from astran.highlevel.spectral import spectrum as spectral
+from astran.production.checks.results import check_results
 
 PATH = Path(__file__).resolve().parents[2] / "docs" / "results.schema.json"
 SCHEMA: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
 WORD = "injected"
 PLOTS = [entry.name for entry in gallery.GALLERY]
-TABLES = [f"diagnostics.{name}" for name in events.TABLES] + [name for name, *_ in results.TABLES]
+TABLES = [f"diagnostics.{name}" for name in data_taking.TABLES] + [
+    name for name, *_ in results.TABLES
+]
 
 
 def add_dispersion(hdus: fits.HDUList) -> None:
@@ -80,8 +83,8 @@ def options(folder: Path, output: Path, **values: Any) -> Options:
 
 
 @pytest.fixture(scope="module")
-def found(folder: Path) -> Findings:
-    return measure(options(folder, folder))
+def found(folder: Path) -> FolderMeasurement:
+    return measure_folder(options(folder, folder))
 
 
 @pytest.fixture
@@ -96,9 +99,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def measured(monkeypatch: pytest.MonkeyPatch, quick: None, found: Findings) -> None:
+def measured(monkeypatch: pytest.MonkeyPatch, quick: None, found: FolderMeasurement) -> None:
     """All calculations have been done; only plots and tables are made."""
-    monkeypatch.setattr(analysis, "measure", lambda options: found)
+    monkeypatch.setattr(analysis, "measure_folder", lambda options: found)
     monkeypatch.setattr(analysis, "_write_files", lambda *values: {})
 
 
@@ -178,7 +181,7 @@ def test_a_table_that_fails_is_left_out(
 ) -> None:
     area, _, own = name.rpartition(".")
     if area:
-        monkeypatch.setitem(events.TABLES, own, (events.TABLES[own][0], fail))
+        monkeypatch.setitem(data_taking.TABLES, own, (data_taking.TABLES[own][0], fail))
     else:
         broken = [(n, title, fail if n == own else make) for n, title, make in results.TABLES]
         monkeypatch.setattr(results, "TABLES", tuple(broken))
@@ -215,18 +218,22 @@ CALCULATIONS: dict[str, tuple[Any, str, set[str]]] = {
 FILES: dict[str, tuple[Any, str, set[str]]] = {
     "run table": (analysis, "write_run_table", {"run_table"}),
     "map file": (analysis, "write_map", {"map"}),
-    "flux tables": (report, "_write_table", {"flux_points", "light_curve"}),
-    "OGIP files": (report, "dataset", {"ogip"}),
+    "flux tables": (result_parts, "_write_table", {"flux_points", "light_curve"}),
+    "OGIP files": (result_parts, "dataset", {"ogip"}),
 }
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_cannot_be_written_leaves_the_others(
-    folder: Path, tmp_path: Path, found: Findings, monkeypatch: pytest.MonkeyPatch, name: str
+    folder: Path,
+    tmp_path: Path,
+    found: FolderMeasurement,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
 ) -> None:
     home, function, expected = FILES[name]
     monkeypatch.setattr(home, function, fail)
-    monkeypatch.setattr(analysis, "measure", lambda options: found)
+    monkeypatch.setattr(analysis, "measure_folder", lambda options: found)
     monkeypatch.setattr(analysis, "_draw", lambda *values: [])
     analyse(options(folder, tmp_path))
     data = delivered(tmp_path)
@@ -240,7 +247,7 @@ def test_a_calculation_that_fails_leaves_the_others(
     folder: Path,
     tmp_path: Path,
     quick: None,
-    found: Findings,
+    found: FolderMeasurement,
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
@@ -266,12 +273,12 @@ def test_a_calculation_that_fails_leaves_the_others(
 def test_a_run_that_cannot_be_counted_leaves_the_others(
     folder: Path, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = analysis.count
+    count = analysis.count_run
 
     def count_or_fail(run: Any, *values: Any) -> Any:
         return fail() if run.obs_id == 15861 else count(run, *values)
 
-    monkeypatch.setattr(analysis, "count", count_or_fail)
+    monkeypatch.setattr(analysis, "count_run", count_or_fail)
     analyse(options(folder, tmp_path))
     data = delivered(tmp_path)
     assert [run["obs_id"] for run in data["runs"]] == [15860]
@@ -341,8 +348,8 @@ def test_a_full_disk_is_no_fault_of_a_plot(
 
 def test_every_error_is_told_with_its_kind() -> None:
     collected = failures.Failures()
-    collected.attempt(failures.Kind.PLOT, "a", "The plot a", lambda: "".index("x"))
-    collected.attempt(failures.Kind.PLOT, "b", "The plot b", lambda: int("x\ny"))
+    collected.attempt(failures.PartKind.PLOT, "a", "The plot a", lambda: "".index("x"))
+    collected.attempt(failures.PartKind.PLOT, "b", "The plot b", lambda: int("x\ny"))
     first, second = (part.sentence for part in collected.found)
     assert first == "The plot a is left out: ValueError: substring not found."
     assert second.startswith("The plot b is left out: ValueError: invalid literal")

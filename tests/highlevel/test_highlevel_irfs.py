@@ -11,22 +11,22 @@ import pytest
 from astropy.io import fits
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import Findings, measure
+from astran.highlevel.analysis import FolderMeasurement, measure_folder
 from astran.highlevel.options import Options
-from astran.highlevel.spectral.analysis import Spectral
+from astran.highlevel.spectral.spectrum import Spectral
 
 CRAB = (83.63333, 22.01444)
 Data = Callable[[str], Path]
 
 
-def night(data: Path, folder: Path, change: Callable[[fits.HDUList], Any]) -> Findings:
+def night(data: Path, folder: Path, change: Callable[[fits.HDUList], Any]) -> FolderMeasurement:
     """Two runs of H.E.S.S., the second with other IRFs."""
     for run in (23523, 23526):
         with fits.open(data / "data" / f"hess_dl3_dr1_obs_id_{run:06d}.fits.gz") as hdus:
             if run == 23526:
                 change(hdus)
             hdus.writeto(folder / f"{run}.fits")
-    return measure(
+    return measure_folder(
         Options(
             dl3=folder,
             output=folder,

@@ -10,7 +10,7 @@ import pytest
 
 from astran.base.errors import ConfigError, ProductError
 from astran.cli.main import main
-from astran.highlevel.spectral.refit import Source, refit
+from astran.highlevel.spectral.refit import OgipSpectra, refit
 
 Data = Callable[[str], Path]
 RANGES = {
@@ -57,15 +57,15 @@ def test_spectra_that_cannot_be_fitted_are_named(
     public_data: Data, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(ProductError, match=r"no pha_\*\.fits"):
-        refit([Source(tmp_path)])
+        refit([OgipSpectra(tmp_path)])
     (tmp_path / "pha_x.fits").write_bytes(b"no spectrum")
     assert main(["refit", str(tmp_path)]) == 1
     assert "pha_x.fits cannot be read" in capsys.readouterr().err
     with pytest.raises(ProductError, match="No energy bin"):
-        refit([Source(public_data("joint-crab/published-spectra/hess"), 500.0)])
+        refit([OgipSpectra(public_data("joint-crab/published-spectra/hess"), 500.0)])
 
 
 @pytest.mark.parametrize("text", ["a.fits@x:3", "a.fits@3:1"])
 def test_a_range_that_is_none(text: str) -> None:
     with pytest.raises(ConfigError):
-        Source.parse(text)
+        OgipSpectra.parse(text)

@@ -12,17 +12,17 @@ from matplotlib.figure import Figure
 from synthetic_dl3 import DEC, RA, write_night
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import Findings, measure
-from astran.highlevel.concerns import concerns
+from astran.highlevel.analysis import FolderMeasurement, measure_folder
 from astran.highlevel.options import Options
-from astran.highlevel.plots import curves, flux, maps, style, theta2
-from astran.highlevel.results import assemble
+from astran.highlevel.output.results import assemble_results
+from astran.highlevel.output.warnings import find_warnings
+from astran.highlevel.plots import curves, flux, maps, style, theta2_plot
 
 LONG = "A source with a very long name 1234+567"
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Findings, dict[str, Any]]:
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[FolderMeasurement, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("dl3")
     write_night(folder, runs=9, background=3000)
     options = Options(
@@ -34,13 +34,13 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Findings, dict[str,
         simulated=True,
         versions=(("lstchain", "0.12.3"),),
     )
-    findings = measure(options)
-    return findings, assemble(findings, options, datetime(2023, 12, 8, tzinfo=UTC))
+    findings = measure_folder(options)
+    return findings, assemble_results(findings, options, datetime(2023, 12, 8, tzinfo=UTC))
 
 
-def figures(found: Findings, data: dict[str, Any]) -> list[Figure]:
+def figures(found: FolderMeasurement, data: dict[str, Any]) -> list[Figure]:
     return [
-        theta2.draw(data)[0],
+        theta2_plot.draw_theta2(data)[0],
         maps.draw_map(data, found.sky)[0],
         maps.draw_distribution(data)[0],
         curves.draw_cumulative(data)[0],
@@ -48,7 +48,7 @@ def figures(found: Findings, data: dict[str, Any]) -> list[Figure]:
     ]
 
 
-def test_no_text_lies_on_another(found: tuple[Findings, dict[str, Any]]) -> None:
+def test_no_text_lies_on_another(found: tuple[FolderMeasurement, dict[str, Any]]) -> None:
     with style.styled():
         for figure in figures(*found):
             figure.canvas.draw()
@@ -69,7 +69,7 @@ def test_no_text_lies_on_another(found: tuple[Findings, dict[str, Any]]) -> None
                 assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, f"{text!r} is cut off"
 
 
-def test_every_plot_is_stamped(found: tuple[Findings, dict[str, Any]]) -> None:
+def test_every_plot_is_stamped(found: tuple[FolderMeasurement, dict[str, Any]]) -> None:
     with style.styled():
         for figure in figures(*found):
             said = " ".join(text.get_text() for text in figure.texts)
@@ -79,26 +79,28 @@ def test_every_plot_is_stamped(found: tuple[Findings, dict[str, Any]]) -> None:
             assert "A source with" in said
 
 
-def test_real_data_are_not_called_simulated(found: tuple[Findings, dict[str, Any]]) -> None:
+def test_real_data_are_not_called_simulated(
+    found: tuple[FolderMeasurement, dict[str, Any]],
+) -> None:
     with style.styled():
-        figure, _ = theta2.draw({**found[1], "simulated": False})
+        figure, _ = theta2_plot.draw_theta2({**found[1], "simulated": False})
     assert "SIMULATED" not in " ".join(text.get_text() for text in figure.texts)
 
 
-def test_the_style_leaves_no_trace(found: tuple[Findings, dict[str, Any]]) -> None:
+def test_the_style_leaves_no_trace(found: tuple[FolderMeasurement, dict[str, Any]]) -> None:
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
     with style.styled():
-        theta2.draw(found[1])
+        theta2_plot.draw_theta2(found[1])
     assert dict(mpl.rcParams) == before
 
 
 def test_saving_leaves_png_and_pdf_only(
-    found: tuple[Findings, dict[str, Any]], tmp_path: Path
+    found: tuple[FolderMeasurement, dict[str, Any]], tmp_path: Path
 ) -> None:
     with style.styled():
-        style.save(theta2.draw(found[1])[0], tmp_path, "theta2")
+        style.save(theta2_plot.draw_theta2(found[1])[0], tmp_path, "theta2")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["theta2.pdf", "theta2.png"]
 
 
@@ -106,17 +108,17 @@ def changed(data: dict[str, Any], part: str, **values: Any) -> dict[str, Any]:
     return {**data, part: {**data[part], **values}}
 
 
-def test_warnings_in_words(found: tuple[Findings, dict[str, Any]]) -> None:
+def test_warnings_in_words(found: tuple[FolderMeasurement, dict[str, Any]]) -> None:
     data = found[1]
-    assert concerns(data, None) == []
-    assert "1.31" in concerns(changed(data, "map", off_sigma=1.31), None)[0]
-    assert concerns(changed(data, "map", off_sigma=1.14), None) == []
-    assert "only 3 OFF counts" in concerns(changed(data, "stacked", n_off=3), None)[0]
+    assert find_warnings(data, None) == []
+    assert "1.31" in find_warnings(changed(data, "map", off_sigma=1.31), None)[0]
+    assert find_warnings(changed(data, "map", off_sigma=1.14), None) == []
+    assert "only 3 OFF counts" in find_warnings(changed(data, "stacked", n_off=3), None)[0]
     tail = {"on": 900, "background": 500.0, "ratio": 1.8, "ratio_error": 0.1}
-    assert "theta2 tail" in concerns(changed(data, "theta2", tail=tail), None)[0]
-    assert "5 OFF regions do not fit" in concerns(data, 5)[0]
+    assert "theta2 tail" in find_warnings(changed(data, "theta2", tail=tail), None)[0]
+    assert "5 OFF regions do not fit" in find_warnings(data, 5)[0]
     one_side = {**data, "runs": [run for run in data["runs"] if run["position_angle_deg"] < 180]}
-    assert "not balanced" in concerns(one_side, None)[0]
+    assert "not balanced" in find_warnings(one_side, None)[0]
 
 
 def test_points_with_odd_errors_are_drawn() -> None:

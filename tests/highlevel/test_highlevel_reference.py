@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import Findings, measure
-from astran.highlevel.counts import CutKind, RunCounts, ThetaCut, count
-from astran.highlevel.events import Excluded, Run, read_run
+from astran.highlevel.analysis import FolderMeasurement, measure_folder
+from astran.highlevel.aperture.counts import CutKind, RunCounts, ThetaCut, count_run
+from astran.highlevel.aperture.statistics import stack
+from astran.highlevel.dl3.run import Dl3Run, Excluded, read_run
 from astran.highlevel.geometry import vector
 from astran.highlevel.options import Background, Options
-from astran.highlevel.results import assemble
-from astran.highlevel.statistics import stack
+from astran.highlevel.output.results import assemble_results
 
 CRAB, PKS = (83.63333, 22.01444), (329.71693826, -30.225589)
 MSH = (228.529, -59.1575)
@@ -34,8 +34,8 @@ def find(
     theta: float | None,
     background: Background | None = None,
     **settings: float,
-) -> Findings:
-    return measure(
+) -> FolderMeasurement:
+    return measure_folder(
         Options(
             dl3=folder,
             output=Path("unused"),
@@ -118,9 +118,9 @@ def test_fields_without_a_source(public_data: Data) -> None:
     parts = []
     for obs_id, n_on, n_off in expected["runs"]:
         run = read_run(files[obs_id], None)
-        assert isinstance(run, Run)
+        assert isinstance(run, Dl3Run)
         assert run.object_position is not None
-        outcome = count(run, vector(*run.object_position), cut, 3)
+        outcome = count_run(run, vector(*run.object_position), cut, 3)
         if n_on is None:
             assert isinstance(outcome, Excluded) or outcome.offset > 2.5
         else:
@@ -264,7 +264,7 @@ def test_a_camera_that_is_not_round_flags_the_map(public_data: Data) -> None:
         background=Background.RADIAL,
         spectrum=False,
     )
-    data = assemble(measure(options), options, datetime(2024, 1, 1, tzinfo=UTC))
+    data = assemble_results(measure_folder(options), options, datetime(2024, 1, 1, tzinfo=UTC))
     assert data["map"]["flagged"]
     assert data["map"]["off_sigma"] > 1.4
     assert any("wider than it should be" in text for text in data["warnings"])

@@ -13,9 +13,9 @@ import pytest
 from synthetic_dl3 import DEC, RA, write_night, write_run
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import analyse, measure
+from astran.highlevel.analysis import analyse, measure_folder
 from astran.highlevel.options import Options
-from astran.highlevel.results import assemble
+from astran.highlevel.output.results import assemble_results
 
 PATH = Path(__file__).resolve().parents[2] / "docs" / "results.schema.json"
 SCHEMA: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
@@ -32,7 +32,7 @@ def results(folder: Path, position: tuple[float, float] = (RA, DEC), **values: A
         settings=HighlevelSettings(map_bin=0.1, map_width=2.0),
         **values,
     )
-    data = assemble(measure(options), options, datetime(2024, 1, 1, tzinfo=UTC))
+    data = assemble_results(measure_folder(options), options, datetime(2024, 1, 1, tzinfo=UTC))
     return json.loads(json.dumps(data))
 
 

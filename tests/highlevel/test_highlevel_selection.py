@@ -11,17 +11,19 @@ from synthetic_dl3 import DEC, RA, write_run
 from astran.base.errors import ProductError
 from astran.base.night import Night
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.folder import look
+from astran.highlevel.dl3.folder import scan_folder
+from astran.highlevel.dl3.run_selection import RunSelection, select_runs
 from astran.highlevel.options import Options
-from astran.highlevel.selection import Selection, select
 
 
-def choose(folder: Path, **values: Any) -> Selection:
+def choose(folder: Path, **values: Any) -> RunSelection:
     given = {"output": folder, "name": "Crab", "position": (RA, DEC), **values}
-    return select(look(folder), Options(dl3=folder, settings=HighlevelSettings(), **given))
+    return select_runs(
+        scan_folder(folder), Options(dl3=folder, settings=HighlevelSettings(), **given)
+    )
 
 
-def ids(selection: Selection) -> list[int]:
+def ids(selection: RunSelection) -> list[int]:
     return [run.obs_id for run in selection.runs]
 
 

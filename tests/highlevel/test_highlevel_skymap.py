@@ -10,17 +10,19 @@ from astropy.io import fits
 from synthetic_dl3 import DEC, RA, write_night, write_run
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import Findings, measure
+from astran.highlevel.analysis import FolderMeasurement, measure_folder
 from astran.highlevel.options import Background, Options
 
 
-def find(folder: Path, target: tuple[float, float] = (RA, DEC), **settings: float) -> Findings:
-    return measure(
+def find(
+    folder: Path, target: tuple[float, float] = (RA, DEC), **settings: float
+) -> FolderMeasurement:
+    return measure_folder(
         Options(folder, folder, "Crab", target, HighlevelSettings.model_validate(settings))
     )
 
 
-def off(found: Findings) -> np.ndarray:
+def off(found: FolderMeasurement) -> np.ndarray:
     return found.sky.significance[found.sky.off_source]
 
 

@@ -11,24 +11,19 @@ import pytest
 from synthetic_dl3 import write_night
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import Findings, measure
+from astran.highlevel.analysis import FolderMeasurement, measure_folder
 from astran.highlevel.failures import Failures
 from astran.highlevel.geometry import rotated, separation, vector
 from astran.highlevel.options import Options, Threshold
 from astran.highlevel.spectral import norm as norm_module
-from astran.highlevel.spectral import report
-from astran.highlevel.spectral.analysis import NoSpectrum, Spectral
-from astran.highlevel.spectral.fit import dataset
+from astran.highlevel.spectral import result_parts
+from astran.highlevel.spectral.fit import make_dataset
 from astran.highlevel.spectral.norm import fit_norm, wstat
 from astran.highlevel.spectral.reflected import reflected_positions
-from astran.highlevel.spectral.report import light_curve_part, spectrum_part, write_files
-from astran.highlevel.spectral.shapes import (
-    CRAB,
-    integral,
-    log_parabola,
-    power_law,
-)
+from astran.highlevel.spectral.result_parts import light_curve_part, spectrum_part, write_files
+from astran.highlevel.spectral.shapes import CRAB, integrate_flux, log_parabola, power_law
 from astran.highlevel.spectral.spectra import energy_edges
+from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral
 
 CRAB_PLACE, PAPER_PLACE = (83.63333, 22.01444), (83.633083, 22.0145)
 PKS = (329.71693826, -30.225589)
@@ -41,8 +36,8 @@ def find(
     theta: float | None,
     threshold: Threshold = Threshold.FILES,
     **settings: float,
-) -> Findings:
-    return measure(
+) -> FolderMeasurement:
+    return measure_folder(
         Options(
             dl3=folder,
             output=Path("unused"),
@@ -57,12 +52,12 @@ def find(
     )
 
 
-def spectral(found: Findings) -> Spectral:
+def spectral(found: FolderMeasurement) -> Spectral:
     assert isinstance(found.spectral, Spectral), found.spectral
     return found.spectral
 
 
-def model(found: Findings, name: str) -> dict[str, tuple[float, float]]:
+def model(found: FolderMeasurement, name: str) -> dict[str, tuple[float, float]]:
     chosen = next(m for m in spectral(found).models if m.name == name)
     return {key: (value, chosen.errors[key]) for key, value in chosen.parameters.items()}
 
@@ -196,7 +191,7 @@ def test_light_curve_with_an_energy_dependent_cut(public_data: Data) -> None:
     assert curve is not None
     shape = log_parabola(4.344683e-11, 2.591068, 0.2010799)
     edges = curve["energy_min_tev"], curve["energy_max_tev"]
-    scale = integral(shape, *edges) / integral(shape, 0.299008, 16.72196)
+    scale = integrate_flux(shape, *edges) / integrate_flux(shape, 0.299008, 16.72196)
     for point, (flux, error) in zip(curve["runs"], [(17.383, 1.48), (15.459, 1.42)], strict=True):
         assert point["flux"] * 1e11 / scale == pytest.approx(flux, abs=0.5 * error)
         assert point["flux_error"] * 1e11 / scale == pytest.approx(error, rel=0.15)
@@ -233,7 +228,7 @@ def test_flux_points_are_those_of_gammapy(public_data: Data) -> None:
     )
     best = next(m for m in found.models if m.name == "power-law")
     assert found.best is best
-    data = dataset(found.stacked, "all", 1.0)
+    data = make_dataset(found.stacked, "all", 1.0)
     spectrum = PowerLawSpectralModel(
         index=best.parameters["index"],
         amplitude=best.parameters["amplitude"] * u.Unit("cm-2 s-1 TeV-1"),
@@ -300,7 +295,7 @@ def test_no_signal_gets_a_limit(public_data: Data) -> None:
     assert (
         0
         < part["flux"]["upper_limit"]
-        < 0.2 * integral(CRAB.shape, found.energy_min, found.energy_max)
+        < 0.2 * integrate_flux(CRAB.shape, found.energy_min, found.energy_max)
     )
     assert "too weak" in part["reason"]
 
@@ -329,14 +324,14 @@ def test_reflected_regions_do_not_touch() -> None:
 
 
 def test_integrals() -> None:
-    assert integral(power_law(2e-11, 2.5), 1.0, 10.0) == pytest.approx(
+    assert integrate_flux(power_law(2e-11, 2.5), 1.0, 10.0) == pytest.approx(
         2e-11 / 1.5 * (1 - 10**-1.5), rel=1e-9
     )
-    assert integral(power_law(1.0, 1.0), 1.0, 10.0) == pytest.approx(np.log(10))
+    assert integrate_flux(power_law(1.0, 1.0), 1.0, 10.0) == pytest.approx(np.log(10))
     energy = np.geomspace(1, 10, 20001)
     shape = log_parabola(3e-11, 2.4, 0.3)
     values = shape(energy)
-    assert integral(shape, 1.0, 10.0) == pytest.approx(
+    assert integrate_flux(shape, 1.0, 10.0) == pytest.approx(
         float(((values[1:] + values[:-1]) / 2 * np.diff(energy)).sum()), rel=1e-3
     )
 
@@ -407,7 +402,7 @@ def test_a_limit_that_cannot_be_computed_is_absent_with_its_reason(
     monkeypatch.setattr(norm_module, "_upper_limit", lambda *values: None)
     norm = fit_norm(np.array([4.0]), np.array([9.0]), np.array([0.5]), np.array([3.0]))
     assert norm is not None and norm.limit is None
-    part = report._flux(norm, 2.0)
+    part = result_parts._flux(norm, 2.0)
     assert part["upper_limit"] is None
     assert "do not bound" in part["limit_reason"]
 

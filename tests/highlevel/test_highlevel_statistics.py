@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gammapy.stats import WStatCountsStatistic
 
-from astran.highlevel.statistics import Counts, li_ma, stack
+from astran.highlevel.aperture.statistics import Counts, li_ma, stack
 
 
 @pytest.mark.parametrize("n_on", [0, 1, 7, 120, 15443])

@@ -176,7 +176,7 @@ def test_wrong_options_are_explained(
 def parsed(*words: str) -> options.Options:
     parser = argparse.ArgumentParser()
     options.add_arguments(parser)
-    return options.read(parser.parse_args(["--dl3", "in", "--output", "out", *words]))
+    return options.read_options(parser.parse_args(["--dl3", "in", "--output", "out", *words]))
 
 
 def test_options_win_over_the_configuration(tmp_path: Path) -> None:

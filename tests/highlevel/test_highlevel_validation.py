@@ -14,15 +14,15 @@ from synthetic_dl3 import DEC, RA, Made, write_night, write_run
 
 from astran.base.errors import ProductError
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import Findings, measure
+from astran.highlevel.analysis import FolderMeasurement, measure_folder
 from astran.highlevel.options import Options
 
 BAD = 15999
 
 
-def find(folder: Path, **values: Any) -> Findings:
+def find(folder: Path, **values: Any) -> FolderMeasurement:
     settings = {"map_bin": 0.1, "map_width": 2.0, **values.pop("settings", {})}
-    return measure(
+    return measure_folder(
         Options(
             dl3=folder,
             output=folder,

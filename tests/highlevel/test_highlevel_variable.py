@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import measure
+from astran.highlevel.analysis import measure_folder
 from astran.highlevel.options import Options, Threshold
-from astran.highlevel.spectral.analysis import Spectral
-from astran.highlevel.spectral.report import light_curve_part, spectrum_part
+from astran.highlevel.spectral.result_parts import light_curve_part, spectrum_part
+from astran.highlevel.spectral.spectrum import Spectral
 
 PKS = (329.71693826, -30.225589)
 Data = Callable[[str], Path]
 
 
 def flare(folder: Path, threshold: Threshold = Threshold.LOWEST, **settings: float) -> Spectral:
-    found = measure(
+    found = measure_folder(
         Options(
             dl3=folder,
             output=Path("unused"),

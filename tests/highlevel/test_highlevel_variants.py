@@ -14,9 +14,9 @@ from synthetic_dl3 import DEC, MJDREFI, RA, write_night, write_run
 
 from astran.base.errors import ProductError
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import Findings, analyse, measure
+from astran.highlevel.analysis import FolderMeasurement, analyse, measure_folder
 from astran.highlevel.options import Options
-from astran.highlevel.results import assemble
+from astran.highlevel.output.results import assemble_results
 
 FAST = {"map_bin": 0.1, "map_width": 2.0}
 
@@ -26,8 +26,8 @@ def find(
     position: tuple[float, float] | None = (RA, DEC),
     name: str = "Crab",
     **settings: Any,
-) -> Findings:
-    return measure(
+) -> FolderMeasurement:
+    return measure_folder(
         Options(
             dl3=folder,
             output=folder / "out",
@@ -38,7 +38,7 @@ def find(
     )
 
 
-def numbers(found: Findings) -> tuple[int, int, float]:
+def numbers(found: FolderMeasurement) -> tuple[int, int, float]:
     counts = found.stacked
     return counts.n_on, counts.n_off, round(counts.livetime_s, 3)
 
@@ -245,7 +245,9 @@ def test_off_regions_next_to_a_source_are_told(tmp_path: Path) -> None:
         position=(RA, DEC),
         settings=HighlevelSettings.model_validate({**FAST, "off_regions": 12}),
     )
-    said = assemble(measure(options), options, datetime(2024, 1, 1, tzinfo=UTC))["warnings"]
+    said = assemble_results(measure_folder(options), options, datetime(2024, 1, 1, tzinfo=UTC))[
+        "warnings"
+    ]
     assert any("OFF regions begin 0.14 deg from the target" in text for text in said), said
 
 
@@ -259,7 +261,7 @@ def test_earlier_results_in_the_folder_are_no_runs(tmp_path: Path) -> None:
         settings=HighlevelSettings.model_validate(FAST),
     )
     first = analyse(options)
-    again = measure(options)
+    again = measure_folder(options)
     assert list(again.excluded) == first["excluded"] == []
     assert again.stacked.n_on == first["stacked"]["n_on"]
 

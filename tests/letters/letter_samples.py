@@ -14,10 +14,10 @@ from astran.base.states import AnalysisState
 from astran.base.tasks import Plan, Stage, Task
 from astran.config.analysis import AnalysisConfig, Dl3Settings, Target
 from astran.config.site import MailSettings, Server
-from astran.mail.compose import Thread
-from astran.mail.content import Cells, ExecutionStats
-from astran.mail.letters import Letters
-from astran.report.model import Plot, Report, RunOutcome, StageLine
+from astran.mail.letters.content import ExecutionStats, ReportRow
+from astran.mail.letters.mime import Thread
+from astran.mail.letters.service_letters import Letters
+from astran.report.model import Report, ReportPlot, RunOutcome, StageLine
 
 NOW = datetime(2023, 12, 8, 9, 12, 30, tzinfo=UTC)
 SERVER = Server(host="localhost", port=993)
@@ -52,16 +52,18 @@ PLAN = Plan(
     left_out=((15866, "no DL1 yet"),),
 )
 NIGHTS = (
-    Cells(("2023-12-07", "A12", "24.3 sigma in 1.02 h, 3 of 3 runs")),
-    Cells(("2023-12-08", "A13", "failed, 0 of 2 runs: the disk is full"), ok=False),
+    ReportRow(("2023-12-07", "A12", "24.3 sigma in 1.02 h, 3 of 3 runs")),
+    ReportRow(("2023-12-08", "A13", "failed, 0 of 2 runs: the disk is full"), ok=False),
 )
 HELD = (
-    Cells(("dl2-15864", "It is held by an administrator of the cluster.")),
-    Cells(("dl2-15865", "It is held by an administrator of the cluster.")),
+    ReportRow(("dl2-15864", "It is held by an administrator of the cluster.")),
+    ReportRow(("dl2-15865", "It is held by an administrator of the cluster.")),
 )
 STRANGERS = (
-    Cells(("12-07 21:04", "stranger", "eve@elsewhere.example", "ASTRAN-LAUNCH", "not on the list")),
-    Cells(("12-08 02:31", "unauthenticated", "ann@institute.example", "Hi", "no DMARC pass")),
+    ReportRow(
+        ("12-07 21:04", "stranger", "eve@elsewhere.example", "ASTRAN-LAUNCH", "not on the list")
+    ),
+    ReportRow(("12-08 02:31", "unauthenticated", "ann@institute.example", "Hi", "no DMARC pass")),
 )
 KINDS = (
     *("confirmation", "problems", "waiting", "status", "cancelled", "help", "refusal"),
@@ -146,13 +148,13 @@ STAGES = (
 )
 
 
-def write_plots(folder: Path, padding: int = 0) -> tuple[Plot, ...]:
+def write_plots(folder: Path, padding: int = 0) -> tuple[ReportPlot, ...]:
     """Three small images."""
     plots = []
     for name, title in (("theta2", "theta2 around Crab"), ("map", "Sky map"), ("cum", "Growth")):
         path = folder / f"{name}.png"
         path.write_bytes(png(padding=padding))
-        plots.append(Plot(path, title, f"{title}, described: 861 events of excess."))
+        plots.append(ReportPlot(path, title, f"{title}, described: 861 events of excess."))
     return tuple(plots)
 
 
@@ -221,7 +223,10 @@ def every_letter(folder: Path) -> dict[str, EmailMessage]:
             "Crab, 2023-12-07: running",
             [("Estimated time left", "6 min")],
             columns=("Task", "State", "Time"),
-            rows=[Cells(("dl2-15864", "done", "2 min 10 s")), Cells(("dl3",), remark="waits")],
+            rows=[
+                ReportRow(("dl2-15864", "done", "2 min 10 s")),
+                ReportRow(("dl3",), remark="waits"),
+            ],
             notes=["The queue is full: 5 tasks wait."],
         ),
         "decision": letters.decision(

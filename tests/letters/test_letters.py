@@ -19,8 +19,8 @@ import pytest
 from astran.base.errors import MailError, Problem
 from astran.base.states import AnalysisState
 from astran.config.analysis import AnalysisConfig, Dl3Settings, Target
-from astran.mail import content
-from astran.mail.compose import LOOP_HEADER, Thread
+from astran.mail.letters import content
+from astran.mail.letters.mime import LOOP_HEADER, Thread
 
 KINDS = samples.KINDS
 EXPECTED = Path(__file__).parent / "expected"
@@ -496,16 +496,16 @@ def test_simulated_sites_mark_every_letter() -> None:
 
 
 def test_a_tick_without_letters_loads_no_template_engine() -> None:
-    code = "import sys, astran.mail.letters; sys.exit('jinja2' in sys.modules)"
+    code = "import sys, astran.mail.letters.service_letters; sys.exit('jinja2' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
 
 def test_an_analysis_from_dl3_shows_only_what_is_in_force() -> None:
     data = {"target": {"name": "Crab", "ra": 83.6, "dec": 22.0}, "date": "20131003"}
     plain = AnalysisConfig.model_validate({**data, "start": "dl3", "folder": "magic"})
-    rows = {row.key: row.value for row in content.settings(plain, ())}
+    rows = {row.key: row.value for row in content.describe_settings(plain, ())}
     assert rows["dl3.theta_cut"] == "as in the DL3 files"
     assert not {"dl2.models", "dl3.gammaness_cut", "lstchain"} & rows.keys()
     asked = plain.model_copy(update={"dl3": Dl3Settings(theta_cut=0.2)})
-    rows = {row.key: row.value for row in content.settings(asked, ())}
+    rows = {row.key: row.value for row in content.describe_settings(asked, ())}
     assert rows["dl3.theta_cut"] == "0.2 deg"

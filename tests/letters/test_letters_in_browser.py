@@ -14,7 +14,7 @@ from conftest import require
 from services import browser as browsers
 from services.browser import Browser
 
-from astran.report.pages import eml_to_html
+from astran.report.mail_page import eml_to_html
 
 WIDTHS = (360, 768, 1280)
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from corpus_clients import divs, multi, part, raw_part, whole
 from mail_samples import AUTHSERV, OWN
 
-from astran.service.decide import Outcome
+from astran.service.intake.decision import MailOutcome
 
 ALICE = "alice@institute.example"
 BLOCK = "target: Crab\ndate: 20231207\n"
@@ -24,7 +24,7 @@ class Refused(NamedTuple):
 
     name: str
     raw: bytes
-    outcome: Outcome
+    outcome: MailOutcome
 
 
 @dataclass(frozen=True)
@@ -149,10 +149,10 @@ _MACHINES: tuple[dict[str, str], ...] = (
 def machines() -> Iterator[Refused]:
     for number, headers in enumerate(_MACHINES):
         name = f"machine-{number}-{next(iter(headers)).lower()}"
-        yield Refused(name, GOOD.but(**headers).raw(), Outcome.IGNORE)
+        yield Refused(name, GOOD.but(**headers).raw(), MailOutcome.IGNORE)
     # a machine is not answered either where nobody vouches for it
     forged = GOOD.but(Authentication_Results="", Auto_Submitted="auto-replied")
-    yield Refused("machine-forged", forged.raw(), Outcome.IGNORE)
+    yield Refused("machine-forged", forged.raw(), MailOutcome.IGNORE)
 
 
 _NOT_THE_KEYWORD = (
@@ -166,11 +166,11 @@ _NOT_THE_KEYWORD = (
 
 def not_ours() -> Iterator[Refused]:
     for number, subject in enumerate(_NOT_THE_KEYWORD):
-        yield Refused(f"subject-{number}", GOOD.but(Subject=subject).raw(), Outcome.IGNORE)
+        yield Refused(f"subject-{number}", GOOD.but(Subject=subject).raw(), MailOutcome.IGNORE)
     body_only = GOOD.but(Subject="please").raw(f"ASTRAN-LAUNCH\n{BLOCK}")
-    yield Refused("keyword-in-the-body", body_only, Outcome.IGNORE)
+    yield Refused("keyword-in-the-body", body_only, MailOutcome.IGNORE)
     other = GOOD.but(Subject="", X_Subject="ASTRAN-LAUNCH", Thread_Topic="ASTRAN-LAUNCH")
-    yield Refused("keyword-in-another-header", other.raw(), Outcome.IGNORE)
+    yield Refused("keyword-in-another-header", other.raw(), MailOutcome.IGNORE)
 
 
 _MARKED = "".join(f"> {line}\n" for line in OLD.splitlines())
@@ -226,9 +226,9 @@ _INTRODUCTIONS = (
 def answers() -> Iterator[Refused]:
     for number, words in enumerate(_INTRODUCTIONS):
         text = f"Thank you, that was quick!\n\n{words}\n{OLD}"
-        yield Refused(f"quoted-{number}", REPLY.raw(text), Outcome.IGNORE)
+        yield Refused(f"quoted-{number}", REPLY.raw(text), MailOutcome.IGNORE)
         marked = f"Thank you!\n\n{words}\n{_MARKED}"
-        yield Refused(f"quoted-marked-{number}", REPLY.raw(marked), Outcome.IGNORE)
+        yield Refused(f"quoted-marked-{number}", REPLY.raw(marked), MailOutcome.IGNORE)
     page = divs(OLD)
     for name, quote in {
         "gmail": f'<div class="gmail_quote"><div dir="ltr" class="gmail_attr">On x, A &lt;{OWN}&gt; '
@@ -262,23 +262,23 @@ def answers() -> Iterator[Refused]:
             made = html if kind == "html" else multi(
                 "alternative", part("text/plain", f"Thanks!\n\nOn x, A <{OWN}> wrote:\n{_MARKED}"),
                 html)  # fmt: skip
-            yield Refused(f"html-{name}-{kind}", REPLY.raw(whole(made)), Outcome.IGNORE)
+            yield Refused(f"html-{name}-{kind}", REPLY.raw(whole(made)), MailOutcome.IGNORE)
     forwarded = raw_part("message/rfc822", GOOD.raw())
     made = multi("mixed", part("text/plain", "see the attached\n"), forwarded)
     yield Refused("forwarded-attached", GOOD.but(Subject="Fwd: ASTRAN-LAUNCH").raw(whole(made)),
-                  Outcome.IGNORE)  # fmt: skip
+                  MailOutcome.IGNORE)  # fmt: skip
     for number, command in enumerate(("RETRY A1", "CANCEL A1", "STATUS", "LIST", "HELP")):
         for prefix in ("Re:", "AW:", "Fwd:", "[EXTERNAL] Re:", "RE: Re:", "Odp:", ""):
             subject = f"{prefix} ASTRAN-{command} [A2] accepted: Crab, 2023-12-07"
             thanks = REPLY.but(Subject=subject).raw("Thank you!\n\nAlice\n")
-            yield Refused(f"thanks-{number}-{prefix}", thanks, Outcome.IGNORE)
+            yield Refused(f"thanks-{number}-{prefix}", thanks, MailOutcome.IGNORE)
             if prefix:
                 apart = GOOD.but(Subject=subject).raw("Thank you!\n")
-                yield Refused(f"thanks-{number}-{prefix}-alone", apart, Outcome.IGNORE)
+                yield Refused(f"thanks-{number}-{prefix}-alone", apart, MailOutcome.IGNORE)
         bare = GOOD.but(Subject=f"ASTRAN-{command}", In_Reply_To="unbracketed@id.example")
-        yield Refused(f"thanks-{number}-bare", bare.raw("Thanks\n"), Outcome.IGNORE)
+        yield Refused(f"thanks-{number}-bare", bare.raw("Thanks\n"), MailOutcome.IGNORE)
     alone = REPLY.raw("")
-    yield Refused("empty-answer", alone, Outcome.IGNORE)
+    yield Refused("empty-answer", alone, MailOutcome.IGNORE)
 
 
 def strangers() -> Iterator[Refused]:
@@ -296,7 +296,7 @@ def strangers() -> Iterator[Refused]:
         letter = GOOD.but(From=sender, Authentication_Results=vouched)
         # a name with a second address in it is no clear From line
         unclear = sender.startswith("а")
-        outcome = Outcome.QUARANTINE if unclear else Outcome.REFUSE
+        outcome = MailOutcome.QUARANTINE if unclear else MailOutcome.REFUSE
         yield Refused(f"stranger-{number}", letter.raw(), outcome)
         asks = letter.but(Subject="ASTRAN-STATUS A1")
         yield Refused(f"stranger-asks-{number}", asks.raw(), outcome)
@@ -326,28 +326,28 @@ _FORGED = (
 def forgeries() -> Iterator[Refused]:
     for number, header in enumerate(_FORGED):
         letter = GOOD.but(Authentication_Results=header)
-        yield Refused(f"forged-{number}", letter.raw(), Outcome.QUARANTINE)
+        yield Refused(f"forged-{number}", letter.raw(), MailOutcome.QUARANTINE)
         asks = letter.but(Subject="ASTRAN-CANCEL A1")
-        yield Refused(f"forged-asks-{number}", asks.raw(), Outcome.QUARANTINE)
+        yield Refused(f"forged-asks-{number}", asks.raw(), MailOutcome.QUARANTINE)
     below = GOOD.but(Authentication_Results=results("dmarc=fail header.from=institute.example"))
     true = results("dmarc=pass header.from=institute.example")
     raw = below.raw().replace(b"From: ", f"Authentication-Results: {true}\r\nFrom: ".encode(), 1)
-    yield Refused("forged-below", raw, Outcome.QUARANTINE)
+    yield Refused("forged-below", raw, MailOutcome.QUARANTINE)
     apart = raw.replace(b"Authentication-Results: mx.lst.example; dmarc=pass",
                         b"Received: from x\r\nAuthentication-Results: mx.lst.example; dmarc=pass")  # fmt: skip
-    yield Refused("forged-further-below", apart, Outcome.QUARANTINE)
+    yield Refused("forged-further-below", apart, MailOutcome.QUARANTINE)
     for number, sender in enumerate(
         (f"{ALICE}, eve@evil.example", "", f"<{ALICE}> <eve@evil.example>", f"a: {ALICE};",
          f"{ALICE} (", "alice", f"eve@evil.example <{ALICE}>")
     ):  # fmt: skip
-        yield Refused(f"two-froms-{number}", GOOD.but(From=sender).raw(), Outcome.QUARANTINE)
+        yield Refused(f"two-froms-{number}", GOOD.but(From=sender).raw(), MailOutcome.QUARANTINE)
     for name in ("Subject: how to use ASTRAN", "subject: ASTRAN-HELP", "Message-Id: <0@x.example>",
                  "Content-Type: text/plain\r\ncontent-type: text/html", "DATE: yesterday"):  # fmt: skip
         for number, before in enumerate((b"From: ", b"Message-ID: ")):
             raw = GOOD.raw().replace(before, name.encode() + b"\r\n" + before, 1)
-            yield Refused(f"twice-{number}-{name}", raw, Outcome.QUARANTINE)
+            yield Refused(f"twice-{number}-{name}", raw, MailOutcome.QUARANTINE)
     twice = GOOD.raw().replace(b"From: ", b"From: eve@evil.example\r\nFrom: ", 1)
-    yield Refused("two-from-lines", twice, Outcome.QUARANTINE)
+    yield Refused("two-from-lines", twice, MailOutcome.QUARANTINE)
 
 
 _WRONG = (
@@ -391,10 +391,10 @@ _WRONG = (
 
 def wrong() -> Iterator[Refused]:
     for number, text in enumerate(_WRONG):
-        yield Refused(f"wrong-{number}", GOOD.raw(text), Outcome.ERROR_REPLY)
+        yield Refused(f"wrong-{number}", GOOD.raw(text), MailOutcome.ERROR_REPLY)
         if number % 3 == 0 and "\x00" not in text and len(text) < 10_000:
             both = multi("alternative", part("text/plain", text), part("text/html", divs(text)))
-            yield Refused(f"wrong-html-{number}", GOOD.raw(whole(both)), Outcome.ERROR_REPLY)
+            yield Refused(f"wrong-html-{number}", GOOD.raw(whole(both)), MailOutcome.ERROR_REPLY)
 
 
 def _page(hidden: str, style: str) -> bytes:
@@ -451,11 +451,11 @@ def broken() -> Iterator[Refused]:
     ):  # fmt: skip
         cases[f"hidden-{number}"] = whole(_page(BLOCK, style))
     for name, made in cases.items():
-        yield Refused(name, GOOD.raw(made), Outcome.ERROR_REPLY)
-    yield Refused("no-message-id", GOOD.but(Message_ID="").raw(), Outcome.ERROR_REPLY)
-    yield Refused("empty-message-id", GOOD.but(Message_ID="<>").raw(), Outcome.ERROR_REPLY)
+        yield Refused(name, GOOD.raw(made), MailOutcome.ERROR_REPLY)
+    yield Refused("no-message-id", GOOD.but(Message_ID="").raw(), MailOutcome.ERROR_REPLY)
+    yield Refused("empty-message-id", GOOD.but(Message_ID="<>").raw(), MailOutcome.ERROR_REPLY)
     huge = GOOD.raw(BLOCK + "x" * 6_000_000)
-    yield Refused("huge", huge, Outcome.ERROR_REPLY)
+    yield Refused("huge", huge, MailOutcome.ERROR_REPLY)
 
 
 def commands() -> Iterator[Refused]:
@@ -463,14 +463,14 @@ def commands() -> Iterator[Refused]:
         "ASTRAN-STATUS A12", "ASTRAN-CANCEL A12", "ASTRAN-RETRY A12", "ASTRAN-LIST", "ASTRAN-HELP",
         "astran-status 12", "ASTRAN-CANCEL S3", "ASTRAN-STATUS", "ASTRAN-DRYRUN",
     ):  # fmt: skip
-        yield Refused(f"command-{subject}", GOOD.but(Subject=subject).raw(), Outcome.COMMAND)
+        yield Refused(f"command-{subject}", GOOD.but(Subject=subject).raw(), MailOutcome.COMMAND)
     wrong_plan = GOOD.but(Subject="ASTRAN-DRYRUN").raw("target: Crab\n")
-    yield Refused("command-dryrun-wrong", wrong_plan, Outcome.ERROR_REPLY)
+    yield Refused("command-dryrun-wrong", wrong_plan, MailOutcome.ERROR_REPLY)
     for word in ("ASTRAN-STATUS", "ASTRAN-CANCEL", "astran-retry", "**ASTRAN-LIST**"):
         text = f"{word}\n\nOn x, ASTRAN <{OWN}> wrote:\n{_MARKED}"
-        yield Refused(f"in-thread-{word}", REPLY.raw(text), Outcome.COMMAND)
+        yield Refused(f"in-thread-{word}", REPLY.raw(text), MailOutcome.COMMAND)
         again = REPLY.but(Subject="Re: ASTRAN-RETRY A1 [A2] accepted: Crab").raw(text)
-        yield Refused(f"in-thread-of-retry-{word}", again, Outcome.COMMAND)
+        yield Refused(f"in-thread-of-retry-{word}", again, MailOutcome.COMMAND)
 
 
 REFUSED: tuple[Refused, ...] = (

@@ -12,8 +12,8 @@ from corpus_refused import REFUSED, Refused
 from mail_samples import AUTHSERV, OWN, settings
 
 from astran.base.night import Night
-from astran.mail.headers import read_message
-from astran.service.decide import Decision, Outcome, at_the_door, decide
+from astran.mail.parsing.headers import read_message
+from astran.service.intake.decision import Decision, MailOutcome, decide_from_headers, decide_mail
 
 TODAY = Night.parse("20261120")
 ALICE = "alice@institute.example"
@@ -21,7 +21,7 @@ ALICE = "alice@institute.example"
 
 def judged(raw: bytes) -> Decision:
     begin = time.process_time()
-    decision = decide(raw, settings(), TODAY)
+    decision = decide_mail(raw, settings(), TODAY)
     assert time.process_time() - begin < 2
     return decision
 
@@ -64,7 +64,7 @@ PAIRS = [
 @pytest.mark.parametrize(("shape", "block"), PAIRS)
 def test_every_program_can_launch(shape: Shape, block: Block) -> None:
     decision = judged(wrapped(*shape(block)))
-    assert decision.outcome is Outcome.LAUNCH, [str(p) for p in decision.problems]
+    assert decision.outcome is MailOutcome.LAUNCH, [str(p) for p in decision.problems]
     params = {"runs": None, **decision.params}
     expected = {
         key: pytest.approx(value) if isinstance(value, float) else value
@@ -84,8 +84,8 @@ def test_the_corpus_is_large() -> None:
 def test_what_must_not_launch(mail: Refused) -> None:
     decision = judged(mail.raw)
     assert decision.outcome is mail.outcome, (decision.reason, list(map(str, decision.problems)))
-    if decision.outcome is Outcome.ERROR_REPLY:
+    if decision.outcome is MailOutcome.ERROR_REPLY:
         assert decision.problems
-    door = at_the_door(read_message(mail.raw), len(mail.raw), settings())
+    door = decide_from_headers(read_message(mail.raw), len(mail.raw), settings())
     if door is not None:
         assert door.outcome is decision.outcome, "headers and whole mail must agree"

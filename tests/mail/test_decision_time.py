@@ -10,10 +10,10 @@ from mail_samples import mail, settings
 
 from astran.base.errors import AstranError, DecisionTimeout
 from astran.base.night import Night
-from astran.mail import proofs
-from astran.requests import language
-from astran.service import decide as room
-from astran.service.decide import Outcome, decide
+from astran.launch_language import parser
+from astran.mail.senders import verification
+from astran.service.intake import decision as room
+from astran.service.intake.decision import MailOutcome, decide_mail
 
 TODAY = Night.parse("20231210")
 
@@ -28,20 +28,22 @@ def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_reading_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    decide(mail(), settings(), TODAY)
-    monkeypatch.setattr(language, "parse_agreeing", backtrack)
+    decide_mail(mail(), settings(), TODAY)
+    monkeypatch.setattr(parser, "parse_agreeing", backtrack)
     begin = time.process_time()
     with pytest.raises(DecisionTimeout, match="computing time"):
-        decide(mail(), settings(), TODAY)
+        decide_mail(mail(), settings(), TODAY)
     assert time.process_time() - begin < 5
     assert issubclass(DecisionTimeout, AstranError)
-    assert decide(mail(Subject="ASTRAN-HELP"), settings(), TODAY).outcome is Outcome.COMMAND
+    assert (
+        decide_mail(mail(Subject="ASTRAN-HELP"), settings(), TODAY).outcome is MailOutcome.COMMAND
+    )
 
 
 def test_who_cannot_be_verified_in_time_is_not_believed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proofs, "signed", backtrack)
+    monkeypatch.setattr(verification, "signed_by", backtrack)
     rules = settings(authserv_id="", verify_dkim=True)
-    decision = decide(mail("X: 1\r\n"), rules, TODAY)
-    assert decision.outcome is Outcome.QUARANTINE
+    decision = decide_mail(mail("X: 1\r\n"), rules, TODAY)
+    assert decision.outcome is MailOutcome.QUARANTINE
     assert "computing time" in decision.reason
     assert not decision.outcome.replied

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mail_samples import ALICE, AUTHSERV, LAUNCH, OWN, PASSED, mail, settings
 
-from astran.base.commands import Command, find_command
+from astran.base.mail_commands import MailCommand, find_command
 from astran.config.site import MailSettings
-from astran.mail.gate import Judgement, Verdict, judge
-from astran.mail.headers import (
+from astran.mail.gate import Judgement, MailVerdict, classify_mail
+from astran.mail.parsing.headers import (
     HEADER_BYTES,
     decode,
     one_address,
@@ -24,17 +24,17 @@ from astran.mail.headers import (
 THREAD_ID = "<confirmation.A12.1.0123456789abcdef@lst.example>"
 
 
-def verdict(raw: bytes, given: MailSettings | None = None) -> Verdict:
+def verdict(raw: bytes, given: MailSettings | None = None) -> MailVerdict:
     return judgement(raw, given).verdict
 
 
 def judgement(raw: bytes, given: MailSettings | None = None) -> Judgement:
-    return judge(read_message(raw), given or settings())
+    return classify_mail(read_message(raw), given or settings())
 
 
 def test_a_request_by_somebody_who_may_ask() -> None:
     found = judgement(mail())
-    assert found.verdict is Verdict.TAKE
+    assert found.verdict is MailVerdict.TAKE
     assert found.sender == ALICE
 
 
@@ -51,7 +51,7 @@ def test_a_request_by_somebody_who_may_ask() -> None:
     ],
 )
 def test_keyword_in_the_decoded_subject(subject: str) -> None:
-    assert verdict(mail(Subject=subject)) is Verdict.TAKE
+    assert verdict(mail(Subject=subject)) is MailVerdict.TAKE
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_keyword_in_the_decoded_subject(subject: str) -> None:
     ],
 )
 def test_what_is_not_the_keyword_is_left_alone(subject: str) -> None:
-    assert verdict(mail(Subject=subject)) is Verdict.NOT_OURS
+    assert verdict(mail(Subject=subject)) is MailVerdict.NOT_OURS
 
 
 def test_an_answer_to_one_of_our_mails_is_ours_without_keyword() -> None:
-    assert verdict(mail(Subject="Re: Crab", In_Reply_To=THREAD_ID)) is Verdict.TAKE
-    assert verdict(mail(Subject="Re: Crab", References=f"<a@b> {THREAD_ID}")) is Verdict.TAKE
+    assert verdict(mail(Subject="Re: Crab", In_Reply_To=THREAD_ID)) is MailVerdict.TAKE
+    assert verdict(mail(Subject="Re: Crab", References=f"<a@b> {THREAD_ID}")) is MailVerdict.TAKE
     strange = THREAD_ID.replace("lst.example", "other.example")
-    assert verdict(mail(Subject="Re: Crab", In_Reply_To=strange)) is Verdict.NOT_OURS
+    assert verdict(mail(Subject="Re: Crab", In_Reply_To=strange)) is MailVerdict.NOT_OURS
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_an_answer_to_one_of_our_mails_is_ours_without_keyword() -> None:
     ],
 )
 def test_own_mail_comes_first(headers: dict[str, str]) -> None:
-    assert verdict(mail(**headers)) is Verdict.OWN
+    assert verdict(mail(**headers)) is MailVerdict.OWN
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_own_mail_comes_first(headers: dict[str, str]) -> None:
     ],
 )
 def test_bounces(headers: dict[str, str]) -> None:
-    assert verdict(mail(**headers)) is Verdict.BOUNCE
+    assert verdict(mail(**headers)) is MailVerdict.BOUNCE
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_bounces(headers: dict[str, str]) -> None:
 )
 def test_machine_mail_is_never_answered(headers: dict[str, str]) -> None:
     found = verdict(mail(**headers))
-    assert found is Verdict.MACHINE
+    assert found is MailVerdict.MACHINE
     assert not found.may_answer
 
 
@@ -147,12 +147,12 @@ def test_machine_mail_is_never_answered(headers: dict[str, str]) -> None:
     [{"Auto-Submitted": "no"}, {"X-Auto-Response-Suppress": "None"}, {"Precedence": "normal"}],
 )
 def test_headers_that_deny_it_make_no_machine(headers: dict[str, str]) -> None:
-    assert verdict(mail(**headers)) is Verdict.TAKE
+    assert verdict(mail(**headers)) is MailVerdict.TAKE
 
 
 def test_the_loop_test_comes_before_authentication() -> None:
     forged = mail("X-Nothing: 1\r\n", Auto_Submitted="auto-replied")
-    assert verdict(forged) is Verdict.MACHINE
+    assert verdict(forged) is MailVerdict.MACHINE
 
 
 def results(text: str) -> str:
@@ -179,7 +179,7 @@ def results(text: str) -> str:
     ],
 )  # fmt: skip
 def test_the_server_vouches_for_the_sender(top: str) -> None:
-    assert verdict(mail(top)) is Verdict.TAKE
+    assert verdict(mail(top)) is MailVerdict.TAKE
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_the_server_vouches_for_the_sender(top: str) -> None:
 )  # fmt: skip
 def test_nobody_vouches_for_the_sender(top: str) -> None:
     found = verdict(mail(top))
-    assert found is Verdict.UNAUTHENTICATED
+    assert found is MailVerdict.UNAUTHENTICATED
     assert not found.may_answer
 
 
@@ -235,11 +235,11 @@ def test_nobody_vouches_for_the_sender(top: str) -> None:
     ],
 )
 def test_a_from_line_with_two_readings_counts_as_none(sender: str) -> None:
-    assert verdict(mail(From=sender)) is Verdict.UNAUTHENTICATED
+    assert verdict(mail(From=sender)) is MailVerdict.UNAUTHENTICATED
 
 
 def test_two_from_lines_count_as_none() -> None:
-    assert verdict(mail(PASSED + f"From: {ALICE}\r\n")) is Verdict.UNAUTHENTICATED
+    assert verdict(mail(PASSED + f"From: {ALICE}\r\n")) is MailVerdict.UNAUTHENTICATED
 
 
 _ONCE = {
@@ -266,25 +266,25 @@ def test_a_header_that_must_be_single_stands_once(
     name: str, spelling: Callable[[str], str]
 ) -> None:
     once = mail(**{name: _ONCE[name]})
-    assert verdict(once) is Verdict.TAKE
+    assert verdict(once) is MailVerdict.TAKE
     more = f"{spelling(name)}: {_ONCE[name]}\r\n".encode()
     for twice in (once.replace(b"\r\n\r\n", b"\r\n" + more + b"\r\n", 1), more + once):
         found = judgement(twice)
-        assert found.verdict is Verdict.UNAUTHENTICATED
+        assert found.verdict is MailVerdict.UNAUTHENTICATED
         assert not found.verdict.may_answer
 
 
 def test_a_second_subject_is_seen_wherever_the_keyword_stands() -> None:
     twice = mail(PASSED + "Subject: how to use it\r\n")
     found = judgement(twice)
-    assert found.verdict is Verdict.UNAUTHENTICATED
+    assert found.verdict is MailVerdict.UNAUTHENTICATED
     assert "Subject stands twice" in found.reason
-    assert verdict(mail(PASSED + "Subject: a\r\n", Subject="b")) is Verdict.NOT_OURS
+    assert verdict(mail(PASSED + "Subject: a\r\n", Subject="b")) is MailVerdict.NOT_OURS
 
 
 def test_headers_that_stand_often_in_honest_mails_may() -> None:
     top = "Delivered-To: a@b\r\nDelivered-To: c@d\r\nComments: x\r\nComments: y\r\n"
-    assert verdict(mail(PASSED + top)) is Verdict.TAKE
+    assert verdict(mail(PASSED + top)) is MailVerdict.TAKE
 
 
 @pytest.mark.parametrize(
@@ -302,52 +302,52 @@ def test_headers_that_stand_often_in_honest_mails_may() -> None:
 def test_headers_that_two_programs_cut_in_two_ways_prove_nothing(line: bytes) -> None:
     raw = mail().replace(b"Date: ", line + b"\r\nDate: ", 1)
     for message in (read_message(raw), read_headers(raw), read_headers(raw[:HEADER_BYTES])):
-        found = judge(message, settings())
+        found = classify_mail(message, settings())
         if line:
-            assert found.verdict is Verdict.UNAUTHENTICATED
+            assert found.verdict is MailVerdict.UNAUTHENTICATED
         else:
             # the headers end here for everybody
-            assert found.verdict is Verdict.TAKE
+            assert found.verdict is MailVerdict.TAKE
 
 
 def test_honest_headers_are_clear() -> None:
     folded = mail(PASSED + "X-Spam:\r\n\tno,\r\n  really\r\n \r\nX-8bit: Gr\u00fc\u00dfe\r\n")
     for raw in (folded, folded.replace(b"\r\n", b"\n"), b"From a@b Fri Dec  8\n" + folded):
-        assert verdict(raw) is Verdict.TAKE
+        assert verdict(raw) is MailVerdict.TAKE
         assert unclear(read_headers(raw)) == ""
 
 
 def test_a_name_that_looks_like_an_address_is_only_a_name() -> None:
     found = judgement(mail(From=f'"{ALICE}" <eve@institute.example>'))
     assert found.sender == "eve@institute.example"
-    assert found.verdict is Verdict.STRANGER
+    assert found.verdict is MailVerdict.STRANGER
 
 
 def test_strangers_and_whole_domains() -> None:
     other = results(f"{AUTHSERV}; dmarc=pass header.from=allowed.example")
-    assert verdict(mail(other, From="Any <ANY@Allowed.Example>")) is Verdict.TAKE
-    assert verdict(mail(From="bob@institute.example")) is Verdict.STRANGER
+    assert verdict(mail(other, From="Any <ANY@Allowed.Example>")) is MailVerdict.TAKE
+    assert verdict(mail(From="bob@institute.example")) is MailVerdict.STRANGER
     below = results(f"{AUTHSERV}; dmarc=pass header.from=sub.allowed.example")
-    assert verdict(mail(below, From="any@sub.allowed.example")) is Verdict.STRANGER
-    assert Verdict.STRANGER.may_answer
+    assert verdict(mail(below, From="any@sub.allowed.example")) is MailVerdict.STRANGER
+    assert MailVerdict.STRANGER.may_answer
 
 
 def test_the_operator_may_always_ask() -> None:
     given = settings(operator="Bob@institute.example")
-    assert verdict(mail(From="bob@institute.example"), given) is Verdict.TAKE
+    assert verdict(mail(From="bob@institute.example"), given) is MailVerdict.TAKE
 
 
 def test_without_authserv_id_nobody_is_authentic_unless_the_site_says_so() -> None:
-    assert verdict(mail(), settings(authserv_id="")) is Verdict.UNAUTHENTICATED
-    assert verdict(mail(), settings(authserv_id="", trust_from=True)) is Verdict.TAKE
+    assert verdict(mail(), settings(authserv_id="")) is MailVerdict.UNAUTHENTICATED
+    assert verdict(mail(), settings(authserv_id="", trust_from=True)) is MailVerdict.TAKE
     # a pinned name is not weakened by it
     bad = mail(results(f"{AUTHSERV}; dmarc=fail header.from=institute.example"))
-    assert verdict(bad, settings(trust_from=True)) is Verdict.UNAUTHENTICATED
+    assert verdict(bad, settings(trust_from=True)) is MailVerdict.UNAUTHENTICATED
 
 
 def test_find_command() -> None:
-    assert find_command("re: astran-cancel a12") == (Command.CANCEL, 17)
-    assert find_command("xASTRAN-LIST ASTRAN-LIST") == (Command.LIST, 24)
+    assert find_command("re: astran-cancel a12") == (MailCommand.CANCEL, 17)
+    assert find_command("xASTRAN-LIST ASTRAN-LIST") == (MailCommand.LIST, 24)
 
 
 def test_decoding_of_words() -> None:
@@ -361,13 +361,16 @@ def test_decoding_of_words() -> None:
 def test_no_header_raises(value: bytes, name: str) -> None:
     raw = name.encode() + b": " + value.replace(b"\n", b" ").replace(b"\r", b" ") + b"\r\n"
     top = PASSED.encode() if name != "Authentication-Results" else b""
-    found = judge(read_message(top + raw + mail("X: 1\r\n")), settings())
-    assert found.verdict in Verdict
+    found = classify_mail(read_message(top + raw + mail("X: 1\r\n")), settings())
+    assert found.verdict in MailVerdict
 
 
 @given(st.binary(max_size=2000))
 def test_no_mail_raises(raw: bytes) -> None:
-    assert judge(read_message(raw), settings(trust_from=True, authserv_id="")).verdict in Verdict
+    assert (
+        classify_mail(read_message(raw), settings(trust_from=True, authserv_id="")).verdict
+        in MailVerdict
+    )
 
 
 @given(st.text(max_size=200))
@@ -377,4 +380,4 @@ def test_no_address_raises(text: str) -> None:
 
 
 def test_the_subject_of_a_launch_is_the_keyword() -> None:
-    assert Command.LAUNCH == LAUNCH
+    assert MailCommand.LAUNCH == LAUNCH

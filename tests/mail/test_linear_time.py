@@ -19,13 +19,13 @@ from typing import Any
 import pytest
 from mail_samples import mail, settings
 
+import astran.launch_language
 import astran.mail
-import astran.requests
 from astran.base.cpu_limit import cpu_limit
 from astran.base.night import Night
-from astran.mail.headers import content_type, read_message
-from astran.mail.text import new_text
-from astran.service.decide import Outcome, decide
+from astran.mail.parsing.headers import content_type, read_message
+from astran.mail.parsing.new_text import new_text
+from astran.service.intake.decision import MailOutcome, decide_mail
 
 TODAY = Night.parse("20231210")
 _SMALL, _LARGE = 3_000, 30_000
@@ -34,14 +34,14 @@ _SURELY_LINEAR_S = 0.1
 _RATIO = 40
 """Linear: 10. Quadratic: 100."""
 _OTHERS = (
-    "astran.base.commands", "astran.base.plain", "astran.base.text", "astran.catalogue.sources",
-    "astran.cli.check_mail", "astran.service.bounces", "astran.service.commands",
-    "astran.service.decide", "astran.service.intake", "astran.service.requests",
+    "astran.base.mail_commands", "astran.base.unicode_fold", "astran.base.text", "astran.catalogue.sources",
+    "astran.cli.operation.check_mail", "astran.service.intake.bounces", "astran.service.intake.mail_commands",
+    "astran.service.intake.decision", "astran.service.intake.mailbox", "astran.service.intake.carry_out",
 )  # fmt: skip
 
 
 def modules() -> Iterator[ModuleType]:
-    for package in (astran.mail, astran.requests):
+    for package in (astran.mail, astran.launch_language):
         for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             yield importlib.import_module(found.name)
     yield from map(importlib.import_module, _OTHERS)
@@ -279,13 +279,13 @@ _HOSTILE: dict[str, bytes] = {
 @pytest.mark.parametrize("name", _HOSTILE)
 def test_a_hostile_mail_is_decided_upon_in_time(name: str) -> None:
     begin = time.process_time()
-    decide(_HOSTILE[name], settings(), TODAY)
+    decide_mail(_HOSTILE[name], settings(), TODAY)
     assert time.process_time() - begin < 5
 
 
 def test_a_run_list_with_a_remark_is_asked_about() -> None:
-    decision = decide(_HOSTILE["runs"], settings(), TODAY)
-    assert decision.outcome is Outcome.ERROR_REPLY
+    decision = decide_mail(_HOSTILE["runs"], settings(), TODAY)
+    assert decision.outcome is MailOutcome.ERROR_REPLY
     assert [problem.line for problem in decision.problems] == [4]
 
 

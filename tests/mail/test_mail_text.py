@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mail_samples import HTML_QUOTES, LAUNCHES, QUOTES, mail, message
 
-from astran.mail.headers import read_message
-from astran.mail.html import html_to_text
-from astran.mail.quotes import own_lines
-from astran.mail.text import new_text, read_body
+from astran.mail.parsing.headers import read_message
+from astran.mail.parsing.html import html_to_text
+from astran.mail.parsing.new_text import new_text, read_body
+from astran.mail.parsing.quotes import own_lines
 
 
 @pytest.mark.parametrize("name", LAUNCHES)

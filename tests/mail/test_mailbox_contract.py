@@ -18,8 +18,8 @@ from services.dovecot import Dovecot
 from astran.base.errors import MailAuthError, MailGone, MailUnavailable
 from astran.config.site import MailSettings, Security
 from astran.demo.servers import MailServers
-from astran.mail.headers import subject
-from astran.mail.inbox import Inbox
+from astran.mail.imap import Inbox
+from astran.mail.parsing.headers import subject
 from astran.mail.ports import Mailbox
 
 USER, PASSWORD = "bob@astran.test", "bob-password"

@@ -13,7 +13,7 @@ from services.smtp import SmtpServer
 from astran.base.errors import MailAuthError, MailDeferred, MailError, MailRejected, MailUnavailable
 from astran.config.site import Security
 from astran.mail.ports import Postman
-from astran.mail.postman import SmtpPostman
+from astran.mail.smtp import SmtpPostman
 
 ME, PASSWORD = "astran@astran.test", "service-password"
 ALICE, BOB, NOBODY = "alice@astran.test", "bob@astran.test", "nobody@astran.test"

@@ -15,8 +15,8 @@ from mail_samples import OWN, settings
 from astran.base.errors import MailAuthError
 from astran.config.secrets import Secret
 from astran.config.site import Auth, Security, Server
-from astran.mail.inbox import Inbox
-from astran.mail.postman import SmtpPostman
+from astran.mail.imap import Inbox
+from astran.mail.smtp import SmtpPostman
 
 GOOD = base64.b64encode(f"user={OWN}\1auth=Bearer fresh-token\1\1".encode()).decode()
 

@@ -12,8 +12,8 @@ from letters.letter_samples import RUNS, numbers, png
 
 from astran.base.states import AnalysisState
 from astran.config.analysis import AnalysisConfig, Target
-from astran.report.model import Plot, Report, RunOutcome, StageLine
-from astran.report.site.sheet import Health, ProductLine, Sheet, Stamp, TaskSheet
+from astran.report.model import Report, ReportPlot, RunOutcome, StageLine
+from astran.report.pages.page_data import Health, PageData, PageSignature, ProductLine, TaskSheet
 
 NOW = datetime(2023, 12, 8, 9, 12, 30, tzinfo=UTC)
 HEALTH = Health(
@@ -38,7 +38,7 @@ def make_sheet(
     night: str = "20231207",
     state: AnalysisState = AnalysisState.DONE,
     sigma: float = 24.3,
-) -> Sheet:
+) -> PageData:
     """An analysis with plots, logs, results and products in `folder`."""
     own = folder / f"A{number}"
     own.mkdir(parents=True, exist_ok=True)
@@ -73,8 +73,8 @@ def make_sheet(
         warnings=("The sky map off the source has sigma 1.21.",) if good else (),
         results=results if good else None,
         plots=(
-            Plot(own / "theta2.png", "theta2 distribution", "theta2: 861 events of excess."),
-            Plot(own / "skymap.png", "Sky map", "Sky map: one peak at the source."),
+            ReportPlot(own / "theta2.png", "theta2 distribution", "theta2: 861 events of excess."),
+            ReportPlot(own / "skymap.png", "Sky map", "Sky map: one peak at the source."),
         )
         if good
         else (),
@@ -99,7 +99,7 @@ def make_sheet(
         log=own / "dl3.log",
         products=(ProductLine("dl2_LST-1.Run15864.h5", "b" * 64, 1_234_567),),
     )
-    return Sheet(
+    return PageData(
         id=number,
         report=report,
         tasks=(done,) if state is AnalysisState.DONE else (done, failed),
@@ -109,7 +109,7 @@ def make_sheet(
     )
 
 
-def hostile_sheet(folder: Path, number: int) -> Sheet:
+def hostile_sheet(folder: Path, number: int) -> PageData:
     """An analysis whose every text wants to do harm."""
     plain = make_sheet(folder, number, state=AnalysisState.PARTIAL)
     own = folder / f"A{number}"
@@ -129,7 +129,7 @@ def hostile_sheet(folder: Path, number: int) -> Sheet:
         errors=(long,),
         folder=long,
         site=HOSTILE,
-        plots=(Plot(picture, long, long),),
+        plots=(ReportPlot(picture, long, long),),
     )
     tasks = tuple(
         replace(task, key="dl3-1", command=long, reason=long, node=HOSTILE, telling=(HOSTILE, long))
@@ -138,6 +138,6 @@ def hostile_sheet(folder: Path, number: int) -> Sheet:
     return replace(plain, report=report, tasks=tasks, history=((NOW, long),))
 
 
-def stamps(sheets: list[Sheet]) -> list[Stamp]:
+def stamps(sheets: list[PageData]) -> list[PageSignature]:
     """As the store would give them."""
-    return [Stamp(sheet.id, sheet.report.state.value) for sheet in sheets]
+    return [PageSignature(sheet.id, sheet.report.state.value) for sheet in sheets]

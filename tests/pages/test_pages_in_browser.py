@@ -16,7 +16,7 @@ from services import browser as browsers
 from services.browser import Browser
 
 from astran.base.states import AnalysisState
-from astran.report.site.build import build_site
+from astran.report.pages.site_builder import build_site
 
 WIDTHS = (360, 768, 1280)
 PAGES = {

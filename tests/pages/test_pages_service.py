@@ -14,13 +14,13 @@ from astran.base.states import AnalysisState
 from astran.cli.main import main
 from astran.config.analysis import AnalysisConfig, Target
 from astran.config.site import LocalSettings, PagesSettings, SchedulerSettings, SiteConfig
+from astran.database import analyses, events
+from astran.database.analyses import Analysis, RequestOrigin
+from astran.database.connection import Database
 from astran.service.context import Context
-from astran.service.pages import EVERY, write_due, write_pages
-from astran.service.privacy import private_rule
-from astran.service.tick import tick
-from astran.store import analyses, events
-from astran.store.analyses import Analysis, Origin
-from astran.store.database import Database
+from astran.service.reporting.privacy import private_rule
+from astran.service.reporting.site_pages import EVERY, write_due, write_pages
+from astran.service.tick import run_tick
 
 
 class Hands:
@@ -65,10 +65,10 @@ class Office:
     def launch(self, name: str = "Crab", ra: float = 83.633, dec: float = 22.014) -> Analysis:
         config = AnalysisConfig(target=Target(name=name, ra=ra, dec=dec), date="20231207")
         with self.context.db.begin() as db:
-            return analyses.create(
+            return analyses.create_analysis(
                 db,
                 self.clock.now(),
-                Origin(subject="ASTRAN-LAUNCH"),
+                RequestOrigin(subject="ASTRAN-LAUNCH"),
                 config.label,
                 config.plain(),
                 self.context.site.workdir,
@@ -78,8 +78,12 @@ class Office:
     def move(self, analysis: Analysis, *states: AnalysisState) -> None:
         with self.context.db.begin() as db:
             for state in states:
-                assert analyses.move(
-                    db, self.clock.now(), analyses.get(db, analysis.id), state, reason="why"
+                assert analyses.move_analysis(
+                    db,
+                    self.clock.now(),
+                    analyses.get_analysis(db, analysis.id),
+                    state,
+                    reason="why",
                 )
 
     def end(self, analysis: Analysis) -> None:
@@ -158,7 +162,7 @@ def test_the_rule_of_privacy(names: tuple[str, ...], target: str, private: bool)
 def test_a_report_brings_the_pages_up_to_date(office: Office) -> None:
     crab = office.launch()
     office.move(crab, AnalysisState.RUNNING, AnalysisState.REPORTING)
-    assert tick(office.context, mail=False).faults == []
+    assert run_tick(office.context, mail=False).faults == []
     assert "failed" in (office.output / "analyses/A1/index.html").read_text()
     assert "The service is well" in (office.output / "service.html").read_text()
 
@@ -177,14 +181,14 @@ def test_pages_follow_what_is_under_way_now_and_then(office: Office) -> None:
 
 
 def test_an_idle_service_writes_no_pages(office: Office) -> None:
-    tick(office.context, mail=False)
+    run_tick(office.context, mail=False)
     assert not office.written
 
 
 def test_pages_are_off_by_default(office: Office) -> None:
     context = office.context_of(PagesSettings())
     office.move(office.launch(), AnalysisState.RUNNING, AnalysisState.REPORTING)
-    tick(context, mail=False)
+    run_tick(context, mail=False)
     assert not office.written
 
 
@@ -192,16 +196,16 @@ def test_pages_that_cannot_be_written_stop_nothing(office: Office) -> None:
     office.output.write_text("a file is in the way")
     crab = office.launch()
     office.move(crab, AnalysisState.RUNNING, AnalysisState.REPORTING)
-    result = tick(office.context, mail=False)
+    result = run_tick(office.context, mail=False)
     assert len(result.faults) == 1
     assert "pages" in result.faults[0]
     with office.context.db.begin() as db:
-        assert analyses.get(db, crab.id).state is AnalysisState.FAILED
-        assert events.count(db, "fault", crab.created) == 0
+        assert analyses.get_analysis(db, crab.id).state is AnalysisState.FAILED
+        assert events.count_events(db, "fault", crab.created) == 0
     heartbeat = json.loads((office.context.site.workdir / "heartbeat.json").read_text())
     assert len(heartbeat["faults"]) == 1
     # it is tried again, but not every minute
-    assert tick(office.context, mail=False).faults == []
+    assert run_tick(office.context, mail=False).faults == []
 
 
 def test_the_command(office: Office, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,15 +15,15 @@ import pytest
 from pages.page_samples import HEALTH, HOSTILE, TELLING, hostile_sheet, make_sheet, stamps
 
 from astran.base.states import AnalysisState
-from astran.report.site.build import Outcome, build_site
-from astran.report.site.entry import page_name
-from astran.report.site.publish import MANIFEST, Publisher
-from astran.report.site.sheet import Sheet
+from astran.report.pages.entry import page_name
+from astran.report.pages.page_data import PageData
+from astran.report.pages.publish import MANIFEST, Publisher
+from astran.report.pages.site_builder import PagesUpdate, build_site
 
 SITE = "LST-1, La Palma"
 
 
-def build(output: Path, sheets: Sequence[Sheet], *, anew: bool = False) -> Outcome:
+def build(output: Path, sheets: Sequence[PageData], *, anew: bool = False) -> PagesUpdate:
     by_id = {sheet.id: sheet for sheet in sheets}
     return build_site(output, SITE, stamps(list(sheets)), by_id.get, HEALTH, anew=anew)
 
@@ -54,7 +54,7 @@ class Links(HTMLParser):
 
 
 @pytest.fixture
-def sheets(tmp_path: Path) -> list[Sheet]:
+def sheets(tmp_path: Path) -> list[PageData]:
     data = tmp_path / "data"
     return [
         make_sheet(data, 1, night="20231205", sigma=12.1),
@@ -65,7 +65,7 @@ def sheets(tmp_path: Path) -> list[Sheet]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, sheets: list[Sheet]) -> Path:
+def site(tmp_path: Path, sheets: list[PageData]) -> Path:
     output = tmp_path / "site"
     outcome = build(output, sheets)
     assert (outcome.analyses, outcome.made, outcome.removed) == (4, 4, 0)
@@ -123,14 +123,14 @@ def test_a_live_analysis_says_how_long_it_will_take(site: Path) -> None:
     assert "A4" in (site / "service.html").read_text()
 
 
-def test_nothing_is_rewritten_without_need(site: Path, sheets: list[Sheet]) -> None:
+def test_nothing_is_rewritten_without_need(site: Path, sheets: list[PageData]) -> None:
     before = times(site)
     outcome = build(site, sheets)
     assert (outcome.made, outcome.written, outcome.removed) == (0, 0, 0)
     assert times(site) == before
 
 
-def test_only_what_changed_is_rewritten(site: Path, sheets: list[Sheet], tmp_path: Path) -> None:
+def test_only_what_changed_is_rewritten(site: Path, sheets: list[PageData], tmp_path: Path) -> None:
     before = times(site)
     ended = make_sheet(tmp_path / "data", 4, target="1ES 1959+650")
     assert build(site, [*sheets[:3], ended]).made == 1
@@ -143,7 +143,7 @@ def test_only_what_changed_is_rewritten(site: Path, sheets: list[Sheet], tmp_pat
     assert not any(name.startswith(("analyses/A1/", "assets/")) for name in changed)
 
 
-def test_what_is_gone_vanishes(site: Path, sheets: list[Sheet]) -> None:
+def test_what_is_gone_vanishes(site: Path, sheets: list[PageData]) -> None:
     mine = site / "targets" / "mine.html"
     mine.write_text("not of ASTRAN")
     outcome = build(site, [sheet for sheet in sheets if sheet.id != 2])
@@ -157,7 +157,7 @@ def test_what_is_gone_vanishes(site: Path, sheets: list[Sheet]) -> None:
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"files": 3, "analyses": {"1": {}}}'])
 def test_what_is_gone_vanishes_without_a_manifest(
-    site: Path, sheets: list[Sheet], damage: str
+    site: Path, sheets: list[PageData], damage: str
 ) -> None:
     (site / MANIFEST).write_text(damage)
     build(site, [sheet for sheet in sheets if sheet.id != 2])

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from astran.base.nightdata import (
+from astran.base.night_data import (
     ConfigText,
     FileRef,
     McNode,
@@ -17,7 +17,7 @@ from astran.base.nightdata import (
 )
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
-from astran.production.toolset import Tool, Toolset
+from astran.production.environment.toolset import Tool, Toolset
 
 OPTIONS = {
     Tool.DL1_TO_DL2: "input-files path-models output-dir config overwrite log-level",

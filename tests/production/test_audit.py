@@ -14,9 +14,9 @@ import tables
 from astropy.io import fits
 from product_samples import BY_ENERGY, GLOBAL, RATE, events, write_dl2, write_dl3
 
-from astran.production.audit.dl2 import ALWAYS, DL1_TABLE, audit_dl2
-from astran.production.audit.dl3 import audit_dl3
-from astran.production.audit.model import Dl2Audit, Dl3Audit, State
+from astran.production.audit.dl2_audit import ALWAYS, DL1_TABLE, audit_dl2
+from astran.production.audit.dl3_audit import audit_dl3
+from astran.production.audit.findings import Dl2Audit, Dl3Audit, State
 
 NAME = "dl2_LST-1.Run15861.h5"
 N = 3000

@@ -21,13 +21,13 @@ from astropy.io import fits
 from demo_fixtures import SmallNight
 
 from astran.base.clock import SystemClock
-from astran.base.records import Outcome
-from astran.catalogue.lst import LstCatalogue
+from astran.base.exit_record import TaskOutcome
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
-from astran.production.environments import toolset
-from astran.production.lst import commands
-from astran.production.lst.commands import Bench
+from astran.production.environment.releases import find_toolset
+from astran.telescopes.lst import manual
+from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.manual import Workspace
 
 pytestmark = [pytest.mark.lstchain, pytest.mark.slow]
 BIN = Path(sys.executable).parent
@@ -151,20 +151,20 @@ def _by_astran(made: Both, night: SmallNight, dl1: Path, models: Path) -> None:
     target = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
     asked = {"target": target, "date": str(night.simulation.night), "dl3": REQUEST}
     for engine in ("stock", "fast"):
-        bench = Bench(site, toolset(site), made.astran / engine, sys.executable)
+        bench = Workspace(site, find_toolset(site), made.astran / engine, sys.executable)
         catalogue = LstCatalogue(site, SystemClock())
         to_dl2 = {f"{INTERPOLATION}.interpolate_energy": False}
         first = AnalysisConfig.model_validate(
             {**asked, "dl2": {"engine": engine}, "lstchain_config": to_dl2}
         )
         found = catalogue.with_files(first, [dl1], with_irfs=False)
-        records = commands.run(commands.dl2_tasks(first, found, bench), bench, lambda text: None)
+        records = manual.run_tasks(manual.dl2_tasks(first, found, bench), bench, lambda text: None)
         second = AnalysisConfig.model_validate({**asked, "start": "dl2"})
         found = catalogue.with_files(second, [made.dl2(engine)])
-        tasks = commands.dl3_tasks(second, found, bench)
-        records += commands.run(tasks, bench, lambda text: None)
+        tasks = manual.dl3_tasks(second, found, bench)
+        records += manual.run_tasks(tasks, bench, lambda text: None)
         for record in records:
-            assert record.outcome is Outcome.OK, (record.message, record.telling)
+            assert record.outcome is TaskOutcome.OK, (record.message, record.telling)
 
 
 @pytest.mark.parametrize("engine", ["stock", "fast"])

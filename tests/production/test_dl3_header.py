@@ -13,9 +13,9 @@ from production_samples import TOOLS, a_config, a_night, a_site
 
 from astran.base.errors import ProductError
 from astran.base.tasks import Stage, Task
-from astran.production.lst.header import IRFS_USED, filled, models_digest
-from astran.production.lst.plan import make_plan
-from astran.production.stamp import stamp
+from astran.production.job.fits_header import write_header_cards
+from astran.telescopes.lst.planning.dl3_header import IRFS_USED, fill_header, models_digest
+from astran.telescopes.lst.planning.plan import make_plan
 
 
 def dl3(tmp_path: Path, **config: object) -> Task:
@@ -90,7 +90,9 @@ def product(tmp_path: Path) -> Path:
 def test_only_the_primary_header_changes(product: Path) -> None:
     before = product.read_bytes()
     folder = "/a/long/path/" + "of/many/folders/" * 9 + "dec_2276"
-    stamp(product, [("RFMODEL", folder, "random forests"), ("CUTGH", 0.7, "least gammaness")])
+    write_header_cards(
+        product, [("RFMODEL", folder, "random forests"), ("CUTGH", 0.7, "least gammaness")]
+    )
     after = product.read_bytes()
     assert after.endswith(before[2880:])
     with fits.open(product, checksum=True) as hdus:
@@ -103,8 +105,8 @@ def test_only_the_primary_header_changes(product: Path) -> None:
 
 
 def test_a_second_stamp_takes_the_place_of_the_first(product: Path) -> None:
-    stamp(product, [("RFMODEL", "/a" * 200, "")])
-    stamp(product, [("RFMODEL", "/short/\u00fc", "")])
+    write_header_cards(product, [("RFMODEL", "/a" * 200, "")])
+    write_header_cards(product, [("RFMODEL", "/short/\u00fc", "")])
     header = fits.getheader(product)
     assert header["RFMODEL"] == "/short/\\xfc"
     assert header.count("RFMODEL") == 1
@@ -114,7 +116,7 @@ def test_the_same_words_give_the_same_bytes(product: Path, tmp_path: Path) -> No
     copy = tmp_path / "copy.fits"
     copy.write_bytes(product.read_bytes())
     for path in (product, copy):
-        stamp(path, [("CUTGH", 0.7, "least gammaness")])
+        write_header_cards(path, [("CUTGH", 0.7, "least gammaness")])
     assert product.read_bytes() == copy.read_bytes()
 
 
@@ -122,7 +124,7 @@ def test_what_is_no_fits_is_told(tmp_path: Path) -> None:
     path = tmp_path / "dl3.fits"
     path.write_text("no FITS")
     with pytest.raises(ProductError, match="does not open as FITS"):
-        stamp(path, [("CUTGH", 0.7, "")])
+        write_header_cards(path, [("CUTGH", 0.7, "")])
     assert path.read_text() == "no FITS"
 
 
@@ -175,6 +177,6 @@ def test_irfs_used(tmp_path: Path, zenith: float, log: str, used: str, mode: str
     task = replace(
         dl3(tmp_path), links=links, log=str(tmp_path / "log"), argv=("tool", "-d", str(dl2))
     )
-    found = {k: v for k, v, _ in filled(task, irf(tmp_path / "dl3.fits", zenith))}
+    found = {k: v for k, v, _ in fill_header(task, irf(tmp_path / "dl3.fits", zenith))}
     assert (found["IRFUSED"], found["IRFMODE"], found["DL2ENGIN"]) == (used, mode, "fast")
     assert IRFS_USED not in found.values()

@@ -11,16 +11,16 @@ import pytest
 from origin_samples import write_dl2
 from production_samples import TOOLS, a_config, a_night, a_site, ref
 
+from astran.base.dl2_provenance import Dl2Provenance
 from astran.base.errors import CatalogueError, ProductError
-from astran.base.nightdata import IrfCuts, NightData, ReadyIrf, RunFile
-from astran.base.origins import Origin
-from astran.base.tasks import Guard, Plan, Proof, Task
-from astran.production.guards import prove
-from astran.production.logs import advice, remarks
-from astran.production.lst.plan import make_plan
+from astran.base.night_data import IrfCuts, NightData, ReadyIrf, RunFile
+from astran.base.tasks import InputCheck, InputGuard, Plan, Task
+from astran.production.checks.inputs import check_inputs
+from astran.production.job.logs import find_advice, find_remarks
+from astran.telescopes.lst.planning.plan import make_plan
 
 MODELS = "/models/dec_2276"
-HERE = Origin("0.12.3", MODELS)
+HERE = Dl2Provenance("0.12.3", MODELS)
 
 
 def plan(data: NightData, same_series: bool = False, **asked: Any) -> Plan:
@@ -31,14 +31,14 @@ def plan(data: NightData, same_series: bool = False, **asked: Any) -> Plan:
     return make_plan(a_config(**asked), site, data, TOOLS, work / "Crab", sys.executable)
 
 
-def with_mc(origin: Origin, data: NightData | None = None) -> NightData:
+def with_mc(origin: Dl2Provenance, data: NightData | None = None) -> NightData:
     data = data or a_night()
     (alone,) = data.monte_carlo
     nodes = tuple(replace(node, origin=origin) for node in alone.nodes)
     return replace(data, monte_carlo=(replace(alone, nodes=nodes),))
 
 
-def of_dl2(*origins: Origin) -> NightData:
+def of_dl2(*origins: Dl2Provenance) -> NightData:
     runs = tuple(
         RunFile(15861 + number, ref(f"/data/dl2_LST-1.Run{15861 + number}.h5"), origin=origin)
         for number, origin in enumerate(origins)
@@ -55,11 +55,11 @@ def test_what_fits_says_nothing() -> None:
 
 def test_monte_carlo_of_other_models_stops_every_run_of_its_level() -> None:
     with pytest.raises(CatalogueError, match=r"run 15861: its DL2 was made with the models .*2276"):
-        plan(with_mc(Origin("0.12.3", "/models/dec_3476")))
+        plan(with_mc(Dl2Provenance("0.12.3", "/models/dec_3476")))
 
 
 def test_a_run_of_other_models_is_left_out_alone() -> None:
-    data = with_mc(HERE, of_dl2(HERE, Origin("0.12.3", "/models/dec_3476")))
+    data = with_mc(HERE, of_dl2(HERE, Dl2Provenance("0.12.3", "/models/dec_3476")))
     made = plan(data, start="dl2", folder="/data")
     ((run, why),) = made.left_out
     assert run == 15862
@@ -68,21 +68,21 @@ def test_a_run_of_other_models_is_left_out_alone() -> None:
 
 
 def test_releases_that_reconstruct_differently() -> None:
-    data = with_mc(HERE, of_dl2(Origin("0.10.12", MODELS), HERE))
+    data = with_mc(HERE, of_dl2(Dl2Provenance("0.10.12", MODELS), HERE))
     made = plan(data, start="dl2", folder="/data")
     ((run, why),) = made.left_out
     assert run == 15861 and "lstchain 0.10.12" in why and "0.12.3" in why
 
 
 def test_releases_that_reconstruct_alike_are_said_or_refused_as_the_site_wants() -> None:
-    data = with_mc(Origin("0.10.18", MODELS))
+    data = with_mc(Dl2Provenance("0.10.18", MODELS))
     assert any("by 0.10.18: these releases reconstruct alike" in n for n in plan(data).notes)
     with pytest.raises(CatalogueError, match=r"0\.10\.18"):
         plan(data, same_series=True)
 
 
 def test_what_is_not_told_is_said() -> None:
-    made = plan(with_mc(Origin(), of_dl2(Origin())), start="dl2", folder="/data")
+    made = plan(with_mc(Dl2Provenance(), of_dl2(Dl2Provenance())), start="dl2", folder="/data")
     told = "\n".join(made.notes)
     assert "Not checked" in told and "made DL2 of run 15861" in told
     assert "made the Monte Carlo of the IRFs" in told
@@ -94,7 +94,7 @@ def test_irfs_of_the_site_do_not_tell_their_models() -> None:
     made = plan(a_night(ready_irfs=ready))
     assert any("made the site's IRFs" in note for note in made.notes)
     (guard,) = made.task("dl3-15861").guards
-    assert (guard.path, guard.proof) == ("/irf/irf.fits.gz", Proof.CUTS)
+    assert (guard.path, guard.proof) == ("/irf/irf.fits.gz", InputCheck.CUTS)
 
 
 def test_the_task_asks_again_before_its_tool_starts() -> None:
@@ -111,33 +111,38 @@ def test_the_task_asks_again_before_its_tool_starts() -> None:
 # ---- the guard itself, on files ------------------------------------------------------------------
 
 
-def guard(path: Path, **more: Any) -> Guard:
+def guard(path: Path, **more: Any) -> InputGuard:
     expect = {"models": MODELS, "lstchain": "0.12.3", "strict": False, "other": "its IRFs", **more}
-    return Guard(str(path), Proof.ORIGIN, tuple(expect.items()))
+    return InputGuard(str(path), InputCheck.ORIGIN, tuple(expect.items()))
 
 
 def test_the_guard_lets_pass_what_fits_or_does_not_tell(tmp_path: Path) -> None:
-    prove(guard(write_dl2(tmp_path / "good.h5", "0.12.1", MODELS)))
-    prove(guard(write_dl2(tmp_path / "old.h5", "0.12.3", record=False)))
+    check_inputs(guard(write_dl2(tmp_path / "good.h5", "0.12.1", MODELS)))
+    check_inputs(guard(write_dl2(tmp_path / "old.h5", "0.12.3", record=False)))
 
 
 @pytest.mark.parametrize(
     ("origin", "said"),
     [
-        (Origin("0.12.3", "/models/dec_3476"), "models/dec_3476, its IRFs with models/dec_2276"),
-        (Origin("0.10.12", MODELS), "lstchain 0.10.12, its IRFs with 0.12.3"),
+        (
+            Dl2Provenance("0.12.3", "/models/dec_3476"),
+            "models/dec_3476, its IRFs with models/dec_2276",
+        ),
+        (Dl2Provenance("0.10.12", MODELS), "lstchain 0.10.12, its IRFs with 0.12.3"),
     ],
 )
-def test_the_guard_stops_what_does_not_fit(tmp_path: Path, origin: Origin, said: str) -> None:
+def test_the_guard_stops_what_does_not_fit(
+    tmp_path: Path, origin: Dl2Provenance, said: str
+) -> None:
     path = write_dl2(tmp_path / "dl2.h5", origin.lstchain, origin.models)
     with pytest.raises(ProductError, match=said):
-        prove(guard(path))
+        check_inputs(guard(path))
 
 
 def test_the_guard_on_a_file_that_does_not_open(tmp_path: Path) -> None:
     (tmp_path / "dl2.h5").write_text("no")
     with pytest.raises(ProductError, match="does not open"):
-        prove(guard(tmp_path / "dl2.h5"))
+        check_inputs(guard(tmp_path / "dl2.h5"))
 
 
 # ---- failures of the tool that have the same cause -----------------------------------------------
@@ -165,7 +170,7 @@ def test_the_guard_on_a_file_that_does_not_open(tmp_path: Path) -> None:
     ],
 )
 def test_models_that_do_not_fit_the_software(line: str, said: str) -> None:
-    (sentence,) = advice(["something else", line])
+    (sentence,) = find_advice(["something else", line])
     assert said in sentence
 
 
@@ -178,12 +183,12 @@ def test_models_of_another_scikit_learn_that_still_load_are_said(tmp_path: Path)
     )
     estimators = ("DecisionTreeRegressor", "RandomForestRegressor")
     log.write_text("".join(line.format(name) for name in estimators))
-    (said,) = remarks(log)
+    (said,) = find_remarks(log)
     assert "scikit-learn 1.9.1 and are read by 1.7.2" in said
     log.write_text("all is well\n")
-    assert remarks(log) == ()
-    assert remarks(tmp_path / "none.log") == ()
+    assert find_remarks(log) == ()
+    assert find_remarks(tmp_path / "none.log") == ()
 
 
 def test_other_failures_need_no_such_advice() -> None:
-    assert advice(["MemoryError", "OSError: No space left on device"]) == ()
+    assert find_advice(["MemoryError", "OSError: No space left on device"]) == ()

@@ -16,11 +16,11 @@ from test_environments import make_environment
 
 from astran.base.errors import ConfigError
 from astran.base.tasks import Stage, Task
-from astran.config.model import build
+from astran.config.model import build_settings
 from astran.config.site import Environment, SiteConfig
-from astran.production.environments import toolset
-from astran.production.scripts import write
-from astran.production.toolset import Tool
+from astran.production.environment.releases import find_toolset
+from astran.production.environment.toolset import Tool
+from astran.production.job.scripts import write_scripts
 
 MODULES = Path("/usr/share/modules/init/bash")
 
@@ -135,7 +135,7 @@ def run_job(site: SiteConfig, task: Task, root: Path) -> subprocess.CompletedPro
     runner = program(
         root / "runner", f"#!/bin/bash\nenv > {root}/seen\nexec {' '.join(task.argv)}\n"
     )
-    script = write(task, site, None, str(runner))
+    script = write_scripts(task, site, None, str(runner))
     return subprocess.run(["bash", script], capture_output=True, text=True, timeout=60)
 
 
@@ -149,7 +149,7 @@ def test_asked_and_used_alike(make: Make, tmp_path: Path, monkeypatch: pytest.Mo
     binaries = make_environment(tmp_path / "env", "0.10.18")
     kind = make(tmp_path, binaries, monkeypatch)
     site = site_with(tmp_path, kind.settings)
-    tools = toolset(site, "0.10.x")
+    tools = find_toolset(site, "0.10.x")
     assert (tools.name, tools.version) == ("old", "0.10.18")
     assert tools.knows(Tool.CREATE_DL3, "interp-method")
     done = run_job(site, a_task(tmp_path / "a", *tools.command(Tool.DL1_TO_DL2)), tmp_path)
@@ -174,7 +174,9 @@ def test_a_container_sees_the_folders_of_the_site(
     data = {"dl1": f"{tmp_path}/dl1/{{date}}/*.h5", "models": str(tmp_path / "models")}
     site = site_with(tmp_path, settings, data=data)
     monkeypatch.setenv("APPTAINER_BIND", "/of/the/user")
-    done = run_job(site, a_task(tmp_path / "a", *toolset(site).command(Tool.CREATE_IRF)), tmp_path)
+    done = run_job(
+        site, a_task(tmp_path / "a", *find_toolset(site).command(Tool.CREATE_IRF)), tmp_path
+    )
     assert done.returncode == 0, done.stderr
     bound = seen(tmp_path)["APPTAINER_BIND"].split(",")
     for name in ("dl1", "old-models", "extra", "work"):
@@ -200,7 +202,7 @@ def test_what_cannot_be_entered_is_said(
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     site = site_with(tmp_path, settings)
     with pytest.raises(ConfigError, match=said):
-        toolset(site)
+        find_toolset(site)
     done = run_job(site, a_task(tmp_path / "a", "true"), tmp_path)
     assert done.returncode == 1
     assert said in done.stderr
@@ -218,7 +220,7 @@ def test_what_cannot_be_entered_is_said(
 )
 def test_settings_that_make_no_sense(settings: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        build(Environment, settings, "The environment")
+        build_settings(Environment, settings, "The environment")
 
 
 def test_one_module_or_several() -> None:
@@ -233,4 +235,4 @@ def test_a_folder_is_taken_at_its_word(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "empty").mkdir()
     site = site_with(tmp_path, {"bin": str(tmp_path / "empty")})
     with pytest.raises(ConfigError, match="has no lstchain"):
-        toolset(site)
+        find_toolset(site)

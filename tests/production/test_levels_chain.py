@@ -16,18 +16,18 @@ from astropy.io import fits
 from demo_fixtures import SmallNight
 
 from astran.base.clock import SystemClock
+from astran.base.dl2_provenance import read_origin
 from astran.base.errors import CatalogueError
-from astran.base.nightdata import NightData
-from astran.base.origins import read_origin
-from astran.base.records import ExitRecord, Outcome
+from astran.base.exit_record import ExitRecord, TaskOutcome
+from astran.base.night_data import NightData
 from astran.base.tasks import Plan, Stage, Task
-from astran.catalogue.lst import LstCatalogue
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
-from astran.production.environments import toolset
-from astran.production.lst import commands
-from astran.production.lst.commands import Bench
-from astran.production.lst.plan import make_plan
+from astran.production.environment.releases import find_toolset
+from astran.telescopes.lst import manual
+from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.manual import Workspace
+from astran.telescopes.lst.planning.plan import make_plan
 
 pytestmark = [pytest.mark.lstchain, pytest.mark.slow]
 TARGET = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
@@ -64,13 +64,13 @@ class Site:
     def plan(self, place: Path, data: dict[str, Any], **asked: Any) -> tuple[NightData, Plan]:
         site, config = self.site(**data), self.config(**asked)
         found = LstCatalogue(site, SystemClock()).find(config)
-        tools = toolset(site)
+        tools = find_toolset(site)
         return found, make_plan(config, site, found, tools, place, sys.executable, Stage.DL3)
 
     def run(self, tasks: list[Task], folder: Path) -> dict[str, ExitRecord]:
         site = self.site()
-        bench = Bench(site, toolset(site), folder, sys.executable)
-        return {one.key: one for one in commands.run(tasks, bench, lambda text: None)}
+        bench = Workspace(site, find_toolset(site), folder, sys.executable)
+        return {one.key: one for one in manual.run_tasks(tasks, bench, lambda text: None)}
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def test_each_run_with_models_and_irfs_of_its_level(made: Made) -> None:
     assert {run.level for run in made.data.runs} == set(LEVELS)
     for task in made.plan.tasks:
         record = made.records[task.key]
-        assert record.outcome is Outcome.OK, (task.key, record.message, record.telling)
+        assert record.outcome is TaskOutcome.OK, (task.key, record.message, record.telling)
     for run, level in zip(made.runs, LEVELS, strict=True):
         dl2 = Path(made.plan.task(f"dl2-{run}").outputs[0].path)
         assert read_origin(dl2).models.endswith(f"{PRODUCTION}{level}/dec_2276")
@@ -157,7 +157,7 @@ def test_the_result_is_that_of_a_single_level(made: Made, tmp_path: Path) -> Non
     data, plan = made.site.plan(tmp_path, {}, dl2={"nsb": 0.14}, runs=[run])
     assert [one.level for one in data.monte_carlo] == ["0.14"]
     records = made.site.run(list(plan.tasks), tmp_path)
-    assert [one.outcome for one in records.values()] == [Outcome.OK, Outcome.OK]
+    assert [one.outcome for one in records.values()] == [TaskOutcome.OK, TaskOutcome.OK]
     with (
         fits.open(plan.task(f"dl3-{run}").outputs[0].path) as single,
         fits.open(made.dl3(run)) as mixed,
@@ -194,6 +194,6 @@ def test_the_task_stops_before_its_tool_starts(made: Made, tmp_path: Path) -> No
         outputs=tuple(replace(o, path=str(tmp_path / "dl3.fits")) for o in other.outputs),
     )
     (record,) = made.site.run([task], tmp_path).values()
-    assert record.outcome is Outcome.CHECK_FAILED
+    assert record.outcome is TaskOutcome.CHECK_FAILED
     assert f"{PRODUCTION}0.14/dec_2276, the Monte Carlo of its IRFs with" in record.message
     assert "lstchain_create_dl3_file -d" not in Path(task.log).read_text()

@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 MODULES = (
-    "astran.catalogue.lst",
-    "astran.production.lst.plan",
-    "astran.production.environments",
-    "astran.production.scripts",
-    "astran.production.logs",
-    "astran.production.checks",
+    "astran.telescopes.lst.catalogue.night",
+    "astran.telescopes.lst.planning.plan",
+    "astran.production.environment.releases",
+    "astran.production.job.scripts",
+    "astran.production.job.logs",
+    "astran.production.checks.registry",
     "astran.production.run_task",
 )
 HEAVY = "numpy", "astropy", "gammapy", "matplotlib", "lstchain", "tables", "jinja2"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from astran.production.logs import TAIL, WIDTH, telling_lines
+from astran.production.job.logs import TAIL, WIDTH, extract_log_excerpt
 
 # as lstchain writes it: colours, warnings that say ERROR or Error without meaning it
 HARMLESS = """\
@@ -36,7 +36,7 @@ KeyError: "Extension 'GH_CUTS' not found."
 def told(tmp_path: Path, text: str, limit: int = 12) -> tuple[str, ...]:
     log = tmp_path / "task.log"
     log.write_text(text)
-    return telling_lines(log, limit)
+    return extract_log_excerpt(log, limit)
 
 
 def test_the_end_of_a_traceback_is_told_and_its_inside_is_not(tmp_path: Path) -> None:
@@ -95,8 +95,8 @@ def test_only_the_end_of_a_long_log_is_read(tmp_path: Path) -> None:
 def test_progress_bars_and_strange_bytes(tmp_path: Path) -> None:
     log = tmp_path / "task.log"
     log.write_bytes(b"10%\r20%\rERROR disk\xff\x00\r30%\n")
-    assert telling_lines(log, 5) == ("ERROR disk\ufffd",)
+    assert extract_log_excerpt(log, 5) == ("ERROR disk\ufffd",)
 
 
 def test_no_log_tells_nothing(tmp_path: Path) -> None:
-    assert telling_lines(tmp_path / "none.log") == ()
+    assert extract_log_excerpt(tmp_path / "none.log") == ()

@@ -16,22 +16,22 @@ import tables
 from astropy.io import fits
 from demo_fixtures import SmallNight
 
+from astran import api
 from astran.base.clock import SystemClock
-from astran.base.nightdata import NightData
-from astran.base.records import ExitRecord, Outcome
+from astran.base.exit_record import ExitRecord, TaskOutcome
+from astran.base.night_data import NightData
 from astran.base.tasks import Plan, Stage, Task
-from astran.catalogue.lst import LstCatalogue
 from astran.config.analysis import AnalysisConfig, Dl2Settings, Engine
 from astran.config.site import SiteConfig
-from astran.production.audit.dl2 import audit_dl2
-from astran.production.audit.model import Dl2Audit, State
-from astran.production.check_dl2 import TABLE
-from astran.production.environments import toolset
-from astran.production.lst import commands
-from astran.production.lst.commands import Bench
-from astran.production.lst.plan import make_plan
-from astran.production.toolset import Toolset
-from astran.service import byhand
+from astran.production.audit.dl2_audit import audit_dl2
+from astran.production.audit.findings import Dl2Audit, State
+from astran.production.checks.dl2 import TABLE
+from astran.production.environment.releases import find_toolset
+from astran.production.environment.toolset import Toolset
+from astran.telescopes.lst import manual
+from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.manual import Workspace
+from astran.telescopes.lst.planning.plan import make_plan
 
 pytestmark = [pytest.mark.lstchain, pytest.mark.slow]
 TARGET = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
@@ -49,8 +49,8 @@ class Made:
     plan: Plan
     records: dict[str, ExitRecord]
 
-    def bench(self, folder: Path) -> Bench:
-        return Bench(self.site, self.tools, folder, sys.executable)
+    def bench(self, folder: Path) -> Workspace:
+        return Workspace(self.site, self.tools, folder, sys.executable)
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +69,11 @@ def made(simulated_night: SmallNight, tmp_path_factory: pytest.TempPathFactory) 
     date = str(simulated_night.simulation.night)
     config = AnalysisConfig.model_validate({"target": TARGET, "date": date})
     data = LstCatalogue(site, SystemClock()).find(config)
-    tools = toolset(site)
+    tools = find_toolset(site)
     folder = work / config.label
     plan = make_plan(config, site, data, tools, folder, sys.executable, Stage.INDEX)
-    bench = Bench(site, tools, folder, sys.executable)
-    records = commands.run(plan.tasks, bench, lambda text: None)
+    bench = Workspace(site, tools, folder, sys.executable)
+    records = manual.run_tasks(plan.tasks, bench, lambda text: None)
     yield Made(site, config, data, tools, folder, plan, {r.key: r for r in records})
 
 
@@ -89,12 +89,12 @@ def run_one(made: Made, task: Task, folder: Path) -> ExitRecord:
             for output in task.outputs
         ),
     )
-    (record,) = commands.run([replace(moved, needs=())], made.bench(folder), lambda text: None)
+    (record,) = manual.run_tasks([replace(moved, needs=())], made.bench(folder), lambda text: None)
     return record
 
 
 def by_hand(tasks: Sequence[Task], made: Made, folder: Path) -> tuple[ExitRecord, ...]:
-    return commands.run(tasks, made.bench(folder), lambda text: None)
+    return manual.run_tasks(tasks, made.bench(folder), lambda text: None)
 
 
 def facts(made: Made, key: str) -> dict[str, object]:
@@ -108,7 +108,7 @@ def test_every_task_succeeds_and_its_product_is_where_the_plan_says(made: Made) 
     assert [task.key for task in made.plan.tasks] == list(made.records)
     for task in made.plan.tasks:
         record = made.records[task.key]
-        assert record.outcome is Outcome.OK, (task.key, record.message, record.telling)
+        assert record.outcome is TaskOutcome.OK, (task.key, record.message, record.telling)
         assert [p.path for p in record.products] == [output.path for output in task.outputs]
         assert all(Path(output.path).is_file() for output in task.outputs)
     assert not list(made.folder.rglob(".work-*"))
@@ -125,7 +125,7 @@ def test_dl2_keeps_the_rate_of_the_data(made: Made, simulated_night: SmallNight)
 def stock_tasks(made: Made) -> list[Task]:
     """DL2 by lstchain's own tool."""
     config = made.config.model_copy(update={"dl2": Dl2Settings(engine=Engine.STOCK)})
-    return list(commands.dl2_tasks(config, made.data, made.bench(made.folder)))
+    return list(manual.dl2_tasks(config, made.data, made.bench(made.folder)))
 
 
 def test_the_stock_tool_makes_the_same_product(made: Made, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_the_stock_tool_makes_the_same_product(made: Made, tmp_path: Path) -> No
     fast = {task.key: task.fingerprint for task in made.plan.tasks}
     assert all(task.fingerprint != fast[task.key] for task in tasks)
     record = run_one(made, tasks[0], tmp_path)
-    assert record.outcome is Outcome.OK, (record.message, record.telling)
+    assert record.outcome is TaskOutcome.OK, (record.message, record.telling)
     found, expected = record.products[0].facts, facts(made, tasks[0].key)
     assert found == {**expected, "engine": "stock"}
     assert expected["engine"] == "fast"
@@ -219,13 +219,13 @@ def test_energy_dependent_cuts_from_existing_dl2(made: Made, tmp_path: Path) -> 
     config = AnalysisConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
     files = sorted((made.folder / "DL2").glob("*.h5"))[:1]
     data = LstCatalogue(made.site, SystemClock()).with_files(config, files)
-    records = by_hand(commands.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)
+    records = by_hand(manual.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)
     assert [record.message for record in records] == ["done"] * (len(data.monte_carlo[0].nodes) + 1)
     found = records[-1].products[0].facts
     assert found["cuts"] == {"gh_efficiency": 0.7, "theta_containment": 0.7}
     assert found["rad_max_table"] is True
-    (index,) = by_hand(commands.index_tasks(tmp_path / "DL3", made.bench(tmp_path)), made, tmp_path)
-    assert index.outcome is Outcome.OK
+    (index,) = by_hand(manual.index_tasks(tmp_path / "DL3", made.bench(tmp_path)), made, tmp_path)
+    assert index.outcome is TaskOutcome.OK
 
 
 # ---- what goes wrong with lstchain ---------------------------------------------------------------
@@ -242,7 +242,7 @@ def test_a_missing_configuration_is_no_success(made: Made, tmp_path: Path) -> No
     argv = tuple(str(tmp_path / "gone.json") if word == config else word for word in task.argv)
     record = run_one(made, replace(task, argv=argv), tmp_path)
     assert record.returncode == 0
-    assert record.outcome is Outcome.CHECK_FAILED
+    assert record.outcome is TaskOutcome.CHECK_FAILED
     assert any("configuration could not be loaded" in line for line in record.telling)
 
 
@@ -254,7 +254,7 @@ def test_a_damaged_input_fails_and_its_stub_is_not_taken(made: Made, tmp_path: P
         handle.create_group("/", "dl1")
     argv = tuple(str(bad) if word == str(source) else word for word in task.argv)
     record = run_one(made, replace(task, argv=argv, inputs=(str(bad),)), tmp_path)
-    assert record.outcome is Outcome.TOOL_FAILED
+    assert record.outcome is TaskOutcome.TOOL_FAILED
     assert record.telling
     assert not list((tmp_path / "out").glob("*"))
 
@@ -280,15 +280,15 @@ def test_thinned_events_are_noticed(made: Made, tmp_path: Path) -> None:
     config = AnalysisConfig.model_validate(
         {"target": TARGET, "date": made.config.date, "start": "dl2"}
     )
-    record = by_hand(commands.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)[-1]
-    assert record.outcome is Outcome.OK
+    record = by_hand(manual.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)[-1]
+    assert record.outcome is TaskOutcome.OK
     found = record.products[0].facts
     assert found["livetime_s"] < 0.8 * found["ontime_s"]
     assert "thinned out" in found["warnings"][0]
 
 
 def test_checks_by_hand_know_what_the_products_were_made_from(made: Made) -> None:
-    dl2, dl3 = byhand.check_dl2(places=[made.folder]), byhand.check_dl3(places=[made.folder])
+    dl2, dl3 = api.check_dl2(places=[made.folder]), api.check_dl3(places=[made.folder])
     assert dl2.ok and dl3.ok, (dl2, dl3)
     for audit in dl2.runs:
         assert isinstance(audit, Dl2Audit)
@@ -298,7 +298,7 @@ def test_checks_by_hand_know_what_the_products_were_made_from(made: Made) -> Non
         assert audit.livetime_s == pytest.approx(record["livetime_s"], rel=1e-4)
     assert [audit.state for audit in dl3.index] == [State.OK, State.OK]
     config = made.config.model_copy(update={"runs": (dl2.runs[0].run, 99)})
-    night = byhand.check_dl2(made.site, config=config)
+    night = api.check_dl2(made.site, config=config)
     assert [(audit.run, audit.state) for audit in night.runs] == [
         (99, State.MISSING),
         (dl2.runs[0].run, State.OK),
@@ -307,9 +307,9 @@ def test_checks_by_hand_know_what_the_products_were_made_from(made: Made) -> Non
 
 def test_the_commands_of_a_dry_run_make_the_same_product(made: Made, tmp_path: Path) -> None:
     """They are what is run, and a script that runs."""
-    run = min(audit.run for audit in byhand.check_dl3(places=[made.folder]).runs if audit.run)
+    run = min(audit.run for audit in api.check_dl3(places=[made.folder]).runs if audit.run)
     source = made.folder / "DL2" / f"dl2_LST-1.Run{run:05d}.h5"
-    work = byhand.prepare_dl3(made.site, made.config, [source], tmp_path, keep=False)
+    work = api.prepare_dl3(made.site, made.config, [source], tmp_path, keep=False)
     assert not list(tmp_path.iterdir())
     ended = subprocess.run(["bash"], input=work.script(), text=True, capture_output=True)
     assert ended.returncode == 0, ended.stderr[-2000:]
@@ -334,7 +334,7 @@ def test_mixed_flavours_of_irfs_cannot_reach_dl3(made: Made, tmp_path: Path) -> 
         del hdus[1].header["GH_CUT"]
         hdus.writeto(stray)
     try:
-        assert run_one(made, task, tmp_path).outcome is Outcome.OK
+        assert run_one(made, task, tmp_path).outcome is TaskOutcome.OK
     finally:
         stray.unlink()
 
@@ -351,7 +351,7 @@ def test_an_irf_of_other_cuts_is_caught(made: Made, tmp_path: Path) -> None:
             hdus.writeto(other)
         links.append((name, str(other)))
     record = run_one(made, replace(task, links=tuple(links)), tmp_path)
-    assert record.outcome is Outcome.CHECK_FAILED
+    assert record.outcome is TaskOutcome.CHECK_FAILED
     assert "other cuts" in record.message
 
 
@@ -368,8 +368,8 @@ def test_too_little_monte_carlo_is_told(made: Made, tmp_path: Path) -> None:
     config = AnalysisConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
     node = replace(node, file=replace(node.file, path=str(few)))
     data = replace(made.data, monte_carlo=(replace(alone, nodes=(node,)),), kept_irfs=())
-    (record,) = by_hand(commands.irf_tasks(config, data, made.bench(tmp_path)), made, tmp_path)
-    assert record.outcome is Outcome.TOOL_FAILED
+    (record,) = by_hand(manual.irf_tasks(config, data, made.bench(tmp_path)), made, tmp_path)
+    assert record.outcome is TaskOutcome.TOOL_FAILED
     assert any("IndexError" in line for line in record.telling)
 
 
@@ -380,8 +380,8 @@ def test_a_source_without_coordinates_in_the_net_needs_no_net(made: Made, tmp_pa
     config = AnalysisConfig.model_validate(asked)
     files = sorted((made.folder / "DL2").glob("*.h5"))[:1]
     data = LstCatalogue(made.site, SystemClock()).with_files(config, files)
-    record = by_hand(commands.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)[-1]
-    assert record.outcome is Outcome.OK
+    record = by_hand(manual.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)[-1]
+    assert record.outcome is TaskOutcome.OK
     with fits.open(record.products[0].path) as hdus:
         assert hdus["EVENTS"].header["DEC_OBJ"] == pytest.approx(-22.0145)
         assert hdus["EVENTS"].header["OBJECT"] == "Nobody's source"
@@ -409,7 +409,7 @@ def test_forests_trained_for_all_cores_keep_to_those_of_the_task(made: Made) -> 
 def test_command_lines_by_hand(
     made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from astran.cli.production import check_dl2_main, check_dl3_main, create_dl2_main
+    from astran.cli.production.entry_points import check_dl2_main, check_dl3_main, create_dl2_main
 
     site = tmp_path / "site.yml"
     site.write_text(json.dumps(made.site.model_dump(mode="json", exclude_none=True)))

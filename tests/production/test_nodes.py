@@ -8,7 +8,7 @@ import random
 import pytest
 from scipy.spatial import Delaunay
 
-from astran.production.lst.nodes import around, place, triangle
+from astran.telescopes.lst.planning.mc_nodes import enclosing_triangle, node_position, nodes_around
 
 NODES = [
     f"theta_{zenith:.3f}_az_{azimuth:.3f}"
@@ -23,7 +23,7 @@ NODES = [
 
 def delta(zenith: float, azimuth: float) -> float:
     """[deg]"""
-    return math.degrees(math.asin(place(zenith, azimuth)[1]))
+    return math.degrees(math.asin(node_position(zenith, azimuth)[1]))
 
 
 def test_the_plane_is_that_of_lstchain() -> None:
@@ -40,43 +40,48 @@ def test_the_triangle_is_that_of_qhull(seed: int) -> None:
         at = (chance.uniform(-0.1, 1.1), chance.uniform(-0.1, 1.1))
         simplex = int(ours.find_simplex(at))
         corners = {points[i] for i in ours.simplices[simplex]} if simplex >= 0 else set()
-        assert set(triangle(points, at)) == corners
+        assert set(enclosing_triangle(points, at)) == corners
 
 
 def test_among_the_chosen_nodes_the_triangle_is_the_same() -> None:
     for zenith, azimuth in ((18.1, 252.4), (35.0, 265.0), (27.0, 95.0), (48.0, 85.0)):
-        chosen = around(NODES, zenith, azimuth)
+        chosen = nodes_around(NODES, zenith, azimuth)
         assert chosen is not None and 3 <= len(chosen) < len(NODES)
-        everywhere = [place(*map(float, (n.split("_")[1], n.split("_")[3]))) for n in NODES]
-        near = [place(*map(float, (n.split("_")[1], n.split("_")[3]))) for n in sorted(chosen)]
-        at = place(zenith, azimuth)
-        assert set(triangle(near, at)) == set(triangle(everywhere, at))
+        everywhere = [node_position(*map(float, (n.split("_")[1], n.split("_")[3]))) for n in NODES]
+        near = [
+            node_position(*map(float, (n.split("_")[1], n.split("_")[3]))) for n in sorted(chosen)
+        ]
+        at = node_position(zenith, azimuth)
+        assert set(enclosing_triangle(near, at)) == set(enclosing_triangle(everywhere, at))
 
 
 def test_nodes_at_the_same_place_stay_together() -> None:
     """lstchain chooses between them by the azimuth."""
-    chosen = around(NODES, 12.0, 240.0)
+    chosen = nodes_around(NODES, 12.0, 240.0)
     assert chosen is not None
     assert {"theta_10.000_az_102.199", "theta_10.000_az_248.117"} <= chosen
 
 
 def test_outside_of_all_nodes_the_nearest() -> None:
-    chosen = around(NODES, 70.0, 289.0)
+    chosen = nodes_around(NODES, 70.0, 289.0)
     assert chosen is not None and "theta_60.528_az_287.000" in chosen
     assert len(chosen) <= 4
 
 
 def test_only_the_nearest_where_that_is_asked_for() -> None:
-    near, all_around = around(NODES, 23.0, 257.0, nearest=True), around(NODES, 23.0, 257.0)
+    near, all_around = (
+        nodes_around(NODES, 23.0, 257.0, nearest=True),
+        nodes_around(NODES, 23.0, 257.0),
+    )
     assert near is not None and all_around is not None
     assert "theta_23.630_az_259.265" in near
     assert near <= all_around and len(near) < len(all_around)
 
 
 def test_names_that_tell_no_pointing() -> None:
-    assert around(["gamma", *NODES], 20.0, 100.0) is None
+    assert nodes_around(["gamma", *NODES], 20.0, 100.0) is None
 
 
 def test_too_few_nodes_for_any_triangle() -> None:
-    assert around(NODES[:2], 20.0, 100.0) == frozenset(NODES[:2])
-    assert triangle([(0.0, 0.0), (1.0, 1.0), (2.0, 2.0)], (1.0, 1.0)) == ()
+    assert nodes_around(NODES[:2], 20.0, 100.0) == frozenset(NODES[:2])
+    assert enclosing_triangle([(0.0, 0.0), (1.0, 1.0), (2.0, 2.0)], (1.0, 1.0)) == ()

@@ -11,13 +11,13 @@ import pytest
 from production_samples import TOOLS, a_config, a_night, a_site, site_settings
 
 from astran.base.errors import ConfigError
-from astran.base.nightdata import NightData
+from astran.base.night_data import NightData
 from astran.base.tasks import Plan, Stage
 from astran.config.analysis import AnalysisConfig, nested
-from astran.config.model import build
-from astran.production.lst import parameters
-from astran.production.lst.plan import make_plan
-from astran.production.lst.settings import forests
+from astran.config.model import build_settings
+from astran.telescopes.lst.planning import lstchain_parameters
+from astran.telescopes.lst.planning.plan import make_plan
+from astran.telescopes.lst.planning.tool_configs import forest_settings
 
 STANDARD = {
     "events_filters": {"intensity": [0, "inf"]},
@@ -108,7 +108,7 @@ def content(plan: Plan, key: str, name: str) -> Any:
     ],
 )
 def test_known_names_with_fitting_values(parameter: str, value: Any) -> None:
-    assert parameters.problems(a_request(parameter, value), KNOWING) == ()
+    assert lstchain_parameters.parameter_problems(a_request(parameter, value), KNOWING) == ()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_known_names_with_fitting_values(parameter: str, value: Any) -> None:
 )
 def test_what_is_refused_and_why(parameter: str, value: Any, said: str) -> None:
     request = a_request(parameter, value)
-    (problem,) = parameters.problems(request, KNOWING)
+    (problem,) = lstchain_parameters.parameter_problems(request, KNOWING)
     assert said in str(problem)
     with pytest.raises(ConfigError, match=r"parameters of lstchain cannot be used"):
         a_plan(request)
@@ -162,16 +162,16 @@ def test_what_is_refused_and_why(parameter: str, value: Any, said: str) -> None:
 
 def test_a_level_that_the_analysis_does_not_pass_through() -> None:
     late = a_request(f"json:{ZD}.interpolate_energy", False, start="dl2", folder="x")
-    (problem,) = parameters.problems(late, KNOWING)
+    (problem,) = lstchain_parameters.parameter_problems(late, KNOWING)
     assert "starts from DL2" in str(problem)
     later = a_request("tool:DataBinning.true_energy_n_bins", 20, start="dl3", folder="x")
-    (problem,) = parameters.problems(later, replace(TOOLS))
+    (problem,) = lstchain_parameters.parameter_problems(later, replace(TOOLS))
     assert "starts from DL3" in str(problem)
 
 
 def test_a_release_that_tells_nothing_is_not_believed() -> None:
     for parameter in (f"json:{ZD}.interpolate_energy", "tool:DataBinning.true_energy_n_bins"):
-        (problem,) = parameters.problems(a_request(parameter, 1), TOOLS)
+        (problem,) = lstchain_parameters.parameter_problems(a_request(parameter, 1), TOOLS)
         assert "did not tell its parameters" in str(problem)
 
 
@@ -236,7 +236,7 @@ def test_only_the_stages_that_use_it_are_made_anew() -> None:
 def test_ready_irfs_do_not_stand_in_for_other_parameters() -> None:
     from production_samples import ref
 
-    from astran.base.nightdata import IrfCuts, ReadyIrf
+    from astran.base.night_data import IrfCuts, ReadyIrf
 
     cuts = IrfCuts(gammaness_cut=0.7, theta_cut=0.2)
     ready = (ReadyIrf("theta_10", ref("/irf/irf_theta_10.fits.gz"), cuts),)
@@ -251,19 +251,23 @@ def test_dotted_and_nested_are_the_same() -> None:
     one = a_config(lstchain_config={f"{ZD}.interpolate_energy": False, "tailcut": {"x": 1}})
     other = a_config(lstchain_config={ZD: {"interpolate_energy": False}, "tailcut.x": 1})
     assert one == other
-    assert build(AnalysisConfig, one.plain(), "again") == one
+    assert build_settings(AnalysisConfig, one.plain(), "again") == one
 
 
 def test_infinity_is_a_word_in_every_format() -> None:
     given = {"a": [0, float("inf")], "b": "-Infinity", "c": (1, "INF")}
     assert nested(given) == {"a": [0, "inf"], "b": "-inf", "c": [1, "inf"]}
     with pytest.raises(ConfigError, match="nan"):
-        build(AnalysisConfig, {**a_config().plain(), "lstchain_config": {"a": float("nan")}}, "x")
+        build_settings(
+            AnalysisConfig, {**a_config().plain(), "lstchain_config": {"a": float("nan")}}, "x"
+        )
 
 
 def test_a_value_and_a_group_contradict_each_other() -> None:
     with pytest.raises(ConfigError, match="as a value and as a group"):
-        build(AnalysisConfig, {**a_config().plain(), "lstchain_config": {"a": 1, "a.b": 2}}, "x")
+        build_settings(
+            AnalysisConfig, {**a_config().plain(), "lstchain_config": {"a": 1, "a.b": 2}}, "x"
+        )
 
 
 def test_the_order_in_which_lstchain_tells_its_parameters_is_no_other_work() -> None:
@@ -272,7 +276,7 @@ def test_the_order_in_which_lstchain_tells_its_parameters_is_no_other_work() -> 
     told = {name: {"n_estimators": 50, "max_depth": 30, "n_jobs": -1}}
     kept = {name: dict(sorted(told[name].items()))}
     text = json.dumps({name: {"n_jobs": 2}})
-    assert forests(text, {}, told, 1) == forests(text, {}, kept, 1)
+    assert forest_settings(text, {}, told, 1) == forest_settings(text, {}, kept, 1)
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ from production_samples import (
 )
 
 from astran.base.errors import CatalogueError, ConfigError
-from astran.base.nightdata import IrfCuts, MissingRun, NightData, ReadyIrf, RunFile
-from astran.base.tasks import Check, Plan, Stage, Task
+from astran.base.night_data import IrfCuts, MissingRun, NightData, ReadyIrf, RunFile
+from astran.base.tasks import Plan, ProductKind, Stage, Task
 from astran.config.analysis import AnalysisConfig
-from astran.production.lst.plan import make_plan
-from astran.production.toolset import Tool, Toolset
+from astran.production.environment.toolset import Tool, Toolset
+from astran.telescopes.lst.planning.plan import make_plan
 
 FOLDER = Path("/archive/Crab20231213")
 
@@ -151,7 +151,7 @@ def test_high_level_stage_gets_every_choice() -> None:
         "--output={work}/results",
     ):
         assert word in argv
-    assert plan().task("highlevel").outputs[0].check is Check.RESULTS
+    assert plan().task("highlevel").outputs[0].check is ProductKind.RESULTS
 
 
 def test_missing_runs_are_left_out_with_their_reason() -> None:

@@ -11,9 +11,9 @@ import pytest
 from production_samples import TOOLS, a_config, a_night, a_night_of_two_levels, a_site, ref
 
 from astran.base.errors import CatalogueError
-from astran.base.nightdata import IrfCuts, McNode, NightData, ReadyIrf, RunFile
+from astran.base.night_data import IrfCuts, McNode, NightData, ReadyIrf, RunFile
 from astran.base.tasks import Plan, Stage
-from astran.production.lst.plan import make_plan
+from astran.telescopes.lst.planning.plan import make_plan
 
 WORK = Path("/work/astran")
 

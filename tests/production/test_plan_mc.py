@@ -9,9 +9,9 @@ from typing import Any
 
 from production_samples import TOOLS, a_config, a_night, a_site, ref
 
-from astran.base.nightdata import McNode, Models, NightData, RunFile
-from astran.base.tasks import Check, Plan, Stage
-from astran.production.lst.plan import make_plan
+from astran.base.night_data import McNode, Models, NightData, RunFile
+from astran.base.tasks import Plan, ProductKind, Stage
+from astran.telescopes.lst.planning.plan import make_plan
 
 WORK = Path("/work/astran")
 FOREST_MB = 3000
@@ -40,7 +40,7 @@ def test_nodes_go_to_dl2_with_the_models_of_the_data_then_to_irfs() -> None:
     assert task.argv[task.argv.index("-p") + 1] == "/models/dec_2276"
     assert task.inputs[:2] == ("/mc/dl1_node_theta_10.000_.h5", "/mc/dl1_node_theta_20.000_.h5")
     for node, output in zip((1, 2), task.outputs, strict=True):
-        assert output.check is Check.DL2
+        assert output.check is ProductKind.DL2
         assert output.name == f"dl2_node_theta_{node}0.000_.h5"
         assert output.path.startswith(f"/work/astran/shared/mc/models_dec_2276/dl2_theta_{node}0")
         irf = made.task(f"irf-theta_{node}0.000_az_102.199")

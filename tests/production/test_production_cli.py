@@ -12,18 +12,18 @@ import pytest
 import yaml
 from product_samples import write_dl3
 
+from astran import api
 from astran.base.errors import ConfigError
-from astran.cli.production import (
+from astran.cli.production.entry_points import (
     check_dl2_main,
     check_dl3_main,
     create_dl2_main,
     create_dl3_main,
     create_index_main,
 )
-from astran.cli.wishes import add_wishes, read_wishes
-from astran.config.analysis import Start
-from astran.production.lst.commands import Bench
-from astran.service import byhand
+from astran.cli.production.night_options import add_night_options, read_night_options
+from astran.config.analysis import StartLevel
+from astran.telescopes.lst.manual import Workspace
 
 GOOD, BAD, USAGE, ODD = 0, 1, 2, 3
 
@@ -65,28 +65,28 @@ def test_options_win_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "config.yml"
     file.write_text("target: Crab\ndate: 20231213\nruns: [1, 2]\ndl3: {theta_cut: 0.15}\n")
     parser = argparse.ArgumentParser()
-    add_wishes(parser)
+    add_night_options(parser)
     words = ["--config-analysis", str(file), "--night", "2023-12-14", "-r", "7-9, 12"]
     args = parser.parse_args([*words, "--set", "dl3.gammaness_cut=0.6"])
-    config = byhand.configure(read_wishes(args), Start.DL2)
+    config = api.configure(read_night_options(args), StartLevel.DL2)
     assert (config.date, config.runs) == ("20231214", (7, 8, 9, 12))
     assert (config.dl3.theta_cut, config.dl3.gammaness_cut) == (0.15, 0.6)
-    assert config.start is Start.DL2
+    assert config.start is StartLevel.DL2
     assert config.target.name == "Crab"
 
 
 def test_a_version_given_as_an_option_stays_text() -> None:
     parser = argparse.ArgumentParser()
-    add_wishes(parser)
+    add_night_options(parser)
     words = ["-t", "Crab", "-d", "20231213", "--set", "lstchain=0.10"]
-    assert byhand.configure(read_wishes(parser.parse_args(words))).lstchain == "0.10"
+    assert api.configure(read_night_options(parser.parse_args(words))).lstchain == "0.10"
 
 
 def test_an_analysis_from_python() -> None:
-    config = byhand.analysis("crab nebula", "20231213", runs=[7], **{"dl3.theta_cut": 0.3})
+    config = api.configure_analysis("crab nebula", "20231213", runs=[7], **{"dl3.theta_cut": 0.3})
     assert (config.target.name, config.runs, config.dl3.theta_cut) == ("Crab", (7,), 0.3)
     with pytest.raises(ConfigError, match="theta_cutt"):
-        byhand.analysis("Crab", "20231213", **{"dl3.theta_cutt": 0.3})
+        api.configure_analysis("Crab", "20231213", **{"dl3.theta_cutt": 0.3})
 
 
 def test_the_night_of_files_is_in_their_path(
@@ -131,9 +131,9 @@ def test_checks_of_bad_files(
 def test_an_analysis_of_the_service_is_never_overwritten(tmp_path: Path) -> None:
     folder = tmp_path / "Crab20231207"
     (folder / "jobmanager" / "batches").mkdir(parents=True)
-    bench = cast(Bench, SimpleNamespace(folder=folder))
+    bench = cast(Workspace, SimpleNamespace(folder=folder))
     with pytest.raises(ConfigError, match="an analysis of the service") as refused:
-        byhand.Work((), bench).run()
+        api.ProductionRun((), bench).run()
     assert f"--output {folder}_byhand" in refused.value.cure
 
 

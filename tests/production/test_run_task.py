@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 from astran.base.clock import SystemClock
+from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.files import sha256
-from astran.base.records import ExitRecord, Outcome
-from astran.base.tasks import Check, Output, Stage, Task
+from astran.base.tasks import Output, ProductKind, Stage, Task
 from astran.production.run_task import RETURN_CODES, TOKEN, main, run_task
 
 NUMBERS = {
@@ -50,7 +50,7 @@ def a_task(folder: Path, code: str = GOOD, **more: Any) -> Task:
         key="highlevel",
         stage=Stage.HIGHLEVEL,
         argv=(sys.executable, "-c", code, "{work}/results"),
-        outputs=(Output("results", str(folder / "results"), Check.RESULTS),),
+        outputs=(Output("results", str(folder / "results"), ProductKind.RESULTS),),
         folder=str(folder),
         script=str(folder / "jobmanager" / "Script_highlevel.sh"),
         log=str(folder / "log" / "highlevel.log"),
@@ -59,7 +59,7 @@ def a_task(folder: Path, code: str = GOOD, **more: Any) -> Task:
     return replace(task, **more)
 
 
-def run(task: Task, token: str = "first") -> tuple[Outcome, ExitRecord]:
+def run(task: Task, token: str = "first") -> tuple[TaskOutcome, ExitRecord]:
     outcome = run_task(task, token, SystemClock())
     record = ExitRecord.read(Path(task.record))
     assert record is not None
@@ -73,7 +73,7 @@ def leftovers(folder: Path) -> list[str]:
 
 def test_success_leaves_product_and_record(tmp_path: Path) -> None:
     outcome, record = run(a_task(tmp_path))
-    assert outcome is Outcome.OK
+    assert outcome is TaskOutcome.OK
     assert json.loads((tmp_path / "results" / "results.json").read_text()) == RESULTS
     product = record.products[0]
     assert product.path == str(tmp_path / "results")
@@ -86,9 +86,9 @@ def test_success_leaves_product_and_record(tmp_path: Path) -> None:
 
 def test_a_file_product_has_its_checksum(tmp_path: Path) -> None:
     hdf5 = "import tables,sys; tables.open_file(sys.argv[1] + '.h5', 'w').close()"
-    output = Output("results.h5", str(tmp_path / "x.h5"), Check.DL2)
+    output = Output("results.h5", str(tmp_path / "x.h5"), ProductKind.DL2)
     outcome, record = run(a_task(tmp_path, hdf5, outputs=(output,)))
-    assert outcome is Outcome.CHECK_FAILED  # an HDF5 file without events is no DL2
+    assert outcome is TaskOutcome.CHECK_FAILED  # an HDF5 file without events is no DL2
     assert "holds no table of events" in record.message
     assert not (tmp_path / "x.h5").exists()
 
@@ -96,7 +96,7 @@ def test_a_file_product_has_its_checksum(tmp_path: Path) -> None:
 def test_success_without_a_product_is_a_failure(tmp_path: Path) -> None:
     """lstchain_dl1_to_dl2 with a missing configuration ends with 0 and writes nothing."""
     outcome, record = run(a_task(tmp_path, "print('nothing done')"))
-    assert outcome is Outcome.CHECK_FAILED
+    assert outcome is TaskOutcome.CHECK_FAILED
     assert record.returncode == 0
     assert "results is not there" in record.message
 
@@ -107,7 +107,7 @@ def test_return_code_and_the_telling_line(tmp_path: Path) -> None:
     log.parent.mkdir()
     log.write_text("fine\nKeyError: 'GH_CUTS'\n")
     outcome, record = run(task)
-    assert outcome is Outcome.TOOL_FAILED
+    assert outcome is TaskOutcome.TOOL_FAILED
     assert record.returncode == 3
     assert "return code 3" in record.message
     assert record.telling == ("KeyError: 'GH_CUTS'",)
@@ -115,21 +115,21 @@ def test_return_code_and_the_telling_line(tmp_path: Path) -> None:
 
 def test_a_killed_tool_is_told_as_lack_of_memory(tmp_path: Path) -> None:
     outcome, record = run(a_task(tmp_path, "import os; os.kill(os.getpid(), 9)"))
-    assert outcome is Outcome.TOOL_FAILED
+    assert outcome is TaskOutcome.TOOL_FAILED
     assert record.returncode == -9
     assert "SIGKILL" in record.message and "memory" in record.message
 
 
 def test_a_tool_that_is_not_there(tmp_path: Path) -> None:
     outcome, record = run(a_task(tmp_path, argv=("/nowhere/lstchain_dl1_to_dl2", "x")))
-    assert outcome is Outcome.TOOL_FAILED
+    assert outcome is TaskOutcome.TOOL_FAILED
     assert "/nowhere/lstchain_dl1_to_dl2" in record.message
 
 
 def test_missing_input_is_named_and_nothing_is_run(tmp_path: Path) -> None:
     gone = tmp_path / "dl1.h5"
     outcome, record = run(a_task(tmp_path, inputs=(str(gone),)))
-    assert outcome is Outcome.INPUT_MISSING
+    assert outcome is TaskOutcome.INPUT_MISSING
     assert str(gone) in record.message
     assert record.returncode is None
     assert not (tmp_path / "results").exists()
@@ -139,7 +139,7 @@ def test_a_failed_attempt_leaves_the_old_product(tmp_path: Path) -> None:
     run(a_task(tmp_path))
     before = sha256(tmp_path / "results" / "results.json")
     outcome, _ = run(a_task(tmp_path, GOOD + "\nraise SystemExit(1)"), "second")
-    assert outcome is Outcome.TOOL_FAILED
+    assert outcome is TaskOutcome.TOOL_FAILED
     assert sha256(tmp_path / "results" / "results.json") == before
     assert leftovers(tmp_path) == []
 
@@ -174,13 +174,13 @@ def test_a_damaged_record_is_replaced(tmp_path: Path) -> None:
     task = a_task(tmp_path)
     Path(task.record).parent.mkdir()
     Path(task.record).write_text("{ not whole")
-    assert run(task)[0] is Outcome.OK
+    assert run(task)[0] is TaskOutcome.OK
 
 
 def test_by_hand_the_record_of_the_service_stays(tmp_path: Path) -> None:
     task = a_task(tmp_path)
     run(task)
-    assert run_task(task, "", SystemClock()) is Outcome.OK
+    assert run_task(task, "", SystemClock()) is TaskOutcome.OK
     record = ExitRecord.read(Path(task.record))
     assert record is not None and record.token == "first"
     assert Path(task.record + ".by-hand").exists()
@@ -205,7 +205,7 @@ def test_links_show_the_tool_what_was_planned(tmp_path: Path) -> None:
         "import os,sys; assert os.listdir('irf') == ['irf_a.fits.gz'], os.listdir('irf')\n" + GOOD
     )
     links = (("irf/irf_a.fits.gz", str(irf)),)
-    assert run(a_task(tmp_path, code, links=links))[0] is Outcome.OK
+    assert run(a_task(tmp_path, code, links=links))[0] is TaskOutcome.OK
     assert irf.read_text() == "irf"
 
 
@@ -215,7 +215,7 @@ def test_a_link_that_leads_nowhere_is_a_missing_input(tmp_path: Path) -> None:
     there.write_text("x")
     links = (("irf/a", str(there)), ("irf/b", str(tmp_path / "gone")))
     outcome, record = run(a_task(tmp_path, links=links))
-    assert outcome is Outcome.INPUT_MISSING
+    assert outcome is TaskOutcome.INPUT_MISSING
     assert "gone" in record.message
 
 
@@ -224,8 +224,8 @@ def test_a_task_after_others_works_with_what_succeeded(tmp_path: Path) -> None:
     there.write_text("x")
     links = (("a", str(there)), ("b", str(tmp_path / "gone")))
     after = ("dl3-1", "dl3-2")
-    assert run(a_task(tmp_path, links=links, after=after))[0] is Outcome.OK
-    assert run(a_task(tmp_path, links=links[1:], after=after), "2")[0] is Outcome.INPUT_MISSING
+    assert run(a_task(tmp_path, links=links, after=after))[0] is TaskOutcome.OK
+    assert run(a_task(tmp_path, links=links[1:], after=after), "2")[0] is TaskOutcome.INPUT_MISSING
 
 
 RUN_ONE = f"""
@@ -261,10 +261,10 @@ def test_a_stop_signal_ends_the_tools_group_and_is_recorded(
     while not (mark.exists() and mark.read_text()) and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(number)
-    assert process.wait(timeout=30) == RETURN_CODES[Outcome.STOPPED]
+    assert process.wait(timeout=30) == RETURN_CODES[TaskOutcome.STOPPED]
     record = ExitRecord.read(Path(a_task(tmp_path).record))
     assert record is not None
-    assert record.outcome is Outcome.STOPPED
+    assert record.outcome is TaskOutcome.STOPPED
     assert number.name in record.message
     assert leftovers(tmp_path) == []
     grandchild = int(mark.read_text())
@@ -309,15 +309,15 @@ def test_others_cannot_read_products(tmp_path: Path) -> None:
 
 
 def test_return_codes_differ() -> None:
-    assert set(RETURN_CODES) == set(Outcome)
-    assert len(set(RETURN_CODES.values())) == len(Outcome)
+    assert set(RETURN_CODES) == set(TaskOutcome)
+    assert len(set(RETURN_CODES.values())) == len(TaskOutcome)
 
 
 def test_products_are_kept_in_the_store_of_the_site(tmp_path: Path) -> None:
     store = tmp_path / "store"
     task = a_task(tmp_path / "a", store=str(store), fingerprint="ab" * 32)
     outcome, record = run(task)
-    assert outcome is Outcome.OK
+    assert outcome is TaskOutcome.OK
     (product,) = record.products
     kept = Path(product.stored)
     assert kept.is_relative_to(store / "ab" / ("ab" * 32))
@@ -332,14 +332,14 @@ def test_a_store_that_cannot_be_written_is_no_failure(
     (tmp_path / "store").write_text("a file")
     task = a_task(tmp_path / "a", store=str(tmp_path / "store"), fingerprint="ab" * 32)
     outcome, record = run(task)
-    assert outcome is Outcome.OK
+    assert outcome is TaskOutcome.OK
     assert record.products[0].stored == ""
     assert "results is not kept in" in capsys.readouterr().out
 
 
 def test_by_hand_nothing_goes_to_the_store(tmp_path: Path) -> None:
     task = a_task(tmp_path / "a", store=str(tmp_path / "store"), fingerprint="ab" * 32)
-    assert run_task(task, "", SystemClock()) is Outcome.OK
+    assert run_task(task, "", SystemClock()) is TaskOutcome.OK
     assert not (tmp_path / "store").exists()
 
 
@@ -349,7 +349,7 @@ def test_results_made_again_take_the_place_of_a_link_to_the_store(tmp_path: Path
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "results").symlink_to(kept)
     outcome, _ = run(a_task(tmp_path / "a"))
-    assert outcome is Outcome.OK
+    assert outcome is TaskOutcome.OK
     assert (tmp_path / "a" / "results" / "results.json").is_file()
     assert list(kept.iterdir()) == []
 
@@ -362,5 +362,5 @@ def test_what_the_log_of_a_success_warns_of_is_told_with_the_product(tmp_path: P
         "from version 1.9.1 when using version 1.7.2. This might lead to breaking code.\n"
     )
     outcome, record = run(task)
-    assert outcome is Outcome.OK
+    assert outcome is TaskOutcome.OK
     assert "scikit-learn 1.9.1" in record.products[0].facts["warnings"][-1]

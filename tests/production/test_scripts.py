@@ -15,7 +15,7 @@ from production_samples import TOOLS, a_site
 
 from astran.base.errors import ConfigError
 from astran.base.tasks import Stage, Task
-from astran.production.scripts import render, write
+from astran.production.job.scripts import render_job_script, write_scripts
 
 PRINT_ENVIRONMENT = "import json, os, sys; print(json.dumps([dict(os.environ), sys.argv[1:]]))"
 
@@ -55,7 +55,9 @@ def run_with_fake_python(script: Path, tmp_path: Path) -> tuple[dict[str, str], 
 
 def test_script_runs_the_runner_on_the_task(tmp_path: Path) -> None:
     task = a_task(tmp_path, environment="e", variables=(("OMP_NUM_THREADS", "2"),))
-    script = write(task, site_with(tmp_path, bin="/opt/lst/bin"), TOOLS, str(tmp_path / "teller"))
+    script = write_scripts(
+        task, site_with(tmp_path, bin="/opt/lst/bin"), TOOLS, str(tmp_path / "teller")
+    )
     variables, argv = run_with_fake_python(script, tmp_path)
     assert argv[:4] == ["-E", "-P", "-m", "astran.production.run_task"]
     assert Task.from_json(json.loads(Path(argv[4]).read_text())) == task
@@ -68,7 +70,7 @@ def test_nothing_in_a_name_can_break_the_script(tmp_path: Path) -> None:
     value = "a 'b' $HOME\n; exit 1"
     task = a_task(folder, environment="e", variables=(("STRANGE", value),))
     tools = str(tmp_path / "bin with ' and $(x)")
-    script = write(task, site_with(tmp_path, bin=tools), None, str(tmp_path / "teller"))
+    script = write_scripts(task, site_with(tmp_path, bin=tools), None, str(tmp_path / "teller"))
     variables, argv = run_with_fake_python(script, tmp_path)
     assert variables["STRANGE"] == value
     assert variables["PATH"].startswith(tools + ":")
@@ -84,7 +86,7 @@ def test_setup_lines_run_first_and_the_sites_variables_win(tmp_path: Path) -> No
         variables={"OMP_NUM_THREADS": "7"},
     )
     task = a_task(tmp_path, environment="e", variables=(("OMP_NUM_THREADS", "2"),))
-    script = write(task, site, None, str(tmp_path / "teller"))
+    script = write_scripts(task, site, None, str(tmp_path / "teller"))
     variables, _ = run_with_fake_python(script, tmp_path)
     assert variables["FROM_SETUP"] == "yes"
     assert variables["OMP_NUM_THREADS"] == "7"
@@ -92,7 +94,7 @@ def test_setup_lines_run_first_and_the_sites_variables_win(tmp_path: Path) -> No
 
 def test_own_tasks_get_no_lstchain_environment(tmp_path: Path) -> None:
     site = site_with(tmp_path, bin="/opt/lst/bin", setup=["export FROM_SETUP=yes"])
-    script = write(a_task(tmp_path), site, None, str(tmp_path / "teller"))
+    script = write_scripts(a_task(tmp_path), site, None, str(tmp_path / "teller"))
     variables, _ = run_with_fake_python(script, tmp_path)
     assert "FROM_SETUP" not in variables
     assert "/opt/lst" not in variables["PATH"]
@@ -101,7 +103,7 @@ def test_own_tasks_get_no_lstchain_environment(tmp_path: Path) -> None:
 def test_small_files_and_the_log_folder_are_made(tmp_path: Path) -> None:
     config = tmp_path / "jobmanager" / "deep" / "selection.json"
     task = a_task(tmp_path, files=((str(config), "{}\n"),))
-    script = write(task, site_with(tmp_path), None, "/usr/bin/python3")
+    script = write_scripts(task, site_with(tmp_path), None, "/usr/bin/python3")
     assert config.read_text() == "{}\n"
     assert Path(task.log).parent.is_dir()
     assert os.access(script, os.X_OK)
@@ -111,13 +113,13 @@ def test_small_files_and_the_log_folder_are_made(tmp_path: Path) -> None:
 def test_an_environment_that_is_gone_is_an_error(tmp_path: Path) -> None:
     task = replace(a_task(tmp_path), environment="0.9")
     with pytest.raises(ConfigError, match=r"0\.9"):
-        write(task, site_with(tmp_path), None, "/usr/bin/python3")
+        write_scripts(task, site_with(tmp_path), None, "/usr/bin/python3")
 
 
 def test_a_line_feed_in_a_folder_cannot_end_the_comment(tmp_path: Path) -> None:
-    text = render(
+    text = render_job_script(
         "task.sh.j2", title="x", setup=(), bin="", variables=(), command=["python", "a\nb"]
     )
     assert text.splitlines()[1] == "# x"
-    script = write(a_task(tmp_path / "a\necho owned"), site_with(tmp_path), None, "true")
+    script = write_scripts(a_task(tmp_path / "a\necho owned"), site_with(tmp_path), None, "true")
     assert "\necho owned" not in script.read_text().split("set -u")[0]

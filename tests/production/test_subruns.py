@@ -13,13 +13,19 @@ from demo_fixtures import SmallNight
 from production_samples import TOOLS, a_config, a_night, a_site, ref, without
 from simulated_archive import cut
 
-from astran.base.nightdata import FileRef, Models, RunFile
-from astran.base.records import Outcome
+from astran.base.exit_record import TaskOutcome
+from astran.base.night_data import FileRef, Models, RunFile
 from astran.base.tasks import Stage
 from astran.config.site import PackingSettings, StageResources
-from astran.production.lst.plan import make_plan
-from astran.production.lst.subruns import Pace, measure, packs, reckon, typical
-from astran.production.toolset import Tool
+from astran.production.environment.toolset import Tool
+from astran.telescopes.lst.planning.plan import make_plan
+from astran.telescopes.lst.planning.subrun_packs import (
+    Dl2Throughput,
+    estimate_duration,
+    measure_throughput,
+    pack_subruns,
+    typical_throughput,
+)
 
 MB = 1_000_000
 PACKING = PackingSettings(start_s=10, forests_mb_per_s=10, events_per_s=10_000)
@@ -32,8 +38,8 @@ def a_run(run: int, count: int, events: int, size: int = 20 * MB) -> RunFile:
     return RunFile(run, parts[0], "v0.10", "tailcut84", parts, events)
 
 
-def the_pace(forests_mb: float = 0.0) -> Pace:
-    return reckon(models_of(forests_mb), PACKING)
+def the_pace(forests_mb: float = 0.0) -> Dl2Throughput:
+    return estimate_duration(models_of(forests_mb), PACKING)
 
 
 def models_of(megabytes: float) -> Models:
@@ -47,7 +53,7 @@ def models_of(megabytes: float) -> Models:
 def test_start_up_stays_below_a_tenth(forests_mb: int, runs: int, count: int, events: int) -> None:
     given = [a_run(run, count, events) for run in range(1, runs + 1)]
     pace = the_pace(forests_mb)
-    found = packs(given, pace, StageResources(time_min=600))
+    found = pack_subruns(given, pace, StageResources(time_min=600))
     for pack in found:
         work = sum(part.seconds for part in pack)
         assert pace.start_s / (pace.start_s + work) <= 0.1, "of every one of them"
@@ -59,28 +65,28 @@ def test_start_up_stays_below_a_tenth(forests_mb: int, runs: int, count: int, ev
 def test_runs_with_enough_work_are_packed_apart() -> None:
     """So that what was made of one run serves again whatever the others are."""
     given = [a_run(run, 100, 10**7) for run in (1, 2)] + [a_run(3, 3, 1000)]
-    found = packs(given, the_pace(), StageResources(time_min=600))
+    found = pack_subruns(given, the_pace(), StageResources(time_min=600))
     of_packs = [{part.run for part in pack} for pack in found]
     assert of_packs.count({1}) == of_packs.count({2}) + sum(3 in runs for runs in of_packs)
     assert all(runs in ({1}, {2}, {2, 3}) for runs in of_packs)
-    alone = packs(given[:1], the_pace(), StageResources(time_min=600))
+    alone = pack_subruns(given[:1], the_pace(), StageResources(time_min=600))
     assert alone == tuple(pack for pack in found if pack[0].run == 1)
 
 
 def test_little_work_is_one_task() -> None:
-    found = packs([a_run(1, 3, 1000), a_run(2, 3, 1000)], the_pace(), StageResources())
+    found = pack_subruns([a_run(1, 3, 1000), a_run(2, 3, 1000)], the_pace(), StageResources())
     assert [len(pack) for pack in found] == [6]
 
 
 def test_the_time_limit_comes_first() -> None:
-    found = packs([a_run(1, 100, 10**7)], the_pace(3000), StageResources(time_min=15))
+    found = pack_subruns([a_run(1, 100, 10**7)], the_pace(3000), StageResources(time_min=15))
     assert len(found) > 1
     for pack in found:
         assert 310 + sum(part.seconds for part in pack) < 15 * 60 * 0.75
 
 
 def test_an_unknown_number_of_events_is_taken_from_the_size() -> None:
-    found = packs([a_run(1, 2, 0, 190 * MB)], the_pace(), StageResources(time_min=1000))
+    found = pack_subruns([a_run(1, 2, 0, 190 * MB)], the_pace(), StageResources(time_min=1000))
     assert sum(part.seconds for pack in found for part in pack) == pytest.approx(200)
 
 
@@ -93,7 +99,7 @@ def test_start_up_is_where_the_line_through_the_subruns_begins() -> None:
     sums = list(itertools.accumulate(events))
     jitters = (0, 0.02, -0.02, 0.01, 0)
     done = [(e, 7 + e / 5000 + jitter) for e, jitter in zip(sums, jitters, strict=True)]
-    pace = measure(done)
+    pace = measure_throughput(done)
     assert pace is not None
     assert pace.start_s == pytest.approx(7, abs=0.05)
     assert pace.events_per_s == pytest.approx(5000, rel=0.05)
@@ -110,11 +116,13 @@ def test_start_up_is_where_the_line_through_the_subruns_begins() -> None:
     ],
 )
 def test_times_that_tell_nothing(done: list[tuple[float, float]]) -> None:
-    assert measure(done) is None
+    assert measure_throughput(done) is None
 
 
 def test_the_median_task_counts() -> None:
-    assert typical([Pace(9, 5000, 1), Pace(90, 100, 1), Pace(10, 5200, 1)]) == Pace(10, 5000, 3)
+    assert typical_throughput(
+        [Dl2Throughput(9, 5000, 1), Dl2Throughput(90, 100, 1), Dl2Throughput(10, 5200, 1)]
+    ) == Dl2Throughput(10, 5000, 3)
 
 
 def test_the_plan_packs_by_what_was_measured() -> None:
@@ -122,7 +130,7 @@ def test_the_plan_packs_by_what_was_measured() -> None:
     (given,) = night.monte_carlo
     assert given.models is not None
 
-    def packed(paces: dict[str, Pace]) -> tuple[int, str, str]:
+    def packed(paces: dict[str, Dl2Throughput]) -> tuple[int, str, str]:
         plan = make_plan(
             a_config(), a_site(Path("/w")), night, TOOLS, Path("/w/a"), "python", paces=paces
         )
@@ -132,7 +140,7 @@ def test_the_plan_packs_by_what_was_measured() -> None:
 
     reckoned, note, work = packed({})
     assert note.endswith("(reckoned).")
-    fast, note, same_work = packed({given.models.folder: Pace(2.0, 5000, 4)})
+    fast, note, same_work = packed({given.models.folder: Dl2Throughput(2.0, 5000, 4)})
     assert fast > 3 * reckoned
     assert "9% of the time is start-up, 2 s each (measured in the last 4 like them)" in note
     assert same_work == work, "however it was packed"
@@ -171,8 +179,8 @@ def test_packed_subruns_give_the_dl2_of_the_run(
     import numpy as np
     import tables
 
-    from astran.production.environments import toolset
-    from astran.production.lst.commands import Bench, dl2_tasks, run
+    from astran.production.environment.releases import find_toolset
+    from astran.telescopes.lst.manual import Workspace, dl2_tasks, run_tasks
 
     source = simulated_night.tree.dl1(15861)
     edges = (0, 4000, 9000, 12000)
@@ -192,14 +200,14 @@ def test_packed_subruns_give_the_dl2_of_the_run(
         data=simulated_night.tree.data_settings(),
     )
     from astran.base.clock import SystemClock
-    from astran.catalogue.lst import LstCatalogue
+    from astran.telescopes.lst.catalogue.night import LstCatalogue
 
     data = LstCatalogue(bench_site, SystemClock()).with_files(a_config(), [whole], with_irfs=False)
     data = replace(data, runs=(RunFile(15861, files[0], parts=tuple(files)), *data.runs))
-    bench = Bench(bench_site, toolset(bench_site, ""), tmp_path / "out", sys.executable)
+    bench = Workspace(bench_site, find_toolset(bench_site, ""), tmp_path / "out", sys.executable)
     tasks = dl2_tasks(a_config(), data, bench)
-    records = run(tasks, bench, print)
-    assert [record.outcome for record in records] == [Outcome.OK] * 3
+    records = run_tasks(tasks, bench, print)
+    assert [record.outcome for record in records] == [TaskOutcome.OK] * 3
     assert [task.stage for task in tasks] == [Stage.DL2] * 3
     table = "/dl2/event/telescope/parameters/LST_LSTCam"
     with (

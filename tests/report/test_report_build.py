@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from astran.report.build import by_run, pack_logs, read_results
+from astran.report.result_files import entries_by_run, pack_logs, read_results
 
 
 def write(folder: Path, data: object) -> None:
@@ -56,7 +56,7 @@ class TestResults:
         write(tmp_path, dict.fromkeys(("plots", "warnings", "versions", "runs", "stacked"), junk))
         found = read_results(tmp_path)
         assert found.results is not None and found.plots == ()
-        assert by_run(found.results, "runs") == {}
+        assert entries_by_run(found.results, "runs") == {}
 
     def test_a_plot_that_is_not_there_is_said(self, tmp_path: Path) -> None:
         write(tmp_path, {"plots": [{"name": "map", "file": "map.png", "title": "Sky map"}]})
@@ -74,8 +74,8 @@ class TestResults:
 
     def test_by_run(self) -> None:
         entries = [{"obs_id": 7, "n_on": 1}, {"obs_id": "8"}, {"obs_id": None}, {"x": 1}, "text"]
-        assert by_run({"runs": entries}, "runs") == {7: entries[0], 8: entries[1]}
-        assert by_run(None, "runs") == {}
+        assert entries_by_run({"runs": entries}, "runs") == {7: entries[0], 8: entries[1]}
+        assert entries_by_run(None, "runs") == {}
 
 
 class TestLogs:

@@ -18,12 +18,12 @@ from letters.letter_samples import (
 )
 from pages.page_samples import HEALTH, make_sheet, stamps
 
-from astran.mail import reports
+from astran.mail.letters import report_parts
 from astran.report import model, tables
 from astran.report.model import Report
-from astran.report.site import analysis_page, build
-from astran.report.site.build import build_site
-from astran.report.site.sheet import Sheet
+from astran.report.pages import analysis_page, site_builder
+from astran.report.pages.page_data import PageData
+from astran.report.pages.site_builder import build_site
 from astran.report.tables import number_rows
 
 WORD = "injected"
@@ -80,12 +80,12 @@ def test_a_table_of_the_letter_that_fails_is_left_out(
         assert (shown in text_of(message)) is (other != name) or other == "number_rows"
 
 
-@pytest.mark.parametrize("name", reports.SECTIONS)
+@pytest.mark.parametrize("name", report_parts.SECTIONS)
 def test_a_section_of_the_letter_that_fails_is_left_out(
     report: Report, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    title = reports.SECTIONS[name][0]
-    monkeypatch.setitem(reports.SECTIONS, name, (title, fail))
+    title = report_parts.SECTIONS[name][0]
+    monkeypatch.setitem(report_parts.SECTIONS, name, (title, fail))
     message = letter(report)
     for text in (text_of(message), html_of(message)):
         assert title in " ".join(text.split())
@@ -98,19 +98,19 @@ def test_a_section_of_the_letter_that_fails_is_left_out(
 def test_a_file_of_the_letter_that_fails_is_left_out(
     report: Report, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    read = reports._read
+    read = report_parts._read
 
     def read_or_fail(path: Path, limit: int) -> bytes | str:
         return fail() if path.name == name else read(path, limit)
 
-    monkeypatch.setattr(reports, "_read", read_or_fail)
+    monkeypatch.setattr(report_parts, "_read", read_or_fail)
     message = letter(report)
     every = {"theta2.png", "map.png", "cum.png", "results.json"}
     assert every & set(attached(message)) == every - {name}
     assert f"{name} (KeyError: '{WORD}')" in " ".join(text_of(message).split())
 
 
-def build_pages(folder: Path, sheets: list[Sheet], **values: Any) -> build.Outcome:
+def build_pages(folder: Path, sheets: list[PageData], **values: Any) -> site_builder.PagesUpdate:
     by_id = {sheet.id: sheet for sheet in sheets}
     return build_site(folder, "LST-1", stamps(sheets), by_id.get, HEALTH, **values)
 
@@ -152,19 +152,19 @@ def test_a_page_that_fails_leaves_the_others(
     site = tmp_path / "site"
     build_pages(site, sheets)
     before = page(site, 2)
-    write = build.write_analysis
+    write = site_builder.write_analysis
 
-    def write_or_fail(publisher: Any, name: str, sheet: Sheet) -> list[str]:
+    def write_or_fail(publisher: Any, name: str, sheet: PageData) -> list[str]:
         return fail() if sheet.id == 2 else write(publisher, name, sheet)
 
-    monkeypatch.setattr(build, "write_analysis", write_or_fail)
+    monkeypatch.setattr(site_builder, "write_analysis", write_or_fail)
     outcome = build_pages(site, sheets, anew=True)
     assert (outcome.analyses, outcome.made) == (3, 2)
     (said,) = outcome.failed
     assert said == f"The page of analysis 2 is left out: KeyError: '{WORD}'."
     assert page(site, 2) == before
     assert "A3" in page(site, 3)
-    monkeypatch.setattr(build, "write_analysis", write)
+    monkeypatch.setattr(site_builder, "write_analysis", write)
     assert build_pages(site, sheets).made == 1
 
 

@@ -8,10 +8,16 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from astran.base.states import AnalysisState
-from astran.config.analysis import AnalysisConfig, Cuts, Dl3Settings, Start, Target
+from astran.config.analysis import AnalysisConfig, Cuts, Dl3Settings, StartLevel, Target
+from astran.report.formatting import (
+    finite_number,
+    format_count,
+    format_fixed,
+    format_livetime,
+    format_measured,
+)
 from astran.report.model import Report, RunOutcome, StageLine
 from astran.report.tables import number_rows
-from astran.report.words import fixed, livetime, measured, number, whole
 
 CONFIG = AnalysisConfig(target=Target(name="Crab", ra=83.6331, dec=22.0145), date="20231207")
 STACKED = {
@@ -136,20 +142,20 @@ class TestCuts:
         )
 
     def test_dl3_of_others_has_cuts_of_its_own(self) -> None:
-        shown = self.cuts({"theta_cut_deg": 0.1}, start=Start.DL3)
+        shown = self.cuts({"theta_cut_deg": 0.1}, start=StartLevel.DL3)
         assert shown == "theta < 0.1 deg; gammaness and intensity as in the DL3 files"
 
     def test_unknown(self) -> None:
         assert self.cuts({}).startswith("gammaness > 0.7, theta < 0.2 deg")
-        assert self.cuts({}, start=Start.DL3).startswith("theta cut not available")
+        assert self.cuts({}, start=StartLevel.DL3).startswith("theta cut not available")
 
 
 class TestWords:
     @pytest.mark.parametrize("value", [None, "7", float("nan"), float("inf"), True, [1], {}])
     def test_what_is_no_number_is_not_available(self, value: object) -> None:
-        assert number(value) is None
-        assert fixed(value, 2, "h") == whole(value) == "not available"
-        assert measured(value, 1.0) == livetime(value) == "not available"
+        assert finite_number(value) is None
+        assert format_fixed(value, 2, "h") == format_count(value) == "not available"
+        assert format_measured(value, 1.0) == format_livetime(value) == "not available"
 
     @pytest.mark.parametrize(
         ("value", "error", "expected"),
@@ -164,10 +170,10 @@ class TestWords:
         ],
     )
     def test_measured(self, value: float, error: float | None, expected: str) -> None:
-        assert measured(value, error) == expected
+        assert format_measured(value, error) == expected
 
     def test_no_minus_zero(self) -> None:
-        assert fixed(-0.0, 1) == "0.0"
+        assert format_fixed(-0.0, 1) == "0.0"
 
 
 class TestTables:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from astran.report.pages import eml_to_html
+from astran.report.mail_page import eml_to_html
 
 PNG = b"\x89PNG\r\n\x1a\n made up"
 

@@ -14,12 +14,12 @@ from fakes.slurm.cluster import FakeCluster
 from services.slurm import SlurmCluster
 
 from astran.base.clock import SystemClock
-from astran.base.jobs import Batch, JobRef, JobState, Missing, Scheduler, Seen, Sight
+from astran.base.scheduler import Batch, JobRef, JobState, Known, Missing, Scheduler, Sight
 from astran.base.tasks import Resources
 from astran.config.site import LocalSettings
 from astran.config.slurm import SlurmSettings
-from astran.scheduler.local import LocalScheduler
-from astran.scheduler.slurm import SlurmScheduler
+from astran.scheduler.local.controller import LocalScheduler
+from astran.scheduler.slurm.controller import SlurmScheduler
 
 Sights = dict[int, Sight]
 
@@ -73,7 +73,7 @@ class Bench:
         alive = {
             token
             for (token, _), sight in self.scheduler.observe(self.jobs).items()
-            if isinstance(sight, Seen) and not sight.state.ended
+            if isinstance(sight, Known) and not sight.state.ended
         }
         for job in self.jobs:
             if job.token in alive:
@@ -104,12 +104,12 @@ class Bench:
 
     def ended(self, job: JobRef) -> Sights:
         return self.until(
-            job, "ended", lambda s: all(isinstance(x, Seen) and x.state.ended for x in s.values())
+            job, "ended", lambda s: all(isinstance(x, Known) and x.state.ended for x in s.values())
         )
 
 
 def state_of(sight: Sight) -> JobState | None:
-    return sight.state if isinstance(sight, Seen) else None
+    return sight.state if isinstance(sight, Known) else None
 
 
 def gone(sight: Sight) -> bool:

@@ -15,10 +15,10 @@ from fakes.slurm.cluster import FakeCluster
 from scheduler.benches import Bench, gone, local_bench, slurm_bench, state_of
 
 from astran.base.errors import SubmitRefused
-from astran.base.jobs import JobRef, JobState, Missing, Seen
+from astran.base.scheduler import JobRef, JobState, Known, Missing
 from astran.base.tasks import Resources
 from astran.config.slurm import SlurmSettings
-from astran.scheduler.slurm import SlurmScheduler
+from astran.scheduler.slurm.controller import SlurmScheduler
 
 FAKES: dict[str, dict[str, object]] = {
     "fake-slurm": {"version": "22.05"},
@@ -52,7 +52,7 @@ def test_from_submission_to_end(bench: Bench) -> None:
     states = [state_of(sights[i]) for i in range(3)]
     assert states == [JobState.COMPLETED, JobState.FAILED, JobState.FAILED]
     good, bad, crashed = (sights[i] for i in range(3))
-    assert isinstance(good, Seen) and isinstance(bad, Seen) and isinstance(crashed, Seen)
+    assert isinstance(good, Known) and isinstance(bad, Known) and isinstance(crashed, Known)
     assert (good.exit_code, good.signal) == (0, None)
     assert (bad.exit_code, bad.signal) == (7, None)
     assert (crashed.exit_code, crashed.signal) == (0, 11)
@@ -99,7 +99,7 @@ def test_many_jobs_at_one_look(bench: Bench) -> None:
     for job in jobs:
         bench.ended(job)
     sights = bench.scheduler.observe(jobs)
-    codes = {key: sight.exit_code for key, sight in sights.items() if isinstance(sight, Seen)}
+    codes = {key: sight.exit_code for key, sight in sights.items() if isinstance(sight, Known)}
     first, second = jobs
     assert codes == {(first.token, 0): 0, (first.token, 1): 1, (second.token, 0): 2}
 
@@ -111,7 +111,7 @@ def test_an_unknown_job_does_not_hide_the_others(bench: Bench) -> None:
     sights = bench.scheduler.observe([unknown, job])
     known = sights[job.token, 0]
     assert sights[unknown.token, 0] == Missing()
-    assert isinstance(known, Seen) and known.exit_code == 4
+    assert isinstance(known, Known) and known.exit_code == 4
     bench.scheduler.cancel(unknown)
 
 
@@ -219,7 +219,7 @@ def test_the_environment_s_defaults_for_slurm_do_not_count(
         bench.scheduler = SlurmScheduler(SlurmSettings())
     job = bench.submit(bench.batch("exit 4"))
     sight = bench.ended(job)[0]
-    assert isinstance(sight, Seen) and sight.exit_code == 4
+    assert isinstance(sight, Known) and sight.exit_code == 4
 
 
 def test_paths_with_blanks_and_signs(bench: Bench) -> None:

@@ -13,8 +13,8 @@ from fakes.slurm.cluster import FakeCluster
 from scheduler.benches import Bench, slurm_bench, state_of
 
 from astran.base.errors import SchedulerUnavailable
-from astran.base.jobs import Batch, JobState, Seen
-from astran.scheduler import slurm_script
+from astran.base.scheduler import Batch, JobState, Known
+from astran.scheduler.slurm import submit_script
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def begin(batch: Batch, job: int, index: int = 0) -> int:
 def test_the_first_job_that_begins_keeps_the_files(bench: Bench) -> None:
     """Put back into the queue it may begin again; another one may not."""
     batch = bench.batch("exit 0", "exit 5")
-    slurm_script.write_files(batch)
+    submit_script.write_files(batch)
     assert [begin(batch, 12), begin(batch, 12, 1), begin(batch, 12)] == [0, 5, 0]
-    assert begin(batch, 13) == slurm_script.DECLINED
+    assert begin(batch, 13) == submit_script.DECLINED
     assert bench.scheduler.forbid(batch.token, batch.folder) == "12"
     assert begin(batch, 12) == 0, "what has begun goes on"
 
@@ -53,18 +53,18 @@ def test_what_was_given_up_never_runs(bench: Bench) -> None:
     assert bench.scheduler.forbid(batch.token, batch.folder) is None
     assert bench.scheduler.forbid(batch.token, batch.folder) is None
     sight = bench.ended(bench.submit(batch))[0]
-    assert isinstance(sight, Seen)
-    assert (sight.state, sight.exit_code) == (JobState.FAILED, slurm_script.DECLINED)
+    assert isinstance(sight, Known)
+    assert (sight.state, sight.exit_code) == (JobState.FAILED, submit_script.DECLINED)
     assert not (bench.folder / "ran").exists()
     assert "given-up" in Path(batch.logs[0]).read_text()
 
 
 def test_of_many_that_begin_at_once_one_runs(bench: Bench) -> None:
     batch = bench.batch(f"echo ran >> '{bench.folder}/runs'")
-    slurm_script.write_files(batch)
+    submit_script.write_files(batch)
     with ThreadPoolExecutor(8) as threads:
         codes = list(threads.map(lambda job: begin(batch, job), range(1, 17)))
-    assert sorted(codes) == [0] + [slurm_script.DECLINED] * 15
+    assert sorted(codes) == [0] + [submit_script.DECLINED] * 15
     assert (bench.folder / "runs").read_text() == "ran\n"
 
 

@@ -11,10 +11,19 @@ from pydantic import ValidationError
 from scheduler.fake_slurm import FakeSlurm
 
 from astran.base.errors import SchedulerUnavailable, SubmitRefused, SubmitUnknown
-from astran.base.jobs import Batch, JobRef, JobState, Look, Missing, Seen, Sight, Unavailable
+from astran.base.scheduler import (
+    Batch,
+    JobRef,
+    JobState,
+    Known,
+    Missing,
+    Sight,
+    Snapshot,
+    Unavailable,
+)
 from astran.base.tasks import Resources
 from astran.config.slurm import SlurmSettings
-from astran.scheduler.slurm import SlurmScheduler
+from astran.scheduler.slurm.controller import SlurmScheduler
 
 SUBMITTED = datetime(2026, 11, 21, 0, 41, 10, tzinfo=UTC)
 JOB = JobRef("tok", "12", SUBMITTED, 2, "/nowhere")
@@ -56,7 +65,7 @@ def look(slurm: SlurmScheduler) -> tuple[Sight, Sight]:
 
 def states(slurm: SlurmScheduler) -> list[JobState]:
     seen = look(slurm)
-    assert isinstance(seen[0], Seen) and isinstance(seen[1], Seen)
+    assert isinstance(seen[0], Known) and isinstance(seen[1], Known)
     return [seen[0].state, seen[1].state]
 
 
@@ -79,7 +88,7 @@ def test_sacct_may_lag_behind_the_end(slurm: SlurmScheduler, fake: FakeSlurm) ->
     fake.says("squeue", queued(0, "COMPLETED") + queued(1, "FAILED", 7 << 8))
     fake.says("sacct", accounted(0, "RUNNING") + accounted("[1]", "PENDING"))
     good, bad = look(slurm)
-    assert isinstance(good, Seen) and isinstance(bad, Seen)
+    assert isinstance(good, Known) and isinstance(bad, Known)
     assert (good.state, good.exit_code) == (JobState.COMPLETED, 0)
     assert (bad.state, bad.exit_code) == (JobState.FAILED, 7)
 
@@ -88,7 +97,7 @@ def test_sacct_alone_cannot_say_that_a_job_lives(slurm: SlurmScheduler, fake: Fa
     """A database that lost the end says RUNNING for ever."""
     fake.says("sacct", accounted(0, "RUNNING") + accounted(1, "COMPLETED"))
     assert look(slurm)[0] == Missing()
-    assert isinstance(look(slurm)[1], Seen)
+    assert isinstance(look(slurm)[1], Known)
 
 
 def test_an_element_s_own_row_counts_more_than_one_for_the_rest(
@@ -128,7 +137,7 @@ def test_without_accounting(slurm: SlurmScheduler, fake: FakeSlurm, error: str) 
     fake.says("sacct", stderr=error, code=1)
     fake.says("squeue", queued(0, "TIMEOUT", 15))
     sights = look(slurm)
-    assert isinstance(sights[0], Seen) and sights[0].state is JobState.TIMEOUT
+    assert isinstance(sights[0], Known) and sights[0].state is JobState.TIMEOUT
     assert isinstance(sights[1], Missing)
 
 
@@ -136,7 +145,7 @@ def test_without_controller_only_ends_are_known(slurm: SlurmScheduler, fake: Fak
     fake.says("squeue", stderr=DOWN, code=1)
     fake.says("sacct", accounted(0, "COMPLETED") + accounted(1, "RUNNING"))
     ended, other = look(slurm)
-    assert isinstance(ended, Seen) and ended.state is JobState.COMPLETED
+    assert isinstance(ended, Known) and ended.state is JobState.COMPLETED
     assert isinstance(other, Unavailable)
     assert "Unable to contact" in other.reason
 
@@ -265,7 +274,7 @@ def test_rows_of_some_say_nothing_of_the_others(slurm: SlurmScheduler, fake: Fak
     good: the others have not ended well because of it."""
     fake.says("sacct", accounted(0, "COMPLETED"))
     good, other = look(slurm)
-    assert isinstance(good, Seen) and good.state is JobState.COMPLETED
+    assert isinstance(good, Known) and good.state is JobState.COMPLETED
     assert isinstance(other, Missing)
 
 
@@ -298,7 +307,7 @@ def test_of_few_ends_no_more_is_asked_than_is_wanted(
 def test_what_has_changed_is_told_by_the_rows(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
     job = replace(JOB, size=10)
 
-    def look(*rows: str) -> Look:
+    def look(*rows: str) -> Snapshot:
         fake.says("squeue", "".join(rows))
         return slurm.look([job])
 

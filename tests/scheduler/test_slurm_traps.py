@@ -16,11 +16,11 @@ from services.daemon import wait_until
 from services.slurm import SlurmCluster
 
 from astran.base.errors import SchedulerUnavailable, SubmitRefused, SubmitUnknown
-from astran.base.jobs import JobRef, JobState, Missing, Seen, Unavailable
+from astran.base.scheduler import JobRef, JobState, Known, Missing, Unavailable
 from astran.base.tasks import Resources
 from astran.config.slurm import SlurmSettings
-from astran.scheduler.slurm import SlurmScheduler
-from astran.scheduler.words import explain
+from astran.scheduler.explanations import explain_reason
+from astran.scheduler.slurm.controller import SlurmScheduler
 
 pytestmark = pytest.mark.services
 
@@ -107,7 +107,7 @@ def test_without_accounting_database_all_goes_on(bench: Bench, cluster: SlurmClu
         sights = bench.until(job, "ended", lambda s: all(map(ended, s.values())))
         states = [state_of(sights[i]) for i in range(3)]
         assert states == [JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED]
-        assert isinstance(sights[1], Seen) and sights[1].exit_code == 9
+        assert isinstance(sights[1], Known) and sights[1].exit_code == 9
         assert bench.scheduler.find("astran-unknown", before) == Missing()
     finally:
         cluster.start_daemon("slurmdbd")
@@ -117,7 +117,7 @@ def test_without_accounting_database_all_goes_on(bench: Bench, cluster: SlurmClu
 
 
 def ended(sight: object) -> bool:
-    return isinstance(sight, Seen) and sight.state.ended
+    return isinstance(sight, Known) and sight.state.ended
 
 
 def test_waiting_elements_that_are_cancelled_one_by_one(bench: Bench) -> None:
@@ -136,7 +136,7 @@ def test_a_held_job_is_told_as_such(bench: Bench, cluster: SlurmCluster, tmp_pat
     holding = slurm_bench(cluster, tmp_path / "held", account="lst", options=["--hold"])
     job = holding.submit(holding.batch("true", "true"))
     sights = holding.until_all(job, JobState.HELD)
-    assert isinstance(sights[0], Seen) and "held" in explain(sights[0])
+    assert isinstance(sights[0], Known) and "held" in explain_reason(sights[0])
     cluster.run("scontrol", "release", job.job_id)
     holding.until_all(job, JobState.COMPLETED)
 
@@ -147,11 +147,11 @@ def test_a_node_that_fails_is_named_and_can_be_avoided(bench: Bench, cluster: Sl
     cluster.run("scontrol", "update", "node=n2", "state=down", "reason=test")
     try:
         sight = bench.until_all(job, JobState.NODE_FAIL)[0]
-        assert isinstance(sight, Seen) and sight.node == "n2"
-        assert "n2" in explain(sight)
+        assert isinstance(sight, Known) and sight.node == "n2"
+        assert "n2" in explain_reason(sight)
         other = bench.submit(bench.batch("true", exclude=["n2"]))
         seen = bench.until_all(other, JobState.COMPLETED)[0]
-        assert isinstance(seen, Seen) and seen.node == "n1"
+        assert isinstance(seen, Known) and seen.node == "n1"
     finally:
         # it may have come back by itself
         cluster.run("scontrol", "update", "node=n2", "state=resume", check=False)
@@ -227,7 +227,7 @@ def test_an_element_that_is_put_back_runs_again_and_its_last_end_counts(
     cluster.run("scontrol", "update", f"jobid={job.job_id}_0", "requeue=1", check=False)
     cluster.run("scontrol", "requeue", f"{job.job_id}_0")
     sight = bench.until_all(job, JobState.FAILED)[0]
-    assert isinstance(sight, Seen) and sight.exit_code == 6
+    assert isinstance(sight, Known) and sight.exit_code == 6
 
 
 def test_an_unreadable_configuration_is_a_refusal_that_passes(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from services import slurm
 from services.daemon import wait_until
 from services.slurm import SlurmCluster
 
-from astran.base.jobs import JobRef, JobState, Missing, Seen, Sight, Unavailable
+from astran.base.scheduler import JobRef, JobState, Known, Missing, Sight, Unavailable
 from astran.base.tasks import Resources
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -130,7 +130,7 @@ class Ends:
     """The first end that is seen of each element counts, as it does in the service."""
 
     def __init__(self) -> None:
-        self.seen: dict[int, Seen] = {}
+        self.seen: dict[int, Known] = {}
 
     def all_in(self, sights: Sights, indices: Iterable[int], state: JobState) -> bool:
         self._note(sights)
@@ -154,10 +154,10 @@ class Ends:
         return sum(state_of(sight) is JobState.PENDING for sight in sights.values())
 
     def node_of(self, sight: Sight) -> str:
-        assert isinstance(sight, Seen) and sight.state is JobState.RUNNING
+        assert isinstance(sight, Known) and sight.state is JobState.RUNNING
         return sight.node
 
     def _note(self, sights: Sights) -> None:
         for index, sight in sights.items():
-            if isinstance(sight, Seen) and sight.state.ended:
+            if isinstance(sight, Known) and sight.state.ended:
                 self.seen.setdefault(index, sight)

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from astran.config.model import build
+from astran.config.model import build_settings
 from astran.config.site import SiteConfig
-from astran.service.doctor import Check, bounded
-from astran.service.findings import Examination, Finding, Patient, Result
+from astran.service.doctor.examination import Probe, run_bounded
+from astran.service.doctor.findings import DoctorContext, Examination, Finding, Result
 
 NOW = datetime(2023, 12, 8, 12, tzinfo=UTC)
-Make = Callable[..., Patient]
+Make = Callable[..., DoctorContext]
 
 
 class FixedClock:
@@ -30,18 +30,20 @@ class FixedClock:
 def make_patient(tmp_path: Path, python: str = sys.executable) -> Make:
     """A maker of patients: keys of the site configuration, and `send_test`."""
 
-    def make(send_test: str = "", **site: Any) -> Patient:
+    def make(send_test: str = "", **site: Any) -> DoctorContext:
         data = {"site": "Test", "workdir": str(tmp_path / "work"), **site}
-        return Patient(build(SiteConfig, data, "site"), FixedClock(), python, send_test)
+        return DoctorContext(
+            build_settings(SiteConfig, data, "site"), FixedClock(), python, send_test
+        )
 
     return make
 
 
-def found(examination: Examination, patient: Patient) -> dict[str, Finding]:
+def found(examination: Examination, patient: DoctorContext) -> dict[str, Finding]:
     """Findings by part, the worst where a part has several; what is wrong must have a cure."""
     order = list(Result)
     findings: dict[str, Finding] = {}
-    for finding in bounded(Check("?", examination, 60), patient):
+    for finding in run_bounded(Probe("?", examination, 60), patient):
         if finding.result is not Result.OK:
             assert finding.cure, f"no cure: {finding.message}"
         known = findings.get(finding.part)

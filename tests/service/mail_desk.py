@@ -10,14 +10,15 @@ from fakes.mailbox import FakeMailbox, TroubledMailbox
 from mail_house import ALICE, LAUNCH, OPERATOR, SERVICE, SetClock
 
 from astran.base.errors import MailError
-from astran.config.model import build
+from astran.config.model import build_settings
 from astran.config.site import SiteConfig
-from astran.mail.headers import read_message, subject
-from astran.service import intake, mail_outages
+from astran.database.connection import Database
+from astran.mail.parsing.headers import read_message, subject
 from astran.service.context import Context
-from astran.service.intake import Intake
-from astran.service.mail_outages import Trouble
-from astran.store.database import Database
+from astran.service.intake import mailbox
+from astran.service.intake.mailbox import Intake
+from astran.service.operator import mailbox_outages
+from astran.service.operator.mailbox_outages import MailboxTrouble
 
 AUTHSERV = "mx.astran.test"
 
@@ -43,7 +44,7 @@ class Desk:
         }
         if database:
             settings["database"] = database
-        self.site = build(SiteConfig, settings, "the test site")
+        self.site = build_settings(SiteConfig, settings, "the test site")
         self.clock = SetClock(datetime(2023, 12, 8, 9, tzinfo=UTC))
         self.db = Database.open(self.site.database_url)
         self.box: FakeMailbox = TroubledMailbox()
@@ -82,10 +83,10 @@ class Desk:
         self.clock.sleep(60 * minutes)
         context = self.context()
         try:
-            return intake.read(context, self.box)
+            return mailbox.read_mailbox(context, self.box)
         except MailError as error:
             with self.db.begin() as db:
-                mail_outages.lasts(context, db, Trouble.AWAY, str(error))
+                mailbox_outages.note_outage(context, db, MailboxTrouble.AWAY, str(error))
             return Intake(0, (str(error),))
 
     def folder(self, name: str) -> list[str]:

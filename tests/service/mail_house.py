@@ -13,11 +13,11 @@ from imap_tools import MailBox, MailMessage
 from services.dovecot import Dovecot
 from services.smtp import AUTHSERV_ID, SmtpServer
 
-from astran.config.model import build
+from astran.config.model import build_settings
 from astran.config.site import SiteConfig
+from astran.database.connection import Database
 from astran.service.context import Context
-from astran.service.tick import TickResult, tick
-from astran.store.database import Database
+from astran.service.tick import TickResult, run_tick
 
 SERVICE, ALICE, BOB = "astran@astran.test", "alice@astran.test", "bob@astran.test"
 OPERATOR = "operator@astran.test"
@@ -76,7 +76,7 @@ class MailHouse:
                 **mail,
             },
         }
-        self.site = build(SiteConfig, settings, "the test site")
+        self.site = build_settings(SiteConfig, settings, "the test site")
         self.clock = SetClock(datetime(2023, 12, 8, 9, tzinfo=UTC))
         self.said: list[str] = []
         self.db = Database.open(self.site.database_url)
@@ -89,7 +89,7 @@ class MailHouse:
     def tick(self, expect_faults: bool = False) -> TickResult:
         """One tick, a minute after the last one."""
         self.clock.sleep(60)
-        result = tick(self.context)
+        result = run_tick(self.context)
         assert bool(result.faults) is expect_faults, result.faults
         return result
 

@@ -16,7 +16,7 @@ from simulated_archive import NEW, OLD, truncate, without_events, write_check
 from astran.base.states import AnalysisState
 from astran.base.tasks import Stage
 from astran.cli.main import main
-from astran.service.overview import whole
+from astran.service.reporting.overview import describe_analysis
 
 pytestmark = [pytest.mark.lstchain]
 
@@ -185,7 +185,7 @@ def _words(house: ArchiveHouse, number: int) -> str:
     """What `astran show` says of it."""
     analysis = house.state(number)
     with house.context.db.begin() as db:
-        found = whole(house.context, db, analysis)
+        found = describe_analysis(house.context, db, analysis)
     assert found["left_out"] == [] and found["awaited"]
     return str(found["words"])
 

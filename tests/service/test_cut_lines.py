@@ -43,10 +43,10 @@ def one_launch(house: MailHouse, cutter: Cutter, at: int, how: Cut) -> tuple[int
 
 def _tick(house: MailHouse) -> None:
     """A tick in which mail servers may fail; of a fault in ASTRAN the operator would hear."""
-    from astran.service.tick import tick
+    from astran.service.tick import run_tick
 
     house.clock.sleep(60)
-    tick(house.context)
+    run_tick(house.context)
 
 
 def through(house: MailHouse, **ports: int) -> MailHouse:

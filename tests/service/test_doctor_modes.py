@@ -13,9 +13,9 @@ from doctor_patient import FixedClock
 
 from astran.base.permissions import private_umask
 from astran.cli.common import make_context
-from astran.config.load import load_site
-from astran.service import doctor_place
-from astran.service.findings import Finding, Patient, Result
+from astran.config.yaml_files import load_site
+from astran.service.doctor import machine
+from astran.service.doctor.findings import DoctorContext, Finding, Result
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +49,7 @@ def opened(site: Path, tmp_path: Path) -> tuple[Path, ...]:
 
 
 def findings(site: Path) -> list[Finding]:
-    return list(doctor_place.modes(Patient(load_site(site), FixedClock(), sys.executable)))
+    return list(machine.modes(DoctorContext(load_site(site), FixedClock(), sys.executable)))
 
 
 def test_the_doctor_finds_what_is_open(site: Path, tmp_path: Path) -> None:

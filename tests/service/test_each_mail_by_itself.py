@@ -14,8 +14,8 @@ from mail_desk import Desk
 from mail_house import ALICE, BOB, LAUNCH, OPERATOR
 
 from astran.base.errors import ConfigError
-from astran.service import intake
-from astran.store import mailbox
+from astran.database import messages
+from astran.service.intake import mailbox as intake
 
 EIGHT_BIT_ID = b"""\
 Subject: ASTRAN-LAUNCH
@@ -156,14 +156,14 @@ def test_a_fault_that_passes_costs_nothing(light: Desk, monkeypatch: pytest.Monk
 
 
 def test_a_fault_in_storing_counts_as_well(light: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = mailbox.add
+    real = messages.add_message
 
-    def add(db: Any, mail: mailbox.Incoming) -> int | None:
+    def add(db: Any, mail: messages.Incoming) -> int | None:
         if mail.sender == BOB:
             raise ValueError("cannot be stored")
         return real(db, mail)
 
-    monkeypatch.setattr(mailbox, "add", add)
+    monkeypatch.setattr(messages, "add_message", add)
     light.box.add(light.raw("ASTRAN-LAUNCH", sender=BOB))
     light.launch()
     assert light.read().taken == 1
@@ -174,9 +174,11 @@ def test_a_fault_in_storing_counts_as_well(light: Desk, monkeypatch: pytest.Monk
 
 
 def test_nobody_unknown_hears_of_a_fault(light: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = mailbox.add
+    real = messages.add_message
     monkeypatch.setattr(
-        mailbox, "add", lambda db, mail: real(db, mail) if mail.verdict == "fault" else 1 / 0
+        messages,
+        "add_message",
+        lambda db, mail: real(db, mail) if mail.verdict == "fault" else 1 / 0,
     )
     light.box.add(light.raw("ASTRAN-LAUNCH", LAUNCH, Authentication_Results="x; none"))
     for _ in range(4):

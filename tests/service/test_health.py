@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from astran.config.site import SchedulerSettings, SiteConfig
-from astran.report.site.sheet import Health
+from astran.database import chores, outbox
+from astran.database.chores import Hold
+from astran.database.connection import Database
+from astran.database.schema.tables import outgoing_mail
+from astran.report.pages.page_data import Health
 from astran.service.context import Context
-from astran.service.health import health
-from astran.service.heartbeat import beat, heartbeat_path
-from astran.store import chores, outbox
-from astran.store.chores import Hold
-from astran.store.database import Database
-from astran.store.tables import outgoing_mail
+from astran.service.heartbeat import heartbeat_path, write_heartbeat
+from astran.service.operator.health import describe_health
 
 NOW = datetime(2023, 12, 8, 9, tzinfo=UTC)
 
@@ -42,11 +42,11 @@ def context(tmp_path: Path) -> Context:
 
 def look(context: Context) -> Health:
     with context.db.begin() as db:
-        return health(context, db)
+        return describe_health(context, db)
 
 
 def test_all_is_well(context: Context) -> None:
-    beat(context.site, context.clock, ())
+    write_heartbeat(context.site, context.clock, ())
     seen = look(context)
     assert seen.troubles == ()
     assert dict(seen.facts)["Analyses under way"] == "0"
@@ -60,25 +60,27 @@ def test_a_service_that_never_ran(context: Context) -> None:
 
 
 def test_a_service_that_stopped(context: Context) -> None:
-    beat(context.site, context.clock, ())
+    write_heartbeat(context.site, context.clock, ())
     assert isinstance(context.clock, Hands)
     context.clock.time = NOW + timedelta(hours=3)
     assert look(context).troubles == ("The launcher was last heard of 3 h 00 min ago.",)
 
 
 def test_faults_are_counted_but_not_quoted(context: Context) -> None:
-    beat(context.site, context.clock, ["A1: My secret source has no DL1", "mailbox: gone"])
+    write_heartbeat(
+        context.site, context.clock, ["A1: My secret source has no DL1", "mailbox: gone"]
+    )
     (trouble,) = look(context).troubles
     assert "2 faults" in trouble
     assert "secret" not in json.dumps(look(context).facts) + trouble
 
 
 def test_log_ins_and_mails(context: Context) -> None:
-    beat(context.site, context.clock, ())
+    write_heartbeat(context.site, context.clock, ())
     with context.db.begin() as db:
         chores.set_hold(db, "imap", Hold(NOW + timedelta(hours=1), 3, "refused"))
         for number in (1, 2):
-            outbox.put(db, NOW, "report", "a@x.example", f"<{number}@x>", "s", b"")
+            outbox.enqueue(db, NOW, "report", "a@x.example", f"<{number}@x>", "s", b"")
         dead = outgoing_mail.update().where(outgoing_mail.c.message_id == "<1@x>")
         db.execute(dead.values(state="dead"))
     seen = look(context)

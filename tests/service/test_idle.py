@@ -15,7 +15,7 @@ from services.dovecot import Dovecot
 
 from astran.base.files import try_lock
 from astran.cli.launcher import main
-from astran.config.model import build
+from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.service.heartbeat import lock_path
 from astran.service.idle import nothing_to_do
@@ -55,7 +55,7 @@ def settings(tmp_path: Path, dovecot: Dovecot) -> dict[str, Any]:
 
 
 def idle(settings: dict[str, Any]) -> bool:
-    return nothing_to_do(build(SiteConfig, settings, "site"), FixedClock())
+    return nothing_to_do(build_settings(SiteConfig, settings, "site"), FixedClock())
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_mails_numbered_anew_are_work(settings: dict[str, Any], ticked: Path) ->
 
 
 def test_another_tick_under_way_is_not_disturbed(settings: dict[str, Any], ticked: Path) -> None:
-    with try_lock(lock_path(build(SiteConfig, settings, "site"))) as free:
+    with try_lock(lock_path(build_settings(SiteConfig, settings, "site"))) as free:
         assert free
         assert not idle(settings)
 

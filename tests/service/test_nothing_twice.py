@@ -9,7 +9,7 @@ from archive_fixtures import ArchiveHouse
 
 from astran.base.states import AnalysisState
 from astran.base.tasks import Stage
-from astran.service.cleaning import removable, remove
+from astran.service.products.cleaning import removable_items, remove_items
 
 pytestmark = [pytest.mark.lstchain]
 
@@ -19,8 +19,8 @@ MADE_BY_ALL = [Stage.INDEX, Stage.HIGHLEVEL]
 
 def clean(house: ArchiveHouse, dl2: bool = False) -> list[str]:
     house.clock.time += timedelta(days=30)
-    items = removable(house.context, timedelta(days=14), dl2)
-    remove(house.context, items)
+    items = removable_items(house.context, timedelta(days=14), dl2)
+    remove_items(house.context, items)
     return [item.why for item in items]
 
 

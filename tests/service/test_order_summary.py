@@ -12,12 +12,12 @@ import pytest
 from astran.base.states import AnalysisState
 from astran.config.analysis import AnalysisConfig, Target
 from astran.config.site import MailSettings, Server, SiteConfig
-from astran.service import standing
+from astran.database import analyses, standing_orders
+from astran.database.analyses import RequestOrigin
+from astran.database.connection import Database
+from astran.database.schema.tables import outgoing_mail
 from astran.service.context import Context
-from astran.store import analyses, orders
-from astran.store.analyses import Origin
-from astran.store.database import Database
-from astran.store.tables import outgoing_mail
+from astran.service.intake import standing_orders
 
 START = datetime(2023, 12, 7, 9, tzinfo=UTC)
 
@@ -57,29 +57,29 @@ def test_the_summary_comes_once_and_tells_of_each_night(context: Context) -> Non
     config = AnalysisConfig(target=Target(name="Crab", ra=83.6, dec=22.0), date="20231207")
     headline = "Crab, 2023-12-07: 24.3 sigma in 1.02 h, 3 of 3 runs"
     with context.db.begin() as db:
-        origin = Origin(subject="ASTRAN-LAUNCH Crab", in_reply_to="<ask@institute.example>")
-        order = orders.create(
+        origin = RequestOrigin(subject="ASTRAN-LAUNCH Crab", in_reply_to="<ask@institute.example>")
+        order = standing_orders.create_order(
             db, START, origin, "Crab", config.plain(), ("20231207", "20231208"), "ann@x.example"
         )
         for night in ("20231207", "20231208"):
             plain = {**config.plain(), "date": night}
-            made = orders.start_night(
+            made = standing_orders.start_night(
                 db, START, order, night, f"Crab{night}", plain, context.site.workdir
             )
             assert made is not None
             if night == "20231207":
                 moves = (AnalysisState.RUNNING, AnalysisState.REPORTING, AnalysisState.DONE)
                 for state in moves:
-                    fresh = analyses.get(db, made.id)
-                    assert analyses.move(db, START, fresh, state, headline)
-        standing.plan_next(context, db)
+                    fresh = analyses.get_analysis(db, made.id)
+                    assert analyses.move_analysis(db, START, fresh, state, headline)
+        standing_orders.plan_standing_orders(context, db)
     assert isinstance(context.clock, Hands)
     context.clock.time = START + timedelta(hours=1)
-    standing.look_after(context)
+    standing_orders.run_standing_orders(context)
     assert letters(context) == []
     context.clock.time = START + timedelta(days=6)
-    standing.look_after(context)
-    standing.look_after(context)
+    standing_orders.run_standing_orders(context)
+    standing_orders.run_standing_orders(context)
     (text,) = letters(context)
     assert text.startswith("Crab, standing order until 2023-12-08: 1 of 2 nights with a result")
     assert "2023-12-07  A1       24.3 sigma in 1.02 h, 3 of 3 runs" in text

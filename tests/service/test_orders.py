@@ -13,7 +13,7 @@ from mail_house import ALICE, BOB, MailHouse
 from services.dovecot import Dovecot
 from services.smtp import SmtpServer
 
-from astran.catalogue.models import ALWAYS
+from astran.telescopes.lst.catalogue.response.models import ALWAYS
 
 pytestmark = pytest.mark.services
 

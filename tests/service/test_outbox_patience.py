@@ -17,17 +17,17 @@ from sqlalchemy import update
 from astran.base.errors import MailDeferred, MailError, MailRejected, MailUnavailable
 from astran.base.states import AnalysisState
 from astran.cli.main import main
-from astran.config.model import build
+from astran.config.model import build_settings
 from astran.config.site import SiteConfig
-from astran.service import daily
+from astran.database import analyses, outbox
+from astran.database.analyses import RequestOrigin
+from astran.database.connection import Database
+from astran.database.schema import tables as t
 from astran.service.context import Context
-from astran.service.deliver import MOST_FAILURES, deliver
-from astran.service.handrun import drive
-from astran.service.tick import tick
-from astran.store import analyses, outbox
-from astran.store import tables as t
-from astran.store.analyses import Origin
-from astran.store.database import Database
+from astran.service.manual_run import drive_analysis
+from astran.service.operator import daily_summary
+from astran.service.outgoing.delivery import MOST_FAILURES, deliver_due
+from astran.service.tick import run_tick
 
 NOW = datetime(2023, 12, 8, 9, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -80,19 +80,19 @@ class House:
         mail = {"address": "astran@a.test", "imap": server, "smtp": server, "keep_copy": keep_copy}
         mail |= {"operator": "op@a.test", "quotas": {"mails_per_recipient": 1000}}
         self.settings = {"site": "T", "workdir": str(folder / "work"), "mail": mail}
-        self.site = build(SiteConfig, self.settings, "test")
+        self.site = build_settings(SiteConfig, self.settings, "test")
         self.db = Database.open(self.site.database_url)
         self.context = Context(self.site, self.db, self.clock, sys.executable, lambda _: None)
 
     def put(self, name: str, to: str = "ann@a.test", analysis_id: int | None = None) -> None:
         with self.db.begin() as db:
             now, number = self.clock.now(), f"<{name}@a.test>"
-            outbox.put(db, now, "report", to, number, name, b"raw", analysis_id)
+            outbox.enqueue(db, now, "report", to, number, name, b"raw", analysis_id)
 
     def deliver(self, times: int = 1, after: timedelta = MINUTE) -> None:
         for _ in range(times):
             self.clock.time += after
-            deliver(self.context)
+            deliver_due(self.context)
 
     def states(self) -> dict[str, str]:
         with self.db.begin() as db:
@@ -103,10 +103,10 @@ class House:
     def analysis(self) -> int:
         config = {"target": {"name": "Crab", "ra": 83.6, "dec": 22.0}, "date": "20231207"}
         with self.db.begin() as db:
-            made = analyses.create(
-                db, NOW, Origin(), "Crab", config, self.site.workdir, "ann@a.test"
+            made = analyses.create_analysis(
+                db, NOW, RequestOrigin(), "Crab", config, self.site.workdir, "ann@a.test"
             )
-            analyses.move(db, NOW, made, AnalysisState.FAILED, reason="no data")
+            analyses.move_analysis(db, NOW, made, AnalysisState.FAILED, reason="no data")
         return made.id
 
 
@@ -115,8 +115,8 @@ def bench(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[House]:
     relay = Relay()
-    monkeypatch.setattr("astran.mail.postman.SmtpPostman", lambda server: relay)
-    monkeypatch.setattr("astran.mail.inbox.Inbox", NoCopies)
+    monkeypatch.setattr("astran.mail.smtp.SmtpPostman", lambda server: relay)
+    monkeypatch.setattr("astran.mail.imap.Inbox", NoCopies)
     made = House(tmp_path, relay, request.param)
     yield made
     made.db.close()
@@ -227,11 +227,11 @@ def test_everybody_who_looks_is_told(
     bench.put("report", analysis_id=number)
     bench.relay.error = AWAY
     bench.deliver(2, after=HOUR)
-    tick(bench.context, mail=False)
+    run_tick(bench.context, mail=False)
     beat = json.loads((bench.site.workdir / "heartbeat.json").read_text())
     assert beat["mail_unsent_since"] == NOW.isoformat()
     with bench.db.begin() as db:
-        text = daily.summary(bench.context, db, NOW - DAY, NOW + DAY)
+        text = daily_summary.make_summary(bench.context, db, NOW - DAY, NOW + DAY)
     assert "Mails that have not gone out: 1, the oldest since 2023-12-08 09:00 UTC." in text
     assert f"A{number}: its report has not gone out" in text
     site = tmp_path / "site.yml"
@@ -240,7 +240,7 @@ def test_everybody_who_looks_is_told(
     assert "its report has not gone out since 2023-12-08 09:00 UTC" in capsys.readouterr().out
     bench.relay.error = None
     bench.deliver(30, after=HOUR)
-    tick(bench.context, mail=False)
+    run_tick(bench.context, mail=False)
     beat = json.loads((bench.site.workdir / "heartbeat.json").read_text())
     assert beat["mail_unsent_since"] is None
     assert main(["status", "--site", str(site)]) == 0
@@ -251,6 +251,8 @@ def test_a_hand_run_does_not_wait_for_days(bench: House) -> None:
     number = bench.analysis()
     bench.put("report", analysis_id=number)
     bench.relay.error = AWAY
-    assert drive(bench.context, number, lambda progress: None).state is AnalysisState.FAILED
+    assert (
+        drive_analysis(bench.context, number, lambda progress: None).state is AnalysisState.FAILED
+    )
     assert bench.clock.time - NOW < HOUR
     assert bench.states()["report"] in ("retry", "sending"), "the launcher goes on with it"

@@ -12,9 +12,9 @@ from services.smtp import SmtpServer
 from sqlalchemy import insert
 
 from astran.cli.main import main
-from astran.service import decide
-from astran.store import tables as t
-from astran.store.database import Database
+from astran.database.connection import Database
+from astran.database.schema import tables as t
+from astran.service.intake import decision
 
 WORD = "kestrel-and-heron"
 OTHER = "misremembered-word"
@@ -91,7 +91,7 @@ def test_a_fault_with_the_mail(mails: MailHouse, monkeypatch: pytest.MonkeyPatch
     def fail(*args: object) -> None:
         raise ValueError(f"cannot read 'secret: {WORD}'")
 
-    monkeypatch.setattr(decide, "decide", fail)
+    monkeypatch.setattr(decision, "decide_mail", fail)
     # believed by its headers: only then is a fault told
     mails.site = mails.site.model_copy(
         update={"mail": mails.context.mail.model_copy(update={"trust_from": True})}

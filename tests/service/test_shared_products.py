@@ -11,7 +11,7 @@ from archive_fixtures import ArchiveHouse
 
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Stage
-from astran.store import analyses, tasks
+from astran.database import analyses, tasks
 
 pytestmark = [pytest.mark.lstchain]
 NIGHT = "20231213"
@@ -28,7 +28,7 @@ def again(house: ArchiveHouse, night: str = NIGHT, **more: object) -> tuple[int,
     before = len(house.scheduler.done)
     number = house.launch(night, **more)
     with house.context.db.begin() as db:
-        analyses.change(db, number, requester="bob@a.test")
+        analyses.change_analysis(db, number, requester="bob@a.test")
     house.tick()
     return number, ran_since(house, before)
 

@@ -17,7 +17,7 @@ from chaoslib.oracle import examine
 from fakes.slurm.faults import Faults, Outage
 from sqlalchemy import Engine, event
 
-from astran.store.database import Database
+from astran.database.connection import Database
 
 CALM = Case(
     seed=1, runs=2, begin=BEGIN, faults=Faults(wait_s=(30, 30), work_s=(200, 200)),

@@ -17,16 +17,16 @@ from astropy.io import fits
 from astropy.table import Table
 
 from astran.base.states import AnalysisState, TaskState
-from astran.base.tasks import Check, Output, Plan, Stage, Task
+from astran.base.tasks import Output, Plan, ProductKind, Stage, Task
 from astran.cli.common import make_context
-from astran.config.load import load_site
-from astran.production.scripts import write
-from astran.service import submitting
+from astran.config.yaml_files import load_site
+from astran.database import analyses, plans, tasks
+from astran.database.analyses import Analysis, RequestOrigin
+from astran.production.job.scripts import write_scripts
 from astran.service.context import Context
-from astran.service.submitting import submit_ready
-from astran.service.tick import tick
-from astran.store import analyses, plans, tasks
-from astran.store.analyses import Analysis, Origin
+from astran.service.jobs import submission
+from astran.service.jobs.submission import submit_ready
+from astran.service.tick import run_tick
 
 TOOL = """
 import shutil, sys, time
@@ -63,13 +63,15 @@ class Two:
     def _launch(self, label: str) -> Analysis:
         now = datetime.now(UTC)
         with self.context.db.begin() as db:
-            made = analyses.create(db, now, Origin(), label, CONFIG, self.folder / "work", "")
-            analyses.move(db, now, made, AnalysisState.RUNNING)
+            made = analyses.create_analysis(
+                db, now, RequestOrigin(), label, CONFIG, self.folder / "work", ""
+            )
+            analyses.move_analysis(db, now, made, AnalysisState.RUNNING)
             task = self._task(made.folder)
             source = ("Crab", 83.6, 22.0)
-            plans.store(db, now, made.id, Plan((task,)), date="20231207", source=source)
-            write(task, self.context.site, None, sys.executable)
-            return analyses.get(db, made.id)
+            plans.store_plan(db, now, made.id, Plan((task,)), date="20231207", source=source)
+            write_scripts(task, self.context.site, None, sys.executable)
+            return analyses.get_analysis(db, made.id)
 
     def _task(self, folder: Path) -> Task:
         asked = Task(
@@ -79,7 +81,7 @@ class Two:
                 *(sys.executable, "-c", TOOL),
                 *(str(self.irf), "{work}/irf_x.fits", str(self.counter)),
             ),
-            outputs=(Output("irf_x.fits", str(self.shared), Check.IRF),),
+            outputs=(Output("irf_x.fits", str(self.shared), ProductKind.IRF),),
             folder=str(folder),
             script=str(folder / "Script_irf.sh"),
             log=str(folder / "irf.log"),
@@ -96,7 +98,7 @@ class Two:
         until = time.monotonic() + 60
         while not all(state.final for state in self.states()):
             assert time.monotonic() < until, self.states()
-            assert tick(self.context, mail=False).faults == []
+            assert run_tick(self.context, mail=False).faults == []
             time.sleep(0.1)
 
 
@@ -118,14 +120,14 @@ def test_launchers_that_look_at_the_same_moment_submit_it_once(
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both found no twin; the second one finds it when it writes its intent."""
-    real, (one, other) = submitting.affordable, two.analyses
+    real, (one, other) = submission.affordable_tasks, two.analyses
 
     def meanwhile(context: Context, analysis: Analysis, ready: Any) -> Any:
-        monkeypatch.setattr(submitting, "affordable", real)
+        monkeypatch.setattr(submission, "affordable_tasks", real)
         assert submit_ready(context, other) == 1
         return real(context, analysis, ready)
 
-    monkeypatch.setattr(submitting, "affordable", meanwhile)
+    monkeypatch.setattr(submission, "affordable_tasks", meanwhile)
     assert submit_ready(two.context, one) == 0
     two.run()
     assert two.counter.read_text() == "made\n"

@@ -10,16 +10,16 @@ from fakes.disk_scheduler import Fate
 from upgrade.upgrade_house import ALICE, CAROL, DORA, STRANGER, House, Killed, killed_in
 
 from astran.base.errors import MailUnavailable
-from astran.catalogue.sources import resolve
-from astran.config.load import load_analysis
-from astran.service import reporting
-from astran.service.deliver import deliver
-from astran.service.handrun import find_or_start
-from astran.service.intake import take_in
-from astran.service.steering import want
-from astran.service.tick import tick
-from astran.store import analyses
-from astran.store.wishes import Choice, Wish
+from astran.catalogue.sources import resolve_source
+from astran.config.yaml_files import load_analysis
+from astran.database import analyses
+from astran.database.task_requests import TaskRequest, TaskSelection
+from astran.service.intake.mailbox import take_in
+from astran.service.jobs.task_control import request_for_tasks
+from astran.service.manual_run import find_or_start
+from astran.service.outgoing.delivery import deliver_due
+from astran.service.reporting import reports
+from astran.service.tick import run_tick
 
 BEGIN = datetime(2023, 12, 16, 9, tzinfo=UTC)
 END = datetime(2023, 12, 17, 10, tzinfo=UTC)
@@ -70,7 +70,7 @@ def play(house: House) -> None:
 def ticks(house: House, times: int, seconds: float = 60) -> None:
     for _ in range(times):
         house.clock.sleep(seconds)
-        result = tick(house.context)
+        result = run_tick(house.context)
         assert result.faults == [], result.faults
 
 
@@ -102,7 +102,7 @@ def _ended_ones(house: House) -> None:
 def _by_hand(house: House, night: str) -> None:
     file = house.root / "by-hand.yml"
     file.write_text(LAUNCH.format(night=night, more=""))
-    find_or_start(house.context, load_analysis(file, resolve), file, "")
+    find_or_start(house.context, load_analysis(file, resolve_source), file, "")
 
 
 def _mails_that_are_no_requests(house: House) -> None:
@@ -137,12 +137,12 @@ def _under_way(house: House) -> None:
     launch(house, "20231216")
     ticks(house, 6)
     with house.context.db.begin() as db:
-        held = next(one for one in analyses.live(db) if one.folder.name == HELD)
-    want(house.context, held, Choice(), Wish.HOLD)
+        held = next(one for one in analyses.live_analyses(db) if one.folder.name == HELD)
+    request_for_tasks(house.context, held, TaskSelection(), TaskRequest.HOLD)
     ticks(house, 2)
     launch(house, "20231201", "dl3.theta_cut: 0.3\n")
     launch(house, "20231206")
-    with killed_in(reporting, "report"):
+    with killed_in(reports, "report_analysis"):
         for _ in range(8):
             with suppress(Killed):
                 ticks(house, 1, seconds=4)
@@ -150,12 +150,12 @@ def _under_way(house: House) -> None:
 
 def _last_moments(house: House) -> None:
     """A letter is under way and a mail has just been read when the lights go out."""
-    deliver(house.context)
+    deliver_due(house.context)
     house.clock.sleep(2)
     house.mail("ASTRAN-STATUS A1")
     take_in(house.context)
     house.post.script.append(MailUnavailable("the connection was lost"))
-    deliver(house.context)
+    deliver_due(house.context)
     house.clock.sleep(2)
     launch(house, "20231207")
     house.mail("ASTRAN-LAUNCH", "target: Crab\n", Authentication_Results="mx.astran.test; none")

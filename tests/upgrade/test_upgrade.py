@@ -19,10 +19,10 @@ from upgrade.scenario import END, HELD, RUNNING
 from upgrade.upgrade_house import ALICE, House, make_dl1
 
 from astran.cli.main import main
-from astran.service.steering import want
-from astran.service.tick import tick
-from astran.store import analyses
-from astran.store.wishes import Choice, Wish
+from astran.database import analyses
+from astran.database.task_requests import TaskRequest, TaskSelection
+from astran.service.jobs.task_control import request_for_tasks
+from astran.service.tick import run_tick
 
 VERSIONS = sorted(path.name for path in DATA.iterdir() if path.is_dir())
 LIVE = ("received", "waiting", "running", "reporting")
@@ -124,7 +124,7 @@ def test_after_an_upgrade_a_mail_is_answered(copy: Copy) -> None:
     house.open()
     house.mail("ASTRAN-STATUS A10")
     with house.connected(seed=2):
-        assert tick(house.context).taken == 0
+        assert run_tick(house.context).taken == 0
     house.context.db.close()
     assert any("[A10] status" in subject for subject in subjects(house))
 
@@ -134,15 +134,15 @@ def go_on(copy: Copy) -> None:
     house = copy.house
     house.open()
     with house.context.db.begin() as db:
-        held = next(one for one in analyses.live(db) if one.folder.name == HELD)
-    want(house.context, held, Choice(), Wish.RELEASE)
+        held = next(one for one in analyses.live_analyses(db) if one.folder.name == HELD)
+    request_for_tasks(house.context, held, TaskSelection(), TaskRequest.RELEASE)
     make_dl1(house.root / "data", "20231216", 1602)
     house.scheduler.fates = {"*": Fate.END}
     house.scheduler.finish_quiet()
     with house.connected(seed=2):
         for _ in range(40):
             house.clock.sleep(60)
-            result = tick(house.context)
+            result = run_tick(house.context)
             assert result.faults == []
     house.context.db.close()
 

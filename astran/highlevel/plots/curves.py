@@ -8,13 +8,13 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from astran.highlevel.plots import style
-from astran.highlevel.plots.style import Plot
+from astran.highlevel.plots.style import SavedPlot
 
 MOST_LABELS = 14
 MOST_BOUNDARIES = 30
 
 
-def draw_cumulative(data: dict[str, Any]) -> tuple[Figure, Plot]:
+def draw_cumulative(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
     """How significance and excess grew."""
     steps = data["cumulative"]
     livetime = np.array([step["livetime_h"] for step in steps])
@@ -75,10 +75,10 @@ def draw_cumulative(data: dict[str, Any]) -> tuple[Figure, Plot]:
         f"{livetime[-1]:.2f} h, with the square-root growth of a constant source for comparison; "
         "below it the excess."
     )
-    return figure, Plot("cumulative", "Significance against livetime", alt)
+    return figure, SavedPlot("cumulative", "Significance against livetime", alt)
 
 
-def draw_rates(data: dict[str, Any]) -> tuple[Figure, Plot]:
+def draw_rates(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
     """Excess and background per minute of each run."""
     runs, rate = data["runs"], data["rate"]
     place = np.arange(len(runs))
@@ -138,7 +138,7 @@ def draw_rates(data: dict[str, Any]) -> tuple[Figure, Plot]:
         f"Excess per minute of livetime of each of {len(runs)} runs{average}; below it the "
         "background per minute."
     )
-    return figure, Plot("rates", "Excess rate by run", alt)
+    return figure, SavedPlot("rates", "Excess rate by run", alt)
 
 
 def _label(run: dict[str, Any]) -> str:

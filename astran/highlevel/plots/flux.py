@@ -12,16 +12,16 @@ from matplotlib.ticker import FuncFormatter
 
 from astran.highlevel.arrays import Floats
 from astran.highlevel.plots import style
-from astran.highlevel.plots.style import Plot
-from astran.highlevel.spectral.analysis import ASSUMED_INDEX
+from astran.highlevel.plots.style import SavedPlot
 from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV
+from astran.highlevel.spectral.spectrum import ASSUMED_INDEX
 
 MODEL_NAMES = {"power-law": "power law", "log-parabola": "log-parabola"}
 LONGEST_SPAN_H = 20.0
 """A longer light curve is drawn by run number, as its nights would be thin lines."""
 
 
-def draw_spectrum(data: dict[str, Any]) -> tuple[Figure, Plot]:
+def draw_spectrum(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
     """Flux points, the best model with its error band, and Crab references."""
     found = data["spectrum"]
     points = found["flux_points"]
@@ -64,7 +64,7 @@ def draw_spectrum(data: dict[str, Any]) -> tuple[Figure, Plot]:
         handles, labels, loc="upper left", bbox_to_anchor=(-0.06, 1.02), borderpad=0.2, fontsize=11
     )
     style.panel(side, _spectrum_lines(found), top=0.995 - 0.075 * len(labels))
-    return figure, Plot("spectrum", "Spectrum", _spectrum_alt(data))
+    return figure, SavedPlot("spectrum", "Spectrum", _spectrum_alt(data))
 
 
 def _shown(points: list[dict[str, Any]]) -> Floats:
@@ -167,7 +167,7 @@ def _spectrum_alt(data: dict[str, Any]) -> str:
     return " ".join(said)
 
 
-def draw_light_curve(data: dict[str, Any]) -> tuple[Figure, Plot]:
+def draw_light_curve(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
     """Flux in time: fine bins where there are some, runs and nights."""
     curve = data["light_curve"]
     figure = style.new_figure(data, style.heading(data, "light curve"), height=5.6)
@@ -222,7 +222,7 @@ def draw_light_curve(data: dict[str, Any]) -> tuple[Figure, Plot]:
         f"{f' and {len(fine)} finer bins' if fine and by_time else ''}{stable}; the Crab's flux is "
         f"{curve['crab_flux']:.2g} per square centimetre and second."
     )
-    return figure, Plot("light_curve", "Light curve", alt)
+    return figure, SavedPlot("light_curve", "Light curve", alt)
 
 
 def _as_points(points: list[dict[str, Any]]) -> list[dict[str, Any]]:

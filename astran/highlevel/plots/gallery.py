@@ -10,21 +10,21 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from astran.highlevel.failures import Failures, Kind
+from astran.highlevel.failures import Failures, PartKind
+from astran.highlevel.maps.ring import SkyMap
 from astran.highlevel.plots import (
     curves,
-    events,
+    event_distributions,
     flux,
+    instrument_response,
     maps,
     observation,
-    response,
     style,
-    theta2,
+    theta2_plot,
 )
-from astran.highlevel.plots.style import Plot
-from astran.highlevel.skymap import SkyMap
+from astran.highlevel.plots.style import SavedPlot
 
-Drawn = tuple[Figure, Plot]
+Drawn = tuple[Figure, SavedPlot]
 
 
 def _always(data: dict[str, Any]) -> bool:
@@ -53,7 +53,7 @@ GALLERY: tuple[Entry, ...] = (
     Entry(
         "theta2",
         "θ² distribution",
-        lambda data, sky: theta2.draw(data),
+        lambda data, sky: theta2_plot.draw_theta2(data),
         lambda d: bool(d["theta2"]),
     ),
     Entry(
@@ -88,25 +88,25 @@ GALLERY: tuple[Entry, ...] = (
         lambda data: bool(data["light_curve"] and data["light_curve"]["runs"]),
     ),
     Entry("data_taking", "data taking", lambda data, sky: observation.draw_observation(data)),
-    Entry("events", "events", lambda data, sky: events.draw_events(data)),
+    Entry("events", "events", lambda data, sky: event_distributions.draw_events(data)),
     Entry(
         "response",
         "instrument response",
-        lambda data, sky: response.draw_response(data),
+        lambda data, sky: instrument_response.draw_response(data),
         lambda data: bool(data["diagnostics"]["irf"]),
     ),
 )
 """All plots, the most telling ones first. Each is drawn by itself."""
 
 
-def draw(
+def draw_plots(
     data: dict[str, Any], sky: SkyMap | None, folder: Path, failures: Failures
 ) -> list[dict[str, Any]]:
     """Draw everything as PNG and PDF; returns the `plots` part of results.json."""
     made = []
     for entry in GALLERY:
         plot = failures.attempt(
-            Kind.PLOT,
+            PartKind.PLOT,
             entry.name,
             f"The plot “{entry.title}”",
             partial(_draw_one, entry, data, sky, folder),
@@ -125,7 +125,9 @@ def draw(
     return made
 
 
-def _draw_one(entry: Entry, data: dict[str, Any], sky: SkyMap | None, folder: Path) -> Plot | None:
+def _draw_one(
+    entry: Entry, data: dict[str, Any], sky: SkyMap | None, folder: Path
+) -> SavedPlot | None:
     """Draw one plot; none where there is nothing for it. A file of an earlier analysis in the
     folder does not outlive a plot that fails."""
     style.remove(folder, entry.name)

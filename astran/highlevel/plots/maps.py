@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from astran.highlevel.arrays import Floats
-from astran.highlevel.files import sky_image, wcs
 from astran.highlevel.geometry import radec
+from astran.highlevel.maps.ring import SkyMap
+from astran.highlevel.output.table_files import sky_image, wcs
 from astran.highlevel.plots import style
-from astran.highlevel.plots.style import Plot
-from astran.highlevel.skymap import SkyMap
+from astran.highlevel.plots.style import SavedPlot
 
 LOWEST, LEAST_HIGHEST, MOST_HIGHEST = -5.0, 8.0, 15.0
 """Ends of the colour scale [sigma]: a bright source may saturate, weak spots stay visible."""
@@ -24,7 +24,7 @@ ACCEPTANCE = {
 CONTOURS = (5.0, 10.0, 20.0, 40.0, 80.0)
 
 
-def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, Plot]:
+def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, SavedPlot]:
     """Significance and excess side by side, north up, east left."""
     target, facts = data["target"], data["map"]
     system = wcs(sky, target["ra_deg"], target["dec_deg"])
@@ -89,7 +89,7 @@ def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, Plot]:
         f"{target['name']}: {where}; ring background, acceptance "
         f"{ACCEPTANCE[facts['background']]}."
     )
-    return figure, Plot("skymap", "Sky map of significance and excess", alt)
+    return figure, SavedPlot("skymap", "Sky map of significance and excess", alt)
 
 
 def _peak_line(facts: dict[str, Any]) -> str:
@@ -130,7 +130,7 @@ def _circle(axes: Any, place: Floats, radius: float, colour: str) -> None:
     )
 
 
-def draw_distribution(data: dict[str, Any]) -> tuple[Figure, Plot]:
+def draw_distribution(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
     """Histogram of the map's significances, outside of the source and everywhere."""
     facts = data["map"]
     edges = np.array(facts["distribution"]["edges"])
@@ -183,7 +183,7 @@ def draw_distribution(data: dict[str, Any]) -> tuple[Figure, Plot]:
         "Histogram of the significances of the sky map's pixels outside of the source, with a "
         f"Gaussian: {said}; 0 and 1 are expected without further sources."
     )
-    return figure, Plot("significance_distribution", "Significances of the sky map", alt)
+    return figure, SavedPlot("significance_distribution", "Significances of the sky map", alt)
 
 
 def _gauss(x: Any, mean: float, sigma: float) -> Any:

@@ -13,14 +13,14 @@ from matplotlib.figure import Figure
 from astran.base.night import Night
 from astran.highlevel.arrays import Floats
 from astran.highlevel.plots import style
-from astran.highlevel.plots.style import Plot
+from astran.highlevel.plots.style import SavedPlot
 
 LONGEST_SPAN_H = 20.0
 """Longer than that, bins are drawn side by side, without the days between them."""
 MOST_NIGHT_LABELS = 6
 
 
-def draw_observation(data: dict[str, Any]) -> tuple[Figure, Plot]:
+def draw_observation(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
     """Event and gamma rate against time; below: event rate against zenith, pointings, dead time."""
     found = data["diagnostics"]
     figure = style.new_figure(data, style.heading(data, "data taking"), width=10.5, height=8.4)
@@ -41,7 +41,7 @@ def draw_observation(data: dict[str, Any]) -> tuple[Figure, Plot]:
             draw(axes, panel)
         else:
             style.say_nothing(axes, "not available")
-    return figure, Plot("data_taking", "Data taking", _observation_alt(data), mail=False)
+    return figure, SavedPlot("data_taking", "Data taking", _observation_alt(data), mail=False)
 
 
 def _draw_rates(figure: Figure, upper: Any, middle: Any, data: dict[str, Any]) -> None:

@@ -78,7 +78,7 @@ _SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Plot:
+class SavedPlot:
     """A finished plot."""
 
     name: str

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from astran.highlevel.arrays import Floats
-from astran.highlevel.spectral.shapes import Shape, integral, log_parabola, power_law
-from astran.highlevel.spectral.spectra import Spectrum
+from astran.highlevel.spectral.shapes import Shape, integrate_flux, log_parabola, power_law
+from astran.highlevel.spectral.spectra import CountsSpectrum
 
 LOG10 = float(np.log(10))
 PER_CM2 = "cm-2 s-1 TeV-1"
@@ -45,7 +45,7 @@ class Model:
 
     def flux(self, low: float, high: float) -> tuple[float, float]:
         """Integral flux and its error [cm-2 s-1], by linear propagation."""
-        return self._propagated(lambda shape: integral(shape, low, high))
+        return self._propagated(lambda shape: integrate_flux(shape, low, high))
 
     def error_band(self, energy: Floats) -> Floats:
         """One-sigma error of the differential flux, by linear propagation."""
@@ -81,7 +81,7 @@ class Model:
         )
 
 
-def dataset(spectrum: Spectrum, name: str, livetime_s: float) -> Any:
+def make_dataset(spectrum: CountsSpectrum, name: str, livetime_s: float) -> Any:
     """A spectrum as gammapy's SpectrumDatasetOnOff."""
     from astropy import units as u
     from gammapy.datasets import SpectrumDatasetOnOff

@@ -11,7 +11,7 @@ import numpy as np
 from astran.highlevel.arrays import Floats
 from astran.highlevel.spectral.norm import Norm, fit_norm, wstat
 from astran.highlevel.spectral.shapes import Shape
-from astran.highlevel.spectral.spectra import RunSpectrum, Spectrum
+from astran.highlevel.spectral.spectra import CountsSpectrum, RunSpectrum
 
 FINE_SIGMAS = 5.0
 """Significance that a fine bin should have on average."""
@@ -20,7 +20,7 @@ MOST_FINE_BINS = 400
 
 
 @dataclass(frozen=True)
-class Point:
+class LightCurvePoint:
     """Flux of one stretch of time."""
 
     label: str
@@ -46,17 +46,21 @@ def _length(part: RunSpectrum) -> float:
 
 
 def _point(
-    label: str, spectrum: Spectrum, shape: Shape, when: tuple[datetime, datetime], livetime: float
-) -> Point | None:
+    label: str,
+    spectrum: CountsSpectrum,
+    shape: Shape,
+    when: tuple[datetime, datetime],
+    livetime: float,
+) -> LightCurvePoint | None:
     data = spectrum.n_on, spectrum.n_off, spectrum.alpha, spectrum.expected(shape)
     norm = fit_norm(*data)
     if norm is None:
         return None
     counts = int(spectrum.n_on.sum()), int(spectrum.n_off.sum())
-    return Point(label, *when, livetime, *counts, norm, data)
+    return LightCurvePoint(label, *when, livetime, *counts, norm, data)
 
 
-def by_run(parts: Sequence[RunSpectrum], shape: Shape) -> list[Point]:
+def light_curve_by_run(parts: Sequence[RunSpectrum], shape: Shape) -> list[LightCurvePoint]:
     """One point per run."""
     points = [
         _point(
@@ -71,7 +75,9 @@ def by_run(parts: Sequence[RunSpectrum], shape: Shape) -> list[Point]:
     return [point for point in points if point is not None]
 
 
-def by_night(nights: dict[str, tuple[list[RunSpectrum], Spectrum]], shape: Shape) -> list[Point]:
+def light_curve_by_night(
+    nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]], shape: Shape
+) -> list[LightCurvePoint]:
     """One point per night, from its stacked spectrum."""
     points = [
         _point(
@@ -86,13 +92,15 @@ def by_night(nights: dict[str, tuple[list[RunSpectrum], Spectrum]], shape: Shape
     return [point for point in points if point is not None]
 
 
-def fine(parts: Sequence[RunSpectrum], shape: Shape, significance: float) -> list[Point]:
+def light_curve_fine(
+    parts: Sequence[RunSpectrum], shape: Shape, significance: float
+) -> list[LightCurvePoint]:
     """Bins within the runs, where the source is bright enough for them; else empty."""
     total = sum(part.part.run.ontime_s for part in parts)
     if significance <= FINE_SIGMAS:
         return []
     length = max(total * (FINE_SIGMAS / significance) ** 2, SHORTEST_S, total / MOST_FINE_BINS)
-    points: list[Point] = []
+    points: list[LightCurvePoint] = []
     cut = False
     for part in parts:
         run = part.part.run
@@ -114,11 +122,11 @@ def fine(parts: Sequence[RunSpectrum], shape: Shape, significance: float) -> lis
                 label = f"{run.obs_id}.{k + 1}"
                 counts = int(n_on.sum()), int(n_off.sum())
                 livetime = run.livetime_s / pieces
-                points.append(Point(label, start, stop, livetime, *counts, norm, data))
+                points.append(LightCurvePoint(label, start, stop, livetime, *counts, norm, data))
     return points if cut else []
 
 
-def constancy(points: Sequence[Point], mean: float) -> tuple[float, int]:
+def constancy_test(points: Sequence[LightCurvePoint], mean: float) -> tuple[float, int]:
     """How much worse one common norm describes the points than each its own: the difference of
     the statistics, about chi2 distributed, and the degrees of freedom."""
     worse = 0.0

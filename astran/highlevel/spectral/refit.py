@@ -15,15 +15,15 @@ import numpy as np
 
 from astran.base.errors import ConfigError, ProductError
 from astran.highlevel.spectral.fit import Model, fit_model
-from astran.highlevel.spectral.report import model_part
-from astran.highlevel.spectral.response import FAULTS
+from astran.highlevel.spectral.irfs import FAULTS
+from astran.highlevel.spectral.result_parts import model_part
 
 MODELS = ("power-law", "log-parabola")
 EDGE_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class OgipSpectra:
     """Spectra, and the range of energies that is to be used of them [TeV]; none: no limit."""
 
     path: Path
@@ -32,7 +32,7 @@ class Source:
     energy_max: float | None = None
 
     @classmethod
-    def parse(cls, text: str) -> Source:
+    def parse(cls, text: str) -> OgipSpectra:
         """From `PATH` or `PATH@LOW:HIGH`. ConfigError where the range is none."""
         place, _, limits = text.partition("@")
         low, _, high = limits.partition(":")
@@ -45,7 +45,7 @@ class Source:
         return source
 
 
-def refit(sources: Sequence[Source]) -> dict[str, Any]:
+def refit(sources: Sequence[OgipSpectra]) -> dict[str, Any]:
     """Fit a power law and a log-parabola to spectra together; bins that a file marks as bad are
     not used.
 
@@ -101,7 +101,7 @@ def _read(path: Path, number: int) -> Any:
     return data
 
 
-def _limit(data: Any, source: Source, path: Path) -> tuple[float, float]:
+def _limit(data: Any, source: OgipSpectra, path: Path) -> tuple[float, float]:
     """Use only the bins within the range; returns the edges of what is left [TeV]."""
     edges = data.counts.geom.axes["energy"].edges.to_value("TeV")
     keep = np.ones(edges.size - 1, bool)

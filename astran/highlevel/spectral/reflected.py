@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from astran.highlevel.aperture.counts import RunCounts, ThetaCut
 from astran.highlevel.arrays import Floats
-from astran.highlevel.counts import RunCounts, ThetaCut
-from astran.highlevel.exclusion import spoiled
 from astran.highlevel.geometry import rotated, separation
-from astran.highlevel.sources import KnownSource
+from astran.highlevel.maps.exclusion import contaminated_by
+from astran.highlevel.maps.known_sources import KnownSource
 
 GAP_RAD = 0.1
 STEP_RAD = 0.1
@@ -37,7 +37,7 @@ def reflected_positions(
     found: list[Floats] = []
     while angle <= last:
         place = rotated(target, pointing, -float(np.degrees(angle)))
-        if spoiled(place, radius, sources) is None:
+        if contaminated_by(place, radius, sources) is None:
             found.append(place)
             angle += size
         else:

@@ -61,12 +61,12 @@ CRAB_HESS = Reference(
 )
 
 
-def integral(shape: Shape, low: float, high: float) -> float:
+def integrate_flux(shape: Shape, low: float, high: float) -> float:
     """Flux between two energies [cm-2 s-1]."""
-    return float(integrals(shape, np.array([low, high]))[0])
+    return float(integrate_fluxes(shape, np.array([low, high]))[0])
 
 
-def integrals(shape: Shape, edges: Floats, steps: int = 12) -> Floats:
+def integrate_fluxes(shape: Shape, edges: Floats, steps: int = 12) -> Floats:
     """Flux in each bin [cm-2 s-1], by power laws between close points; exact for a power law."""
     log_edges = np.log(edges)
     share = np.linspace(0, 1, steps + 1)

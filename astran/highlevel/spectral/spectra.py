@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from astran.highlevel.aperture.counts import RunCounts, ThetaCut
 from astran.highlevel.arrays import Floats, Mask
-from astran.highlevel.counts import RunCounts, ThetaCut
 from astran.highlevel.options import Threshold
-from astran.highlevel.spectral.response import Response, response
-from astran.highlevel.spectral.shapes import Shape, integrals
+from astran.highlevel.spectral.irfs import SpectralResponse, make_response
+from astran.highlevel.spectral.shapes import Shape, integrate_fluxes
 
 BINS_PER_DECADE = 20
 LOWEST_TEV, HIGHEST_TEV = 0.01, 100.0
@@ -24,7 +24,7 @@ FEWEST_BINS = 4
 
 
 @dataclass(frozen=True)
-class Spectrum:
+class CountsSpectrum:
     """Counts in bins of reconstructed energy, of one run or of several."""
 
     edges: Floats
@@ -56,7 +56,7 @@ class Spectrum:
 
     def expected(self, shape: Shape) -> Floats:
         """Signal counts of a spectral shape, by bin."""
-        found: Floats = integrals(shape, self.true_edges) @ self.matrix
+        found: Floats = integrate_fluxes(shape, self.true_edges) @ self.matrix
         return found
 
     def part(self, bins: slice) -> tuple[Floats, Floats, Floats]:
@@ -69,8 +69,8 @@ class RunSpectrum:
     """Of one run; with the events' times, for a light curve."""
 
     part: RunCounts
-    spectrum: Spectrum
-    response: Response
+    spectrum: CountsSpectrum
+    response: SpectralResponse
     off_regions: int
     on_energy: Floats
     on_time: Floats
@@ -93,7 +93,7 @@ def energy_edges(low: float | None, high: float | None) -> Floats:
     return inside if inside.size > FEWEST_BINS else np.geomspace(first, last, FEWEST_BINS + 1)
 
 
-def usable(edges: Floats, found: Response, chosen_low: bool, rule: Threshold) -> Mask:
+def usable_bins(edges: Floats, found: SpectralResponse, chosen_low: bool, rule: Threshold) -> Mask:
     """Which bins lie above the threshold of a run.
 
     A wish for a range wins over the rule about the effective area, but not over a threshold that
@@ -121,14 +121,14 @@ def run_spectrum(
     off: tuple[Floats, Floats, int],
 ) -> RunSpectrum:
     """Counts and response of a run; NoResponse where its IRFs cannot be used."""
-    found = response(part, cut, edges)
-    mask = usable(edges, found, chosen_low, rule)
+    found = make_response(part, cut, edges)
+    mask = usable_bins(edges, found, chosen_low, rule)
     on = part.passed[0]
     off_energy, off_time, regions = off
     n_on = np.histogram(part.run.energy[on], edges)[0] * mask
     n_off = np.histogram(off_energy, edges)[0] * mask
     livetime = part.run.livetime_s * mask
-    spectrum = Spectrum(
+    spectrum = CountsSpectrum(
         edges=edges,
         true_edges=found.true_edges,
         n_on=n_on.astype(float),
@@ -152,7 +152,7 @@ def run_spectrum(
     )
 
 
-def stack_spectra(parts: Sequence[Spectrum]) -> Spectrum:
+def stack_spectra(parts: Sequence[CountsSpectrum]) -> CountsSpectrum:
     """Sum of spectra in the same bins."""
     first = parts[0]
 
@@ -160,7 +160,7 @@ def stack_spectra(parts: Sequence[Spectrum]) -> Spectrum:
         found: Floats = np.sum([getattr(part, name) for part in parts], axis=0)
         return found
 
-    return Spectrum(
+    return CountsSpectrum(
         edges=first.edges,
         true_edges=first.true_edges,
         n_on=total("n_on"),

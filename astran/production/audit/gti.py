@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from astran.production.audit.model import Dl3Audit, Findings, Gti, iso, share
+from astran.production.audit.findings import AuditFindings, Dl3Audit, Gti, iso, share
 
 DAY_S = 86400.0
 UNIX_MJD = 40587.0
@@ -20,7 +20,7 @@ NEAR = 0.01
 """Figures that should be the same may differ by this fraction."""
 
 
-def look_at_times(hdus: Any, audit: Dl3Audit, findings: Findings) -> None:
+def look_at_times(hdus: Any, audit: Dl3Audit, findings: AuditFindings) -> None:
     """GTI, livetime and dead-time correction, and what does not fit together."""
     header = hdus["EVENTS"].header
     audit.ontime_s, audit.livetime_s = _figure(header, "ONTIME"), _figure(header, "LIVETIME")
@@ -43,7 +43,7 @@ def _figure(header: Any, word: str) -> float | None:
     return round(float(value), 6) if good else None
 
 
-def _intervals(hdus: Any, audit: Dl3Audit, findings: Findings) -> None:
+def _intervals(hdus: Any, audit: Dl3Audit, findings: AuditFindings) -> None:
     import numpy as np
 
     table, header = hdus["GTI"].data, hdus["GTI"].header
@@ -108,7 +108,12 @@ def _reference(header: Any) -> float | None:
 
 
 def _outside(
-    events: Any, starts: Any, stops: Any, zero: float | None, audit: Dl3Audit, findings: Findings
+    events: Any,
+    starts: Any,
+    stops: Any,
+    zero: float | None,
+    audit: Dl3Audit,
+    findings: AuditFindings,
 ) -> None:
     """Count events that lie in no interval."""
     import numpy as np
@@ -135,7 +140,7 @@ def _outside(
         (findings.problems if many else findings.warnings).append(f"{words}.")
 
 
-def _livetime(audit: Dl3Audit, findings: Findings) -> None:
+def _livetime(audit: Dl3Audit, findings: AuditFindings) -> None:
     live, ontime, deadc = audit.livetime_s, audit.ontime_s, audit.deadc
     assert live is not None
     if deadc is not None and not 0 < deadc <= 1 + 1e-6:

@@ -1,0 +1,355 @@
+"""Production by hand, from Python; the commands create_*_LP and check_* are made of it.
+
+    from astran.config.yaml_files import load_site
+    from astran.service import byhand
+
+    site = load_site("site.yml")
+    config = byhand.analysis("Crab", "20231207", runs=(15864,), **{"dl3.theta_cut": 0.2})
+    byhand.create_dl2(site, config)
+    byhand.create_dl3(site, config)
+    byhand.create_index(site, "Crab20231207/DL3")
+    byhand.check_dl3(site, config=config).ok
+
+What is made is what the service would make: the same tasks, checks and folders.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from astran.base.clock import Clock, SystemClock
+from astran.base.errors import CatalogueError, ConfigError
+from astran.base.exit_record import ExitRecord, TaskOutcome
+from astran.base.night_data import MissingRun, NightData
+from astran.base.tasks import ProductKind, Task
+from astran.config.analysis import AnalysisConfig, StartLevel
+from astran.config.model import build_settings
+from astran.config.site import SiteConfig
+from astran.database.location import identity
+from astran.service.products import inventory
+from astran.service.products.inventory import Inventory
+
+if TYPE_CHECKING:
+    from astran.telescopes.lst.manual import Workspace
+
+Say = Callable[[str], None]
+Place = str | Path
+
+
+@dataclass(frozen=True, slots=True)
+class ProductionRun:
+    """Tasks that are ready to be run by hand."""
+
+    tasks: tuple[Task, ...]
+    bench: Workspace
+    notes: tuple[str, ...] = ()
+    """Choices that were made."""
+    missing: tuple[MissingRun, ...] = ()
+    """Runs that were asked for and are left out."""
+
+    def script(self) -> str:
+        """A bash script that does the same: the exact commands."""
+        from astran.production.job.shell_script import make_shell_script
+
+        return "\n".join(make_shell_script(self.tasks, self.bench.site)) + "\n"
+
+    def run(self, say: Say = print) -> tuple[ExitRecord, ...]:
+        """Run the tasks one after another; returns how each of them ended.
+
+        Raises
+        ------
+        ConfigError : the folder is that of an analysis of the service
+        """
+        from astran.telescopes.lst.manual import run_tasks
+
+        folder = self.bench.folder
+        # jobs of the service leave their files there; its products, logs and records are not ours
+        if (folder / "jobmanager" / "batches").is_dir():
+            raise ConfigError(
+                f"{folder} holds an analysis of the service, which must not be overwritten.",
+                cure=f"Name another folder: --output {folder}_byhand. DL2 that is there already is "
+                f"given by --input {folder / 'DL2'}.",
+            )
+        return run_tasks(self.tasks, self.bench, say)
+
+    def good(self, records: Sequence[ExitRecord]) -> bool:
+        """Whether every task succeeded and no run was left out."""
+        done = [record for record in records if record.outcome is TaskOutcome.OK]
+        return len(done) == len(self.tasks) and not self.missing
+
+
+# ---- what is wanted ------------------------------------------------------------------------------
+
+
+def configure_analysis(
+    target: str, date: str, runs: Iterable[int] | None = None, **parameters: object
+) -> AnalysisConfig:
+    """The configuration of an analysis.
+
+    Parameters
+    ----------
+    target : by any usual name
+    date : night, YYYYMMDD of its evening
+    runs : none: all of the target in that night
+    parameters : by dotted name: `**{"dl3.theta_cut": 0.2}`
+
+    Raises
+    ------
+    ConfigError : also for a target that is not known
+    """
+    data: dict[str, Any] = {"target": target, "date": date}
+    if runs is not None:
+        data["runs"] = tuple(runs)
+    for name, value in parameters.items():
+        set_parameter(data, name, value)
+    return configure(data)
+
+
+def set_parameter(data: dict[str, Any], name: str, value: object) -> None:
+    """Set a parameter by its dotted name (ConfigError: a part of it is no group)."""
+    *groups, last = name.strip().split(".")
+    for group in groups:
+        data = data.setdefault(group, {})
+        if not isinstance(data, dict):
+            raise ConfigError(f"{name}: {group} holds no further keys.")
+    data[last] = value
+
+
+def configure(data: dict[str, Any], start: StartLevel | None = None) -> AnalysisConfig:
+    """Check a configuration given as plain data; the target may be a name."""
+    from astran.catalogue.sources import resolve_source
+
+    if isinstance(data.get("target"), str):
+        data = {**data, "target": resolve_source(data["target"]).model_dump()}
+    if start is not None:
+        # files are named by somebody who may read them anyway
+        data = {**data, "start": start, "folder": ""}
+    return build_settings(AnalysisConfig, data, "The request")
+
+
+# ---- making --------------------------------------------------------------------------------------
+
+
+def prepare_dl2(
+    site: SiteConfig,
+    config: AnalysisConfig,
+    inputs: Iterable[Place] = (),
+    output: Place | None = None,
+    *,
+    keep: bool = True,
+) -> ProductionRun:
+    """Tasks for DL2 of each run.
+
+    Parameters
+    ----------
+    inputs : DL1 files, or folders of them; none: what the catalogue of the site finds
+    output : folder of the analysis; none: <workdir>/<Target><date>
+    keep : False leaves no trace on disk
+
+    Raises
+    ------
+    CatalogueError, ConfigError : no data, no models, no lstchain
+    """
+    from astran.telescopes.lst.manual import dl2_tasks
+
+    config = config.model_copy(update={"start": StartLevel.DL1, "folder": ""})
+    files = list(_expand(inputs, "dl1_*.h5"))
+    catalogue = _catalogue(site, keep)
+    if files:
+        data = catalogue.with_files(config, files, with_irfs=False)
+    else:
+        data = catalogue.find(config, with_irfs=False)
+    bench = _bench(site, config.lstchain, output or site.workdir / config.label, keep)
+    return _work(dl2_tasks(config, data, bench) if data.runs else (), bench, data)
+
+
+def prepare_dl3(
+    site: SiteConfig,
+    config: AnalysisConfig,
+    inputs: Iterable[Place] = (),
+    output: Place | None = None,
+    *,
+    keep: bool = True,
+) -> ProductionRun:
+    """Tasks for missing IRFs and for DL3 of each run; as `prepare_dl2`, but
+
+    inputs : DL2 files, or folders of them; none: <output>/DL2
+    """
+    from astran.telescopes.lst.manual import dl3_tasks
+
+    config = config.model_copy(update={"start": StartLevel.DL2, "folder": ""})
+    folder = Path(output or site.workdir / config.label).absolute()
+    files = list(_expand(list(inputs) or [folder / "DL2"], "dl2_*.h5"))
+    data = _catalogue(site, keep).with_files(config, files)
+    bench = _bench(site, config.lstchain, folder, keep)
+    return _work(dl3_tasks(config, data, bench) if data.runs else (), bench, data)
+
+
+def prepare_index(
+    site: SiteConfig,
+    dl3: Place,
+    output: Place | None = None,
+    lstchain: str = "",
+    *,
+    keep: bool = True,
+) -> ProductionRun:
+    """The task for the index of the DL3 files in the folder `dl3`.
+
+    Parameters
+    ----------
+    output : folder for log and script; none: the one above `dl3`
+    """
+    from astran.telescopes.lst.manual import index_tasks
+
+    folder = Path(dl3).absolute()
+    bench = _bench(site, lstchain, output or folder.parent, keep)
+    return ProductionRun(index_tasks(folder, bench), bench)
+
+
+def create_dl2(
+    site: SiteConfig,
+    config: AnalysisConfig,
+    inputs: Iterable[Place] = (),
+    output: Place | None = None,
+    say: Say = print,
+) -> tuple[ExitRecord, ...]:
+    """Make DL2; see `prepare_dl2`. Returns how each task ended."""
+    return prepare_dl2(site, config, inputs, output).run(say)
+
+
+def create_dl3(
+    site: SiteConfig,
+    config: AnalysisConfig,
+    inputs: Iterable[Place] = (),
+    output: Place | None = None,
+    say: Say = print,
+) -> tuple[ExitRecord, ...]:
+    """Make missing IRFs, then DL3; see `prepare_dl3`."""
+    return prepare_dl3(site, config, inputs, output).run(say)
+
+
+def create_index(
+    site: SiteConfig, dl3: Place, output: Place | None = None, lstchain: str = "", say: Say = print
+) -> tuple[ExitRecord, ...]:
+    """Make the HDU and observation index of DL3 files; see `prepare_index`."""
+    return prepare_index(site, dl3, output, lstchain).run(say)
+
+
+# ---- checking ------------------------------------------------------------------------------------
+
+
+def check_dl2(
+    site: SiteConfig | None = None,
+    places: Iterable[Place] = (),
+    *,
+    config: AnalysisConfig | None = None,
+    night: str = "",
+    runs: Iterable[int] = (),
+    dl1: Iterable[Place] = (),
+    clock: Clock | None = None,
+) -> Inventory:
+    """What DL2 exists, is missing, is broken.
+
+    Parameters
+    ----------
+    site : only needed for a configuration or a night
+    places : files, or folders of products or of analyses; none: those of the analysis or night
+    config : of an analysis, whose runs there should be
+    night : YYYYMMDD; all its runs there should be, of whatever source
+    runs : of the night only these
+    dl1 : DL1 files or folders to compare with; none: what ASTRAN made the files from
+
+    Raises
+    ------
+    CatalogueError, ConfigError : nothing to look at
+    """
+    return check(ProductKind.DL2, site, places, config, night, runs, dl1, clock)
+
+
+def check_dl3(
+    site: SiteConfig | None = None,
+    places: Iterable[Place] = (),
+    *,
+    config: AnalysisConfig | None = None,
+    night: str = "",
+    runs: Iterable[int] = (),
+    clock: Clock | None = None,
+) -> Inventory:
+    """What DL3 exists, is missing, is broken; as `check_dl2`."""
+    return check(ProductKind.DL3, site, places, config, night, runs, (), clock)
+
+
+def check(
+    kind: ProductKind,
+    site: SiteConfig | None = None,
+    places: Iterable[Place] = (),
+    config: AnalysisConfig | None = None,
+    night: str = "",
+    runs: Iterable[int] = (),
+    dl1: Iterable[Place] = (),
+    clock: Clock | None = None,
+) -> Inventory:
+    """`check_dl2` or `check_dl3`, by `kind`."""
+    folders, extra = [Path(place) for place in places], [Path(place) for place in dl1]
+    if config is None and not night:
+        if not folders:
+            raise ConfigError("Nothing to check.", cure="Name files, folders, or a night.")
+        return inventory.take_inventory(kind, folders, None, extra)
+    if site is None:
+        raise ConfigError("To check a night, the site configuration is needed.")
+    clock = clock or SystemClock()
+    if config is not None:
+        label, night, target = config.label, config.date, config.target.name
+        expected = inventory.expected_runs(site, clock, config)
+    else:
+        label, target = f"*{night}", ""
+        expected = inventory.expected_of_night(site, clock, night, tuple(runs))
+    if not expected:
+        raise CatalogueError(f"No run of the night {night} is known.")
+    known = inventory.folders_of(site.workdir, label)
+    found = inventory.take_inventory(
+        kind, folders or known or [site.workdir / label.strip("*")], expected, extra
+    )
+    found.night, found.target = night, target
+    return found
+
+
+# ---- parts ---------------------------------------------------------------------------------------
+
+
+def _catalogue(site: SiteConfig, keep: bool) -> Any:
+    from astran.catalogue.sources import is_same_source
+    from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
+    from astran.telescopes.lst.catalogue.night import LstCatalogue
+
+    return LstCatalogue(site, SystemClock(), is_same_source, PATIENT_S, keep)
+
+
+def _bench(site: SiteConfig, lstchain: str, folder: Place, keep: bool) -> Workspace:
+    from astran.production.environment.releases import find_toolset
+    from astran.telescopes.lst.manual import Workspace
+
+    identity.check_store(site)
+    tools = find_toolset(site, lstchain, keep=keep)
+    return Workspace(site, tools, Path(folder).absolute(), sys.executable)
+
+
+def _work(tasks: tuple[Task, ...], bench: Workspace, data: NightData) -> ProductionRun:
+    return ProductionRun(tasks, bench, data.notes, data.missing)
+
+
+def _expand(places: Iterable[Place], pattern: str) -> Iterable[Path]:
+    """Files as they are; of folders, the files of that pattern."""
+    for place in places:
+        path = Path(place)
+        if path.is_dir():
+            found = sorted(path.glob(pattern))
+            if not found:
+                raise CatalogueError(f"The folder {path} holds no file {pattern}.")
+            yield from found
+        else:
+            yield path

@@ -1,0 +1,66 @@
+"""`astran retry A12`: run again what failed; what succeeded is kept or reused.
+
+In an analysis that is under way the failed tasks are planned once more; one that has ended is
+repeated as a new one."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from astran.base.errors import StoreError
+from astran.base.text import count_noun
+from astran.cli.analyses.selection import add_choice, add_one_parser, read_selection, task_names
+from astran.cli.common import Exit, make_context, read_site
+from astran.database import analyses
+from astran.database.analyses import Analysis, RequestOrigin
+from astran.database.task_requests import TaskSelection
+from astran.service.context import Context
+from astran.service.jobs.task_control import repeat_analysis, repeat_tasks
+from astran.service.tick import run_tick
+
+
+def add_parser(subparsers: Any) -> None:
+    add_choice(add_one_parser(subparsers, "retry", "run again what failed, of a stage or run too"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Repeat in place, or store a new analysis with the same configuration and mail thread."""
+    context = make_context(read_site(args), print)
+    part = read_selection(args)
+    with context.db.begin() as db:
+        old = analyses.get_analysis(db, args.id)
+    if not old.state.final:
+        return _in_place(context, old, part)
+    origin = RequestOrigin(
+        command="retry",
+        subject=old.subject,
+        in_reply_to=old.in_reply_to,
+        references=old.references,
+        params=old.params,
+    )
+    now, workdir = context.clock.now(), context.site.workdir
+    with context.db.begin() as db:
+        new = analyses.create_analysis(
+            db, now, origin, old.label, old.config, workdir, old.requester
+        )
+        if not part.all:
+            repeat_tasks(db, new, old, part)
+    what = "" if part.all else f", of what failed only {part}"
+    print(
+        f"{old.name} runs again as {new.name}{what}; astran-launcher takes it up at its next tick."
+    )
+    return Exit.OK
+
+
+def _in_place(context: Context, analysis: Analysis, part: TaskSelection) -> int:
+    meant = repeat_analysis(context, analysis, part)
+    if not meant:
+        raise StoreError(
+            f"{analysis.name} is still under way ({analysis.state}), and nothing of it has failed "
+            f"({part}).",
+            f"Wait for its end, or stop it with `astran cancel {analysis.name}`.",
+        )
+    run_tick(context, mail=False, only=analysis.id)
+    print(f"{analysis.name}: {count_noun(len(meant), 'task')} run again: {task_names(meant)}.")
+    return Exit.OK

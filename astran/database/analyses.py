@@ -1,0 +1,335 @@
+"""Requests and analyses, and their guarded transitions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, func, insert, select, update
+
+from astran.base.errors import StoreError
+from astran.base.states import ANALYSIS_MOVES, AnalysisState
+from astran.database import unfinished_tasks
+from astran.database.events import note_event
+from astran.database.schema import tables as t
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """One row of `analysis`, with what its request says about the mail thread."""
+
+    id: int
+    label: str
+    folder: Path
+    config: Mapping[str, Any]
+    requester: str
+    state: AnalysisState
+    cancel_wanted: bool
+    created: datetime
+    started: datetime | None
+    ended: datetime | None
+    next_look: datetime | None
+    next_step: datetime | None
+    faults: int
+    trouble: str
+    """Of the site, that is being waited out; empty: none."""
+    trouble_since: datetime | None
+    notes: tuple[str, ...]
+    versions: tuple[tuple[str, str], ...]
+    left_out: tuple[tuple[int, str], ...]
+    reason: str
+    subject: str
+    in_reply_to: str
+    references: tuple[str, ...]
+    params: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """`A12`: how people refer to it."""
+        return f"A{self.id}"
+
+
+_COLUMNS = (
+    *t.analysis.c,
+    t.request.c.subject,
+    t.request.c.in_reply_to,
+    t.request.c.refs,
+    t.request.c.params,
+)
+_LIVE = [state.value for state in AnalysisState if not state.final]
+
+
+def _analysis(row: RowMapping) -> Analysis:
+    return Analysis(
+        id=row["id"],
+        label=row["label"],
+        folder=Path(row["folder"]),
+        config=row["config"],
+        requester=row["requester"],
+        state=AnalysisState(row["state"]),
+        cancel_wanted=row["cancel_wanted"],
+        created=row["created"],
+        started=row["started"],
+        ended=row["ended"],
+        next_look=row["next_look"],
+        next_step=row["next_step"],
+        faults=row["faults"],
+        trouble=row["trouble"],
+        trouble_since=row["trouble_since"],
+        notes=tuple(row["notes"]),
+        versions=tuple((name, version) for name, version in row["versions"]),
+        left_out=tuple((run, why) for run, why in row["left_out"]),
+        reason=row["reason"],
+        subject=row["subject"],
+        in_reply_to=row["in_reply_to"],
+        references=tuple(row["refs"]),
+        params=row["params"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOrigin:
+    """Where a request came from; the defaults are those of a hand-run."""
+
+    command: str = "launch"
+    message_id: int | None = None
+    sender_id: int | None = None
+    subject: str = ""
+    in_reply_to: str = ""
+    references: tuple[str, ...] = ()
+    params: Mapping[str, Any] | None = None
+
+
+def create_analysis(
+    db: Connection,
+    now: datetime,
+    origin: RequestOrigin,
+    label: str,
+    config: Mapping[str, Any],
+    workdir: Path,
+    requester: str,
+    hand_key: str | None = None,
+) -> Analysis:
+    """Store a request and its analysis, with a folder of its own.
+
+    The folder is `<workdir>/<label>`, or `<label>_2`, `_3`, … where that is taken.
+    """
+    request_id = add_request(db, now, origin)
+    analysis_id = db.execute(
+        insert(t.analysis).values(
+            request_id=request_id,
+            label=label,
+            folder=str(_free_folder(db, workdir, label)),
+            config=dict(config),
+            requester=requester,
+            hand_key=hand_key,
+            state=AnalysisState.RECEIVED,
+            created=now,
+            notes=[],
+            versions=[],
+            left_out=[],
+        )
+    ).inserted_primary_key
+    assert analysis_id is not None
+    note_event(db, now, "received", f"{label} requested by {requester or 'hand'}", analysis_id[0])
+    return get_analysis(db, analysis_id[0])
+
+
+def add_request(db: Connection, now: datetime, origin: RequestOrigin) -> int:
+    """Store a request; returns its row id."""
+    key = db.execute(
+        insert(t.request).values(
+            message_id=origin.message_id,
+            sender_id=origin.sender_id,
+            command=origin.command,
+            subject=origin.subject,
+            in_reply_to=origin.in_reply_to,
+            refs=list(origin.references),
+            params=dict(origin.params or {}),
+            created=now,
+        )
+    ).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def _free_folder(db: Connection, workdir: Path, label: str) -> Path:
+    number = 1
+    while True:
+        folder = workdir / (label if number == 1 else f"{label}_{number}")
+        query = select(t.analysis.c.id).where(t.analysis.c.folder == str(folder))
+        if not folder.exists() and db.execute(query).first() is None:
+            return folder
+        number += 1
+
+
+def _select() -> Any:
+    return select(*_COLUMNS).join_from(t.analysis, t.request)
+
+
+def get_analysis(db: Connection, analysis_id: int) -> Analysis:
+    """The analysis (StoreError where there is none)."""
+    row = db.execute(_select().where(t.analysis.c.id == analysis_id)).mappings().first()
+    if row is None:
+        raise StoreError(f"There is no analysis A{analysis_id}.", "`astran status` lists them.")
+    return _analysis(row)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for, by whom."""
+
+    sender: str
+    subject: str
+    in_reply_to: str
+    references: tuple[str, ...]
+    params: Mapping[str, Any]
+
+
+def get_request(db: Connection, request_id: int) -> Request:
+    """A stored request (StoreError where there is none)."""
+    columns = (
+        t.sender.c.address,
+        t.request.c.subject,
+        t.request.c.in_reply_to,
+        t.request.c.refs,
+        t.request.c.params,
+    )
+    query = select(*columns).join_from(t.request, t.sender).where(t.request.c.id == request_id)
+    row = db.execute(query).first()
+    if row is None:
+        raise StoreError(f"There is no request {request_id}.")
+    return Request(row[0], row[1], row[2], tuple(row[3]), row[4])
+
+
+def by_hand_key(db: Connection, key: str) -> Analysis | None:
+    """The hand-run of the same file with the same content, if there was one."""
+    row = db.execute(_select().where(t.analysis.c.hand_key == key)).mappings().first()
+    return None if row is None else _analysis(row)
+
+
+def with_orphans(db: Connection) -> list[Analysis]:
+    """Ended analyses of which a task lives all the same, oldest first."""
+    query = _select().where(t.analysis.c.id.in_(unfinished_tasks.analyses_with_unfinished()))
+    query = query.where(t.analysis.c.state.not_in(_LIVE)).order_by(t.analysis.c.id)
+    return [_analysis(row) for row in db.execute(query).mappings()]
+
+
+def live_analyses(db: Connection) -> list[Analysis]:
+    """All analyses that have not ended, oldest first."""
+    query = _select().where(t.analysis.c.state.in_(_LIVE)).order_by(t.analysis.c.id)
+    return [_analysis(row) for row in db.execute(query).mappings()]
+
+
+def newest_analyses(db: Connection, limit: int, requester: str | None = None) -> list[Analysis]:
+    """The newest analyses, of one requester or of all."""
+    query = _select().order_by(t.analysis.c.id.desc()).limit(limit)
+    if requester is not None:
+        query = query.where(t.analysis.c.requester == requester)
+    return [_analysis(row) for row in db.execute(query).mappings()]
+
+
+def ended_between(db: Connection, since: datetime, until: datetime) -> list[Analysis]:
+    """Analyses that ended in a time, oldest first."""
+    query = _select().where(t.analysis.c.ended >= since, t.analysis.c.ended < until)
+    return [_analysis(row) for row in db.execute(query.order_by(t.analysis.c.id)).mappings()]
+
+
+def live_count(db: Connection, requester: str | None = None) -> int:
+    """How many analyses (of one requester) have not ended."""
+    query = select(func.count()).where(t.analysis.c.state.in_(_LIVE))
+    if requester is not None:
+        query = query.where(t.analysis.c.requester == requester)
+    return db.execute(query).scalar_one()
+
+
+def launches_since(db: Connection, since: datetime, requester: str | None = None) -> int:
+    """How many analyses were asked for by mail (by one requester) since a time."""
+    query = (
+        select(func.count())
+        .select_from(t.analysis)
+        .join(t.request)
+        .where(t.analysis.c.created >= since, t.request.c.command.in_(("launch", "retry")))
+        .where(t.analysis.c.requester != "")
+    )
+    if requester is not None:
+        query = query.where(t.analysis.c.requester == requester)
+    return db.execute(query).scalar_one()
+
+
+def move_analysis(
+    db: Connection,
+    now: datetime,
+    analysis: Analysis,
+    to: AnalysisState,
+    text: str = "",
+    **values: Any,
+) -> bool:
+    """Move an analysis to another state, if it still is in the state that the caller saw.
+
+    Returns False where somebody else moved it first. A move that the table of transitions does not
+    know is a fault in ASTRAN and raises StoreError.
+
+    No analysis ends while a task of it lives: a move to a final state cancels what has not begun,
+    and is refused (False, nothing written) where the scheduler has, or may have, a task of it.
+    """
+    if to not in ANALYSIS_MOVES[analysis.state]:
+        raise StoreError(f"{analysis.name} cannot go from {analysis.state} to {to}.")
+    if to is AnalysisState.RUNNING:
+        values.setdefault("started", now)
+    if to.final:
+        values.setdefault("ended", now)
+    values.setdefault("next_step", None)
+    with db.begin_nested() as savepoint:
+        if to.final and not _nothing_lives(db, now, analysis):
+            savepoint.rollback()
+            return False
+        done = db.execute(
+            update(t.analysis)
+            .where(t.analysis.c.id == analysis.id, t.analysis.c.state == analysis.state)
+            .values(state=to, **values)
+        )
+        if done.rowcount != 1:
+            savepoint.rollback()
+            return False
+    note_event(db, now, f"analysis-{to}", text or f"{analysis.state} -> {to}", analysis.id)
+    return True
+
+
+def _nothing_lives(db: Connection, now: datetime, analysis: Analysis) -> bool:
+    """Cancel what has not begun; whether then no task lives any more.
+
+    The tasks come before the lock of the analysis, in the order of every other transaction. Nobody
+    who waits for that lock adds a task afterwards: see `lock`.
+    """
+    unfinished_tasks.cancel_not_begun(db, now, analysis.id, "not run, because the analysis ended")
+    lock(db, analysis.id)
+    return not unfinished_tasks.has_unfinished(db, analysis.id)
+
+
+def lock(db: Connection, analysis_id: int) -> AnalysisState:
+    """The state of an analysis, which nobody else changes before the end of the transaction.
+
+    Whoever gives an analysis tasks to do asks for it first: no analysis ends beside that.
+    """
+    query = select(t.analysis.c.state).where(t.analysis.c.id == analysis_id).with_for_update()
+    return AnalysisState(db.execute(query).scalar_one())
+
+
+def change_analysis(db: Connection, analysis_id: int, **values: Any) -> None:
+    """Set plain columns of an analysis (never its state)."""
+    db.execute(update(t.analysis).where(t.analysis.c.id == analysis_id).values(**values))
+
+
+def ended_durations(db: Connection, limit: int = 20) -> Sequence[float]:
+    """Seconds from start to end of the newest finished analyses."""
+    query = (
+        select(t.analysis.c.started, t.analysis.c.ended)
+        .where(t.analysis.c.state == AnalysisState.DONE, t.analysis.c.started.is_not(None))
+        .order_by(t.analysis.c.id.desc())
+        .limit(limit)
+    )
+    return [(ended - started).total_seconds() for started, ended in db.execute(query)]

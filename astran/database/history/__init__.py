@@ -1,0 +1,1 @@
+"""What earlier work tells: durations, resources, lineage."""

@@ -1,0 +1,240 @@
+"""Submissions: the intent first, the job id when the scheduler has answered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select, update
+
+from astran.base.states import TaskState
+from astran.database.schema import tables as t
+from astran.database.tasks import AT_ONCE, TaskMove, TaskRow, move_tasks, task_row
+
+
+class SubmissionState(StrEnum):
+    """Life of a submission."""
+
+    INTENT = "intent"
+    """Written before sbatch is called; until the answer is stored the job may or may not exist."""
+    SUBMITTED = "submitted"
+    ENDED = "ended"
+    """Nothing of it is in the scheduler's hands any more."""
+    VOID = "void"
+    """Certainly never came to be."""
+
+
+INTENTS = 0x415354524E
+"""Number of the lock for `queue_up` in the database."""
+VOID_OUTCOME = "void"
+"""Outcome of an attempt whose submission never came to be: it does not count as a try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One row of `submission`."""
+
+    id: int
+    analysis_id: int
+    token: str
+    scheduler: str
+    job_id: str
+    state: SubmissionState
+    size: int
+    folder: str
+    intent: datetime
+    submitted: datetime | None
+    missing_since: datetime | None
+    mark: str
+    """What the scheduler showed at the last look, if that left nothing open: what it still shows
+    is as the store has it. Empty: all must be looked at."""
+
+
+_COLUMNS = tuple(t.submission.c[name] for name in Submission.__dataclass_fields__)
+
+
+_STATE = list(Submission.__dataclass_fields__).index("state")
+
+
+def _submission(row: Sequence[Any]) -> Submission:
+    values = list(row)
+    values[_STATE] = SubmissionState(values[_STATE])
+    return Submission(*values)
+
+
+def lock_submissions(db: Connection) -> None:
+    """From here to the end of the transaction no other launcher writes an intent.
+
+    On SQLite every transaction is alone; PostgreSQL needs a lock.
+    """
+    if db.dialect.name == "postgresql":
+        db.execute(select(func.pg_advisory_xact_lock(INTENTS)))
+
+
+def write_intent(
+    db: Connection,
+    now: datetime,
+    analysis_id: int,
+    token: str,
+    scheduler: str,
+    folder: str,
+    tasks: Sequence[TaskRow],
+    attempt_tokens: Sequence[str],
+) -> bool:
+    """Write the intent to submit `tasks` as one array, and move them to SUBMITTING.
+
+    All or nothing: False (and nothing written) where one of the tasks was moved by another.
+    """
+    with db.begin_nested() as savepoint:
+        key = db.execute(
+            insert(t.submission).values(
+                analysis_id=analysis_id,
+                token=token,
+                scheduler=scheduler,
+                state=SubmissionState.INTENT,
+                size=len(tasks),
+                folder=folder,
+                intent=now,
+            )
+        ).inserted_primary_key
+        assert key is not None
+        for number in sorted({task.attempts for task in tasks}):
+            group = [task for task in tasks if task.attempts == number]
+            text = f"attempt {number + 1}"
+            moves = _moves(group, TaskState.SUBMITTING, text)
+            if len(move_tasks(db, now, moves, attempts=number + 1, not_before=None)) != len(group):
+                savepoint.rollback()
+                return False
+        db.execute(
+            insert(t.attempt),
+            [
+                {
+                    "task_id": task.id,
+                    "submission_id": key[0],
+                    "number": task.attempts + 1,
+                    "token": attempt_token,
+                    "array_index": index,
+                    "requested": asdict(task.resources),
+                    "telling": [],
+                }
+                for index, (task, attempt_token) in enumerate(
+                    zip(tasks, attempt_tokens, strict=True)
+                )
+            ],
+        )
+    return True
+
+
+def unconfirmed_submissions(db: Connection) -> list[Submission]:
+    """Submissions of which it is not known whether they came to be."""
+    query = select(*_COLUMNS).where(t.submission.c.state == SubmissionState.INTENT)
+    query = query.order_by(t.submission.c.id)
+    return [_submission(row) for row in db.execute(query)]
+
+
+def open_submissions(db: Connection, scheduler: str) -> list[Submission]:
+    """Submissions of which this scheduler may still have a task, oldest first."""
+    query = select(*_COLUMNS).where(
+        t.submission.c.state == SubmissionState.SUBMITTED, t.submission.c.scheduler == scheduler
+    )
+    return [_submission(row) for row in db.execute(query.order_by(t.submission.c.id))]
+
+
+def mark_polled(db: Connection, marks: Mapping[int, str], ended: Collection[int]) -> None:
+    """Note the new marks of submissions, by id, and which have nothing in hand any more."""
+    c = t.submission.c
+    if marks:
+        query = update(t.submission).where(c.id == bindparam("_id"))
+        rows = [{"_id": key, "_mark": mark} for key, mark in marks.items()]
+        db.execute(query.values(mark=bindparam("_mark")), rows)
+    gone = sorted(ended)
+    for start in range(0, len(gone), AT_ONCE):
+        some = c.id.in_(gone[start : start + AT_ONCE])
+        query = update(t.submission).where(some, c.state == SubmissionState.SUBMITTED)
+        db.execute(query.values(state=SubmissionState.ENDED))
+
+
+def submissions_by_ids(db: Connection, ids: Collection[int]) -> dict[int, Submission]:
+    """Submissions by row id."""
+    wanted = sorted(ids)
+    found: dict[int, Submission] = {}
+    for start in range(0, len(wanted), AT_ONCE):
+        query = select(*_COLUMNS).where(t.submission.c.id.in_(wanted[start : start + AT_ONCE]))
+        found |= {row.id: _submission(row) for row in db.execute(query)}
+    return found
+
+
+def submission_by_token(db: Connection, token: str) -> Submission:
+    """The submission with that token."""
+    query = select(*_COLUMNS).where(t.submission.c.token == token)
+    return _submission(db.execute(query).one())
+
+
+def confirm_submission(db: Connection, now: datetime, submission: Submission, job_id: str) -> None:
+    """The job exists: its tasks are SUBMITTED."""
+    done = db.execute(
+        update(t.submission)
+        .where(t.submission.c.id == submission.id, t.submission.c.state == SubmissionState.INTENT)
+        .values(state=SubmissionState.SUBMITTED, job_id=job_id, submitted=now)
+    )
+    if done.rowcount == 1:
+        moves = _moves(_tasks(db, submission), TaskState.SUBMITTED, f"job {job_id}")
+        move_tasks(db, now, moves)
+
+
+def void_submission(
+    db: Connection,
+    now: datetime,
+    submission: Submission,
+    reason: str,
+    *,
+    not_before: datetime | None = None,
+    to: TaskState = TaskState.PLANNED,
+    **values: Any,
+) -> None:
+    """The job certainly does not exist: its tasks may be submitted again (or fail).
+
+    Further `values` are written into the tasks.
+    """
+    done = db.execute(
+        update(t.submission)
+        .where(t.submission.c.id == submission.id, t.submission.c.state == SubmissionState.INTENT)
+        .values(state=SubmissionState.VOID)
+    )
+    if done.rowcount != 1:
+        return
+    moves = _moves(_tasks(db, submission), to, reason)
+    move_tasks(db, now, moves, reason=reason, not_before=not_before, **values)
+    db.execute(
+        update(t.attempt)
+        .where(t.attempt.c.submission_id == submission.id)
+        .values(outcome=VOID_OUTCOME, reason=reason)
+    )
+
+
+def request_poll(db: Connection, submission: Submission, since: datetime) -> None:
+    """The scheduler answered and does not know the token (yet)."""
+    db.execute(
+        update(t.submission).where(t.submission.c.id == submission.id).values(missing_since=since)
+    )
+
+
+def _moves(tasks: Sequence[TaskRow], to: TaskState, text: str) -> list[TaskMove]:
+    return [TaskMove(task.id, task.analysis_id, task.key, task.state, to, text) for task in tasks]
+
+
+def _tasks(db: Connection, submission: Submission) -> list[TaskRow]:
+    query = (
+        select(t.task)
+        .join_from(t.task, t.attempt)
+        .where(
+            t.attempt.c.submission_id == submission.id,
+            t.task.c.state == TaskState.SUBMITTING,
+            t.attempt.c.number == t.task.c.attempts,
+        )
+        .order_by(t.attempt.c.array_index)
+    )
+    return [task_row(row) for row in db.execute(query).mappings()]

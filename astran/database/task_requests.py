@@ -1,0 +1,89 @@
+"""What people wish for single tasks: to be cancelled, held, released, run again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from sqlalchemy import Connection, select, update
+
+from astran.base.states import TaskState
+from astran.database.schema import tables as t
+from astran.database.tasks import AT_ONCE, TaskRow, task_row, wake_analyses
+
+
+class TaskRequest(StrEnum):
+    """Kept in `task.wish` until the scheduler confirms it."""
+
+    NONE = ""
+    CANCEL = "cancel"
+    HOLD = "hold"
+    """Stays until it is taken back: the task is not submitted, or waits in the queue held."""
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskSelection:
+    """Which tasks of an analysis are meant; all where nothing is said."""
+
+    stage: str = ""
+    run: int | None = None
+
+    def __str__(self) -> str:
+        parts = [self.stage.upper()] if self.stage else []
+        if self.run is not None:
+            parts.append(f"run {self.run}")
+        return ", ".join(parts) or "all"
+
+    @property
+    def all(self) -> bool:
+        return not self.stage and self.run is None
+
+
+def selected_tasks(db: Connection, analysis_id: int, choice: TaskSelection) -> list[TaskRow]:
+    """The tasks that are meant, in the order of the plan."""
+    query = (
+        select(t.task)
+        .join_from(t.task, t.stage)
+        .join(t.run, t.run.c.id == t.task.c.run_id, isouter=True)
+        .where(t.task.c.analysis_id == analysis_id)
+        .order_by(t.task.c.id)
+    )
+    if choice.stage:
+        query = query.where(t.stage.c.name == choice.stage)
+    if choice.run is not None:
+        query = query.where(t.run.c.number == choice.run)
+    return [task_row(row) for row in db.execute(query).mappings()]
+
+
+def set_request(db: Connection, rows: Sequence[TaskRow], wish: TaskRequest) -> None:
+    """Note a wish for tasks, and have the next tick look at their analyses."""
+    for start in range(0, len(rows), AT_ONCE):
+        ids = [row.id for row in rows[start : start + AT_ONCE]]
+        db.execute(update(t.task).where(t.task.c.id.in_(ids)).values(wish=wish))
+    wake_analyses(db, {row.analysis_id for row in rows})
+
+
+def requested_tasks(db: Connection, analysis_id: int) -> list[TaskRow]:
+    """Tasks of an analysis with a wish that has not come true or been taken back."""
+    query = (
+        select(t.task)
+        .where(t.task.c.analysis_id == analysis_id, t.task.c.wish != TaskRequest.NONE)
+        .order_by(t.task.c.id)
+    )
+    return [task_row(row) for row in db.execute(query).mappings()]
+
+
+def newest_statuses(db: Connection, rows: Sequence[TaskRow]) -> dict[int, str]:
+    """By task: what was last seen of its newest attempt."""
+    found: dict[int, str] = {}
+    for start in range(0, len(rows), AT_ONCE):
+        ids = [row.id for row in rows[start : start + AT_ONCE] if row.state is TaskState.SUBMITTED]
+        query = (
+            select(t.task.c.id, t.attempt.c.sight)
+            .join_from(t.task, t.attempt)
+            .where(t.task.c.id.in_(ids), t.attempt.c.number == t.task.c.attempts)
+        )
+        found |= {row.id: row.sight for row in db.execute(query)}
+    return found

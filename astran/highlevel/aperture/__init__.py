@@ -1,0 +1,1 @@
+"""ON and OFF counts in an aperture: theta2, significance, counts by energy and night."""

@@ -1,0 +1,236 @@
+"""What the event lists say about the data taking: `diagnostics` of results.json."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from astran.highlevel.aperture.counts import RunCounts
+from astran.highlevel.arrays import Floats
+from astran.highlevel.geometry import project
+from astran.highlevel.maps.acceptance import group_runs
+from astran.highlevel.maps.ring import SkyMap
+
+TIME_BINS = 120
+"""About so many bins of time in a night."""
+SHORTEST_S = 60.0
+ENERGIES_PER_DECADE = 8
+INTERVAL_BINS = 60
+SAME_PLACE_DEG = 0.05
+PROFILE_STEP_DEG = 0.1
+SOURCE_DEG = 0.3
+"""Events further from the target than this are the field's."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeBin:
+    """Counts in an equal part of a run's good time."""
+
+    obs_id: int
+    start: datetime
+    stop: datetime
+    ontime_s: float
+    events: int
+    excess: float
+    excess_error: float
+    livetime_s: float
+
+
+def time_bins(parts: Sequence[RunCounts]) -> list[TimeBin]:
+    """All events and the excess against time, in bins of a minute or more within the runs."""
+    total = sum(part.run.ontime_s for part in parts)
+    length = max(total / TIME_BINS, SHORTEST_S)
+    found: list[TimeBin] = []
+    for part in parts:
+        run = part.run
+        pieces = max(1, round(run.ontime_s / length))
+        index = run.piece_of(run.time, pieces)
+        passed = part.passed
+        events = np.bincount(index, minlength=pieces)
+        on = np.bincount(index[passed[0]], minlength=pieces)
+        off = np.bincount(np.concatenate([index[p] for p in passed[1:]]), minlength=pieces)
+        ends = run.piece_ends(pieces)
+        for k in range(pieces):
+            start, stop = (run.start + timedelta(seconds=float(s)) for s in ends[k : k + 2])
+            found.append(
+                TimeBin(
+                    obs_id=run.obs_id,
+                    start=start,
+                    stop=stop,
+                    ontime_s=run.ontime_s / pieces,
+                    events=int(events[k]),
+                    excess=float(on[k] - part.alpha * off[k]),
+                    excess_error=math.sqrt(on[k] + part.alpha**2 * off[k]),
+                    livetime_s=run.livetime_s / pieces,
+                )
+            )
+    return found
+
+
+Table = Callable[[str, str, Callable[[], Any]], Any]
+"""Makes a table by its name and title; none where that fails, which is remembered."""
+
+
+def event_diagnostics(
+    parts: Sequence[RunCounts], sky: SkyMap | None, table: Table
+) -> dict[str, Any]:
+    """Everything about the events, as plain data; a table that cannot be made is none."""
+    return {
+        name: table(f"diagnostics.{name}", title, partial(make, parts, sky))
+        for name, (title, make) in TABLES.items()
+    }
+
+
+def _time_bin(item: TimeBin) -> dict[str, Any]:
+    minutes = item.livetime_s / 60
+    return {
+        "obs_id": item.obs_id,
+        "start": item.start.isoformat(timespec="seconds"),
+        "stop": item.stop.isoformat(timespec="seconds"),
+        "events_per_s": item.events / item.ontime_s,
+        "events_error": math.sqrt(item.events) / item.ontime_s,
+        "gammas_per_min": item.excess / minutes,
+        "gammas_error": item.excess_error / minutes,
+    }
+
+
+def _run(part: RunCounts) -> dict[str, Any]:
+    run = part.run
+    number = run.energy.size
+    # a flare must not look like a change of the weather
+    field = run.time[part.theta[0] > SOURCE_DEG]
+    bins = max(1, round(run.ontime_s / SHORTEST_S))
+    counts = np.bincount(run.piece_of(field, bins), minlength=bins)
+    mean = field.size / bins
+    return {
+        "obs_id": run.obs_id,
+        "events_per_s": number / run.ontime_s,
+        "events_error": math.sqrt(number) / run.ontime_s,
+        "field_per_s": field.size / run.ontime_s,
+        "field_error": math.sqrt(field.size) / run.ontime_s,
+        "steady_chi2": float(((counts - mean) ** 2 / mean).sum()) if mean else 0.0,
+        "steady_ndf": bins - 1,
+        "scatter": float(counts.std() / mean) if mean else 0.0,
+        "dead_time_percent": 100 * (1 - run.deadc),
+        "zenith_deg": run.zenith,
+        "offset_deg": part.offset,
+    }
+
+
+def _energies(parts: Sequence[RunCounts]) -> dict[str, Any]:
+    """Events by reconstructed energy: all, ON, and the background in the ON region."""
+    energy = np.concatenate([part.run.energy for part in parts])
+    if not energy.size:
+        return {"edges_tev": [], "all": [], "on": [], "background": []}
+    low = math.floor(math.log10(energy.min()) * ENERGIES_PER_DECADE)
+    high = math.ceil(math.log10(energy.max()) * ENERGIES_PER_DECADE + 1e-9)
+    edges = 10 ** (np.arange(low, max(high, low + 1) + 1) / ENERGIES_PER_DECADE)
+    on, background = np.zeros(edges.size - 1), np.zeros(edges.size - 1)
+    for part in parts:
+        passed = part.passed
+        on += np.histogram(part.run.energy[passed[0]], edges)[0]
+        off = np.concatenate([part.run.energy[p] for p in passed[1:]])
+        background += part.alpha * np.histogram(off, edges)[0]
+    return {
+        "edges_tev": edges,
+        "all": np.histogram(energy, edges)[0],
+        "on": on.astype(int),
+        "background": background,
+    }
+
+
+def _intervals(parts: Sequence[RunCounts]) -> dict[str, Any]:
+    """Times between neighbouring events, in units of each run's mean: a steady random rate gives
+    an exponential. The largest gap is in seconds."""
+    waits: list[Floats] = []
+    largest, shortest = 0.0, math.inf
+    for part in parts:
+        spent = np.sort(part.run.elapsed(part.run.time))
+        if spent.size < 2:
+            continue
+        wait = np.diff(spent)
+        largest, shortest = max(largest, float(wait.max())), min(shortest, float(wait.min()))
+        waits.append(wait / wait.mean())
+    edges = np.linspace(0, 12, INTERVAL_BINS + 1)
+    if not waits:
+        return {"edges": edges, "counts": [], "expected": [], "largest_s": None, "shortest_s": None}
+    values = np.concatenate(waits)
+    return {
+        "edges": edges,
+        "counts": np.histogram(values, edges)[0],
+        "expected": values.size * -np.diff(np.exp(-edges)),
+        "largest_s": largest,
+        "shortest_s": shortest,
+    }
+
+
+def _wobble(parts: Sequence[RunCounts]) -> list[dict[str, Any]]:
+    """Livetime by the place of the pointing, as seen from the target."""
+    found: list[dict[str, Any]] = []
+    for part in parts:
+        x, y = (float(value) for value in project(part.run.pointing, part.target))
+        near = (
+            entry
+            for entry in found
+            if math.hypot(entry["x_deg"] - x, entry["y_deg"] - y) < SAME_PLACE_DEG
+        )
+        home = next(near, None)
+        if home is None:
+            home = {"x_deg": x, "y_deg": y, "livetime_h": 0.0, "runs": 0, "on": 0, "excess": 0.0}
+            found.append(home)
+        home["livetime_h"] += part.run.livetime_s / 3600
+        home["runs"] += 1
+        home["on"] += part.counts.n_on
+        home["excess"] += part.counts.excess
+    return found
+
+
+def _acceptance(parts: Sequence[RunCounts], sky: SkyMap | None) -> dict[str, Any] | None:
+    """Density of events against the offset from the pointing, outside of the sources, and that of
+    the acceptance which the map used, scaled to it; none without a map."""
+    if sky is None:
+        return None
+    groups = group_runs([part.run for part in parts], sky.exclusion)
+    edges = np.arange(0, sky.field_deg + PROFILE_STEP_DEG / 2, PROFILE_STEP_DEG)
+    counts, area, model = (np.zeros(edges.size - 1) for _ in range(3))
+    axis = (np.arange(-80, 81)) * sky.field_deg / 80
+    gx, gy = np.meshgrid(axis, axis)
+    offset = np.hypot(gx, gy)
+    cell = (axis[1] - axis[0]) ** 2
+    for group, acceptance in zip(groups, sky.acceptances, strict=True):
+        free = sky.exclusion.free_at(gx, gy, group.centre)
+        counts += np.histogram(np.hypot(group.x, group.y)[group.free], edges)[0]
+        seen = np.histogram(offset[free], edges)[0] * cell
+        area += seen * group.livetime_s
+        density = np.histogram(offset[free], edges, weights=acceptance.evaluate(gx, gy)[free])[0]
+        total = density.sum()
+        if total > 0:
+            model += density / total * group.free_count(sky.field_deg)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scale = np.where(area > 0, sum(g.livetime_s for g in groups) / area, np.nan)
+        return {
+            "edges_deg": edges,
+            "events_per_deg2": counts * scale,
+            "events_error": np.sqrt(counts) * scale,
+            "model_per_deg2": model * scale,
+        }
+
+
+TABLES: dict[str, tuple[str, Callable[[Sequence[RunCounts], SkyMap | None], Any]]] = {
+    "time": (
+        "The table of rates against time",
+        lambda parts, sky: [_time_bin(item) for item in time_bins(parts)],
+    ),
+    "runs": ("The table of event rates", lambda parts, sky: [_run(part) for part in parts]),
+    "energy": ("The distribution of energies", lambda parts, sky: _energies(parts)),
+    "intervals": ("The times between events", lambda parts, sky: _intervals(parts)),
+    "wobble": ("The table of pointings", lambda parts, sky: _wobble(parts)),
+    "acceptance": ("The acceptance over the field of view", _acceptance),
+}
+"""Tables by name, with the beginning of a sentence about each; each is made by itself."""

@@ -1,0 +1,1 @@
+"""Reading and checking DL3 files; which runs belong to an analysis."""

@@ -1,0 +1,1 @@
+"""Sky maps: ring background, acceptance, exclusion regions, source position."""

@@ -1,0 +1,211 @@
+"""The background acceptance over the field of view.
+
+Where all runs bring a background model, its shape is used. DL3 of point-like analyses has none:
+then the acceptance is made from the events outside of the sources. With one wobble position it is
+a radial profile. With two or more it is a smooth two-dimensional density in field-of-view
+coordinates: what the source covers in one run, its wobble partner shows free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates
+
+from astran.highlevel.arrays import Floats, Mask
+from astran.highlevel.dl3.run import Dl3Run
+from astran.highlevel.geometry import project, separation
+from astran.highlevel.maps.exclusion import Exclusion
+from astran.highlevel.options import Background
+
+SAME_POINTING_DEG = 0.05
+SMOOTHING_DEG = 0.15
+GRID_DEG = 0.05
+LARGEST_MODEL_DEG = 2.0
+"""Background models are not trusted further out."""
+FIELD_EDGE = 0.03
+"""The field of view ends where the acceptance falls below this part of its maximum."""
+LEAST_COUNTS_2D = 500
+LEAST_COVER = 0.2
+"""Part of the exposure that must see a point of the field free of the source."""
+
+
+@dataclass(frozen=True)
+class PointingGroup:
+    """Runs of one pointing. Positions are in the tangential plane about that pointing [deg]."""
+
+    centre: Floats
+    x: Floats
+    y: Floats
+    free: Mask
+    """Events outside of the excluded circles."""
+    livetime_s: float
+    runs: tuple[Dl3Run, ...]
+
+    def free_count(self, radius: float) -> int:
+        """Events outside of the excluded circles within that offset [deg]."""
+        return int((self.free & (np.hypot(self.x, self.y) <= radius)).sum())
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """Relative number of background events per solid angle over the field of view."""
+
+    method: Background
+    radius: float
+    """Of the field of view [deg]."""
+    knots: Floats
+    values: Floats
+    """Radial profile: offset [deg], density. Not used where there is an image."""
+    image: Floats | None = None
+    """Density on a grid of `GRID_DEG` about the pointing, y first."""
+
+    def evaluate(self, x: Floats, y: Floats) -> Floats:
+        """Density at points of the field of view; 0 outside, also where x is NaN."""
+        offset = np.hypot(x, y)
+        inside = offset <= self.radius
+        if self.image is None:
+            density = np.interp(np.where(inside, offset, 0.0), self.knots, self.values)
+        else:
+            middle = (len(self.image) - 1) / 2
+            place = [np.where(inside, part, 0.0) / GRID_DEG + middle for part in (y, x)]
+            density = map_coordinates(self.image, place, order=1, mode="nearest")
+        return np.where(inside, density, 0.0)
+
+    def profile(self, offset: Floats) -> Floats:
+        """Mean density at each offset [deg], over all directions."""
+        turn = np.linspace(0, 2 * np.pi, 72, endpoint=False)
+        r, phi = np.meshgrid(offset, turn)
+        mean: Floats = self.evaluate(r * np.cos(phi), r * np.sin(phi)).mean(axis=0)
+        return mean
+
+
+def group_runs(runs: Sequence[Dl3Run], excluded: Exclusion) -> list[PointingGroup]:
+    """Join runs of the same pointing; each event keeps its place in its own run's field."""
+    groups: list[list[Dl3Run]] = []
+    for run in runs:
+        near = (g for g in groups if separation(g[0].pointing, run.pointing) < SAME_POINTING_DEG)
+        home = next(near, None)
+        if home is None:
+            groups.append([run])
+        else:
+            home.append(run)
+    made = []
+    for members in groups:
+        livetimes = np.array([run.livetime_s for run in members])
+        centre = np.average([run.pointing for run in members], axis=0, weights=livetimes)
+        placed = [project(run.direction, run.pointing) for run in members]
+        made.append(
+            PointingGroup(
+                centre=centre / np.linalg.norm(centre),
+                x=np.concatenate([x for x, _ in placed]),
+                y=np.concatenate([y for _, y in placed]),
+                free=np.concatenate([excluded.free(run.direction) for run in members]),
+                livetime_s=float(livetimes.sum()),
+                runs=tuple(members),
+            )
+        )
+    return made
+
+
+def make_acceptances(
+    groups: Sequence[PointingGroup],
+    excluded: Exclusion,
+    largest_deg: float,
+    energies: tuple[float | None, float | None] = (None, None),
+    wanted: Background | None = None,
+) -> list[Acceptance]:
+    """The acceptance of each group of runs.
+
+    Parameters
+    ----------
+    excluded : circles whose events do not count
+    largest_deg : no field of view larger than this
+    energies : of the events [TeV]; for background models
+    wanted : the kind; none: the files' model, else the best that the data allow. A kind that is
+        not to be had is replaced by the next one.
+    """
+    grid = _grid(largest_deg)
+    modelled = all(run.background is not None for group in groups for run in group.runs)
+    if wanted in (None, Background.IRF) and modelled:
+        return [_from_models(group, grid, energies) for group in groups]
+    common = _from_data(groups, excluded, largest_deg, grid, wanted is Background.RADIAL)
+    return [common] * len(groups)
+
+
+def _grid(largest_deg: float) -> tuple[Floats, Floats]:
+    half = int(np.ceil(largest_deg / GRID_DEG))
+    axis = np.arange(-half, half + 1) * GRID_DEG
+    gx, gy = np.meshgrid(axis, axis)
+    return gx, gy
+
+
+def _from_models(
+    group: PointingGroup, grid: tuple[Floats, Floats], energies: tuple[float | None, float | None]
+) -> Acceptance:
+    image = np.zeros_like(grid[0])
+    radius = float(grid[0].max())
+    for run in group.runs:
+        assert run.background is not None
+        image += run.ontime_s * run.background.image(*grid, *energies, run.zenith_angle)
+        radius = min(radius, run.background.radius, LARGEST_MODEL_DEG)
+    empty = np.array([0.0, 1.0])
+    return Acceptance(Background.IRF, radius, empty, empty, image)
+
+
+def _from_data(
+    groups: Sequence[PointingGroup],
+    excluded: Exclusion,
+    largest_deg: float,
+    grid: tuple[Floats, Floats],
+    only_radial: bool,
+) -> Acceptance:
+    gx, gy = grid
+    offset = np.hypot(gx, gy)
+    free = [excluded.free_at(gx, gy, group.centre) for group in groups]
+    weights = np.array([group.livetime_s for group in groups])
+    weights /= weights.sum()
+    knots, values = _profile(groups, free, weights, offset)
+    beyond = np.flatnonzero(values < FIELD_EDGE * values.max())
+    radius = min(float(knots[beyond[0]]) if beyond.size else largest_deg, largest_deg)
+    radial = Acceptance(Background.RADIAL, radius, knots, values)
+    counted = sum(g.free_count(radius) for g in groups)
+    cover = np.sum([w * mask for w, mask in zip(weights, free, strict=True)], axis=0)
+    seen = bool((cover[offset <= radius] >= LEAST_COVER).all())
+    if only_radial or len(groups) < 2 or counted < LEAST_COUNTS_2D or not seen:
+        return radial
+    edges = np.append(gx[0] - GRID_DEG / 2, gx[0, -1] + GRID_DEG / 2)
+    found = np.zeros_like(gx)
+    for group in groups:
+        found += np.histogram2d(group.y[group.free], group.x[group.free], bins=(edges, edges))[0]
+    sigma = SMOOTHING_DEG / GRID_DEG
+    image = gaussian_filter(found, sigma) / np.maximum(gaussian_filter(cover, sigma), 1e-3)
+    return Acceptance(Background.TWO_D, radius, knots, values, image)
+
+
+def _profile(
+    groups: Sequence[PointingGroup], free: Sequence[Mask], weights: Floats, offset: Floats
+) -> tuple[Floats, Floats]:
+    """Density of events against the offset, in bins of about equal counts."""
+    distance = np.concatenate([np.hypot(g.x, g.y)[g.free] for g in groups])
+    distance = distance[distance <= offset.max() / np.sqrt(2)]
+    if distance.size == 0:
+        return np.array([0.0, 1.0]), np.array([1.0, 1.0])
+    number = int(np.clip(distance.size / 150, 4, 40))
+    upper = np.asarray(np.quantile(distance, np.linspace(0, 1, number + 1)[1:]))
+    edges = np.unique(np.append(0.0, upper))
+    counts = np.histogram(distance, edges)[0].astype(float)
+    area = np.zeros(counts.shape)
+    moment = np.zeros(counts.shape)
+    for mask, weight in zip(free, weights, strict=True):
+        here = offset[mask]
+        area = area + weight * np.histogram(here, edges)[0]
+        moment = moment + weight * np.histogram(here, edges, weights=here)[0]
+    usable = area > 0
+    density = counts[usable] / area[usable]
+    knots = moment[usable] / area[usable]
+    if not usable.any():
+        return np.array([0.0, 1.0]), np.array([1.0, 1.0])
+    return knots, density

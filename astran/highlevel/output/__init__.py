@@ -1,0 +1,1 @@
+"""What the high-level analysis leaves: results.json, tables, warnings."""

@@ -1,0 +1,109 @@
+"""The theta2 plot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from astran.highlevel.plots import style
+from astran.highlevel.plots.style import SavedPlot
+
+NAME = "theta2"
+
+
+def draw_theta2(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
+    """ON points over scaled OFF, the cut, and the numbers beside them."""
+    bins, stacked = data["theta2"], data["stacked"]
+    edges = np.array(bins["edges_deg2"])
+    centre, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
+    on = np.array(bins["on"])
+    background, error = np.array(bins["background"]), np.array(bins["background_error"])
+    figure = style.new_figure(data, style.heading(data, "θ² distribution"))
+    axes, side = figure.subplots(1, 2, width_ratios=(2.65, 1))
+    axes.stairs(background, edges, fill=True, color=style.PALE, zorder=1)
+    axes.stairs(background, edges, color=style.GREY, linewidth=1.4, label="OFF × α", zorder=2)
+    axes.errorbar(
+        centre,
+        background,
+        yerr=style.lengths(error),
+        fmt="none",
+        ecolor=style.GREY,
+        elinewidth=1.4,
+        zorder=2,
+    )
+    axes.errorbar(
+        centre,
+        on,
+        xerr=half,
+        yerr=np.sqrt(on),
+        fmt="o",
+        color=style.BLUE,
+        markersize=5,
+        elinewidth=1.5,
+        label="ON",
+        zorder=3,
+    )
+    cut = stacked["theta_cut"]
+    if stacked["theta_cut_deg"] is not None:
+        axes.axvline(
+            stacked["theta_cut_deg"] ** 2,
+            color=style.VERMILION,
+            linestyle="--",
+            linewidth=1.8,
+            label=f"cut θ < {stacked['theta_cut_deg']:.3g}°",
+        )
+        cut_text = f"{stacked['theta_cut_deg']:.3g}°"
+    else:
+        axes.axvspan(
+            cut["min_deg"] ** 2,
+            min(cut["max_deg"] ** 2, edges[-1]),
+            facecolor="none",
+            edgecolor=style.VERMILION,
+            hatch="//",
+            alpha=0.35,
+            linewidth=0,
+            zorder=0,
+            label="cut θ(E)",
+        )
+        cut_text = f"θ(E), {cut['min_deg']:.2g}–{cut['max_deg']:.2g}°"
+    axes.set_xlim(0, edges[-1])
+    highest = max(float((on + np.sqrt(on)).max()), float((background + error).max()), 1.0)
+    axes.set_ylim(0, 1.12 * highest)
+    axes.set_xlabel("θ² [deg²]")
+    axes.set_ylabel(f"events per {edges[1] - edges[0]:.2g} deg²")
+    handles, labels = axes.get_legend_handles_labels()
+    side.legend(handles, labels, loc="upper left", bbox_to_anchor=(-0.06, 1.02), borderpad=0.2)
+    tail = bins["tail"]
+    style.panel(
+        side,
+        [
+            ("Li & Ma", f"{stacked['significance']:.2f} σ"),
+            ("excess", f"{stacked['excess']:.1f} ± {stacked['excess_error']:.1f}"),
+            None,
+            (r"$N_{on}$", f"{stacked['n_on']}"),
+            (r"$N_{off}$", f"{stacked['n_off']}"),
+            ("α", f"{stacked['alpha']:.3f}"),
+            ("OFF regions", f"{stacked['off_regions']}"),
+            None,
+            ("livetime", f"{stacked['livetime_h']:.3f} h"),
+            ("per min", style.with_error(stacked["rate_per_min"], stacked["rate_error"])),
+            ("θ cut", cut_text),
+            ("energy", style.energy_range(data)),
+            *(
+                [("ON/OFF tail", f"{tail['ratio']:.2f} ± {tail['ratio_error']:.2f}")]
+                if tail
+                else []
+            ),
+        ],
+        top=0.76,
+    )
+    expected = stacked["alpha"] * stacked["n_off"]
+    alt = (
+        f"Distribution of squared angular distance of events from {data['target']['name']}: "
+        f"{stacked['n_on']} ON events within the cut against {expected:.1f} expected from OFF; "
+        f"excess {stacked['excess']:.1f} ± {stacked['excess_error']:.1f}, "
+        f"{stacked['significance']:.1f} sigma in {stacked['livetime_h']:.2f} h."
+    )
+    return figure, SavedPlot(NAME, "θ² distribution", alt)

@@ -1,0 +1,184 @@
+"""Effective area and energy dispersion of a run at the source's place, by gammapy."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy import units
+
+from astran.highlevel.aperture.counts import CutKind, RunCounts, ThetaCut
+from astran.highlevel.arrays import Floats
+from astran.highlevel.dl3.fits_open import BROKEN
+
+AREA_FRACTION = 0.1
+"""Without a threshold in the files a spectrum begins where the effective area is this part of
+its maximum."""
+SAME_CUT_DEG = 0.002
+TRUE_PER_DECADE = 24
+FAULTS = (*BROKEN, AttributeError, units.UnitsError)
+"""What gammapy raises on IRFs that are absent or damaged."""
+
+
+class NoResponse(Exception):
+    """The IRFs of a run cannot be used; the message says why."""
+
+
+@dataclass(frozen=True)
+class SpectralResponse:
+    """Of one run, for one position and one theta cut."""
+
+    true_edges: Floats
+    """[TeV]."""
+    exposure: Floats
+    """Effective area within the cut times livetime [cm2 s], by true energy."""
+    dispersion: Floats
+    """Probability by true energy (first axis) and reconstructed energy."""
+    stated: float | None
+    """Least usable energy as the files state it [TeV]."""
+    area_begins: float
+    """Where the effective area reaches `AREA_FRACTION` of its maximum [TeV]."""
+    ceiling: float
+    """Largest usable energy [TeV]."""
+    note: str = ""
+
+
+def true_energies(edges: Floats) -> Floats:
+    """Edges of the true energies that can end up in a range of reconstructed energy [TeV]."""
+    low, high = np.log10(edges[0]) - 0.7, np.log10(edges[-1]) + 0.5
+    number = int(np.ceil((high - low) * TRUE_PER_DECADE))
+    return np.logspace(low, high, number + 1)
+
+
+def load_irfs(part: RunCounts) -> dict[str, Any]:
+    """gammapy's IRFs of a run by kind: aeff, edisp, perhaps psf, rad_max, bkg."""
+    found: dict[str, Any] = {}
+    for path in (part.run.path, *part.run.irf_files):
+        if {"aeff", "edisp"} <= set(found):
+            break
+        try:
+            found = {**_load(path), **found}
+        except FAULTS as error:
+            raise NoResponse(f"its IRFs cannot be read: {_first_line(error)}") from error
+    missing = [name for name in ("aeff", "edisp") if name not in found]
+    if missing:
+        words = {"aeff": "effective area", "edisp": "energy dispersion"}
+        raise NoResponse(f"it has no {' and no '.join(words[name] for name in missing)}")
+    return found
+
+
+@lru_cache(maxsize=2)
+def _load(path: Path) -> dict[str, Any]:
+    """A file is often shared by all runs of a folder."""
+    from gammapy.irf import load_irf_dict_from_file
+
+    logging.getLogger("gammapy").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found: dict[str, Any] = load_irf_dict_from_file(path)
+    return found
+
+
+def make_response(part: RunCounts, cut: ThetaCut, edges: Floats) -> SpectralResponse:
+    """The response of a run in bins of reconstructed energy.
+
+    Raises
+    ------
+    NoResponse : there are no IRFs, or they are for another cut
+    """
+    irfs = load_irfs(part)
+    try:
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            return _evaluate(irfs, part, cut, edges)
+    except FAULTS as error:
+        raise NoResponse(f"its IRFs cannot be used: {_first_line(error)}") from error
+
+
+def _evaluate(
+    irfs: dict[str, Any], part: RunCounts, cut: ThetaCut, edges: Floats
+) -> SpectralResponse:
+    from gammapy.maps import MapAxis
+
+    area, dispersion = irfs["aeff"], irfs["edisp"]
+    true_edges = true_energies(edges)
+    true_axis = MapAxis.from_energy_edges(true_edges, unit="TeV", name="energy_true")
+    axis = MapAxis.from_energy_edges(edges, unit="TeV", name="energy")
+    offset = part.offset * units.deg
+    value = area.evaluate(offset=offset, energy_true=true_axis.center).to_value("cm2").ravel()
+    value = np.nan_to_num(np.clip(value, 0, None))
+    begins = _where_area_begins(true_axis.center.to_value("TeV"), value)
+    note = ""
+    if area.is_pointlike:
+        _same_cut(part, cut)
+    elif cut.theta_deg is None:
+        raise NoResponse("its IRFs hold all gammas, but the theta cut depends on the energy")
+    elif "psf" in irfs:
+        inside = irfs["psf"].containment(
+            rad=cut.theta_deg * units.deg, offset=offset, energy_true=true_axis.center
+        )
+        value = value * np.nan_to_num(np.asarray(units.Quantity(inside).value).ravel())
+    else:
+        note = "no point spread function: gammas outside of the theta cut are not allowed for."
+    if not (value > 0).any():
+        raise NoResponse(f"its effective area is zero at an offset of {part.offset:.2f} deg")
+    matrix = _matrix(dispersion, offset, true_axis, axis)
+    if not (matrix[value > 0] > 0).any():
+        raise NoResponse("its energy dispersion is empty")
+    ceiling = _number(area.meta, "HI_THRES")
+    return SpectralResponse(
+        true_edges=true_edges,
+        exposure=value * part.run.livetime_s,
+        dispersion=matrix,
+        stated=_number(area.meta, "LO_THRES"),
+        area_begins=begins,
+        ceiling=ceiling or float(area.axes["energy_true"].edges[-1].to_value("TeV")),
+        note=note,
+    )
+
+
+def _matrix(dispersion: Any, offset: Any, true_axis: Any, axis: Any) -> Floats:
+    """Probability by true and reconstructed energy."""
+    try:
+        kernel = dispersion.to_edisp_kernel(offset, energy_axis_true=true_axis, energy_axis=axis)
+    except TypeError:  # gammapy 1.2 wants the edges
+        kernel = dispersion.to_edisp_kernel(offset, energy_true=true_axis.edges, energy=axis.edges)
+    return np.nan_to_num(np.asarray(kernel.data, float).reshape(true_axis.nbin, axis.nbin))
+
+
+def _same_cut(part: RunCounts, cut: ThetaCut) -> None:
+    """Point-like IRFs hold for one cut only."""
+    run = part.run
+    if cut.kind is CutKind.ENERGY_DEPENDENT:
+        return
+    if run.rad_max is None and run.rad_max_table is None:
+        return
+    if run.rad_max_table is not None:
+        raise NoResponse("its IRFs are for an energy-dependent theta cut, not for a fixed one")
+    assert cut.theta_deg is not None and run.rad_max is not None
+    if abs(cut.theta_deg - run.rad_max) > SAME_CUT_DEG:
+        raise NoResponse(
+            f"its IRFs are for a theta cut of {run.rad_max:.3g} deg, not {cut.theta_deg:.3g} deg"
+        )
+
+
+def _where_area_begins(energy: Floats, area: Floats) -> float:
+    index = int(np.argmax(area >= AREA_FRACTION * area.max()))
+    return float(energy[index])
+
+
+def _number(meta: Any, key: str) -> float | None:
+    value = (meta or {}).get(key)
+    if isinstance(value, int | float) and np.isfinite(value) and value > 0:
+        return float(value)
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    said = str(error).splitlines()
+    return said[0][:160] if said and said[0] else type(error).__name__

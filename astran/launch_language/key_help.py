@@ -1,0 +1,25 @@
+"""What can be written in a launch mail, in words: taken from the configuration model itself."""
+
+from __future__ import annotations
+
+from astran.config.analysis import AnalysisConfig
+from astran.config.model import dotted_fields
+
+_OWN_WORDS = {
+    "target": "Name of the source, for example Crab. Required.",
+    "date": "Night, by the date of its evening: 20231207 or 2023-12-07. Required.",
+    "repeat": "Standing order, in place of a date: until 2026-12-31; each new night of the target "
+    "is then analysed by itself.",
+    "runs": "Run numbers: 15864, 15865 or 15864-15870; without it, all runs of the night.",
+    "ra": "Right ascension of a source that the catalogue does not know, ICRS [deg].",
+    "dec": "Declination of a source that the catalogue does not know, ICRS [deg].",
+}
+
+
+def describe_keys() -> list[tuple[str, str]]:
+    """Every key of the launch language with its meaning, the required ones first."""
+    leaves = {
+        name: text for name, text in dotted_fields(AnalysisConfig).items()
+        if not name.startswith("target.")
+    }  # fmt: skip
+    return list({**_OWN_WORDS, **{k: v for k, v in leaves.items() if k not in _OWN_WORDS}}.items())

@@ -1,0 +1,186 @@
+"""From what a mail says to a complete analysis configuration."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from astran.base.errors import CatalogueError, ConfigError, Problem
+from astran.base.night import Night
+from astran.config.analysis import AnalysisConfig, Target
+from astran.config.model import build_settings, dotted_fields
+from astran.launch_language.keys import OF_LSTCHAIN
+from astran.launch_language.parser import Parsed
+
+_APART_DEG = 0.5
+"""A known source and coordinates given beside it may differ by so much."""
+
+
+def resolve_config(
+    parsed: Parsed, resolve_source: Callable[[str], Target], today: Night
+) -> AnalysisConfig:
+    """The analysis configuration that a mail asks for.
+
+    Parameters
+    ----------
+    parsed : what the mail says
+    resolve_source : name of a source to its catalogue entry; CatalogueError for an unknown one
+    today : the night that is going on, or the last one; later ones are in the future, and it is
+        the date of a standing order's configuration
+
+    Raises
+    ------
+    ConfigError : with every problem of the mail, those that `parsed` holds already included
+    """
+    problems = list(parsed.problems)
+    given = dict(parsed.params)
+    target = _target(given, resolve_source, parsed.lines, problems)
+    date = given.get("date")
+    if date is not None and Night.parse(date.replace("-", "")) > today:
+        reason = f"{date} is in the future."
+        hint = f"The last night that can be asked for is {today}."
+        problems.append(Problem("date", reason, hint, parsed.lines.get("date")))
+    aside = ("target", "ra", "dec", "repeat")
+    rest = {name: value for name, value in given.items() if name not in aside}
+    repeat = given.pop("repeat", None)
+    if repeat is not None and last_night(repeat) < today:
+        hint = f"Name a later night: `repeat: until {today.evening.replace(month=12, day=31)}`."
+        problems.append(Problem("repeat", "is over already.", hint, parsed.lines.get("repeat")))
+    # placeholders stand in for what is missing, so that the model still judges all the rest
+    data = _nested(rest) | {"target": _PLACEHOLDER if target is None else target.model_dump()}
+    data.setdefault("date", str(today))
+    try:
+        config = build_settings(AnalysisConfig, data, "The request")
+    except ConfigError as error:
+        problems += [_placed(problem, parsed.lines) for problem in error.problems]
+        config = None
+    if problems or config is None:
+        problems.sort(key=lambda problem: problem.line or 10**9)
+        raise ConfigError("The request cannot be used:", problems)
+    return config
+
+
+def last_night(repeat: str) -> Night:
+    """The last night of a standing order, `until YYYY-MM-DD`."""
+    return Night.parse(repeat.removeprefix("until ").replace("-", ""))
+
+
+def describe_resolved(config: AnalysisConfig, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration as plain data; a standing order has `repeat` in place of its date."""
+    data = config.plain()
+    if "repeat" in params:
+        del data["date"]
+        data["repeat"] = params["repeat"]
+    return data
+
+
+def example_launch(parsed: Parsed | None = None) -> str:
+    """A correct launch text, with the optional keys that a wrong one used."""
+    values = {"target": "Crab", "date": "20231207", "runs": "15864, 15865"}
+    used = list(parsed.params) if parsed else ["dl3.theta_cut", "dl3.gammaness_cut"]
+    for name in used:
+        value = _default(name)
+        if name not in values and value not in (None, ""):
+            values[name] = str(value)
+    comments = {"runs": "optional; without it, all runs of the night"}
+    lines = [f"{name}: {value}" for name, value in values.items()]
+    width = max(map(len, lines)) + 2
+    for number, name in enumerate(values):
+        if name not in ("target", "date"):
+            lines[number] = f"{lines[number]:<{width}}# {comments.get(name, 'optional')}"
+    return "\n".join(lines) + "\n"
+
+
+def _default(name: str) -> Any:
+    """The configuration's default for a dotted name; None where it has none."""
+    value: Any = {key: info.default for key, info in AnalysisConfig.model_fields.items()}
+    for part in name.split("."):
+        value = value.get(part) if isinstance(value, dict) else getattr(value, part, None)
+    return value if isinstance(value, str | int | float) else None
+
+
+_PLACEHOLDER = {"name": "unknown", "ra": 0.0, "dec": 0.0}
+
+
+def _target(
+    given: Mapping[str, Any],
+    resolve_source: Callable[[str], Target],
+    lines: Mapping[str, int],
+    problems: list[Problem],
+) -> Target | None:
+    name = given.get("target")
+    if name is None:
+        return None
+    try:
+        known = resolve_source(name)
+    except CatalogueError as error:
+        known = None
+        unknown = Problem("target", error.message, error.cure, lines.get("target"))
+    if "ra" not in given or "dec" not in given:
+        if known is None:
+            problems.append(unknown)
+        return known
+    try:
+        own = build_settings(
+            Target, {key: given[at] for key, at in _COORDINATES.items()}, "The target"
+        )
+    except ConfigError as error:
+        problems += [_placed(problem, lines) for problem in error.problems]
+        return None
+    if known is None:
+        return own
+    apart = _separation(own, known)
+    if apart > _APART_DEG:
+        problems.append(
+            Problem(
+                "ra, dec",
+                f"lie {apart:.1f} deg from {known.name} ({known.ra:.3f}, {known.dec:.3f}).",
+                "Leave them out, or give the target another name.",
+                lines.get("ra"),
+            )
+        )
+    return Target(name=known.name, ra=own.ra, dec=own.dec)
+
+
+_COORDINATES = {"name": "target", "ra": "ra", "dec": "dec"}
+
+
+def _separation(a: Target, b: Target) -> float:
+    """Angle between two positions [deg], by the haversine formula."""
+    ra1, dec1, ra2, dec2 = map(math.radians, (a.ra, a.dec, b.ra, b.dec))
+    h = (
+        math.sin((dec2 - dec1) / 2) ** 2
+        + math.cos(dec1) * math.cos(dec2) * math.sin((ra2 - ra1) / 2) ** 2
+    )
+    return math.degrees(2 * math.asin(min(1.0, math.sqrt(h))))
+
+
+def _nested(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names to nested mappings."""
+    data: dict[str, Any] = {}
+    for name, value in params.items():
+        # names below these are lstchain's, and the model nests them
+        group = next((each for each in OF_LSTCHAIN if f"{name}.".startswith(f"{each}.")), "")
+        *path, leaf = (group or name).split(".")
+        place = data
+        for part in path:
+            place = place.setdefault(part, {})
+        if not group:
+            place[leaf] = value
+        elif name == group:
+            place.setdefault(leaf, {}).update(value)
+        else:
+            place.setdefault(leaf, {})[name[len(group) + 1 :]] = value
+    return data
+
+
+def _placed(problem: Problem, lines: Mapping[str, int]) -> Problem:
+    where = problem.where
+    line = lines.get(where)
+    if line is None:
+        # a check of a whole section, or an element of a list
+        inside = [at for name, at in lines.items() if name.startswith(f"{where}.")]
+        line = min(inside, default=lines.get(where.split(".")[0]))
+    hint = problem.suggestion or dotted_fields(AnalysisConfig).get(where, "")
+    return Problem(where, problem.reason, hint, line)

@@ -1,0 +1,1 @@
+"""The letters that ASTRAN writes, and their MIME form."""

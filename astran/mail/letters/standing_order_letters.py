@@ -1,0 +1,82 @@
+"""Letters about standing orders: taken, and over."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from email.message import EmailMessage
+
+from astran.base.mail_commands import MailCommand as Keyword
+from astran.base.text import count_noun, one_line
+from astran.config.analysis import AnalysisConfig
+from astran.mail.letters import content
+from astran.mail.letters.composer import MailComposer
+from astran.mail.letters.content import CommandHint, ReportRow, Tone
+from astran.mail.letters.mime import Thread
+
+
+class OrderLetters(MailComposer):
+    """See `astran.mail.letters.service_letters.Letters`."""
+
+    def ordered(
+        self,
+        thread: Thread,
+        order_id: str,
+        config: AnalysisConfig,
+        until: str,
+        explicit: Collection[str] = (),
+        *,
+        n: int = 1,
+    ) -> EmailMessage:
+        """A standing order was taken."""
+        target = one_line(config.target.name, 60)
+        rows = [row for row in content.describe_settings(config, explicit) if row.key != "date"]
+        return self._letter(
+            "order",
+            thread,
+            headline=f"{target}: each new night is analysed until {until}",
+            state=f"standing order: {target}",
+            request_id=order_id,
+            n=n,
+            commands=(
+                CommandHint("End it", f"{Keyword.CANCEL} {order_id}"),
+                CommandHint("List your analyses and orders", Keyword.LIST.value),
+            ),
+            values={
+                "until": until,
+                "chosen": [row for row in rows if row.chosen],
+                "defaults": [row for row in rows if not row.chosen],
+            },
+        )
+
+    def order_summary(
+        self,
+        thread: Thread,
+        order_id: str,
+        target: str,
+        until: str,
+        nights: Sequence[ReportRow],
+        *,
+        n: int = 1,
+    ) -> EmailMessage:
+        """A standing order is over: what came of each night.
+
+        `nights` holds night, request and outcome; a night without a result is not `ok`.
+        """
+        name = one_line(target, 60)
+        good = sum(night.ok for night in nights)
+        tally = f"{good} of {count_noun(len(nights), 'night')} with a result"
+        return self._letter(
+            "order_summary",
+            thread,
+            headline=f"{name}, standing order until {until}: {tally if nights else 'no data came'}",
+            state=f"standing order over: {name}",
+            request_id=order_id,
+            tone=Tone.GOOD if good == len(nights) > 0 else Tone.PART,
+            n=n,
+            generated=True,
+            commands=(CommandHint("List your analyses and orders", Keyword.LIST.value),),
+            values={"until": until, "nights": list(nights), "columns": _NIGHTS},
+        )
+
+
+_NIGHTS = ("Night", "Request", "Outcome")

@@ -1,0 +1,1 @@
+"""Reading mails from anywhere: headers, charsets, HTML, quotes, S/MIME."""

@@ -1,0 +1,1 @@
+"""Who really sent a mail: authentication results, DKIM, secrets, automatic mail."""

@@ -1,0 +1,1 @@
+"""Whether a product or an input is what it should be."""

@@ -1,0 +1,84 @@
+"""Whether a product is one: return codes of the tools do not tell.
+
+Each check opens the file, looks at its content and returns facts about it for the exit record, or
+raises ProductError with words that a person understands. What is odd, but no reason to reject, is
+a sentence in `facts["warnings"]`.
+
+Expectations that the checks know (of `Output.expect`, all optional):
+run : run number that DL3 must carry
+gammaness_cut, theta_cut [deg], gh_efficiency, theta_containment : the cuts of IRF and DL3
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from astran.base.errors import ProductError
+from astran.base.tasks import Expectation, ProductKind
+
+STUB_BYTES = 20_000
+"""lstchain_dl1_to_dl2 that fails after its start leaves an HDF5 file of about 13 kB."""
+
+
+def check_product(
+    path: Path, kind: ProductKind, expect: Mapping[str, Expectation]
+) -> dict[str, Any]:
+    """Check a product of any kind.
+
+    Returns
+    -------
+    Facts as plain JSON data
+
+    Raises
+    ------
+    ProductError : it does not open or is not what it should be
+    """
+    return {name: _plain(value) for name, value in _facts(path, kind, expect).items()}
+
+
+def _facts(path: Path, kind: ProductKind, expect: Mapping[str, Expectation]) -> dict[str, Any]:
+    # one import per kind: the files are opened by heavy libraries
+    match kind:
+        case ProductKind.DL2:
+            from astran.production.checks.dl2 import check_dl2
+
+            return check_dl2(path)
+        case ProductKind.IRF:
+            from astran.production.checks.irf import check_irf
+
+            return check_irf(path, expect)
+        case ProductKind.DL3:
+            from astran.production.checks.dl3 import check_dl3
+
+            return check_dl3(path, expect)
+        case ProductKind.INDEX:
+            from astran.production.checks.index import check_index
+
+            return check_index(path)
+        case ProductKind.RESULTS:
+            from astran.production.checks.results import check_results
+
+            return check_results(path)
+
+
+def _plain(value: Any) -> Any:
+    """A fact as JSON can hold it: not-a-number and infinity become None."""
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items()}
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def require_present(path: Path) -> int:
+    """Size of the file (ProductError if there is none or it is empty)."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ProductError(f"{path} cannot be read: {error.strerror}.") from error
+    if size == 0:
+        raise ProductError(f"{path.name} is empty.")
+    return size

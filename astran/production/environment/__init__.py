@@ -1,0 +1,1 @@
+"""Software environments of a site, and what their tools can do."""

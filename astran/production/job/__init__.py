@@ -1,0 +1,1 @@
+"""What happens inside a job: script, tool, products, exit record."""

@@ -1,0 +1,131 @@
+"""Job scripts: a task's environment, then the runner."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from astran.base.errors import SiteNotReady
+from astran.base.files import literal_prefix, packaged_path, write_atomic, write_json
+from astran.base.tasks import Task
+from astran.config.site import Environment, SiteConfig
+from astran.production.environment.toolset import Toolset
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+
+def write_scripts(task: Task, site: SiteConfig, tools: Toolset | None, python: str) -> Path:
+    """Write a task's script, the task itself beside it (`<script>.json`) and its small files, and
+    make its log folder.
+
+    Parameters
+    ----------
+    tools : the lstchain environment of the plan, named in the script; its set-up itself is always
+        taken from the site configuration
+    python : interpreter of ASTRAN, which runs the runner
+
+    Returns
+    -------
+    The script, executable. It expects the attempt's token in ASTRAN_TOKEN.
+
+    Raises
+    ------
+    SiteNotReady : the site no longer has the task's environment
+    """
+    script = Path(task.script)
+    description = script.with_name(f"{script.name}.json")
+    text = render_job_script(
+        "task.sh.j2",
+        title=_title(task, tools),
+        **_environment(task, site),
+        # -E and -P: variables or files of the tool's environment must not change ASTRAN
+        command=[python, "-E", "-P", "-m", "astran.production.run_task", str(description)],
+    )
+    for path, content in task.files:
+        write_atomic(Path(path), content)
+    Path(task.log).parent.mkdir(parents=True, exist_ok=True)
+    write_json(description, task.to_json())
+    write_atomic(script, text, mode=0o755)
+    return script
+
+
+def environment_preamble(task: Task, site: SiteConfig) -> str:
+    """The shell lines that enter the environment of a task (SiteNotReady: the site lacks it)."""
+    return render_job_script("shell.sh.j2", **_environment(task, site))
+
+
+def render_job_script(template: str, **values: object) -> str:
+    """A job template with its values; the filter `quote` makes a value one shell word."""
+    return _template(template).render(**values)
+
+
+@lru_cache(maxsize=8)  # compiling one takes much longer than filling it in
+def _template(name: str) -> Template:
+    import jinja2  # an idle tick writes no script
+
+    jinja = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(packaged_path("templates") / "jobs"),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    jinja.filters["quote"] = lambda value: shlex.quote(str(value))
+    return jinja.get_template(name)
+
+
+def shell_values(environment: Environment, see: Iterable[Path] = ()) -> dict[str, object]:
+    """What the templates need to set up an environment.
+
+    Parameters
+    ----------
+    see : files and folders that a container must see, beside what the site names
+    """
+    binds = (*see, *environment.binds) if environment.apptainer else ()
+    enter = render_job_script(
+        "enter.sh.j2",
+        module=environment.module,
+        venv=environment.venv,
+        conda=environment.conda,
+        binds=dict.fromkeys(str(path) for path in binds),
+    )
+    return {
+        "setup": (*environment.setup, enter) if enter else environment.setup,
+        "bin": str(environment.folder or ""),
+        "variables": tuple(environment.variables.items()),
+    }
+
+
+def _seen(site: SiteConfig) -> Iterator[Path]:
+    """Folders of the site that a task may read or write, and ASTRAN's own programs."""
+    yield from (site.workdir, site.shared_dir, site.products_dir)
+    yield Path(__file__).resolve().parents[1]
+    data = site.data
+    patterns = (data.dl1, data.dl1_subruns, data.mc_dl1, data.mc_dl2, data.irf)
+    yield from (literal_prefix(pattern) for pattern in patterns if pattern)
+    yield from (path for path in (data.models_root, data.lstchain_config) if path is not None)
+    yield from data.roots
+
+
+def _title(task: Task, tools: Toolset | None) -> str:
+    software = f", lstchain {tools.version}" if tools and tools.name == task.environment else ""
+    return f"{task.key} of {task.folder}{software}".replace("\n", " ")
+
+
+def _environment(task: Task, site: SiteConfig) -> dict[str, object]:
+    if not task.environment:
+        return {"setup": (), "bin": "", "variables": task.variables}
+    environment = site.lstchain.environments.get(task.environment)
+    if environment is None:
+        raise SiteNotReady(
+            f"The site has no lstchain environment {task.environment!r} any more.",
+            cure="Restore it in the site configuration, or launch the analysis anew.",
+        )
+    # the site's own words last: what the administrator sets wins
+    values = shell_values(environment, _seen(site.with_release(task.environment)))
+    return {**values, "variables": (*task.variables, *environment.variables.items())}

@@ -1,0 +1,1 @@
+"""The local pool behind the scheduler port."""

@@ -1,0 +1,288 @@
+"""The local pool behind the scheduler port: a queue of processes on this machine, no daemon.
+
+Every look moves the pool on (`local_pool.pump`), and so does every task that ends. Any process of
+it may be killed at any moment: an element never runs twice at the same time, and is never lost.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+
+from astran.base.clock import Clock
+from astran.base.errors import SchedulerUnavailable, SubmitRefused
+from astran.base.files import write_json
+from astran.base.scheduler import (
+    Batch,
+    FullSnapshot,
+    JobRef,
+    JobState,
+    Known,
+    Missing,
+    Sight,
+    Snapshot,
+    Unavailable,
+)
+from astran.config.site import LocalSettings
+from astran.scheduler.batches import check_batch, check_token
+from astran.scheduler.local.job_files import (
+    Capacity,
+    ElementEnd,
+    JobFolder,
+    JobSpec,
+    iso,
+    pool_lock,
+    write_capacity,
+)
+from astran.scheduler.local.machine import usable_cores, usable_memory_mb
+from astran.scheduler.local.pool import Job, Phase, advance_pool, read_phases
+
+_PASSED_ON = (
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TMPDIR",
+    "TZ",
+    "USER",
+)
+"""All that tasks get of ASTRAN's environment: no secrets."""
+
+
+class LocalScheduler:
+    """See the module's text and `astran.base.scheduler.Scheduler`.
+
+    Parameters
+    ----------
+    pool : folder for the pool's state, on a file system with working locks
+    settings : cores and memory to share out; what is not set is taken from the machine
+    clock : source of time
+    minute_s : length of a minute of the time limits [s]; tests shorten it
+    """
+
+    name = "local"
+    max_batch = 100_000
+
+    def __init__(
+        self, pool: Path, settings: LocalSettings, clock: Clock, minute_s: float = 60.0
+    ) -> None:
+        self._pool = pool
+        self._clock = clock
+        self._minute_s = minute_s
+        self.capacity = Capacity(
+            settings.cores or usable_cores(), settings.memory_mb or usable_memory_mb()
+        )
+
+    def submit(self, batch: Batch) -> str:
+        """Put the batch into the queue; its id is its token. A second time changes nothing.
+
+        Raises
+        ------
+        SubmitRefused : nothing was submitted
+        """
+        check_batch(batch)
+        try:
+            self._write(batch)
+        except OSError as error:
+            raise SubmitRefused(
+                f"The job cannot be written to {self._pool}: {error}",
+                "Check free space and permissions of the work folder.",
+                transient=True,
+            ) from error
+        # it is in the queue now: if this fails, the next look or the next end starts it
+        with suppress(SchedulerUnavailable):
+            self.pump()
+        return batch.token
+
+    def find(self, token: str, since: datetime) -> str | Missing | Unavailable:
+        """The token itself, if such a batch was put into the queue."""
+        try:
+            (self._job(check_token(token)).path / "job.json").stat()
+        except FileNotFoundError:
+            return Missing()
+        except OSError as error:
+            return Unavailable(f"the pool in {self._pool} cannot be read: {error}")
+        return token
+
+    def find_all(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
+        """`find` for several tokens."""
+        return {token: self.find(token, begin) for token, begin in since.items()}
+
+    def forbid(self, token: str, folder: str) -> str | None:
+        """The pool's answers are certain: what it does not know cannot turn up."""
+        found = self.find(token, self._clock.now())
+        return found if isinstance(found, str) else None
+
+    def pump(self) -> None:
+        """Settle what vanished and start what fits; every `observe` does this too.
+
+        Raises
+        ------
+        SchedulerUnavailable : the pool cannot be read or written, or is held by somebody else
+        """
+        try:
+            with pool_lock(self._pool):
+                self._pump()
+        except (OSError, ValueError) as error:
+            raise SchedulerUnavailable(
+                f"The pool in {self._pool} cannot be used: {error}",
+                "Check free space and permissions of the work folder.",
+            ) from error
+
+    def look(self, jobs: Sequence[JobRef]) -> Snapshot:
+        """One that asks for each element, when it is wanted."""
+        del jobs
+        return FullSnapshot(self.observe)
+
+    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+        """One answer for each element."""
+        sights: dict[tuple[str, int], Sight] = {}
+        try:
+            with pool_lock(self._pool):
+                self._pump()
+                for job in jobs:
+                    sights.update(self._observe(job))
+        except (OSError, ValueError) as error:
+            nothing = Unavailable(f"the pool in {self._pool} cannot be used: {error}")
+            for job in jobs:
+                for index in job.wanted:
+                    sights.setdefault((job.token, index), nothing)
+        return sights
+
+    def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:
+        """Take elements out of the queue, and ask the wrappers of running ones to end them.
+
+        Raises
+        ------
+        SchedulerUnavailable
+        """
+        folder = self._job(job.job_id)
+        try:
+            with pool_lock(self._pool):
+                if not folder.path.is_dir():
+                    return
+                now = self._clock.now()
+                seen = read_phases(folder, folder.read_spec(), now)
+                for index in range(len(seen.phases)) if indices is None else indices:
+                    if seen.phases[index] in (Phase.QUEUED, Phase.HELD):
+                        end = ElementEnd(JobState.CANCELLED, iso(now), reason="it was cancelled")
+                        folder.write_end(index, end)
+                    elif seen.phases[index] is Phase.ALIVE:
+                        folder.file(index, "cancel").touch()
+                self._pump()
+        except (OSError, ValueError) as error:
+            raise SchedulerUnavailable(
+                f"The pool in {self._pool} cannot be used: {error}",
+                "It is tried again at the next tick.",
+            ) from error
+
+    def hold(self, job: JobRef, indices: Sequence[int]) -> None:
+        """Queued elements stay in the queue. Raises SchedulerUnavailable."""
+        self._mark(job, indices, held=True)
+
+    def release(self, job: JobRef, indices: Sequence[int]) -> None:
+        """Take `hold` back. Raises SchedulerUnavailable."""
+        self._mark(job, indices, held=False)
+
+    def _mark(self, job: JobRef, indices: Sequence[int], *, held: bool) -> None:
+        folder = self._job(job.job_id)
+        try:
+            with pool_lock(self._pool):
+                for index in indices if folder.path.is_dir() else ():
+                    mark = folder.file(index, "hold")
+                    if held:
+                        mark.touch()
+                    else:
+                        mark.unlink(missing_ok=True)
+                self._pump()
+        except (OSError, ValueError) as error:
+            raise SchedulerUnavailable(
+                f"The pool in {self._pool} cannot be used: {error}",
+                "It is tried again at the next tick.",
+            ) from error
+
+    def _job(self, token: str) -> JobFolder:
+        return JobFolder(self._pool / "jobs" / token)
+
+    def _pump(self) -> None:
+        write_capacity(self._pool, self.capacity)
+        advance_pool(self._pool, self._clock.now())
+
+    def _write(self, batch: Batch) -> None:
+        final = self._job(batch.token).path
+        if final.exists():
+            return
+        part = final.with_name(f".{batch.token}.{os.getpid()}")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        Path(batch.folder).mkdir(parents=True, exist_ok=True)
+        write_json(part / "job.json", self._spec(batch))
+        try:
+            part.rename(final)
+        except OSError:
+            shutil.rmtree(part, ignore_errors=True)
+            if not final.exists():
+                raise
+
+    def _spec(self, batch: Batch) -> dict[str, object]:
+        wishes = batch.resources
+        passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+        spec = JobSpec(
+            token=batch.token,
+            label=batch.label,
+            scripts=batch.scripts,
+            logs=batch.logs,
+            tokens=batch.tokens,
+            folder=batch.folder,
+            cpus=wishes.cpus,
+            memory_mb=wishes.memory_mb,
+            limit_s=wishes.time_min * self._minute_s,
+            throttle=batch.throttle,
+            # numerical libraries would else take all cores of the machine for each task
+            environment={**passed_on, "OMP_NUM_THREADS": str(wishes.cpus)},
+            created=iso(self._clock.now()),
+        )
+        return {name: getattr(spec, name) for name in JobSpec.__dataclass_fields__}
+
+    def _observe(self, ref: JobRef) -> Mapping[tuple[str, int], Sight]:
+        folder = self._job(ref.job_id)
+        if not folder.path.is_dir():
+            return {(ref.token, index): Missing() for index in ref.wanted}
+        job = read_phases(folder, folder.read_spec(), self._clock.now())
+        return {
+            (ref.token, index): (self._sight(job, index) if index < len(job.phases) else Missing())
+            for index in ref.wanted
+        }
+
+    def _sight(self, job: Job, index: int) -> Sight:
+        if job.phases[index] is Phase.HELD:
+            return Known(JobState.HELD, "PENDING", reason="JobHeldUser")
+        if job.phases[index] is Phase.QUEUED:
+            full = job.spec.throttle and job.alive >= job.spec.throttle
+            reason = "JobArrayTaskLimit" if full else "Resources"
+            return Known(JobState.PENDING, "PENDING", reason=reason)
+        end = job.folder.read_end(index)
+        if end is None:
+            start = job.folder.read_start(index)
+            if start is None:
+                return Known(JobState.RUNNING, "RUNNING")
+            since = self._clock.now() - datetime.fromisoformat(start.started)
+            elapsed = max(0.0, since.total_seconds())
+            return Known(JobState.RUNNING, "RUNNING", node=start.host, elapsed_s=elapsed)
+        return Known(
+            end.state,
+            end.state.name,
+            exit_code=0 if end.signal is not None else end.returncode,
+            signal=end.signal,
+            reason=end.reason,
+            node=end.host,
+            max_rss_mb=end.max_rss_mb,
+            elapsed_s=end.elapsed_s,
+        )

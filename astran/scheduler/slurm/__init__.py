@@ -1,0 +1,1 @@
+"""Slurm behind the scheduler port."""

@@ -1,0 +1,1 @@
+"""`astran doctor`: a probe for each outside part."""

@@ -1,0 +1,171 @@
+"""Carrying out the decision on one mail, in the transaction that stores the mail."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from astran.base.mail_commands import MailCommand
+from astran.base.night import Night
+from astran.config.analysis import AnalysisConfig
+from astran.database import analyses, chores, events, messages, standing_orders
+from astran.database.analyses import RequestOrigin
+from astran.service.context import Context
+from astran.service.intake import quotas
+from astran.service.intake.decision import Decision, MailOutcome
+from astran.service.outgoing import enqueue
+
+if TYPE_CHECKING:
+    from astran.mail.letters.mime import Thread
+
+
+def carry_out(
+    context: Context, db: Connection, row: int, decision: Decision, read_s: float | None
+) -> int:
+    """Do what was decided, and queue the answer; returns 1 for a launch.
+
+    A fault in here must not lose the mail: it is stored, and both sides are told.
+    """
+    try:
+        with db.begin_nested():
+            return _carry_out(context, db, row, decision, read_s)
+    except Exception as error:  # noqa: BLE001 - reported to requester and operator below
+        text = "".join(traceback.format_exception(error))
+        messages.set_folder(db, row, context.mail.rejected)
+        messages.did_not_act(db, row)
+        enqueue_request_fault(context, db, row, decision.thread, text)
+        return 0
+
+
+def enqueue_request_fault(
+    context: Context, db: Connection, row: int, thread: Thread, text: str
+) -> None:
+    """A fault in ASTRAN itself with a mail, as traceback: short to its sender, all to the
+    operator."""
+    short = text.strip().rpartition("\n")[2]
+    context.say(f"fault with a mail of {thread.to}: {short}\n{text}")
+    events.note_event(db, context.clock.now(), "fault", text[-4000:])
+    enqueue.enqueue_letter(context, db, "fault", context.letters.fault(thread, "", short))
+    enqueue.tell_operator(
+        context, db, key=f"mail{row}", title=f"fault with a mail of {thread.to}", text=text
+    )
+
+
+def _carry_out(
+    context: Context, db: Connection, row: int, decision: Decision, read_s: float | None
+) -> int:
+    from astran.service.intake import mail_commands
+
+    match decision.outcome:
+        case MailOutcome.REFUSE:
+            _refuse_stranger(context, db, decision)
+        case MailOutcome.ERROR_REPLY:
+            _put_problems(context, db, decision)
+        case MailOutcome.LAUNCH:
+            return _launch(context, db, row, decision, read_s)
+        case MailOutcome.COMMAND if decision.command is MailCommand.DRYRUN:
+            key = analyses.add_request(db, context.clock.now(), _origin(context, db, row, decision))
+            # making a plan takes time, which this transaction must not
+            chores.plan_chore(db, f"dryrun.{key}", context.clock.now())
+        case MailOutcome.COMMAND:
+            mail_commands.execute(context, db, decision)
+        case MailOutcome.IGNORE | MailOutcome.QUARANTINE:
+            text = f"{decision.sender}: {decision.thread.subject}"
+            events.note_event(db, context.clock.now(), "mail-idle", text)
+    return 0
+
+
+def _refuse_stranger(context: Context, db: Connection, decision: Decision) -> None:
+    """One courteous no a day for somebody who may not ask."""
+    if messages.may_refuse(db, decision.sender, context.clock.now()):
+        site = context.site.site
+        enqueue_refusal(
+            context,
+            db,
+            decision.thread,
+            f"{decision.sender} is not among those who may launch analyses at {site}.",
+        )
+
+
+def enqueue_refusal(context: Context, db: Connection, thread: Thread, reason: str) -> None:
+    """Queue a courteous no."""
+    enqueue.enqueue_letter(context, db, "refusal", context.letters.refusal(thread, reason))
+
+
+def _put_problems(context: Context, db: Connection, decision: Decision) -> None:
+    letter = context.letters.problems(
+        decision.thread, decision.problems, decision.text, decision.example or _example()
+    )
+    enqueue.enqueue_letter(context, db, "problems", letter)
+    words = "; ".join(str(problem) for problem in decision.problems)
+    events.note_event(db, context.clock.now(), "problems", f"{decision.sender}: {words}")
+
+
+def _example() -> str:
+    from astran.launch_language.resolve import example_launch
+
+    return example_launch()
+
+
+def _origin(context: Context, db: Connection, row: int, decision: Decision) -> RequestOrigin:
+    command = (decision.command or MailCommand.LAUNCH).value.removeprefix("ASTRAN-").lower()
+    return RequestOrigin(
+        command=command,
+        message_id=row,
+        sender_id=messages.sender_id(db, decision.sender, context.clock.now()),
+        subject=decision.thread.subject,
+        in_reply_to=decision.thread.in_reply_to or "",
+        references=decision.thread.references,
+        params=dict(decision.params),
+    )
+
+
+def _launch(
+    context: Context, db: Connection, row: int, decision: Decision, read_s: float | None
+) -> int:
+    config = decision.config
+    assert config is not None
+    repeated = "repeat" in decision.params
+    if reason := quotas.quota_exceeded(context, db, decision.sender, order=repeated):
+        events.note_event(db, context.clock.now(), "quota", f"{decision.sender}: {reason}")
+        messages.set_folder(db, row, context.mail.rejected)
+        messages.did_not_act(db, row)
+        enqueue_refusal(context, db, decision.thread, reason)
+        return 0
+    origin = _origin(context, db, row, decision)
+    if repeated:
+        _order(context, db, origin, decision, config)
+        return 1
+    now = context.clock.now()
+    workdir = context.site.workdir
+    analysis = analyses.create_analysis(
+        db, now, origin, config.label, config.plain(), workdir, decision.sender
+    )
+    enqueue.enqueue_confirmation(context, db, analysis, config, read_s)
+    return 1
+
+
+def _order(
+    context: Context,
+    db: Connection,
+    origin: RequestOrigin,
+    decision: Decision,
+    config: AnalysisConfig,
+) -> None:
+    from astran.launch_language.resolve import last_night
+    from astran.service.intake.standing_orders import plan_standing_orders
+
+    now = context.clock.now()
+    first, last = Night.of(now), last_night(decision.params["repeat"])
+    nights = (str(first), str(last))
+    name = config.label.removesuffix(config.date)
+    order = standing_orders.create_order(
+        db, now, origin, name, config.plain(), nights, decision.sender
+    )
+    plan_standing_orders(context, db)
+    letter = context.letters.ordered(
+        decision.thread, order.name, config, last.iso, tuple(decision.params)
+    )
+    enqueue.enqueue_letter(context, db, "order", letter)

@@ -1,0 +1,244 @@
+"""What becomes of a mail: the one function that decides, for the launcher and for `check-mail`.
+
+Nothing is read or written here but the mail and the source catalogue. What depends on the store
+(whether the mail is known already, whose analysis a command is about, quotas) is judged where the
+decision is carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Any
+
+from astran.base.cpu_limit import cpu_limit
+from astran.base.errors import ConfigError, DecisionTimeout, Problem
+from astran.base.mail_commands import MailCommand
+from astran.base.night import Night
+from astran.config.analysis import AnalysisConfig
+from astran.config.site import MailSettings
+from astran.mail.gate import Judgement, MailVerdict, classify_mail
+from astran.mail.letters.mime import Thread
+from astran.mail.parsing.headers import (
+    Message,
+    message_id,
+    read_headers,
+    read_message,
+    references,
+    subject,
+)
+from astran.mail.senders.authentication_results import Proof
+
+DECISION_LIMIT_S = 10.0
+"""Computing time for one mail; an honest one takes some milliseconds."""
+
+
+class MailOutcome(StrEnum):
+    """What ASTRAN does with a mail."""
+
+    LAUNCH = "launch"
+    COMMAND = "command"
+    IGNORE = "ignore"
+    ERROR_REPLY = "error_reply"
+    REFUSE = "refuse"
+    QUARANTINE = "quarantine"
+
+    @property
+    def replied(self) -> bool:
+        """Whether the sender is answered."""
+        return self not in (MailOutcome.IGNORE, MailOutcome.QUARANTINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What becomes of a mail, and everything that was found out on the way."""
+
+    outcome: MailOutcome
+    judgement: Judgement
+    thread: Thread
+    """The conversation that an answer would continue."""
+    command: MailCommand | None = None
+    about: int | None = None
+    """The analysis that a command names: 12 for A12."""
+    order: int | None = None
+    """The standing order that a command names: 3 for S3."""
+    text: str = ""
+    """What the sender newly wrote."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """What the mail says, by dotted name."""
+    config: AnalysisConfig | None = None
+    """The resolved configuration; of a standing order that for its next night."""
+    problems: tuple[Problem, ...] = ()
+    example: str = ""
+    """A correct text in place of one with problems."""
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything is done but answering: a copy of such a mail must not do it again."""
+        return self.outcome in (MailOutcome.LAUNCH, MailOutcome.COMMAND)
+
+    @property
+    def sender(self) -> str:
+        return self.judgement.sender
+
+    @property
+    def reason(self) -> str:
+        """Why, in words, where the headers alone decided."""
+        return self.judgement.reason
+
+
+_BY_VERDICT = {
+    MailVerdict.OWN: MailOutcome.IGNORE,
+    MailVerdict.BOUNCE: MailOutcome.IGNORE,
+    MailVerdict.NOT_OURS: MailOutcome.IGNORE,
+    MailVerdict.MACHINE: MailOutcome.IGNORE,
+    MailVerdict.UNAUTHENTICATED: MailOutcome.QUARANTINE,
+    MailVerdict.STRANGER: MailOutcome.REFUSE,
+}
+
+
+def decide_from_headers(headers: Message, size: int, rules: MailSettings) -> Decision | None:
+    """The decision that headers and size [bytes] allow; None where the whole mail must be read."""
+    with _time_limit():
+        return _by_headers(headers, size, rules, classify_mail(headers, rules))
+
+
+def decide_mail(
+    raw: bytes, rules: MailSettings, today: Night, proof: Proof | None = None
+) -> Decision:
+    """The decision on a whole mail.
+
+    A sender who cannot be verified in the time that one mail may take is not believed.
+
+    Parameters
+    ----------
+    raw : the mail as it was received
+    rules : who may ask, and how senders are verified
+    today : the night that is going on, or the last one
+    proof : verifies a sender where the headers alone do not; None: as the rules say
+
+    Raises
+    ------
+    DecisionTimeout : reading the mail of a verified sender took more computing time than
+        `DECISION_LIMIT_S`; nothing else is raised on content
+    """
+    try:
+        with _time_limit():
+            message = read_message(raw)
+            verdict = _judged(raw, message, rules, proof)
+    except DecisionTimeout as error:
+        if unverified := _unverified_in_time(raw, rules, error):
+            return unverified
+        raise
+    with _time_limit():
+        return _by_headers(message, len(raw), rules, verdict) or _by_text(message, verdict, today)
+
+
+def _time_limit() -> AbstractContextManager[None]:
+    reason = f"The mail took more than {DECISION_LIMIT_S:g} s of computing time to be read."
+    return cpu_limit(DECISION_LIMIT_S, DecisionTimeout(reason, "Send the launch lines alone."))
+
+
+def _judged(raw: bytes, message: Message, rules: MailSettings, proof: Proof | None) -> Judgement:
+    from astran.mail.senders.verification import verify_sender
+
+    return classify_mail(message, rules, proof or verify_sender(raw, message, rules))
+
+
+def _unverified_in_time(raw: bytes, rules: MailSettings, error: DecisionTimeout) -> Decision | None:
+    """The decision where it is unknown who sent the mail; None where the headers tell."""
+    headers = read_headers(raw)
+    judgement = classify_mail(headers, rules)
+    if judgement.verdict is MailVerdict.UNSETTLED:
+        judgement = Judgement(MailVerdict.UNAUTHENTICATED, judgement.sender, error.message)
+    return _by_headers(headers, len(raw), rules, judgement)
+
+
+def answer_to(message: Message, sender: str) -> Thread:
+    """The conversation that a mail began or continues."""
+    own = message_id(message)
+    return Thread(
+        to=sender,
+        subject=subject(message),
+        in_reply_to=own or None,
+        references=(*references(message), *((own,) if own else ())),
+    )
+
+
+def _by_headers(
+    message: Message, size: int, rules: MailSettings, judgement: Judgement
+) -> Decision | None:
+    thread = answer_to(message, judgement.sender)
+    if judgement.verdict is MailVerdict.UNSETTLED and size > rules.max_bytes:
+        # what is too large to be verified is not believed
+        reason = f"larger than {rules.max_bytes} bytes, so its sender was not verified"
+        judgement = Judgement(MailVerdict.UNAUTHENTICATED, judgement.sender, reason)
+    if outcome := _BY_VERDICT.get(judgement.verdict):
+        return Decision(outcome, judgement, thread)
+    if judgement.verdict is MailVerdict.TAKE and size > rules.max_bytes:
+        problem = Problem(
+            "the mail",
+            f"is too large: {size / 1e6:.1f} MB, at most {rules.max_bytes / 1e6:g} MB are read.",
+            "Send it again without attachments.",
+        )
+        return Decision(MailOutcome.ERROR_REPLY, judgement, thread, problems=(problem,))
+    return None
+
+
+def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
+    from astran.launch_language.commands import command_of
+    from astran.mail.parsing.new_text import read_body
+    from astran.mail.senders.verification import without_secret
+
+    body = read_body(message)
+    thread = answer_to(message, judgement.sender)
+    texts = [without_secret(text) for text in body.texts]
+    text = texts[0] if texts else ""
+    command, about, order = command_of(subject(message), text, answers=body.answers)
+    base = Decision(MailOutcome.COMMAND, judgement, thread, command, about, order, text)
+    if command is None:
+        # an answer that asks for nothing ("thanks!") gets no answer
+        return replace(base, outcome=MailOutcome.IGNORE)
+    if not command.takes_parameters:
+        return base
+    from astran.catalogue.sources import resolve_source
+    from astran.launch_language.parser import parse, parse_agreeing
+    from astran.launch_language.resolve import example_launch, resolve_config
+
+    parsed = parse_agreeing(texts)
+    if parsed.empty and body.answers:
+        # a word of thanks under "Re: ASTRAN-LAUNCH" is no launch
+        return replace(base, outcome=MailOutcome.IGNORE, command=None)
+    aside = next(
+        (where for where, text in body.aside if parsed.empty and not parse(text).empty), ""
+    )
+    found = [*parsed.problems, *_of_the_mail(body.damage, aside, thread)]
+    parsed = replace(parsed, problems=tuple(found))
+    try:
+        config = resolve_config(parsed, resolve_source, today)
+    except ConfigError as error:
+        return replace(
+            base,
+            outcome=MailOutcome.ERROR_REPLY,
+            params=parsed.params,
+            problems=error.problems,
+            example=example_launch(parsed),
+        )
+    outcome = MailOutcome.LAUNCH if command is MailCommand.LAUNCH else MailOutcome.COMMAND
+    return replace(base, outcome=outcome, params=parsed.params, config=config)
+
+
+def _of_the_mail(damage: str, aside: str, thread: Thread) -> list[Problem]:
+    """What is wrong with the mail itself."""
+    found = []
+    if damage:
+        found.append(Problem("the mail", f"did not arrive whole: {damage}.", "Send it again."))
+    if aside:
+        reason = f"has its launch lines only {aside}."
+        found.append(Problem("the mail", reason, "Write them into the text of the mail itself."))
+    if not thread.in_reply_to:
+        reason = "has no Message-ID, without which a launch could happen twice."
+        found.append(Problem("the mail", reason, "Send it with another mail program."))
+    return found

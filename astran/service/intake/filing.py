@@ -1,0 +1,65 @@
+"""Filing a mail: its folder, and what is written down of it."""
+
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from astran.database import chores, events, messages, outbox
+from astran.database.messages import Incoming
+from astran.service.context import Context
+
+if TYPE_CHECKING:
+    from astran.mail.parsing.headers import Message
+    from astran.service.intake.decision import Decision
+
+
+def folder_of(context: Context, decision: Decision) -> str:
+    """Where a mail goes."""
+    from astran.mail.gate import MailVerdict
+    from astran.service.intake.decision import MailOutcome
+
+    settings = context.mail
+    by_verdict = {MailVerdict.OWN: settings.sent, MailVerdict.MACHINE: settings.rejected}
+    by_outcome = {
+        MailOutcome.QUARANTINE: settings.quarantine,
+        MailOutcome.REFUSE: settings.rejected,
+        MailOutcome.ERROR_REPLY: settings.rejected,
+    }
+    found = by_verdict.get(decision.judgement.verdict) or by_outcome.get(decision.outcome)
+    return found or settings.processed
+
+
+def note_mail(context: Context, db: Connection, decision: Decision, mail: Incoming) -> None:
+    """Write down what a mail is, for the log, the digest and the outbox."""
+    from astran.mail.gate import MailVerdict
+    from astran.service.operator import rejected_mail
+
+    verdict = decision.judgement.verdict
+    if verdict is MailVerdict.OWN:
+        # the copy of an own mail proves that it went out
+        outbox.mark_proven(db, mail.message_id, mail.received)
+        return
+    text = f"{verdict}: {mail.sender or 'no sender'}: {mail.subject} ({mail.reason})"
+    events.note_event(db, mail.received, "mail-in", text)
+    if verdict is MailVerdict.TAKE:
+        messages.clear_bounced(db, mail.sender)
+    elif verdict in rejected_mail.TOLD:
+        chores.plan_chore(db, rejected_mail.NAME, rejected_mail.next_time(mail.received))
+    context.say(f"mail {text}")
+
+
+def age_s(context: Context, headers: Message) -> float | None:
+    """Time since a mail was sent, by its own word; None where it says nothing likely."""
+    from astran.mail.parsing.headers import value
+
+    try:
+        sent = parsedate_to_datetime(value(headers, "date"))
+    except (ValueError, TypeError, IndexError):
+        return None
+    if sent.tzinfo is None:
+        return None
+    age = (context.clock.now() - sent).total_seconds()
+    return age if 0 <= age < 86400 else None

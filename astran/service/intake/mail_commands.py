@@ -1,0 +1,224 @@
+"""Commands by mail: STATUS, CANCEL, RETRY, LIST, HELP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+
+from astran.base.errors import Problem, StoreError
+from astran.base.mail_commands import MailCommand
+from astran.base.text import duration
+from astran.database import analyses, standing_orders, tasks
+from astran.database.analyses import Analysis, RequestOrigin
+from astran.database.standing_orders import Order, OrderState
+from astran.service.context import Context
+from astran.service.intake import quotas
+from astran.service.intake.decision import Decision
+from astran.service.outgoing import enqueue
+from astran.service.reporting import overview
+from astran.service.reporting.time_left import remaining_seconds
+
+if TYPE_CHECKING:
+    from astran.mail.letters.mime import Thread
+
+
+def execute(context: Context, db: Connection, decision: Decision) -> None:
+    """Do what a command asks for, and queue the answer."""
+    command, thread, sender = decision.command, decision.thread, decision.sender
+    match command:
+        case MailCommand.CANCEL if (order := _order_meant(context, db, decision)) is not None:
+            _end_order(context, db, order, thread)
+        case MailCommand.STATUS if decision.about is None and _in_thread(context, thread) is None:
+            _list(context, db, sender, thread)
+        case MailCommand.STATUS | MailCommand.CANCEL | MailCommand.RETRY:
+            _about_one(context, db, command, decision)
+        case MailCommand.LIST:
+            _list(context, db, sender, thread)
+        case _:
+            from astran.launch_language.key_help import describe_keys
+
+            enqueue.enqueue_letter(
+                context, db, "help", context.letters.help(thread, keys=describe_keys())
+            )
+
+
+def _in_thread(context: Context, thread: Thread, letter: str = "A") -> int | None:
+    """The analysis (or with "S", the standing order) in whose conversation a mail stands, if it is
+    just one."""
+    from astran.mail.identity import analyses_named_in
+
+    found = analyses_named_in(thread.references, context.mail, letter)
+    return int(found[0][1:]) if len(found) == 1 else None
+
+
+def _about_one(context: Context, db: Connection, command: MailCommand, decision: Decision) -> None:
+    thread, sender = decision.thread, decision.sender
+    wanted = decision.about or _in_thread(context, thread)
+    analysis = _find(context, db, wanted, sender)
+    if analysis is None:
+        problem = Problem(
+            f"{command} A{wanted}" if wanted else command,
+            "names no analysis of yours." if wanted else "does not say which analysis is meant.",
+            _choices(db, sender),
+        )
+        letter = context.letters.problems(thread, [problem], command, f"{command} A12")
+        enqueue.enqueue_letter(context, db, "problems", letter)
+    elif command is MailCommand.STATUS:
+        enqueue_status(context, db, analysis, thread)
+    elif command is MailCommand.CANCEL:
+        _cancel(context, db, analysis, thread)
+    else:
+        launch_again(context, db, analysis, thread, sender)
+
+
+def _cancel(context: Context, db: Connection, analysis: Analysis, thread: Thread) -> None:
+    if analysis.state.final:
+        title = f"{analysis.name} has already ended: {analysis.state}"
+        text = "Nothing is left to be cancelled."
+    else:
+        analyses.change_analysis(db, analysis.id, cancel_wanted=True)
+        title = f"{analysis.name} is being cancelled"
+        text = "You will get a mail when its jobs have stopped."
+    letter = context.letters.notice(thread, title, text, request_id=analysis.name)
+    enqueue.enqueue_letter(context, db, "notice", letter, analysis)
+
+
+def launch_again(
+    context: Context, db: Connection, analysis: Analysis, thread: Thread, sender: str
+) -> None:
+    """The same analysis anew: what succeeded is reused, what failed runs again."""
+    from astran.service.planning import config_of
+
+    if not analysis.state.final:
+        title = f"{analysis.name} is still under way"
+        text = "It can be repeated once it has ended."
+        letter = context.letters.notice(thread, title, text, request_id=analysis.name)
+        enqueue.enqueue_letter(context, db, "notice", letter, analysis)
+        return
+    if reason := quotas.quota_exceeded(context, db, sender):
+        enqueue.enqueue_letter(context, db, "refusal", context.letters.refusal(thread, reason))
+        return
+    origin = RequestOrigin(
+        command="retry",
+        subject=thread.subject,
+        in_reply_to=thread.in_reply_to or "",
+        references=thread.references,
+        params=analysis.params,
+    )
+    now, workdir = context.clock.now(), context.site.workdir
+    repeated = analyses.create_analysis(
+        db, now, origin, analysis.label, analysis.config, workdir, sender
+    )
+    enqueue.enqueue_confirmation(context, db, repeated, config_of(repeated), None)
+
+
+def enqueue_status(context: Context, db: Connection, analysis: Analysis, thread: Thread) -> None:
+    """How an analysis is going."""
+    from astran.mail.letters.content import ReportRow
+    from astran.service.planning import config_of
+
+    config = config_of(analysis)
+    planned = tasks.of_analysis(db, analysis.id)
+    attempts = tasks.newest_attempts(db, analysis.id)
+    rows = [
+        ReportRow((row.spec.key, row.state.value, row.reason), ok=row.state != "failed")
+        for row in planned
+    ]
+    facts = [
+        ("State", analysis.state.value),
+        ("Received", f"{analysis.created:%Y-%m-%d %H:%M} UTC"),
+        ("Folder", str(analysis.folder)),
+    ]
+    if words := overview.reason_in_words(analysis, planned, attempts):
+        facts.insert(1, ("Remark", words))
+    left = None
+    if not analysis.state.final:
+        left = remaining_seconds(context, db, planned, attempts)
+    if left is not None:
+        facts.insert(1, ("Estimated time left", f"about {duration(left)}"))
+    letter = context.letters.status(
+        thread,
+        analysis.name,
+        f"{config.target.name}, {config.night.iso}: {analysis.state}",
+        facts,
+        columns=("Task", "State", "Remark"),
+        rows=rows,
+        notes=analysis.notes,
+    )
+    enqueue.enqueue_letter(context, db, "status", letter, analysis)
+
+
+def _list(context: Context, db: Connection, sender: str, thread: Thread) -> None:
+    from astran.mail.letters.content import ReportRow
+
+    found = analyses.newest_analyses(db, 20, sender)
+    standing = standing_orders.active_orders(db, sender)
+    rows = [
+        ReportRow((f"{a.name} {a.label}", a.state.value, f"{a.created:%Y-%m-%d %H:%M}"))
+        for a in found
+    ]
+    rows += [
+        ReportRow(
+            (
+                f"{order.name} {order.label}",
+                f"each night until {order.last_night}",
+                f"{order.created:%Y-%m-%d %H:%M}",
+            )
+        )
+        for order in standing
+    ]
+    orders_too = f", standing orders: {len(standing)}" if standing else ""
+    letter = context.letters.status(
+        thread,
+        "",
+        f"Your analyses: {len(found)}{orders_too}",
+        [],
+        columns=("Analysis", "State", "Received"),
+        rows=rows,
+    )
+    enqueue.enqueue_letter(context, db, "status", letter)
+
+
+def _order_meant(context: Context, db: Connection, decision: Decision) -> Order | None:
+    """The standing order that a CANCEL is about, if it is about one of the sender's."""
+    number = decision.order
+    if number is None and decision.about is None:
+        if _in_thread(context, decision.thread) is not None:
+            return None
+        number = _in_thread(context, decision.thread, "S")
+    order = standing_orders.get_order(db, number) if number is not None else None
+    if order is None or not _may(context, decision.sender, order.requester):
+        return None
+    return order
+
+
+def _end_order(context: Context, db: Connection, order: Order, thread: Thread) -> None:
+    if standing_orders.end_order(db, context.clock.now(), order, OrderState.CANCELLED):
+        title = f"The standing order {order.name} has ended"
+        text = f"No further night of {order.label} is analysed by itself. What runs, runs on."
+    else:
+        title, text = f"{order.name} had already ended", "Nothing is left to be cancelled."
+    letter = context.letters.notice(thread, title, text, request_id=order.name)
+    enqueue.enqueue_letter(context, db, "notice", letter)
+
+
+def _may(context: Context, sender: str, owner: str) -> bool:
+    """Whether somebody may see and stop what belongs to somebody."""
+    return sender in (owner.lower(), context.mail.operator.lower())
+
+
+def _find(context: Context, db: Connection, wanted: int | None, sender: str) -> Analysis | None:
+    """The analysis, if the sender owns it or is the operator."""
+    if wanted is None:
+        return None
+    try:
+        analysis = analyses.get_analysis(db, wanted)
+    except StoreError:
+        return None
+    return analysis if _may(context, sender, analysis.requester) else None
+
+
+def _choices(db: Connection, sender: str) -> str:
+    names = ", ".join(f"{a.name} ({a.label})" for a in analyses.newest_analyses(db, 5, sender))
+    return f"Your newest: {names}." if names else "You have none yet."

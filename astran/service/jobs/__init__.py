@@ -1,0 +1,1 @@
+"""From stored tasks to ended jobs: submission, polling, completion, retries."""

@@ -1,0 +1,153 @@
+"""Handing ready tasks to the scheduler: the intent first, then the act, then its outcome."""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from astran.base.errors import SubmitRefused, SubmitUnknown
+from astran.base.scheduler import Batch
+from astran.base.states import TaskState
+from astran.base.tasks import Resources
+from astran.database import analyses, submissions, tasks
+from astran.database.analyses import Analysis
+from astran.database.live_tasks import IN_HAND
+from astran.database.task_requests import TaskRequest, requested_tasks
+from astran.database.tasks import TaskRow
+from astran.service.context import Context
+from astran.service.jobs import poll_interval
+from astran.service.jobs.disk_space import AGAIN, affordable_tasks
+from astran.service.jobs.readiness import TO_DO, is_ready
+
+AT_LATEST = timedelta(minutes=10)
+"""Every live analysis is looked at so often, whether or not anything is known to have happened."""
+
+
+def submit_ready(context: Context, analysis: Analysis) -> int:
+    """Submit every task that is ready, one job array per stage; returns how many were submitted.
+
+    Notes when the analysis must be looked at next, if nothing happens before.
+    """
+    now = context.clock.now()
+    with context.db.begin() as db:
+        rows = tasks.of_analysis(db, analysis.id, TO_DO)
+        nodes = tasks.outline(db, analysis.id)
+        able = [row for row in rows if row.wish not in _NOT_NOW and is_ready(row, nodes)]
+        ready = [row for row in able if row.not_before is None or row.not_before <= now]
+        # the same work under way elsewhere: wait for it and reuse it
+        twins = tasks.under_way_like(db, [row.fingerprint for row in ready], analysis.id)
+        ready = [row for row in ready if row.fingerprint not in twins]
+        waits = (
+            twins
+            or any(node.state in _UNSETTLED for node in nodes.values())
+            or any(
+                row.wish != TaskRequest.HOLD or row.state in IN_HAND
+                for row in requested_tasks(db, analysis.id)
+            )
+        )
+        later = [row.not_before for row in able if row.not_before and row.not_before > now]
+        if not waits and not ready:
+            analyses.change_analysis(db, analysis.id, next_step=min([now + AT_LATEST, *later]))
+    fitting = affordable_tasks(context, analysis, ready)
+    if len(fitting) < len(ready):
+        with context.db.begin() as db:
+            analyses.change_analysis(db, analysis.id, next_step=now + AGAIN)
+    groups: dict[tuple[str, Resources, tuple[str, ...]], list[TaskRow]] = defaultdict(list)
+    for row in fitting:
+        groups[row.plain["stage"], row.resources, row.exclude].append(row)
+    count = 0
+    for (stage, resources, exclude), group in groups.items():
+        size = context.scheduler.max_batch
+        for start in range(0, len(group), size):
+            part = group[start : start + size]
+            count += _submit(context, analysis, stage, resources, exclude, part)
+    return count
+
+
+_NOT_NOW = (TaskRequest.HOLD, TaskRequest.CANCEL)
+_UNSETTLED = (TaskState.CHECKING, TaskState.LOST)
+
+
+def _submit(
+    context: Context,
+    analysis: Analysis,
+    stage: str,
+    resources: Resources,
+    exclude: tuple[str, ...],
+    group: Sequence[TaskRow],
+) -> int:
+    now = context.clock.now()
+    token = f"astran-{analysis.name}-{stage}-{secrets.token_hex(4)}"
+    folder = analysis.folder / "jobmanager" / "batches" / token
+    with context.db.begin() as db:
+        # another launcher may have submitted the same work since it was looked for
+        submissions.lock_submissions(db)
+        twins = tasks.under_way_like(db, [row.fingerprint for row in group], analysis.id)
+        group = [row for row in group if row.fingerprint not in twins]
+        attempt_tokens = [f"{token}.{index}" for index in range(len(group))]
+        if not group or not submissions.write_intent(
+            db,
+            now,
+            analysis.id,
+            token,
+            context.scheduler.name,
+            str(folder),
+            group,
+            attempt_tokens,
+        ):
+            return 0
+    for row in group:
+        _keep_old_log(Path(row.plain["log"]), row.attempts)
+    batch = Batch(
+        token=token,
+        label=f"{analysis.name} {analysis.label} {stage}",
+        scripts=tuple(row.plain["script"] for row in group),
+        logs=tuple(row.plain["log"] for row in group),
+        tokens=tuple(attempt_tokens),
+        resources=resources,
+        folder=str(folder),
+        throttle=context.site.scheduler.slurm.throttle,
+        exclude=exclude,
+        requester=analysis.requester,
+        account=context.site.mail.account_of(analysis.requester) if context.site.mail else "",
+    )
+    return _hand_over(context, batch)
+
+
+def _keep_old_log(log: Path, attempt: int) -> None:
+    """The log of an earlier attempt gets its number: `dl2-1.log` becomes `dl2-1.attempt1.log`."""
+    if attempt and log.exists():
+        log.replace(log.with_suffix(f".attempt{attempt}.log"))
+
+
+def _hand_over(context: Context, batch: Batch) -> int:
+    try:
+        job_id = context.scheduler.submit(batch)
+    except SubmitUnknown as error:
+        # the job may exist: it stays an intent, to be looked up by its token
+        context.say(f"{batch.label}: {error}")
+        return 0
+    except SubmitRefused as error:
+        now = context.clock.now()
+        context.say(f"{batch.label}: {error}")
+        with context.db.begin() as db:
+            submission = submissions.submission_by_token(db, batch.token)
+            if batch.exclude and not error.transient:
+                # a small partition may have no nodes but those that failed
+                submissions.void_submission(db, now, submission, str(error), exclude=[])
+            elif error.transient:
+                later = now + timedelta(minutes=2)
+                submissions.void_submission(db, now, submission, str(error), not_before=later)
+            else:
+                reason = f"the scheduler refused the job: {error}"
+                submissions.void_submission(db, now, submission, reason, to=TaskState.FAILED)
+        return 0
+    with context.db.begin() as db:
+        submission = submissions.submission_by_token(db, batch.token)
+        submissions.confirm_submission(db, context.clock.now(), submission, job_id)
+        poll_interval.poll_soon(db)
+    context.say(f"{batch.label}: {len(batch.scripts)} tasks submitted as job {job_id}")
+    return len(batch.scripts)

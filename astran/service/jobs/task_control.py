@@ -1,0 +1,196 @@
+"""Cancelling, holding, releasing and repeating parts of an analysis.
+
+A wish is noted with the tasks; each tick acts on it until the scheduler confirms it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from astran.base.errors import SchedulerUnavailable, StoreError
+from astran.base.scheduler import JobRef, JobState
+from astran.base.states import AnalysisState, TaskState
+from astran.database import analyses, events, submissions, tasks
+from astran.database.analyses import Analysis
+from astran.database.live_tasks import IN_HAND, live_tasks_of
+from astran.database.task_requests import (
+    TaskRequest,
+    TaskSelection,
+    newest_statuses,
+    requested_tasks,
+    selected_tasks,
+    set_request,
+)
+from astran.database.tasks import TaskRow
+from astran.database.unfinished_tasks import UNBEGUN
+from astran.service.context import Context
+from astran.service.jobs import poll_interval
+
+CANCELLED = "cancelled on request"
+AGAIN = (TaskState.FAILED, TaskState.CANCELLED)
+"""States from which a person may have a task repeated."""
+
+
+def request_for_tasks(
+    context: Context, analysis: Analysis, choice: TaskSelection, wish: TaskRequest
+) -> list[TaskRow]:
+    """Note a wish for the chosen tasks; returns those that it concerns.
+
+    Raises
+    ------
+    StoreError : the analysis has no such task, or has ended
+    """
+    now = context.clock.now()
+    with context.db.begin() as db:
+        rows = _chosen(db, analysis, choice)
+        if wish is TaskRequest.RELEASE:
+            seen = newest_statuses(db, rows)
+            held = [row for row in rows if seen.get(row.id) == JobState.HELD]
+            planned = [row for row in rows if row.wish == TaskRequest.HOLD and row not in held]
+            set_request(db, planned, TaskRequest.NONE)
+            set_request(db, held, TaskRequest.RELEASE)
+            meant = held + planned
+        else:
+            meant = [row for row in rows if not row.state.final]
+            if wish is TaskRequest.HOLD:
+                meant = [row for row in meant if row.state is not TaskState.RUNNING]
+            set_request(db, meant, wish)
+        if meant:
+            keys = ", ".join(row.key for row in meant[:20])
+            events.note_event(db, now, f"want-{wish}", f"{choice}: {keys}", analysis.id)
+            poll_interval.poll_soon(db)
+    return meant
+
+
+def repeat_analysis(context: Context, analysis: Analysis, choice: TaskSelection) -> list[TaskRow]:
+    """Plan the chosen tasks that failed once more, with all that could not run because of them.
+
+    Only for an analysis that is under way: one that has ended is repeated as a whole.
+    """
+    now = context.clock.now()
+    with context.db.begin() as db:
+        rows = _chosen(db, analysis, choice)
+        meant = {row.key: row for row in rows if row.state in AGAIN}
+        for row in tasks.of_analysis(db, analysis.id, AGAIN):
+            waits = (*row.plain["needs"], *row.plain["after"])
+            if row.attempts == 0 and any(key in meant for key in waits):
+                meant.setdefault(row.key, row)
+        for row in meant.values():
+            text = "again, on request"
+            tasks.move_task(db, now, row, TaskState.PLANNED, text, reason="", wish=TaskRequest.NONE)
+    return list(meant.values())
+
+
+_ONLY = "repeat-only"
+
+
+def repeat_tasks(db: Connection, new: Analysis, old: Analysis, choice: TaskSelection) -> None:
+    """Of what failed in `old`, only the chosen tasks are to run in `new`, its repetition."""
+    text = json.dumps({"of": old.id, "stage": choice.stage, "run": choice.run})
+    events.note_event(db, new.created, _ONLY, text, new.id)
+
+
+def leave_out_failed(db: Connection, now: datetime, analysis: Analysis) -> None:
+    """Take tasks of a fresh plan out that failed in the analysis which it repeats in part."""
+    wish = next((e for e in events.history(db, analysis.id) if e.kind == _ONLY), None)
+    if wish is None:
+        return
+    data = json.loads(wish.text)
+    before = {row.key: row for row in tasks.of_analysis(db, data["of"], AGAIN)}
+    meant = {
+        row.key
+        for row in selected_tasks(db, analysis.id, TaskSelection(data["stage"], data["run"]))
+    }
+    reason = f"left as it was in A{data['of']}"
+    for row in tasks.of_analysis(db, analysis.id, UNBEGUN):
+        if row.key in before and before[row.key].attempts and row.key not in meant:
+            tasks.move_task(db, now, row, TaskState.CANCELLED, reason, reason=reason)
+
+
+def _chosen(db: Connection, analysis: Analysis, choice: TaskSelection) -> list[TaskRow]:
+    state = analyses.lock(db, analysis.id)
+    if state not in (AnalysisState.WAITING, AnalysisState.RUNNING):
+        raise StoreError(
+            f"{analysis.name} is not under way: {state}.", "`astran status` lists them."
+        )
+    rows = selected_tasks(db, analysis.id, choice)
+    if not rows:
+        stages = dict.fromkeys(node.stage for node in tasks.outline(db, analysis.id).values())
+        raise StoreError(
+            f"{analysis.name} has no task for {choice}.",
+            f"Its stages are: {', '.join(stages) or 'none yet'}; `astran show {analysis.name}` "
+            "lists its tasks.",
+        )
+    return rows
+
+
+def act_on_requests(context: Context, analysis: Analysis) -> bool:
+    """Act on all wishes of an analysis; returns whether one is still to be confirmed."""
+    with context.db.begin() as db:
+        rows = requested_tasks(db, analysis.id)
+        if not rows:
+            return False
+        seen = newest_statuses(db, rows)
+        now = context.clock.now()
+        open_: dict[TaskRequest, list[TaskRow]] = defaultdict(list)
+        for row in rows:
+            wish = TaskRequest(row.wish)
+            if row.state.final:
+                set_request(db, [row], TaskRequest.NONE)
+            elif wish is TaskRequest.CANCEL and row.state in UNBEGUN:
+                tasks.move_task(
+                    db,
+                    now,
+                    row,
+                    TaskState.CANCELLED,
+                    CANCELLED,
+                    reason=CANCELLED,
+                    wish=TaskRequest.NONE,
+                )
+            elif _confirmed(row, wish, seen.get(row.id, "")):
+                if wish is TaskRequest.RELEASE:
+                    set_request(db, [row], TaskRequest.NONE)
+                    events.note_event(db, now, "released", row.key, analysis.id, row.id)
+            elif row.state in IN_HAND:
+                open_[wish].append(row)
+    scheduler = context.scheduler
+    _ask(context, analysis, open_[TaskRequest.CANCEL], scheduler.cancel)
+    _ask(context, analysis, open_[TaskRequest.HOLD], scheduler.hold)
+    _ask(context, analysis, open_[TaskRequest.RELEASE], scheduler.release)
+    return any(open_.values())
+
+
+def _confirmed(row: TaskRow, wish: TaskRequest, sight: str) -> bool:
+    """Whether the scheduler shows that the wish has come true."""
+    if wish is TaskRequest.HOLD:
+        return row.state is not TaskState.SUBMITTED or sight == JobState.HELD
+    return wish is TaskRequest.RELEASE and sight != JobState.HELD
+
+
+def _ask(
+    context: Context,
+    analysis: Analysis,
+    rows: Sequence[TaskRow],
+    ask: Callable[[JobRef, Sequence[int]], None],
+) -> None:
+    if not rows:
+        return
+    ids = {row.id for row in rows}
+    indices: dict[int, list[int]] = defaultdict(list)
+    with context.db.begin() as db:
+        for one in live_tasks_of(db, context.scheduler.name, analysis.id):
+            if one.task_id in ids:
+                indices[one.submission_id].append(one.array_index)
+        jobs = submissions.submissions_by_ids(db, indices)
+        poll_interval.poll_soon(db)
+    for number, s in jobs.items():
+        ref = JobRef(s.token, s.job_id, s.submitted or s.intent, s.size, s.folder)
+        try:
+            ask(ref, indices[number])
+        except SchedulerUnavailable as error:
+            context.say(f"{analysis.name}, job {s.job_id}: {error}")

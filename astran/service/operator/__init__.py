@@ -1,0 +1,1 @@
+"""What the operator hears: daily summary, health, faults, rejected mail."""

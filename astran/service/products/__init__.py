@@ -1,0 +1,1 @@
+"""Products on disk: inventory, store contents, cleaning."""

@@ -1,0 +1,1 @@
+"""Where products came from, as a graph and as W3C PROV."""

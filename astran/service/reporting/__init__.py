@@ -1,0 +1,1 @@
+"""Reports of ended analyses, and the pages."""

@@ -1,0 +1,347 @@
+"""From what the store knows to a report, and from the report to a letter."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from astran.base.errors import StoreError
+from astran.base.failures import Omissions
+from astran.base.states import AnalysisState, TaskState
+from astran.base.tasks import Stage
+from astran.config.analysis import AnalysisConfig, Engine
+from astran.database import analyses, events, outbox, tasks
+from astran.database.analyses import Analysis
+from astran.database.tasks import AttemptRow, TaskRow
+from astran.service.context import Context
+from astran.service.outgoing.enqueue import enqueue_letter, thread_of_analysis
+from astran.service.planning import config_of
+from astran.service.reporting import site_pages
+
+if TYPE_CHECKING:
+    from astran.report.model import Report, RunOutcome, StageLine
+
+
+def report_analysis(context: Context, analysis: Analysis) -> None:
+    """Make the report, queue its letter and end the analysis, all in one transaction."""
+    now = context.clock.now()
+    with context.db.begin() as db:
+        made = build_report(context, db, analysis)
+    letter = None
+    if analysis.requester and context.site.mail is not None:
+        letter = context.letters.report(thread_of_analysis(analysis), made)
+    with context.db.begin() as db:
+        if not analyses.move_analysis(db, now, analysis, made.state, made.headline):
+            return
+        site_pages.plan_update(context, db)
+        if letter is not None:
+            enqueue_letter(context, db, "report", letter, analysis)
+    context.say(f"{analysis.name}: {made.headline}")
+
+
+def report_expired(
+    context: Context, analysis: Analysis, reason: str, left_out: list[list[int | str]]
+) -> None:
+    """The data never came: say so, once, and end."""
+    now = context.clock.now()
+    from dataclasses import replace
+
+    pairs = tuple((int(run), str(why)) for run, why in left_out)
+    ended = replace(analysis, reason=reason, left_out=pairs)
+    with context.db.begin() as db:
+        made = build_report(context, db, ended, AnalysisState.EXPIRED)
+        if not analyses.move_analysis(
+            db, now, analysis, AnalysisState.EXPIRED, reason, reason=reason, left_out=left_out
+        ):
+            return
+        site_pages.plan_update(context, db)
+        if analysis.requester and context.site.mail is not None:
+            enqueue_letter(
+                context,
+                db,
+                "report",
+                context.letters.report(thread_of_analysis(ended), made),
+                ended,
+            )
+
+
+def report_cancelled(context: Context, analysis: Analysis) -> None:
+    """The analysis was stopped on request."""
+    now = context.clock.now()
+    with context.db.begin() as db:
+        if not analyses.move_analysis(
+            db, now, analysis, AnalysisState.CANCELLED, "cancelled on request"
+        ):
+            return
+        site_pages.plan_update(context, db)
+        if analysis.requester and context.site.mail is not None:
+            states = [state for _, state in tasks.task_states(db, analysis.id)]
+            done = sum(state.succeeded for state in states)
+            letter = context.letters.cancelled(
+                thread_of_analysis(analysis),
+                analysis.name,
+                config_of(analysis),
+                [("Tasks finished before", f"{done} of {len(states)}")] if states else [],
+                folder=str(analysis.folder),
+            )
+            enqueue_letter(context, db, "cancelled", letter, analysis)
+    context.say(f"{analysis.name}: cancelled")
+
+
+def build_report(
+    context: Context,
+    db: Connection,
+    analysis: Analysis,
+    state: AnalysisState | None = None,
+    *,
+    for_pages: bool = False,
+) -> Report:
+    """Everything about an analysis, ended or not, as plain data.
+
+    The pages show every plot, and need no archive of logs to be made.
+    """
+    from astran.report import result_files
+    from astran.report.model import Report, StageLine
+
+    config = config_of(analysis)
+    rows = tasks.of_analysis(db, analysis.id)
+    attempts = tasks.newest_attempts(db, analysis.id)
+    highlevel = [row for row in rows if row.spec.stage is Stage.HIGHLEVEL]
+    folder = results_folder(rows)
+    omissions = Omissions(fatal=of_the_store)
+    found = None
+    if folder:
+        found = omissions.part(
+            "What the results tell",
+            partial(result_files.read_results, folder, every_plot=for_pages),
+            result_files.ResultFiles(),
+        )
+    results = found.results if found else None
+    runs = _runs(analysis, rows, attempts, results)
+    errors = _errors(analysis, highlevel, attempts)
+    stages = omissions.part(
+        "The table of stages", lambda: _stages(db, analysis, rows), tuple[StageLine, ...]()
+    )
+    engines = omissions.part(
+        "What made DL2", lambda: _engines(db, analysis, config), tuple[str, ...]()
+    )
+    attachments = () if for_pages else _attachments(analysis, config, rows, folder, omissions)
+    if state is None:
+        state = analysis.state if analysis.state.final else _end_state(results, runs)
+    return Report(
+        request_id=analysis.name,
+        state=state,
+        config=config,
+        site=context.site.site,
+        requester=analysis.requester,
+        runs=runs,
+        stages=stages,
+        received=analysis.created,
+        started=analysis.started,
+        ended=analysis.ended or (None if for_pages else context.clock.now()),
+        versions=analysis.versions,
+        notes=(*analysis.notes, *engines),
+        warnings=(*(found.warnings if found else ()), *omissions.said),
+        results=results,
+        plots=found.plots if found else (),
+        attachments=attachments,
+        simulated=context.site.simulated or bool(found and found.simulated),
+        folder=str(analysis.folder),
+        page=site_pages.page_address(context, analysis),
+        errors=errors,
+    )
+
+
+def _engines(db: Connection, analysis: Analysis, config: AnalysisConfig) -> tuple[str, ...]:
+    """What made DL2, where the fast engine was asked for."""
+    if config.dl2.engine is not Engine.FAST:
+        return ()
+    used: dict[str, int] = {}
+    for products in tasks.products_of(db, analysis.id).values():
+        for product in products:
+            if engine := str(product.facts.get("engine", "")):
+                used[engine] = used.get(engine, 0) + 1
+    return tuple(
+        f"DL2 of {number} file{'s' if number > 1 else ''} by the "
+        + (f"stock engine, because of {why}" if (why := engine.partition(": ")[2]) else
+           f"{engine} engine")
+        + "."
+        for engine, number in sorted(used.items())
+    )  # fmt: skip
+
+
+def results_folder(rows: list[TaskRow]) -> Path | None:
+    """Where the results lie; None where there are none."""
+    for row in rows:
+        if row.spec.stage is Stage.HIGHLEVEL and row.state.succeeded:
+            return Path(row.spec.outputs[0].path)
+    return None
+
+
+def _end_state(results: dict[str, object] | None, runs: tuple[RunOutcome, ...]) -> AnalysisState:
+    if results is None:
+        return AnalysisState.FAILED
+    return AnalysisState.DONE if all(run.ok for run in runs) else AnalysisState.PARTIAL
+
+
+def _runs(
+    analysis: Analysis,
+    rows: list[TaskRow],
+    attempts: dict[int, AttemptRow],
+    results: dict[str, object] | None,
+) -> tuple[RunOutcome, ...]:
+    from astran.report import result_files
+    from astran.report.model import RunOutcome
+
+    numbers = result_files.entries_by_run(results, "runs")
+    excluded = result_files.entries_by_run(results, "excluded")
+    outcomes: dict[int, RunOutcome] = {}
+    for run in sorted({row.spec.run for row in rows if row.spec.run is not None}):
+        own = [row for row in rows if row.spec.run == run]
+        bad = next((row for row in own if not row.state.succeeded), None)
+        if bad is not None:
+            attempt = attempts.get(bad.id)
+            outcomes[run] = RunOutcome(
+                run=run,
+                ok=False,
+                stage=bad.spec.stage,
+                reason=bad.reason or f"it is {bad.state}",
+                telling=attempt.telling if attempt else (),
+                log=Path(bad.spec.log),
+            )
+        elif run in excluded:
+            reason = str(excluded[run].get("reason", ""))
+            outcomes[run] = RunOutcome(run=run, ok=False, stage=Stage.HIGHLEVEL, reason=reason)
+        else:
+            outcomes[run] = RunOutcome(
+                run=run, ok=results is not None, stage=Stage.HIGHLEVEL, numbers=numbers.get(run)
+            )
+    for run, why in analysis.left_out:
+        outcomes.setdefault(run, RunOutcome(run=run, ok=False, reason=why))
+    for run, entry in numbers.items():
+        outcomes.setdefault(run, RunOutcome(run=run, ok=True, numbers=entry))
+    wanted = set(config_of(analysis).runs or ())
+    for run, entry in excluded.items():
+        if not entry.get("by_choice") or run in wanted:
+            reason = str(entry.get("reason", ""))
+            outcomes.setdefault(
+                run, RunOutcome(run=run, ok=False, stage=Stage.HIGHLEVEL, reason=reason)
+            )
+    return tuple(outcomes[run] for run in sorted(outcomes))
+
+
+def _errors(
+    analysis: Analysis, highlevel: list[TaskRow], attempts: dict[int, AttemptRow]
+) -> tuple[str, ...]:
+    errors = [analysis.reason] if analysis.reason else []
+    for row in highlevel:
+        if row.state in (TaskState.FAILED, TaskState.CANCELLED):
+            attempt = attempts.get(row.id)
+            errors.append(row.reason)
+            errors.extend(attempt.telling if attempt else ())
+    return tuple(errors)
+
+
+def _stages(db: Connection, analysis: Analysis, rows: list[TaskRow]) -> tuple[StageLine, ...]:
+    from astran.database.history.durations import stage_figures
+    from astran.report.model import StageLine
+
+    figures = stage_figures(db, analysis.id)
+    lines = []
+    for stage in dict.fromkeys(row.spec.stage for row in rows):
+        own = [row for row in rows if row.spec.stage is stage]
+        wall, memory, tries = figures.get(stage.value, (None, None, 0))
+        lines.append(
+            StageLine(
+                stage=stage,
+                total=len(own),
+                done=sum(row.state is TaskState.DONE for row in own),
+                reused=sum(row.state is TaskState.REUSED for row in own),
+                failed=sum(row.state in (TaskState.FAILED, TaskState.CANCELLED) for row in own),
+                attempts=tries,
+                wall_s=wall,
+                max_rss_mb=memory,
+            )
+        )
+    return tuple(lines)
+
+
+def of_the_store(error: Exception) -> bool:
+    """Whether it is no fault of what is reported: the next tick may have better luck."""
+    return isinstance(error, SQLAlchemyError)
+
+
+def _attachments(
+    analysis: Analysis,
+    config: AnalysisConfig,
+    rows: list[TaskRow],
+    results: Path | None,
+    omissions: Omissions,
+) -> tuple[Path, ...]:
+    from astran.report import result_files
+
+    failed = [Path(r.spec.log) for r in rows if r.state is TaskState.FAILED]
+    others = [Path(r.spec.log) for r in rows if r.state is not TaskState.FAILED]
+    archive = analysis.folder / "log" / f"logs_{config.label}.zip"
+    logs = omissions.part(
+        "The archive of logs", lambda: result_files.pack_logs([*failed, *others], archive), None
+    )
+    files = [logs] if logs else []
+    if results is not None:
+        files += [results / "results.json", results / "run_table.ecsv"]
+    return tuple(path for path in files if path.is_file())
+
+
+def report_mail(context: Context, analysis: Analysis) -> bytes:
+    """The report of an analysis as a mail: the newest that was written, else made now, as for a
+    hand-run that nobody gets a mail about.
+
+    Raises
+    ------
+    StoreError : the analysis has not ended, or was cancelled
+    """
+    from dataclasses import replace
+    from email.policy import SMTP
+
+    with context.db.begin() as db:
+        mails = [raw for kind, raw in outbox.raw_mails(db, analysis.id) if kind == "report"]
+        if mails:
+            return mails[-1]
+        if not analysis.state.final:
+            raise StoreError(
+                f"{analysis.name} is still under way ({analysis.state}).",
+                f"`astran show {analysis.name}` tells how it is going.",
+            )
+        made = build_report(context, db, analysis)
+    letters = context.letters_to_read
+    to = analysis.requester or letters.address
+    return letters.report(replace(thread_of_analysis(analysis), to=to), made).as_bytes(policy=SMTP)
+
+
+def resend_report(context: Context, analysis: Analysis, to: str = "") -> str:
+    """Queue the report of an ended analysis once more; returns who will get it.
+
+    Raises
+    ------
+    StoreError : it has not ended, or nobody is named to get it
+    """
+    from dataclasses import replace
+
+    recipient = to or analysis.requester
+    if not analysis.state.final:
+        raise StoreError(f"{analysis.name} is still under way ({analysis.state}).")
+    if recipient.count("@") != 1:
+        raise StoreError(f"{analysis.name} has no requester.", "Name one with --to ADDR.")
+    with context.db.begin() as db:
+        made = build_report(context, db, analysis)
+        number = 2 + events.count_events(db, "report-again", analysis.created, analysis.id)
+        thread = replace(thread_of_analysis(analysis), to=recipient)
+        enqueue_letter(
+            context, db, "report", context.letters.report(thread, made, n=number), analysis
+        )
+        events.note_event(db, context.clock.now(), "report-again", f"to {recipient}", analysis.id)
+    return recipient

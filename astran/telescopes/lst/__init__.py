@@ -1,0 +1,1 @@
+"""LST-1: lstchain from DL1 to DL3."""

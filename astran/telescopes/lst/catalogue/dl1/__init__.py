@@ -1,0 +1,1 @@
+"""DL1 files and data checks of a night."""

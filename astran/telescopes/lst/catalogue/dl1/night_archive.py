@@ -1,0 +1,134 @@
+"""The DL1 of a site: files, tables and data checks of a night, and the condition of each run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from astran.base.clock import Clock
+from astran.base.errors import CatalogueError
+from astran.base.night_data import FileRef
+from astran.catalogue import path_patterns
+from astran.catalogue.path_patterns import MatchedPath
+from astran.config.site import DataSettings
+from astran.telescopes.lst.catalogue.dl1.datachecks import DataChecks
+from astran.telescopes.lst.catalogue.dl1.selection import (
+    Condition,
+    Dl1Candidate,
+    Dl1Selection,
+    candidates_by_run,
+    select_dl1,
+)
+from astran.telescopes.lst.catalogue.file_inspection.inspector import Inspector
+from astran.telescopes.lst.catalogue.runs.run_tables import (
+    Summary,
+    read_run_catalog,
+    read_run_summary,
+)
+
+MOST_ROUNDS = 5
+"""Where files turn out to be broken, the next best ones are opened, so many times at most."""
+QUIET_S = 3600.0
+
+
+class NightArchive:
+    """One night, as it is now."""
+
+    def __init__(self, data: DataSettings, date: str, clock: Clock, eyes: Inspector) -> None:
+        self._data = data
+        self._date = date
+        self._clock = clock
+        self._eyes = eyes
+
+    @cached_property
+    def candidates(self) -> dict[int, list[tuple[MatchedPath, ...]]]:
+        """DL1 of each run, best first."""
+        return candidates_by_run(find_dl1(self._data, self._date))
+
+    @cached_property
+    def sources(self) -> dict[int, str] | None:
+        """Source of each run by the RunCatalog; None: there is none (yet).
+
+        Raises
+        ------
+        CatalogueError : it is there and cannot be used
+        """
+        path = self._newest(self._data.run_catalog)
+        return None if path is None else read_run_catalog(Path(path.path))
+
+    @cached_property
+    def summary(self) -> dict[int, Summary]:
+        """The RunSummary; nothing if there is none that can be read."""
+        path = self._newest(self._data.run_summary)
+        if path is None:
+            return {}
+        try:
+            return read_run_summary(Path(path.path))
+        except CatalogueError:
+            # it only adds the numbers of subruns, and may be half-written
+            return {}
+
+    @cached_property
+    def checks(self) -> DataChecks:
+        """The data checks of the night."""
+        return DataChecks(self._data, self._date, self._eyes)
+
+    def pick(self, runs: Sequence[int], late: bool) -> Dl1Selection:
+        """Choose DL1 for each run, opening files as far as time allows; see `dl1.pick`."""
+        subruns = {row.run: row.subruns for row in self.summary.values()}
+        for _ in range(MOST_ROUNDS):
+            picked = select_dl1(self.candidates, runs, self._eyes, subruns, late)
+            unseen = [one for one in picked.seen.values() if one.condition is Condition.UNSEEN]
+            if not unseen or not self._open(unseen):
+                break
+        return picked
+
+    @property
+    def quiet(self) -> bool:
+        """Whether no DL1 of the night came in the last hour."""
+        groups = [items for groups in self.candidates.values() for items in groups]
+        newest = max((item.file.mtime_ns for items in groups for item in items), default=0)
+        return self._clock.now().timestamp() - newest / 1e9 >= QUIET_S
+
+    def _open(self, unseen: Sequence[Dl1Candidate]) -> bool:
+        """Whether something new became known."""
+        files = [file for one in unseen for file in one.files if file.size]
+        before = sum(self._eyes.facts(file) is not None for file in files)
+        # the sky position of a run is that of its first file
+        self._eyes.look(files, frozenset(one.files[0].path for one in unseen))
+        return sum(self._eyes.facts(file) is not None for file in files) > before
+
+    def _newest(self, pattern: str) -> FileRef | None:
+        if not pattern:
+            return None
+        found = list(path_patterns.find_files(pattern, date=self._date))
+        return found[-1].file if found else None
+
+
+def find_dl1(data: DataSettings, date: str = "") -> list[MatchedPath]:
+    """Every DL1 file of a night, or of all nights, run-wise and subrun-wise.
+
+    Raises
+    ------
+    CatalogueError : the site does not say where they are
+    """
+    if not data.dl1:
+        raise CatalogueError(
+            "This site does not say where DL1 files are.",
+            cure="Set data.dl1 in the site configuration.",
+        )
+    known = {"date": date} if date else {}
+    found = {item.file.path: item for item in path_patterns.find_files(data.dl1, **known)}
+    of_subruns = data.dl1_subruns or subrun_pattern(data.dl1)
+    if of_subruns:
+        found |= {item.file.path: item for item in path_patterns.find_files(of_subruns, **known)}
+    return list(found.values())
+
+
+def subrun_pattern(dl1: str) -> str:
+    """The pattern of subrun-wise files beside run-wise ones; empty if there is no telling."""
+    head, run, tail = dl1.rpartition("{run}")
+    if not run or "{subrun}" in dl1 or tail.startswith("*") or "/" in tail:
+        return ""
+    return f"{head}{{run}}.{{subrun}}{tail}"

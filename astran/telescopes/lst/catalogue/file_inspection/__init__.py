@@ -1,0 +1,1 @@
+"""What files hold: opened beside the tick, remembered for the site."""

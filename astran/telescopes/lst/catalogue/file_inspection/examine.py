@@ -1,0 +1,177 @@
+"""Opens DL1, DL2 and data-check files and remembers what they hold: a program of its own.
+
+    python -m astran.telescopes.lst.catalogue.file_inspection.examine MEMORY SECONDS NOW < files.json
+
+The minute tick must stay light, and a broken file or file system must not stop it; so this is run
+beside it. It reads a list of [kind, path, size, mtime_ns, whether the sky position is wanted],
+opens what it can in SECONDS, and keeps the facts of each file as soon as it knows them. NOW
+[unix s] is the time by the clock of the caller.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from contextlib import redirect_stderr
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from astran.base.dl2_provenance import read_origin
+from astran.base.night_data import FileRef, run_number
+from astran.telescopes.lst.catalogue.file_inspection import datacheck_reader
+from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts, FileKind
+from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache
+
+TABLE = "/dl1/event/telescope/parameters/LST_LSTCam"
+NEEDED = ("event_type", "intensity", "alt_tel", "az_tel", "dragon_time")
+SHOWER = 32
+"""EventType.SUBARRAY of ctapipe."""
+ALL_ROWS = 40_000
+"""Of larger tables samples are read: enough for the rate at 422 p.e. within some per cent."""
+SAMPLES, SAMPLE_ROWS = 10, 4_000
+BRIGHT = (316.2, 562.3)
+"""Intensities [p.e.] around 422, edges of lstchain's data check."""
+LST1 = (28.761_514_11, -17.891_484_71, 2184.0)
+"""Latitude, longitude [deg], height [m]: lstchain's LST1_LOCATION."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Entry point."""
+    words = sys.argv[1:] if argv is None else list(argv)
+    if len(words) != 3:
+        print(
+            "usage: python -m astran.telescopes.lst.catalogue.file_inspection.examine MEMORY SECONDS NOW",
+            file=sys.stderr,
+        )
+        return 2
+    memory, until = FactsCache(Path(words[0])), time.monotonic() + float(words[1])
+    warnings.simplefilter("ignore")
+    for kind, path, size, mtime_ns, sky in json.load(sys.stdin):
+        file = FileRef(path, size, mtime_ns)
+        memory.keep(file, examine_file(Path(path), FileKind(kind), sky), float(words[2]))
+        if time.monotonic() > until:
+            break
+    return 0
+
+
+def examine_file(path: Path, kind: FileKind, sky: bool = True) -> dict[str, Any]:
+    """The facts of a file as plain data: of DL1 a `Dl1Facts`, of a data check `CheckFacts` by run,
+    of DL2 an `Origin`.
+
+    A file that cannot be used is a fact, not an error.
+    """
+    import tables
+
+    if kind is FileKind.DL2:
+        return _origin(path)
+    try:
+        # HDF5 prints its own stack of errors
+        with redirect_stderr(StringIO()), tables.open_file(str(path), "r") as handle:
+            if kind is FileKind.DATACHECK:
+                return datacheck_reader.read_datacheck(handle, run_number(path.name))
+            return _dl1(handle, sky).to_json()
+    except (OSError, tables.HDF5ExtError, tables.NodeError, ValueError, EOFError) as error:
+        problem = _in_words(str(error))
+    return Dl1Facts(problem=problem).to_json() if kind is FileKind.DL1 else {}
+
+
+def _origin(path: Path) -> dict[str, Any]:
+    try:
+        return dataclasses.asdict(read_origin(path))
+    except (OSError, KeyError, ValueError, RuntimeError) as error:
+        return {"problem": _in_words(str(error))}
+
+
+def _in_words(error: str) -> str:
+    if "truncated file" in error:
+        return "it is truncated"
+    if "does not appear to be an HDF5 file" in error or "file signature not found" in error:
+        return "it is no HDF5 file"
+    if "ermission denied" in error:
+        return "it may not be read"
+    lines = [line.strip() for line in error.splitlines() if line.strip()]
+    return f"as HDF5 it cannot be read ({lines[-1] if lines else 'unknown error'})"[:300]
+
+
+def _dl1(handle: Any, sky: bool) -> Dl1Facts:
+    import numpy as np
+
+    if TABLE not in handle:
+        return Dl1Facts(problem=f"the HDF5 file holds no table of events ({TABLE})")
+    table = handle.get_node(TABLE)
+    lacking = [name for name in NEEDED if name not in table.colnames]
+    if lacking:
+        return Dl1Facts(
+            problem=f"the table of events in the HDF5 file lacks the columns {', '.join(lacking)}"
+        )
+    rows = int(table.nrows)
+    if rows == 0:
+        return Dl1Facts(events=0)
+    read = np.concatenate([table.read(first, last)[list(NEEDED)] for first, last in _ranges(rows)])
+    share = rows / len(read)
+    showers = read["event_type"] == SHOWER
+    bright = showers & (read["intensity"] > BRIGHT[0]) & (read["intensity"] < BRIGHT[1])
+    times = read["dragon_time"]
+    pointed = np.isfinite(times) & np.isfinite(read["alt_tel"]) & np.isfinite(read["az_tel"])
+    facts: dict[str, Any] = {
+        "events": rows,
+        "showers": round(int(showers.sum()) * share),
+        "bright": round(int(bright.sum()) * share),
+    }
+    if pointed.any():
+        times, alt, az = times[pointed], read["alt_tel"][pointed], read["az_tel"][pointed]
+        facts["start"], facts["stop"] = float(times.min()), float(times.max())
+        facts["alt"] = float(np.degrees(alt.mean()))
+        around = np.arctan2(np.sin(az).mean(), np.cos(az).mean())
+        facts["az"] = float(np.degrees(around) % 360)
+        if sky:
+            facts |= _sky(times, alt, az)
+    return Dl1Facts(**facts)
+
+
+def _ranges(rows: int) -> list[tuple[int, int]]:
+    """Parts of a table of `rows` to be read, the first and the last rows among them."""
+    if rows <= ALL_ROWS:
+        return [(0, rows)]
+    step = (rows - SAMPLE_ROWS) / (SAMPLES - 1)
+    starts = [round(index * step) for index in range(SAMPLES)]
+    return [(start, start + SAMPLE_ROWS) for start in starts]
+
+
+def _sky(times: Any, alt: Any, az: Any) -> dict[str, float]:
+    """Pointing on the sky at nine moments, and the moon."""
+    import numpy as np
+    from astropy import units as u
+    from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_body, get_sun
+    from astropy.time import Time
+    from astropy.utils import iers
+
+    iers.conf.auto_download = False
+    iers.conf.auto_max_age = None
+    iers.conf.iers_degraded_accuracy = "ignore"
+    place = EarthLocation.from_geodetic(LST1[1] * u.deg, LST1[0] * u.deg, LST1[2] * u.m)
+    order = np.argsort(times)
+    chosen = order[np.linspace(0, len(order) - 1, min(9, len(order))).astype(int)]
+    when = Time(times[chosen], format="unix", scale="utc")
+    frame = AltAz(obstime=when, location=place)
+    pointing = SkyCoord(alt=alt[chosen] * u.rad, az=az[chosen] * u.rad, frame=frame).icrs
+    middle = len(chosen) // 2
+    moment = when[middle]
+    moon = get_body("moon", moment, place)
+    elongation = get_sun(moment).separation(moon, origin_mismatch="ignore").rad
+    return {
+        "ra": float(pointing.ra.deg[middle]),
+        "dec": float(pointing.dec.deg[middle]),
+        "dec_spread": float(pointing.dec.deg.std()),
+        "moon_alt": float(moon.transform_to(AltAz(obstime=moment, location=place)).alt.deg),
+        "moon_lit": float((1 - np.cos(elongation)) / 2),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,128 @@
+"""What was found in a file when it was opened, as plain data that can be kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+DEAD_TIME_S = 7.1e-6
+"""Of LST-1 per event, from the shortest gap between events in its data."""
+ZENITH_TERMS = (-0.44751321, 3.62502037, -1.43611437)
+"""dR/dI of showers at 422 p.e. over cos(zenith) is a0 + a1 cos + a2 cos^2 in good LST-1 data: the
+numbers with which lstchain makes the table cosmics_intensity_spectrum of its data check."""
+
+
+class FileKind(StrEnum):
+    """What a file is opened as."""
+
+    DL1 = "dl1"
+    DATACHECK = "datacheck"
+    DL2 = "dl2"
+
+
+@dataclass(frozen=True, slots=True)
+class Dl1Facts:
+    """One DL1 file. None: the file does not tell."""
+
+    problem: str = ""
+    """Why it cannot be used, in words; empty: it can."""
+    events: int = 0
+    showers: int = 0
+    """Events of type 32 (shower), estimated from samples of large files."""
+    bright: int = 0
+    """Showers of 316 to 562 p.e., likewise."""
+    start: float | None = None
+    """First event [unix s]."""
+    stop: float | None = None
+    alt: float | None = None
+    """Mean altitude [deg]."""
+    az: float | None = None
+    ra: float | None = None
+    """Pointing in the middle of the file, ICRS [deg]."""
+    dec: float | None = None
+    dec_spread: float | None = None
+    """Standard deviation of the pointing's declination over the file [deg]."""
+    moon_alt: float | None = None
+    """Altitude of the moon in the middle of the file [deg]."""
+    moon_lit: float | None = None
+    """Illuminated fraction of the moon, 0 to 1."""
+
+    @property
+    def seconds(self) -> float | None:
+        """From the first to the last event [s]."""
+        if self.start is None or self.stop is None or self.stop <= self.start:
+            return None
+        return self.stop - self.start
+
+    @property
+    def livetime(self) -> float | None:
+        """`seconds` without the dead time of the events [s]."""
+        span = self.seconds
+        return None if span is None else max(0.0, span - self.events * DEAD_TIME_S)
+
+    @property
+    def zenith(self) -> float | None:
+        return None if self.alt is None else 90.0 - self.alt
+
+    @property
+    def rate(self) -> float | None:
+        """Shower events per second [Hz]."""
+        span = self.seconds
+        return None if span is None else self.showers / span
+
+    @property
+    def rate_422(self) -> float | None:
+        """dR/dI of showers around 422 p.e. [1/(s p.e.)], as it would be at the zenith."""
+        span, zenith = self.seconds, self.zenith
+        if span is None or zenith is None or zenith >= 85:
+            return None
+        return self.bright / span / (562.3 - 316.2) * _at(1.0) / _at(math.cos(math.radians(zenith)))
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckFacts:
+    """What a data-check file tells of a run. None: it does not tell."""
+
+    nsb: float | None = None
+    """Standard deviation of the charge of interleaved pedestals, mean of pixels without bright
+    stars [p.e.]: `diffuse_nsb_std`, else `ped_charge_stddev`."""
+    rate_422: float | None = None
+    """`ZD_corrected_cosmics_rate_at_422_pe` [1/(s p.e.)], mean of the subruns."""
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def _at(cos_zenith: float) -> float:
+    a, b, c = ZENITH_TERMS
+    return a + b * cos_zenith + c * cos_zenith**2
+
+
+def combine_facts(parts: Sequence[Dl1Facts]) -> Dl1Facts:
+    """The facts of a run from those of its files, in order of time."""
+    if len(parts) == 1:
+        return parts[0]
+    first = parts[0]
+    weights = [part.events for part in parts if part.alt is not None]
+    heights = [part.alt * part.events for part in parts if part.alt is not None]
+    starts = [part.start for part in parts if part.start is not None]
+    stops = [part.stop for part in parts if part.stop is not None]
+    spans = [part.seconds for part in parts if part.seconds is not None]
+    start = min(starts, default=None)
+    return dataclasses.replace(
+        first,
+        events=sum(part.events for part in parts),
+        showers=sum(part.showers for part in parts),
+        bright=sum(part.bright for part in parts),
+        start=start,
+        # a missing subrun is no time of observation
+        stop=start + sum(spans) if start is not None and spans else max(stops, default=None),
+        alt=sum(heights) / sum(weights) if sum(weights) else None,
+    )

@@ -1,0 +1,1 @@
+"""Random forests, Monte Carlo and IRFs that belong to a run."""

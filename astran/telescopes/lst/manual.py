@@ -1,0 +1,123 @@
+"""The production steps by hand: the tasks of a plan, run one after another in the foreground.
+
+They are the same tasks with the same scripts as the service submits, so that what runs by hand
+also runs there.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from astran.base.errors import CatalogueError
+from astran.base.exit_record import ExitRecord, TaskOutcome
+from astran.base.night_data import NightData
+from astran.base.process import ProcessAttendant
+from astran.base.tasks import Stage, Task
+from astran.config.analysis import AnalysisConfig
+from astran.config.site import SiteConfig
+from astran.production.environment.toolset import Toolset
+from astran.production.job.scripts import write_scripts
+from astran.production.run_task import TOKEN
+from astran.telescopes.lst.planning.layout import Layout
+from astran.telescopes.lst.planning.plan import make_plan
+from astran.telescopes.lst.planning.task_builder import TaskMaker
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where and with what to work."""
+
+    site: SiteConfig
+    tools: Toolset
+    folder: Path
+    """Of the analysis: DL2/, DL3/, log/ and jobmanager/ are made in it."""
+    python: str
+    """Interpreter of ASTRAN."""
+
+
+def dl2_tasks(config: AnalysisConfig, data: NightData, bench: Workspace) -> tuple[Task, ...]:
+    """One task per run of `data`, which starts from DL1."""
+    return _tasks(config, data, bench, Stage.DL2)
+
+
+def irf_tasks(config: AnalysisConfig, data: NightData, bench: Workspace) -> tuple[Task, ...]:
+    """One task per IRF that is needed and not there, after those for DL2 of their Monte Carlo."""
+    tasks = _tasks(config, data, bench, Stage.IRF)
+    wanted = {t.key for t in tasks if t.stage is Stage.IRF}
+    wanted |= {key for t in tasks if t.key in wanted for key in t.needs}
+    return tuple(t for t in tasks if t.key in wanted)
+
+
+def dl3_tasks(config: AnalysisConfig, data: NightData, bench: Workspace) -> tuple[Task, ...]:
+    """One task per run of `data`, which starts from DL2, after those for missing IRFs."""
+    return _tasks(config, data, bench, Stage.DL3)
+
+
+def index_tasks(dl3: Path, bench: Workspace) -> tuple[Task, ...]:
+    """The index of the DL3 files in a folder (CatalogueError if there are none)."""
+    files = [str(path) for path in sorted(dl3.absolute().glob("dl3_*.fits"))]
+    if not files:
+        raise CatalogueError(f"There is no DL3 file (dl3_*.fits) in {dl3}.")
+    maker = TaskMaker(bench.site, Layout(bench.folder, bench.tools.version))
+    return (maker.index(bench.tools, dl3.absolute(), files),)
+
+
+def run_tasks(tasks: Sequence[Task], bench: Workspace, say: Say) -> tuple[ExitRecord, ...]:
+    """Run tasks one after another; what needs a failed one is left out, with a word.
+
+    SIGTERM and Ctrl-C end the task that runs and leave out the others.
+    """
+    records: dict[str, ExitRecord] = {}
+    planned = frozenset(task.key for task in tasks)
+    with ProcessAttendant() as attendant:
+        for task in tasks:
+            if attendant.stopped_by is not None:
+                break
+            if bad := [key for key in task.needs if key in planned and not _good(records, key)]:
+                say(f"{task.key}: not run, because {bad[0]} failed")
+                continue
+            record = _run(task, bench, attendant)
+            if record is None:
+                say(f"{task.key}: left no record; see {task.log}")
+                continue
+            records[task.key] = record
+            for line in describe_record(record):
+                say(line)
+    return tuple(records.values())
+
+
+def describe_record(record: ExitRecord) -> list[str]:
+    """How a task ended, for people."""
+    lines = [f"{record.key}: {record.outcome.value}: {record.message}"]
+    for product in record.products:
+        lines.append(f"  {product.path}")
+        lines += [f"  note: {remark}" for remark in product.facts.get("warnings", [])]
+    return lines + [f"  {line}" for line in record.telling]
+
+
+def _tasks(
+    config: AnalysisConfig, data: NightData, bench: Workspace, until: Stage
+) -> tuple[Task, ...]:
+    plan = make_plan(config, bench.site, data, bench.tools, bench.folder, bench.python, until)
+    return plan.tasks
+
+
+def _run(task: Task, bench: Workspace, attendant: ProcessAttendant) -> ExitRecord | None:
+    # only products of analyses that are on record are found again in the store
+    task = replace(task, store="")
+    script = write_scripts(task, bench.site, bench.tools, bench.python)
+    log, token = Path(task.log), secrets.token_hex(8)
+    log.unlink(missing_ok=True)
+    attendant.run(["bash", str(script)], env={**os.environ, TOKEN: token}, output=log)
+    record = ExitRecord.read(Path(task.record))
+    return record if record is not None and record.token == token else None
+
+
+def _good(records: Mapping[str, ExitRecord], key: str) -> bool:
+    return key in records and records[key].outcome is TaskOutcome.OK

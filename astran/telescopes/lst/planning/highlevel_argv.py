@@ -1,0 +1,54 @@
+"""Command line of the high-level stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from astran.config.analysis import AnalysisConfig, StartLevel
+from astran.config.site import SiteConfig
+from astran.telescopes.lst.planning.argv import WORK
+
+
+def highlevel_argv(
+    config: AnalysisConfig,
+    site: SiteConfig,
+    dl3: str,
+    runs: Sequence[int],
+    versions: Sequence[tuple[str, str]],
+    python: str,
+) -> tuple[str, ...]:
+    """theta2, sky map and significance of the DL3 in the folder `dl3`."""
+    target = config.target
+    words = [
+        *(python, "-E", "-P", "-m", "astran.highlevel"),
+        f"--dl3={dl3}",
+        f"--target={target.name}",
+        f"--ra={target.ra!r}",
+        f"--dec={target.dec!r}",
+        f"--date={config.date}",
+        f"--output={WORK}/results",
+    ]
+    if runs:
+        words.append(f"--runs={','.join(str(run) for run in runs)}")
+    words += [f"--{name}={value}" for name, value in _choices(config)]
+    if site.simulated:
+        words.append("--simulated")
+    for name, version in versions:
+        words += ["--version", f"{name}={version}"]
+    return tuple(words)
+
+
+def _choices(config: AnalysisConfig) -> Iterator[tuple[str, object]]:
+    # DL3 that lstchain made holds its cut; a cut of another's DL3 is only changed on request
+    if config.start is StartLevel.DL3 and config.theta_cut_chosen:
+        yield "theta-cut", config.dl3.theta_cut
+    highlevel = config.highlevel
+    optional = (
+        ("off-regions", highlevel.off_regions),
+        ("energy-min", highlevel.energy_min),
+        ("energy-max", highlevel.energy_max),
+    )
+    yield from ((name, value) for name, value in optional if value is not None)
+    yield "map-width", highlevel.map_width
+    yield "map-bin", highlevel.map_bin
+    yield "map-radius", highlevel.map_radius

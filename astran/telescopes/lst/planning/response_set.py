@@ -1,0 +1,141 @@
+"""The IRFs of an analysis with all that they hang on: Monte Carlo nodes, forests, origins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from astran.base.dl2_provenance import Dl2Provenance
+from astran.base.errors import CatalogueError, in_a_sentence
+from astran.base.night_data import FileRef, MissingRun, MonteCarlo, NightData, RunFile
+from astran.base.tasks import Expectation, InputGuard, Stage
+from astran.config.analysis import AnalysisConfig, IrfNodes, StartLevel
+from astran.config.site import SiteConfig
+from astran.telescopes.lst.planning import compatibility, irf_choice
+from astran.telescopes.lst.planning.irf_choice import IrfSet
+from astran.telescopes.lst.planning.mc_nodes import nodes_around
+from astran.telescopes.lst.planning.montecarlo import ReconstructedNodes, reconstruct
+
+
+@dataclass(frozen=True)
+class ResponseSet:
+    """For all NSB levels of one night."""
+
+    config: AnalysisConfig
+    site: SiteConfig
+    data: NightData
+    version: str
+    """Of lstchain."""
+    content: Callable[[MonteCarlo, FileRef], str]
+    """Hash of the DL2 that a DL1 file becomes with the forests of a level."""
+
+    @cached_property
+    def nodes(self) -> dict[str, ReconstructedNodes]:
+        """Monte Carlo nodes as DL2, by level."""
+        scheduler = self.site.scheduler
+        return {
+            one.level: reconstruct(
+                one,
+                self.content,
+                self.version,
+                self.data.kept_mc,
+                self.site.shared_dir,
+                scheduler.packing,
+                scheduler.resources[Stage.DL2],
+            )
+            for one in self.data.monte_carlo
+        }
+
+    @cached_property
+    def irf_sets(self) -> dict[str, IrfSet]:
+        """IRFs for the cuts, by level; only of levels that have them."""
+        return {level: one for level, one in self._found.items() if isinstance(one, IrfSet)}
+
+    @cached_property
+    def _found(self) -> dict[str, IrfSet | CatalogueError]:
+        """By level the IRFs, or why there are none; CatalogueError if there are none at all."""
+        kept = frozenset(self.data.kept_irfs)
+        found: dict[str, IrfSet | CatalogueError] = {}
+        for level, one in self.nodes.items():
+            try:
+                found[level] = irf_choice.choose_irfs(
+                    self.config.dl3, one.monte_carlo, kept, self.version, self.site.shared_dir
+                )
+            except CatalogueError as error:
+                found[level] = error
+        errors = [one for one in found.values() if isinstance(one, CatalogueError)]
+        if errors and len(errors) == len(found):
+            raise errors[0]
+        return found
+
+    @cached_property
+    def used(self) -> dict[str, IrfSet]:
+        """Those that some run needs, by level, and a note of what was left out."""
+        return {
+            level: self._part(one, [self.of(run) for run in self.data.runs if run.level == level])
+            for level, one in self.irf_sets.items()
+            if any(run.level == level for run in self.data.runs)
+        }
+
+    def of(self, run: RunFile) -> IrfSet:
+        """The IRFs for a run: of all nodes, or of those around its pointing."""
+        every = self.irf_sets[run.level]
+        dl3 = self.config.dl3
+        if dl3.irf_nodes is IrfNodes.ALL or run.pointing is None or every.ready:
+            return every
+        names = nodes_around(
+            [irf.name for irf in every.irfs], *run.pointing, nearest=dl3.nearest_irf
+        )
+        if names is None:
+            return every
+        return replace(every, irfs=tuple(irf for irf in every.irfs if irf.name in names))
+
+    @staticmethod
+    def _part(every: IrfSet, of_runs: Sequence[IrfSet]) -> IrfSet:
+        names = {irf.name for one in of_runs for irf in one.irfs}
+        kept = tuple(irf for irf in every.irfs if irf.name in names)
+        if len(kept) == len(every.irfs):
+            return every
+        note = f"IRFs: {len(kept)} of {len(every.irfs)} nodes are needed (dl3.irf_nodes: around)."
+        return replace(every, irfs=kept, notes=(*every.notes, note))
+
+    def admitted(self) -> NightData:
+        """The night without runs whose DL2 would not fit their IRFs, and notes on what could not be
+        checked."""
+        able, gaps = [], []
+        for run in self.data.runs:
+            its = self._found[run.level]
+            if isinstance(its, CatalogueError):
+                why = f"its NSB level {run.level} has no IRFs: {in_a_sentence(its)}"
+                gaps.append(MissingRun(run.run, why, may_come=False))
+            else:
+                able.append(run)
+        found = compatibility.select_compatible(able, self.irf_sets, self._origin, self._strict)
+        missing = sorted((*self.data.missing, *gaps, *found.left_out), key=lambda gap: gap.run)
+        notes = (*self.data.notes, *found.notes)
+        return replace(self.data, runs=found.runs, missing=tuple(missing), notes=notes)
+
+    def guards_of_mc(self, gamma: str, level: str) -> tuple[InputGuard, ...]:
+        """What ready DL2 of Monte Carlo must prove before an IRF is made of it."""
+        if self.config.start is not StartLevel.DL1:
+            return ()
+        return compatibility.mc_provenance(gamma, self._to_be_made(level), self._strict)
+
+    def guards_of_dl3(
+        self, dl2: str, level: str, cuts: tuple[tuple[str, Expectation], ...]
+    ) -> tuple[InputGuard, ...]:
+        """What DL2 and the site's own IRFs must prove before DL3 is made of them."""
+        return compatibility.dl3_provenance(dl2, self.irf_sets[level], cuts, self._strict)
+
+    @property
+    def _strict(self) -> bool:
+        return self.site.lstchain.same_series
+
+    def _origin(self, run: RunFile) -> Dl2Provenance:
+        """What made, or will make, the DL2 of a run."""
+        return run.origin if self.config.start is StartLevel.DL2 else self._to_be_made(run.level)
+
+    def _to_be_made(self, level: str) -> Dl2Provenance:
+        models = next(one.models for one in self.data.monte_carlo if one.level == level)
+        return Dl2Provenance(self.version, models.folder if models else "")
