@@ -1,14 +1,14 @@
 """Production by hand, from Python; the commands create_*_LP and check_* are made of it.
 
     from astran.config.yaml_files import load_site
-    from astran.service import byhand
+    from astran import api
 
     site = load_site("site.yml")
-    config = byhand.analysis("Crab", "20231207", runs=(15864,), **{"dl3.theta_cut": 0.2})
-    byhand.create_dl2(site, config)
-    byhand.create_dl3(site, config)
-    byhand.create_index(site, "Crab20231207/DL3")
-    byhand.check_dl3(site, config=config).ok
+    config = api.analysis("Crab", "20231207", runs=(15864,), **{"dl3.theta_cut": 0.2})
+    api.create_dl2(site, config)
+    api.create_dl3(site, config)
+    api.create_index(site, "Crab20231207/DL3")
+    api.check_dl3(site, config=config).ok
 
 What is made is what the service would make: the same tasks, checks and folders.
 """
@@ -26,12 +26,18 @@ from astran.base.errors import CatalogueError, ConfigError
 from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.night_data import MissingRun, NightData
 from astran.base.tasks import ProductKind, Task
+from astran.catalogue.sources import is_same_source, resolve_source
 from astran.config.analysis import AnalysisConfig, StartLevel
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.database.location import identity
+from astran.production.environment.releases import find_toolset
+from astran.production.job.shell_script import make_shell_script
 from astran.service.products import inventory
 from astran.service.products.inventory import Inventory
+from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
+from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.manual import Workspace, dl2_tasks, dl3_tasks, index_tasks, run_tasks
 
 if TYPE_CHECKING:
     from astran.telescopes.lst.manual import Workspace
@@ -53,8 +59,6 @@ class ProductionRun:
 
     def script(self) -> str:
         """A bash script that does the same: the exact commands."""
-        from astran.production.job.shell_script import make_shell_script
-
         return "\n".join(make_shell_script(self.tasks, self.bench.site)) + "\n"
 
     def run(self, say: Say = print) -> tuple[ExitRecord, ...]:
@@ -64,8 +68,6 @@ class ProductionRun:
         ------
         ConfigError : the folder is that of an analysis of the service
         """
-        from astran.telescopes.lst.manual import run_tasks
-
         folder = self.bench.folder
         # jobs of the service leave their files there; its products, logs and records are not ours
         if (folder / "jobmanager" / "batches").is_dir():
@@ -121,8 +123,6 @@ def set_parameter(data: dict[str, Any], name: str, value: object) -> None:
 
 def configure(data: dict[str, Any], start: StartLevel | None = None) -> AnalysisConfig:
     """Check a configuration given as plain data; the target may be a name."""
-    from astran.catalogue.sources import resolve_source
-
     if isinstance(data.get("target"), str):
         data = {**data, "target": resolve_source(data["target"]).model_dump()}
     if start is not None:
@@ -154,8 +154,6 @@ def prepare_dl2(
     ------
     CatalogueError, ConfigError : no data, no models, no lstchain
     """
-    from astran.telescopes.lst.manual import dl2_tasks
-
     config = config.model_copy(update={"start": StartLevel.DL1, "folder": ""})
     files = list(_expand(inputs, "dl1_*.h5"))
     catalogue = _catalogue(site, keep)
@@ -179,8 +177,6 @@ def prepare_dl3(
 
     inputs : DL2 files, or folders of them; none: <output>/DL2
     """
-    from astran.telescopes.lst.manual import dl3_tasks
-
     config = config.model_copy(update={"start": StartLevel.DL2, "folder": ""})
     folder = Path(output or site.workdir / config.label).absolute()
     files = list(_expand(list(inputs) or [folder / "DL2"], "dl2_*.h5"))
@@ -203,8 +199,6 @@ def prepare_index(
     ----------
     output : folder for log and script; none: the one above `dl3`
     """
-    from astran.telescopes.lst.manual import index_tasks
-
     folder = Path(dl3).absolute()
     bench = _bench(site, lstchain, output or folder.parent, keep)
     return ProductionRun(index_tasks(folder, bench), bench)
@@ -322,17 +316,10 @@ def check(
 
 
 def _catalogue(site: SiteConfig, keep: bool) -> Any:
-    from astran.catalogue.sources import is_same_source
-    from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
-    from astran.telescopes.lst.catalogue.night import LstCatalogue
-
     return LstCatalogue(site, SystemClock(), is_same_source, PATIENT_S, keep)
 
 
 def _bench(site: SiteConfig, lstchain: str, folder: Place, keep: bool) -> Workspace:
-    from astran.production.environment.releases import find_toolset
-    from astran.telescopes.lst.manual import Workspace
-
     identity.check_store(site)
     tools = find_toolset(site, lstchain, keep=keep)
     return Workspace(site, tools, Path(folder).absolute(), sys.executable)

@@ -13,7 +13,7 @@ from astran.base.clock import Clock, SystemClock
 from astran.base.errors import AstranError
 from astran.config.site import SiteConfig
 from astran.config.yaml_files import load_site, site_path
-from astran.database.location import file_modes, identity
+from astran.database.location import file_modes, identity, opening
 
 if TYPE_CHECKING:
     from astran.service.context import Context
@@ -88,7 +88,7 @@ def make_context(
         ) from error
     context = Context(
         site=site,
-        db=identity.open_store(site),
+        db=opening.open_store(site),
         clock=clock or SystemClock(),
         python=sys.executable,
         say=say,

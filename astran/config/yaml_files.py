@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from astran.base.errors import ConfigError
+from astran.config.analysis import AnalysisConfig
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 
@@ -143,8 +144,6 @@ def load_analysis(path: Path, resolve: Callable[[str], Target]) -> AnalysisConfi
     `target: Crab` alone is enough: `resolve` turns a name into name and coordinates
     (CatalogueError for an unknown one). ConfigError with every problem otherwise.
     """
-    from astran.config.analysis import AnalysisConfig  # an idle tick does without
-
     data = read_yaml(path)
     if isinstance(data.get("target"), str):
         data["target"] = resolve(data["target"]).model_dump()

@@ -97,7 +97,8 @@ class Database:
 
         config = Config()
         config.set_main_option(
-            "script_location", str(Path(__file__).parent / "migrations").replace("%", "%%")
+            "script_location",
+            str(Path(__file__).parent / "schema" / "migrations").replace("%", "%%"),
         )
         with _open_for_rebuild(self._engine) as connection:
             config.attributes["connection"] = connection

@@ -48,8 +48,8 @@ DEFAULT_NIGHT = Night(date(2023, 12, 13))
 SMALL_FORESTS = ForestSize()
 _START_ZENITH = 18.4  # deg, of the source at the start of the first run
 _GENERATOR = (
-    *("shower", "throw", "dl1", "montecarlo", "observation"),
-    *("forests", "tree", "catalogs", "truth", "simulate"),
+    *("shower", "sampling", "dl1_format", "montecarlo", "observation"),
+    *("forests", "data_tree", "catalogs", "truth", "simulate"),
 )
 _PAUSE = 45.0  # s between runs
 _WOBBLE_ANGLES = (90.0, 270.0)

@@ -5,12 +5,16 @@ from __future__ import annotations
 from astran.base.errors import AstranError
 
 
-class NotSupported(AstranError):
+class LeaveToStock(AstranError):
+    """lstchain's own tool may well do what the fast engine could not."""
+
+
+class NotSupported(LeaveToStock):
     """The fast engine does not know this kind of model, configuration or file; lstchain's own tool
     does."""
 
 
-class DamagedModel(AstranError):
+class DamagedModel(LeaveToStock):
     """Converted models are not what they were when they were written."""
 
 

@@ -12,10 +12,11 @@ from lstchain.io import io as keys
 from lstchain.tools import lstchain_dl1_to_dl2 as stock
 
 from astran.dl2 import blocks
-from astran.dl2.engine import EngineOptions, is_ours, mark_engine, temporary_name
-from astran.dl2.errors import NotSupported
+from astran.dl2.errors import LeaveToStock, NotSupported
 from astran.dl2.flat_models import NAMES, Store
 from astran.dl2.forest import Forest
+from astran.dl2.options import EngineOptions
+from astran.dl2.output import mark_engine, temporary_name
 from astran.dl2.pickle_owner import require_trusted
 
 Say = Callable[[str], None]
@@ -59,9 +60,7 @@ class _Work:
                 blocks.supported(config)
                 rows = blocks.make_dl2(dl1, part, config, models, self._flat(models), way)
                 mark_engine(part, "fast")
-        except Exception as error:
-            if not is_ours(error):
-                raise
+        except LeaveToStock as error:
             reason = str(error)
         else:
             self._say(f"{out.name}: {rows:,} events, fast engine")

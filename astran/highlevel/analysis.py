@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -12,7 +11,6 @@ import numpy as np
 
 from astran.base.failures import reason_of
 from astran.base.files import write_json
-from astran.config.analysis import Target
 from astran.highlevel.aperture.counts import (
     CutKind,
     RunCounts,
@@ -21,10 +19,8 @@ from astran.highlevel.aperture.counts import (
     count_run,
     off_threshold,
 )
-from astran.highlevel.aperture.statistics import Counts, stack
+from astran.highlevel.aperture.statistics import stack
 from astran.highlevel.aperture.theta2 import (
-    CumulativeStep,
-    Theta2,
     cumulative_significance,
     make_theta2_histogram,
 )
@@ -33,45 +29,18 @@ from astran.highlevel.diagnostics.irf_curves import irf_summary
 from astran.highlevel.dl3.folder import MAP_FILE, RESULTS, scan_folder
 from astran.highlevel.dl3.run import Excluded
 from astran.highlevel.dl3.run_selection import in_range, nothing_left, select_runs
-from astran.highlevel.failures import Failures, LeftOut, PartKind, add_left_out
+from astran.highlevel.failures import Failures, PartKind, add_left_out
 from astran.highlevel.geometry import vector
 from astran.highlevel.maps.exclusion import known_sources
 from astran.highlevel.maps.known_sources import KnownSource
 from astran.highlevel.maps.position import Peak, PositionFit, find_peak, fit_position
 from astran.highlevel.maps.ring import SkyMap, make_map
+from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
 from astran.highlevel.output import results
 from astran.highlevel.output.table_files import RUN_TABLE, write_map, write_run_table
 from astran.highlevel.spectral.result_parts import write_files
 from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral, make_spectrum
-
-
-@dataclass(frozen=True)
-class FolderMeasurement:
-    """Everything that was measured."""
-
-    target: Target
-    cut: ThetaCut
-    runs: tuple[RunCounts, ...]
-    """In order of time."""
-    excluded: tuple[Excluded, ...]
-    energy_min: float | None
-    energy_max: float | None
-    """Edges of the energy range [TeV]; none: no limit."""
-    stacked: Counts
-    radius: float
-    """Of the ON region [deg]: the fixed cut, or the median cut of the ON events."""
-    theta2: Theta2 | None
-    steps: tuple[CumulativeStep, ...] | None
-    sky: SkyMap | None
-    peak: Peak | None
-    fit: PositionFit | None
-    spectral: Spectral | NoSpectrum
-    irf: dict[str, Any] | None
-    """Summary of the response; none: not asked for, or the files have none."""
-    warnings: tuple[str, ...]
-    left_out: tuple[LeftOut, ...] = ()
-    """What could not be calculated. It is none above."""
 
 
 def analyse(options: Options) -> dict[str, Any]:

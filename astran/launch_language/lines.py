@@ -53,7 +53,8 @@ class KeyLine:
 def scan_lines(text: str, max_lines: int, max_line: int) -> Iterator[KeyLine]:
     """All lines of the form `key: value`, in order, each with the value's further lines.
 
-    The text has plain typography already (`astran.base.unicode_fold`). Lines beyond `max_lines` are left
+    The text has plain typography already (`astran.base.unicode_fold`). Lines beyond `max_lines` are
+    left
     out; so are lines of more than `max_line` characters unless they begin with a known key.
     """
     lines = text.split("\n")[:max_lines]

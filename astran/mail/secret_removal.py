@@ -1,6 +1,7 @@
 """Cutting senders' secrets out of what is kept of a mail.
 
-A secret vouches for its sender (see `astran.mail.senders.verification`); once the mail was judged nobody needs it
+A secret vouches for its sender (see `astran.mail.senders.verification`); once the mail was
+judged nobody needs it
 any more. It goes out of each form in which a mail holds it: lines `secret: …`, also quoted ones, in
 any part and coding; the address astran+SECRET@…; and wherever else the same word stands.
 """

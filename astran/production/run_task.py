@@ -29,8 +29,10 @@ from astran.base.permissions import private_umask
 from astran.base.process import ProcessAttendant
 from astran.base.tasks import Task
 from astran.production.checks.inputs import check_inputs
+from astran.production.job.fits_header import write_header_cards
 from astran.production.job.logs import extract_log_excerpt, find_advice, find_remarks
 from astran.production.job.products import commit_product, examine_product
+from astran.telescopes.lst.planning.dl3_header import fill_header
 
 TOKEN = "ASTRAN_TOKEN"
 RETURN_CODES = {
@@ -199,9 +201,6 @@ class _Run:
         for output in self.task.outputs:
             product = self.work / output.name
             if self.task.header and product.is_file():
-                from astran.production.job.fits_header import write_header_cards
-                from astran.telescopes.lst.planning.dl3_header import fill_header
-
                 write_header_cards(product, fill_header(self.task, product))
 
     def _write(self, outcome: TaskOutcome, message: str) -> None:

@@ -85,7 +85,8 @@ def number_rows(results: dict[str, Any], config: AnalysisConfig) -> tuple[Fact, 
         rows.append(
             Fact(
                 "Sky map off the source",
-                f"mean {format_fixed(sky.get('off_mean'), 2)}, sigma {format_fixed(sky.get('off_sigma'), 2)}"
+                f"mean {format_fixed(sky.get('off_mean'), 2)}, "
+                f"sigma {format_fixed(sky.get('off_sigma'), 2)}"
                 " (0 and 1 without sources)",
             )
         )

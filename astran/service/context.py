@@ -13,6 +13,8 @@ from astran.base.errors import ConfigError
 from astran.base.scheduler import Scheduler
 from astran.config.site import MailSettings, Server, SiteConfig
 from astran.database.connection import Database
+from astran.mail.letters.service_letters import Letters
+from astran.scheduler.choice import make_scheduler
 
 if TYPE_CHECKING:
     from astran.mail.letters.service_letters import Letters
@@ -42,9 +44,7 @@ class Context:
     def scheduler(self) -> Scheduler:
         if self.make_scheduler is not None:
             return self.make_scheduler()
-        from astran.scheduler import make
-
-        return make(self.site.scheduler, self.site.workdir, self.clock)
+        return make_scheduler(self.site.scheduler, self.site.workdir, self.clock)
 
     @property
     def mail(self) -> MailSettings:
@@ -68,8 +68,6 @@ class Context:
     @cached_property
     def letters(self) -> Letters:
         """Letters in the name of the mailbox (ConfigError where the site has none)."""
-        from astran.mail.letters.service_letters import Letters
-
         return Letters(self.mail, self.site.site, self.site.simulated, self.clock)
 
     @property
@@ -77,8 +75,6 @@ class Context:
         """Letters that are only looked at, also where the site has no mailbox."""
         if self.site.mail is not None:
             return self.letters
-        from astran.mail.letters.service_letters import Letters
-
         nobody = Server(host="localhost", port=1)
         mail = MailSettings(address="astran@localhost", imap=nobody, smtp=nobody)
         return Letters(mail, self.site.site, self.site.simulated, self.clock, listens=False)

@@ -12,6 +12,7 @@ from astran.base.files import try_lock
 from astran.config.site import SiteConfig
 from astran.database.idle_query import summarise_idle
 from astran.database.schema.version import HEAD
+from astran.mail.imap import Inbox
 from astran.service.heartbeat import lock_path, mailbox_name, write_heartbeat
 
 
@@ -27,8 +28,6 @@ def nothing_to_do(site: SiteConfig, clock: Clock) -> bool:
         if site.mail is None or seen.held:
             write_heartbeat(site, clock, (), unsent=seen.unsent_since)
             return True
-        from astran.mail.imap import Inbox
-
         try:
             with Inbox(site.mail) as inbox:
                 if inbox.uidvalidity != seen.uidvalidity or inbox.uids(seen.last_uid, 1):

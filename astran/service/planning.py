@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
@@ -11,20 +11,27 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from astran.base.errors import AstranError, CatalogueError, ConfigError, SiteTrouble
-from astran.base.files import write_atomic
 from astran.base.night_data import FileRef, NightData, RunFile
 from astran.base.states import AnalysisState
 from astran.base.tasks import Plan, Stage
+from astran.catalogue.sources import is_same_source
 from astran.config.analysis import AnalysisConfig, AtDeadline, StartLevel
-from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.database import analyses, plans, tasks
 from astran.database.analyses import Analysis
 from astran.database.schema.version import HEAD
+from astran.production.environment.releases import find_toolset, with_release
+from astran.production.job.scripts import write_scripts
+from astran.service.config_files import config_of, write_config
 from astran.service.context import Context
+from astran.service.jobs.dl2_throughput import measure_dl2_throughput
 from astran.service.jobs.resource_estimates import apply_estimates
 from astran.service.jobs.task_control import leave_out_failed
 from astran.service.outgoing.enqueue import enqueue_deadline, enqueue_waiting
+from astran.service.reporting.reports import report_expired
+from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, PATIENT_S
+from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.planning.plan import make_plan
 
 if TYPE_CHECKING:
     from astran.production.environment.toolset import Toolset
@@ -32,24 +39,6 @@ if TYPE_CHECKING:
 
 
 NOWHERE = FileRef("", 0, 0)
-
-
-def config_of(analysis: Analysis | Mapping[str, Any]) -> AnalysisConfig:
-    """The configuration of a stored analysis."""
-    data = analysis.config if isinstance(analysis, Analysis) else analysis
-    return build_settings(AnalysisConfig, dict(data), "The stored configuration")
-
-
-def write_config(analysis: Analysis, config: AnalysisConfig) -> Path:
-    """Write `config_<Target><date>.yml` into the folder of the analysis."""
-    path = analysis.folder / f"config_{analysis.label}.yml"
-    header = (
-        f"ASTRAN analysis {analysis.name}: {config.target.name}, night of {config.night.iso}\n"
-        f"Run it again by hand:\n"
-        f"  astran --config-analysis {path} --submit --verbose"
-    )
-    write_atomic(path, config.to_yaml(header))
-    return path
 
 
 def waiting_deadline(config: AnalysisConfig, context: Context) -> datetime:
@@ -67,10 +56,6 @@ def find_data(context: Context, config: AnalysisConfig, patient: bool = False) -
     patient : for a person who waits for a plan: open every file that was never opened, however
         long it takes, and leave no trace
     """
-    from astran.catalogue.sources import is_same_source
-    from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, PATIENT_S
-    from astran.telescopes.lst.catalogue.night import LstCatalogue
-
     late = context.clock.now() >= waiting_deadline(config, context)
     budget = PATIENT_S if patient else BUDGET_S
     site = _site_for(context, config, keep=not patient)
@@ -88,9 +73,6 @@ def make_plan_of(
 ) -> tuple[Plan, Toolset | None]:
     """The plan up to a stage, and the software environment for it. `keep` False leaves no trace on
     disk."""
-    from astran.production.environment.releases import find_toolset
-    from astran.telescopes.lst.planning.plan import make_plan
-
     tools = None
     if config.start is not StartLevel.DL3:
         tools = find_toolset(context.site, config.lstchain, keep=keep)
@@ -111,8 +93,6 @@ def _in_parts(data: NightData) -> bool:
 
 def _paces(context: Context, version: str) -> dict[str, Dl2Throughput] | None:
     """What tasks of packed subruns have taught."""
-    from astran.service.jobs.dl2_throughput import measure_dl2_throughput
-
     if not context.site.scheduler.learn:
         return None
     with context.db.begin() as db:
@@ -121,8 +101,6 @@ def _paces(context: Context, version: str) -> dict[str, Dl2Throughput] | None:
 
 def _site_for(context: Context, config: AnalysisConfig, keep: bool) -> SiteConfig:
     """The site, with the data that belong to the wanted release of lstchain."""
-    from astran.production.environment.releases import with_release
-
     if config.start is StartLevel.DL3:
         return context.site
     return with_release(context.site, config.lstchain, keep=keep)
@@ -230,8 +208,6 @@ def _start_complete(
 def _write_scripts(
     context: Context, plan: Plan, tools: Toolset | None, begun: frozenset[int]
 ) -> None:
-    from astran.production.job.scripts import write_scripts
-
     for task in plan.tasks:
         if task.run not in begun:
             write_scripts(task, context.site, tools, context.python)
@@ -293,8 +269,6 @@ def _end(context: Context, analysis: Analysis, text: str, data: NightData) -> No
             now, to = context.clock.now(), AnalysisState.REPORTING
             analyses.move_analysis(db, now, analysis, to, text, reason=text, left_out=left_out)
         return
-    from astran.service.reporting.reports import report_expired
-
     report_expired(context, analysis, text, left_out)
 
 

@@ -7,12 +7,27 @@ from dataclasses import dataclass, field
 from astran.base.errors import AstranError, MailError
 from astran.base.files import try_lock
 from astran.base.states import AnalysisState
-from astran.database import analyses, outbox, unfinished_tasks
+from astran.database import analyses, chores, outbox, unfinished_tasks
 from astran.database.analyses import Analysis
+from astran.service import planning
 from astran.service.context import Context
 from astran.service.heartbeat import lock_path, write_heartbeat
+from astran.service.intake import dry_run, standing_orders
+from astran.service.intake.mailbox import take_in
+from astran.service.jobs import (
+    cancellation,
+    completion,
+    scheduler_outages,
+    submission,
+    task_control,
+)
+from astran.service.jobs.pending_reasons import ask_scheduler
+from astran.service.jobs.polling import poll_scheduler
+from astran.service.jobs.readiness import settle_dependencies
+from astran.service.operator import daily_summary, rejected_mail
 from astran.service.operator.faults import LIMIT, guard_faults
 from astran.service.outgoing.delivery import deliver_due
+from astran.service.reporting import reports, site_pages
 
 
 @dataclass
@@ -58,8 +73,6 @@ def run_tick(context: Context, *, mail: bool = True, only: int | None = None) ->
 
 
 def _beat(context: Context, result: TickResult) -> None:
-    from astran.service.jobs import scheduler_outages
-
     silent = unsent = None
     with guard_faults(context, result.faults, None), context.db.begin() as db:
         silent, unsent = scheduler_outages.outage_since(db), outbox.waiting_since(db)
@@ -67,8 +80,6 @@ def _beat(context: Context, result: TickResult) -> None:
 
 
 def _intake(context: Context, result: TickResult) -> None:
-    from astran.service.intake.mailbox import take_in
-
     with guard_faults(context, result.faults, None):
         try:
             found = take_in(context)
@@ -82,20 +93,13 @@ def _intake(context: Context, result: TickResult) -> None:
 
 def _chores(context: Context, result: TickResult) -> None:
     """What is due at a time rather than by an event."""
-    from astran.database import chores
-
     if context.mail.daily_digest:
-        from astran.service.operator import daily_summary
-
         with guard_faults(context, result.faults, None):
             daily_summary.send_daily_summary(context)
     with context.db.begin() as db:
         names = [chore.name for chore in chores.due_chores(db, context.clock.now())]
     if not names:
         return
-    from astran.service.intake import dry_run, standing_orders
-    from astran.service.operator import rejected_mail
-
     with guard_faults(context, result.faults, None):
         rejected_mail.send_due(context)
     with guard_faults(context, result.faults, None):
@@ -104,8 +108,6 @@ def _chores(context: Context, result: TickResult) -> None:
 
 
 def _pages(context: Context, result: TickResult) -> None:
-    from astran.service.reporting import site_pages
-
     try:
         site_pages.write_due(context)
     except AstranError as error:
@@ -122,9 +124,6 @@ def _advance(context: Context, result: TickResult, only: int | None) -> None:
         orphaned = analyses.with_orphans(db)
     # complete runs of an analysis that waits for others are under way, too
     if orphaned or any(a.state in _WITH_TASKS for a in live if only is None or a.id == only):
-        from astran.service.jobs.pending_reasons import ask_scheduler
-        from astran.service.jobs.polling import poll_scheduler
-
         with guard_faults(context, result.faults, None):
             poll_scheduler(context)
             ask_scheduler(context)
@@ -153,10 +152,6 @@ def _due(context: Context, analysis: Analysis) -> bool:
 
 def advance_analysis(context: Context, analysis: Analysis) -> None:
     """Move one analysis on as far as it goes without waiting."""
-    from astran.service import planning
-    from astran.service.jobs import cancellation
-    from astran.service.reporting import reports
-
     if analysis.cancel_wanted:
         if cancellation.cancel_analysis(context, analysis, unjudged=not _judged(context, analysis)):
             reports.report_cancelled(context, analysis)
@@ -184,8 +179,6 @@ def _again(context: Context, analysis: Analysis) -> Analysis:
 
 def _work(context: Context, analysis: Analysis) -> bool:
     """Act on wishes and ends, and submit what is ready; whether every task has ended."""
-    from astran.service.jobs import completion, submission, task_control
-
     task_control.act_on_requests(context, analysis)
     completion.complete_ended(context, analysis)
     if _all_ended(context, analysis):
@@ -196,8 +189,6 @@ def _work(context: Context, analysis: Analysis) -> bool:
 
 def _judged(context: Context, analysis: Analysis) -> bool:
     """Give a verdict on what has ended; False where none can be had and the end must not wait."""
-    from astran.service.jobs import completion
-
     try:
         completion.complete_ended(context, analysis)
     except Exception as error:
@@ -210,8 +201,6 @@ def _judged(context: Context, analysis: Analysis) -> bool:
 
 def _stopped(context: Context, analysis: Analysis) -> bool:
     """Whether no task of an analysis that ends lives any more; else they are being stopped."""
-    from astran.service.jobs import cancellation
-
     with context.db.begin() as db:
         if not unfinished_tasks.has_unfinished(db, analysis.id):
             return True
@@ -225,16 +214,12 @@ _LEFT_OVER = "stopped, because its analysis had ended before"
 
 def _end_orphans(context: Context, analysis: Analysis) -> None:
     """Tasks that were left over by an end: their twins in other analyses wait for them."""
-    from astran.service.jobs import cancellation, completion
-
     completion.complete_ended(context, analysis)
     if cancellation.stop(context, analysis, _LEFT_OVER):
         context.say(f"{analysis.name}: tasks that were left over have ended")
 
 
 def _all_ended(context: Context, analysis: Analysis) -> bool:
-    from astran.service.jobs.readiness import settle_dependencies
-
     # one failure or reuse can settle the next task: at most one round per stage of the plan
     for _ in range(8):
         if (ended := settle_dependencies(context, analysis)) is not None:

@@ -17,7 +17,7 @@ from astran.cli.common import make_context
 from astran.cli.main import main
 from astran.config.yaml_files import load_site
 from astran.database.connection import Database
-from astran.database.location import identity
+from astran.database.location import identity, opening
 
 Write = Callable[..., Path]
 
@@ -248,7 +248,7 @@ def test_a_crash_on_the_way_is_gone_on_from(
 
 def established(path: Path) -> str:
     """Name of the store of a site, as each process finds or makes it."""
-    store = identity.open_store(load_site(path))
+    store = opening.open_store(load_site(path))
     try:
         return store.identity()
     finally:

@@ -12,8 +12,9 @@ from gammapy.irf import RadMax2D
 from synthetic_dl3 import DEC, RA, write_night, write_run
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import FolderMeasurement, measure_folder
+from astran.highlevel.analysis import measure_folder
 from astran.highlevel.aperture.counts import CutKind, fits_off_regions, max_off_regions
+from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
 
 

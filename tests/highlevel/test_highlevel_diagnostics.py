@@ -13,8 +13,9 @@ from astropy.io import fits
 from synthetic_dl3 import DEC, RA, write_night, write_run
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import FolderMeasurement, measure_folder
+from astran.highlevel.analysis import measure_folder
 from astran.highlevel.diagnostics.notes import describe_observations
+from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
 from astran.highlevel.output import results
 

@@ -11,7 +11,8 @@ import pytest
 from astropy.io import fits
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import FolderMeasurement, measure_folder
+from astran.highlevel.analysis import measure_folder
+from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
 from astran.highlevel.spectral.spectrum import Spectral
 

@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from synthetic_dl3 import DEC, RA, write_night
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import FolderMeasurement, measure_folder
+from astran.highlevel.analysis import measure_folder
+from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
 from astran.highlevel.output.results import assemble_results
 from astran.highlevel.output.warnings import find_warnings

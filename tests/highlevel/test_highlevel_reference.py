@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import FolderMeasurement, measure_folder
+from astran.highlevel.analysis import measure_folder
 from astran.highlevel.aperture.counts import CutKind, RunCounts, ThetaCut, count_run
 from astran.highlevel.aperture.statistics import stack
 from astran.highlevel.dl3.run import Dl3Run, Excluded, read_run
 from astran.highlevel.geometry import vector
+from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Background, Options
 from astran.highlevel.output.results import assemble_results
 

@@ -10,7 +10,8 @@ from astropy.io import fits
 from synthetic_dl3 import DEC, RA, write_night, write_run
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import FolderMeasurement, measure_folder
+from astran.highlevel.analysis import measure_folder
+from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Background, Options
 
 

@@ -11,9 +11,10 @@ import pytest
 from synthetic_dl3 import write_night
 
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import FolderMeasurement, measure_folder
+from astran.highlevel.analysis import measure_folder
 from astran.highlevel.failures import Failures
 from astran.highlevel.geometry import rotated, separation, vector
+from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options, Threshold
 from astran.highlevel.spectral import norm as norm_module
 from astran.highlevel.spectral import result_parts

@@ -14,7 +14,8 @@ from synthetic_dl3 import DEC, RA, Made, write_night, write_run
 
 from astran.base.errors import ProductError
 from astran.config.analysis import HighlevelSettings
-from astran.highlevel.analysis import FolderMeasurement, measure_folder
+from astran.highlevel.analysis import measure_folder
+from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
 
 BAD = 15999

@@ -34,15 +34,22 @@ _SURELY_LINEAR_S = 0.1
 _RATIO = 40
 """Linear: 10. Quadratic: 100."""
 _OTHERS = (
-    "astran.base.mail_commands", "astran.base.unicode_fold", "astran.base.text", "astran.catalogue.sources",
-    "astran.cli.operation.check_mail", "astran.service.intake.bounces", "astran.service.intake.mail_commands",
-    "astran.service.intake.decision", "astran.service.intake.mailbox", "astran.service.intake.carry_out",
-)  # fmt: skip
+    "astran.base.mail_commands",
+    "astran.base.unicode_fold",
+    "astran.base.text",
+    "astran.catalogue.sources",
+    "astran.cli.operation.check_mail",
+    "astran.service.intake.bounces",
+    "astran.service.intake.mail_commands",
+    "astran.service.intake.decision",
+    "astran.service.intake.mailbox",
+    "astran.service.intake.carry_out",
+)
 
 
 def modules() -> Iterator[ModuleType]:
     for package in (astran.mail, astran.launch_language):
-        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             yield importlib.import_module(found.name)
     yield from map(importlib.import_module, _OTHERS)
 

@@ -203,7 +203,8 @@ def test_a_wrapper_that_cannot_start_is_told(bench: Bench, monkeypatch: pytest.M
 def test_the_wrapper_is_light() -> None:
     """It is started for every task."""
     heavy = ("pydantic", "yaml", "jinja2", "sqlalchemy", "numpy", "asyncio", "email")
-    code = f"import sys, astran.scheduler.local.task_wrapper\nprint([m for m in {heavy} if m in sys.modules])"
+    module = "astran.scheduler.local.task_wrapper"
+    code = f"import sys, {module}\nprint([m for m in {heavy} if m in sys.modules])"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
 

@@ -9,7 +9,7 @@ from scheduler.fake_slurm import FakeSlurm
 
 from astran.base.clock import SystemClock
 from astran.config.site import SchedulerKind, SchedulerSettings
-from astran.scheduler import make
+from astran.scheduler.choice import make_scheduler
 
 
 @pytest.mark.parametrize(
@@ -27,4 +27,4 @@ def test_kinds(
     if sbatch:
         FakeSlurm(tmp_path / "bin")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    assert make(SchedulerSettings(kind=kind), tmp_path, SystemClock()).name == name
+    assert make_scheduler(SchedulerSettings(kind=kind), tmp_path, SystemClock()).name == name

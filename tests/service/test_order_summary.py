@@ -17,7 +17,7 @@ from astran.database.analyses import RequestOrigin
 from astran.database.connection import Database
 from astran.database.schema.tables import outgoing_mail
 from astran.service.context import Context
-from astran.service.intake import standing_orders
+from astran.service.intake import standing_orders as order_runs
 
 START = datetime(2023, 12, 7, 9, tzinfo=UTC)
 
@@ -72,14 +72,14 @@ def test_the_summary_comes_once_and_tells_of_each_night(context: Context) -> Non
                 for state in moves:
                     fresh = analyses.get_analysis(db, made.id)
                     assert analyses.move_analysis(db, START, fresh, state, headline)
-        standing_orders.plan_standing_orders(context, db)
+        order_runs.plan_standing_orders(context, db)
     assert isinstance(context.clock, Hands)
     context.clock.time = START + timedelta(hours=1)
-    standing_orders.run_standing_orders(context)
+    order_runs.run_standing_orders(context)
     assert letters(context) == []
     context.clock.time = START + timedelta(days=6)
-    standing_orders.run_standing_orders(context)
-    standing_orders.run_standing_orders(context)
+    order_runs.run_standing_orders(context)
+    order_runs.run_standing_orders(context)
     (text,) = letters(context)
     assert text.startswith("Crab, standing order until 2023-12-08: 1 of 2 nights with a result")
     assert "2023-12-07  A1       24.3 sigma in 1.02 h, 3 of 3 runs" in text

@@ -53,7 +53,8 @@ def _part(context: Context, analysis: Analysis, part: TaskSelection) -> int:
         print(f"{analysis.name}: {count_noun(len(ended), 'task')} cancelled: {task_names(ended)}.")
     if waits:
         print(
-            f"{analysis.name}: {count_noun(len(waits), 'task')} being cancelled: {task_names(waits)}. "
+            f"{analysis.name}: {count_noun(len(waits), 'task')} being cancelled: "
+            f"{task_names(waits)}. "
             "The scheduler confirms it at the next tick."
         )
     return Exit.OK

@@ -9,7 +9,7 @@ from astran.cli.common import Exit, add_site_option, read_site
 from astran.config.site import SiteConfig
 from astran.config.yaml_files import load_site, site_path
 from astran.database.connection import HEAD, Database
-from astran.database.location import identity
+from astran.database.location import opening
 from astran.service.intake.secret_removal import scrub_store
 
 _DESCRIPTION = """\
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Upgrade, tell the version, or begin anew."""
     if args.action == "init":
         site = load_site(site_path(args.site))
-        identity.begin_new_store(site).close()
+        opening.begin_new_store(site).close()
         print(f"The store of this site is in {site.workdir}, database {_shown(site)}.")
         return Exit.OK
     site = read_site(args)
@@ -51,7 +51,7 @@ def _upgrade(site: SiteConfig, database: Database | None) -> Database:
     if database is not None:
         database.upgrade()
         database.close()
-    database = identity.open_store(site)
+    database = opening.open_store(site)
     if number := scrub_store(database, site):
         print(f"Secrets were cut out of {number} stored mails.")
     return database

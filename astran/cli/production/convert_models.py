@@ -8,7 +8,7 @@ from typing import Any
 
 from astran.cli.common import Exit, add_site_option
 from astran.cli.production.dl2_command import of_site
-from astran.dl2.engine import add_options, default_flat
+from astran.dl2.options import add_options, default_flat
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:

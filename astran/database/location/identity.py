@@ -16,14 +16,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from astran.base.errors import StoreError
 from astran.base.files import write_atomic
-
-if TYPE_CHECKING:
-    from astran.config.site import SiteConfig
-    from astran.database.connection import Database
+from astran.config.site import SiteConfig
 
 MARKER = ".astran-store.json"
 STATE = Path("~/.local/state/astran")
@@ -95,82 +91,6 @@ def check_store(site: SiteConfig) -> None:
         raise StoreError(f"The database {file} is not there any more.", NO_DATABASE)
 
 
-def open_store(site: SiteConfig) -> Database:
-    """The store of a site: opened, and made where there never was one.
-
-    A crash on the way leaves a marker that is not complete; the next start goes on from there.
-
-    Raises
-    ------
-    StoreError : a store that was there and is not; a database that belongs to another work folder
-    """
-    from astran.database.connection import Database  # slow to load
-
-    check_store(site)
-    marker = read_marker(site.workdir) or _begin(site)
-    database = Database.open(site.database_url, make=not marker.complete)
-    if database.identity(marker.name) != marker.name:
-        database.close()
-        raise _another(site)
-    _complete(site, marker.name)
-    return database
-
-
-def begin_new_store(site: SiteConfig) -> Database:
-    """Take what is in the work folder for the store of this site from now on, and make what is not
-    there; on the user's explicit word."""
-    from astran.database.connection import Database
-
-    try:
-        marker = read_marker(site.workdir)
-    except StoreError:
-        marker = None
-    database = Database.open(site.database_url)
-    name = database.identity() or (marker.name if marker else "") or _new_name()
-    database.identity(name)
-    _write(site.workdir, StoreMarker(name, complete=False))
-    _complete(site, name)
-    return database
-
-
-def _begin(site: SiteConfig) -> StoreMarker:
-    """Mark a work folder that has no marker, unless its database belongs to another folder."""
-    from astran.database.connection import Database
-
-    known = Database.existing(site.database_url)
-    name = ""
-    if known is not None:
-        name = known.identity()
-        known.close()
-    # another process may have marked it in the meantime
-    if marker := read_marker(site.workdir):
-        return marker
-    if name:
-        raise _another(site)
-    return _lay(site.workdir, StoreMarker(_new_name(), complete=False))
-
-
-def _complete(site: SiteConfig, name: str) -> None:
-    marker = StoreMarker(name, complete=True)
-    if read_marker(site.workdir) != marker:
-        _write(site.workdir, marker)
-    if name not in remembered(site):
-        remember(site, name)
-
-
-def _another(site: SiteConfig) -> StoreError:
-    from sqlalchemy import make_url
-
-    shown = make_url(site.database_url).render_as_string()
-    return StoreError(
-        f"The database {shown} does not belong to the work folder {site.workdir}: its store is in "
-        "another one.",
-        "Mount the file system of the work folder; if it was moved, set `workdir` in the site "
-        "configuration to its new place. To go on with this folder and this database, run "
-        "`astran db init`.",
-    )
-
-
 def plain_sqlite(site: SiteConfig) -> Path | None:
     """The file of the database where that is plain to see without SQLAlchemy."""
     url = site.database_url
@@ -181,7 +101,8 @@ def plain_sqlite(site: SiteConfig) -> Path | None:
 # ---- the marker ----------------------------------------------------------------------------------
 
 
-def _new_name() -> str:
+def new_name() -> str:
+    """A name that no other store has."""
     return os.urandom(16).hex()
 
 
@@ -191,7 +112,8 @@ def _text(marker: StoreMarker) -> str:
     return json.dumps(value, indent=2) + "\n"
 
 
-def _write(workdir: Path, marker: StoreMarker) -> None:
+def write_marker(workdir: Path, marker: StoreMarker) -> None:
+    """Write the marker of a work folder (StoreError where it cannot be written)."""
     with _writing(workdir):
         write_atomic(workdir / MARKER, _text(marker))
 
@@ -207,7 +129,7 @@ def _writing(workdir: Path) -> Iterator[None]:
         ) from error
 
 
-def _lay(workdir: Path, marker: StoreMarker) -> StoreMarker:
+def lay_marker(workdir: Path, marker: StoreMarker) -> StoreMarker:
     """Mark the folder; of several processes the first one does."""
     part = workdir / f"{MARKER}.{os.getpid()}.new"
     with _writing(workdir):
@@ -218,7 +140,7 @@ def _lay(workdir: Path, marker: StoreMarker) -> StoreMarker:
         pass
     except OSError:
         # a file system without links
-        _write(workdir, marker)
+        write_marker(workdir, marker)
     finally:
         part.unlink(missing_ok=True)
     return read_marker(workdir) or marker

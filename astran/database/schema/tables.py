@@ -1,6 +1,7 @@
 """The tables. Every room writes what it did here; no room keeps state of its own.
 
-Times are UTC. Text may come from anywhere. `astran.database.schema.column_types` makes both storable.
+Times are UTC. Text may come from anywhere. `astran.database.schema.column_types` makes both
+storable.
 """
 
 from __future__ import annotations

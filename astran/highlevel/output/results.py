@@ -26,7 +26,7 @@ from astran.highlevel.spectral.result_parts import crab_units, light_curve_part,
 from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral
 
 if TYPE_CHECKING:
-    from astran.highlevel.analysis import FolderMeasurement
+    from astran.highlevel.measurement import FolderMeasurement
     from astran.highlevel.options import Options
 
 SCHEMA = "astran-results-1"

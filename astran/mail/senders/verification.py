@@ -15,6 +15,7 @@ from astran.base.errors import ConfigError
 from astran.config.site import MailSettings
 from astran.mail.identity import own_addresses
 from astran.mail.parsing.headers import Message, addresses, values
+from astran.mail.parsing.new_text import read_body
 from astran.mail.senders.authentication_results import Proof
 
 DnsLookup = Callable[..., bytes | None]
@@ -140,8 +141,6 @@ def _aligned(signer: str, domain: str) -> bool:
 
 
 def _knows_secret(message: Message, sender: str, settings: MailSettings) -> bool:
-    from astran.mail.parsing.new_text import read_body
-
     wanted = settings.secrets[sender].reveal()
     given = [match[1] for text in read_body(message).texts for match in SECRET_LINE.finditer(text)]
     own = own_addresses(settings)

@@ -23,7 +23,7 @@ from astran.production.checks.dl2 import (
     RECONSTRUCTED,
     TABLE,
 )
-from astran.production.checks.registry import STUB_BYTES
+from astran.production.checks.files import STUB_BYTES
 from astran.telescopes.lst.planning.tool_configs import SHOWER
 
 DL1_TABLE = "/dl1/event/telescope/parameters/LST_LSTCam"

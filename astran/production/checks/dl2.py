@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.errors import ProductError
-from astran.production.checks.registry import STUB_BYTES, require_present
+from astran.production.checks.files import STUB_BYTES, require_present
 from astran.telescopes.lst.planning.tool_configs import SHOWER
 
 TABLE = "/dl2/event/telescope/parameters/LST_LSTCam"

@@ -12,7 +12,7 @@ from typing import Any
 from astran.base.errors import ProductError
 from astran.base.night_data import IrfCuts
 from astran.base.tasks import Expectation
-from astran.production.checks.registry import require_present
+from astran.production.checks.files import require_present
 
 AEFF = "EFFECTIVE AREA"
 EDISP = "ENERGY DISPERSION"

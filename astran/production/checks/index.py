@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.errors import ProductError
+from astran.production.checks.files import require_present
 from astran.production.checks.fits_files import open_fits
-from astran.production.checks.registry import require_present
 
 HDU_INDEX = "hdu-index"
 PATTERN = "dl3_*.fits*"

@@ -16,11 +16,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from astran.base.errors import ProductError
 from astran.base.tasks import Expectation, ProductKind
-
-STUB_BYTES = 20_000
-"""lstchain_dl1_to_dl2 that fails after its start leaves an HDF5 file of about 13 kB."""
+from astran.production.checks.dl2 import check_dl2
+from astran.production.checks.dl3 import check_dl3
+from astran.production.checks.index import check_index
+from astran.production.checks.irf import check_irf
+from astran.production.checks.results import check_results
 
 
 def check_product(
@@ -40,27 +41,16 @@ def check_product(
 
 
 def _facts(path: Path, kind: ProductKind, expect: Mapping[str, Expectation]) -> dict[str, Any]:
-    # one import per kind: the files are opened by heavy libraries
     match kind:
         case ProductKind.DL2:
-            from astran.production.checks.dl2 import check_dl2
-
             return check_dl2(path)
         case ProductKind.IRF:
-            from astran.production.checks.irf import check_irf
-
             return check_irf(path, expect)
         case ProductKind.DL3:
-            from astran.production.checks.dl3 import check_dl3
-
             return check_dl3(path, expect)
         case ProductKind.INDEX:
-            from astran.production.checks.index import check_index
-
             return check_index(path)
         case ProductKind.RESULTS:
-            from astran.production.checks.results import check_results
-
             return check_results(path)
 
 
@@ -71,14 +61,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
-
-
-def require_present(path: Path) -> int:
-    """Size of the file (ProductError if there is none or it is empty)."""
-    try:
-        size = path.stat().st_size
-    except OSError as error:
-        raise ProductError(f"{path} cannot be read: {error.strerror}.") from error
-    if size == 0:
-        raise ProductError(f"{path.name} is empty.")
-    return size

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import astran
 from astran.base.errors import SiteNotReady
 from astran.base.files import literal_prefix, packaged_path, write_atomic, write_json
 from astran.base.tasks import Task
@@ -104,7 +105,7 @@ def shell_values(environment: Environment, see: Iterable[Path] = ()) -> dict[str
 def _seen(site: SiteConfig) -> Iterator[Path]:
     """Folders of the site that a task may read or write, and ASTRAN's own programs."""
     yield from (site.workdir, site.shared_dir, site.products_dir)
-    yield Path(__file__).resolve().parents[1]
+    yield Path(astran.__file__).resolve().parent
     data = site.data
     patterns = (data.dl1, data.dl1_subruns, data.mc_dl1, data.mc_dl2, data.irf)
     yield from (literal_prefix(pattern) for pattern in patterns if pattern)

@@ -1,6 +1,8 @@
 """The wrapper of one task of the local pool: watches it, keeps its time limit, records its end.
 
-    python -m astran.scheduler.local.task_wrapper <job folder> <index> <descriptor of the element's lock>
+    python -m astran.scheduler.local.task_wrapper FOLDER INDEX LOCK
+
+(job folder, array index, descriptor of the element's lock)
 
 It returns at once; the work is done by a child that belongs to nobody. When the task has ended, it
 moves the pool on, so that the next task need not wait for anybody's tick.

@@ -15,6 +15,7 @@ from astran.base.files import packaged_path, try_lock
 from astran.base.permissions import UMASK, current_umask, mode_of
 from astran.base.process import run_command
 from astran.base.text import duration
+from astran.database.connection import HEAD, Database
 from astran.database.location import identity
 from astran.database.location.file_modes import too_open_files
 from astran.database.location.identity import STATE, memory_files
@@ -152,8 +153,6 @@ def probe_database(patient: DoctorContext) -> Iterator[Finding]:
     # sqlalchemy's errors are caught here alone: it is imported where it is needed
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-
-    from astran.database.connection import HEAD, Database
 
     identity.check_store(patient.site)
     try:

@@ -7,6 +7,8 @@ from importlib.util import find_spec
 
 from astran.base.errors import AstranError, ConfigError, MailAuthError, MailError
 from astran.config.site import MailSettings, Security, Server
+from astran.mail.imap import Inbox
+from astran.mail.smtp import SmtpPostman
 from astran.service.doctor.findings import DoctorContext, Finding, fail, failed_by, ok, warn
 from astran.service.outgoing import login_backoff
 
@@ -91,8 +93,6 @@ def probe_imap(patient: DoctorContext) -> Iterator[Finding]:
     mail = patient.site.mail
     if mail is None:
         return
-    from astran.mail.imap import Inbox
-
     server = mail.imap
     try:
         with Inbox(mail) as inbox:
@@ -113,8 +113,6 @@ def probe_smtp(patient: DoctorContext) -> Iterator[Finding]:
     mail = patient.site.mail
     if mail is None:
         return
-    from astran.mail.smtp import SmtpPostman
-
     server = mail.smtp
     try:
         SmtpPostman(server).check()

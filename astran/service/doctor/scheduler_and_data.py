@@ -12,10 +12,17 @@ from pathlib import Path
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.files import literal_prefix
 from astran.base.text import count_noun, duration
+from astran.catalogue.path_patterns import find_files
 from astran.config.site import ReleaseData, SchedulerKind, SiteConfig
+from astran.database.connection import Database
+from astran.production.environment.releases import probe_environment
+from astran.production.environment.toolset import Tool
+from astran.scheduler.local.controller import LocalScheduler
 from astran.service.doctor.findings import DoctorContext, Finding, Result, fail, failed_by, ok, warn
 from astran.service.doctor.machine import file_system
 from astran.service.doctor.slurm_probe import probe_slurm
+from astran.service.jobs import scheduler_outages
+from astran.telescopes.lst.catalogue.response.models import choose_models, model_folders
 
 _OF_ONE_MACHINE = frozenset(("btrfs", "ext3", "ext4", "overlay", "tmpfs", "xfs", "zfs"))
 _MANY = 10_000
@@ -38,9 +45,6 @@ def probe_scheduler(patient: DoctorContext) -> Iterator[Finding]:
 def probe_outage(patient: DoctorContext) -> Iterator[Finding]:
     """Whether the scheduler has kept ASTRAN waiting, by what the ticks have noted."""
     # sqlalchemy is imported where it is needed
-    from astran.database.connection import Database
-    from astran.service.jobs import scheduler_outages
-
     store = Database.existing(patient.site.database_url)
     if store is None:
         return  # the examination of the database tells why
@@ -57,7 +61,8 @@ def probe_outage(patient: DoctorContext) -> Iterator[Finding]:
     yield tell(
         "outage",
         f"The scheduler has not answered since {silence.since:%Y-%m-%d %H:%M} UTC, for "
-        f"{duration(length.total_seconds())} ({count_noun(silence.looks, 'look')}): {silence.reason}",
+        f"{duration(length.total_seconds())} ({count_noun(silence.looks, 'look')}): "
+        f"{silence.reason}",
         "No job counts as failed because of that. The examination of the scheduler tells whether "
         "it answers now; if it does, the next tick goes on by itself.",
     )
@@ -75,8 +80,6 @@ def _seen_by_nodes(folder: Path) -> Iterator[Finding]:
 
 
 def _local(patient: DoctorContext) -> Iterator[Finding]:
-    from astran.scheduler.local.controller import LocalScheduler
-
     site = patient.site
     pool = LocalScheduler(site.workdir / "pool", site.scheduler.local, patient.clock)
     cores, memory = pool.capacity.cores, pool.capacity.memory_mb
@@ -99,9 +102,6 @@ def _local(patient: DoctorContext) -> Iterator[Finding]:
 
 def probe_environments(patient: DoctorContext) -> Iterator[Finding]:
     """Ask each lstchain environment for its version and tools."""
-    from astran.production.environment.releases import probe_environment
-    from astran.production.environment.toolset import Tool
-
     needed = bool(patient.site.data.dl1 or patient.site.data.models)
     for name, environment in patient.site.lstchain.environments.items():
         part = f"lstchain {name}"
@@ -168,8 +168,6 @@ def _pattern(site: SiteConfig, key: str, section: str, *, every_night: bool) -> 
 
 
 def _files(part: str, key: str, pattern: str, *, every_night: bool) -> Iterator[Finding]:
-    from astran.catalogue.path_patterns import find_files
-
     folder = literal_prefix(pattern)
     if not folder.is_dir():
         yield fail(
@@ -191,8 +189,6 @@ def _files(part: str, key: str, pattern: str, *, every_night: bool) -> Iterator[
 
 
 def _models(site: SiteConfig, section: str) -> Iterator[Finding]:
-    from astran.telescopes.lst.catalogue.response.models import choose_models, model_folders
-
     root = site.data.models
     if root is None:
         if site.data.dl1:

@@ -16,6 +16,12 @@ from typing import TYPE_CHECKING
 
 from astran.base.errors import ConfigError, MailError
 from astran.config.site import MailSettings
+from astran.mail.imap import Inbox
+from astran.mail.letters.mime import bare_address
+from astran.mail.parsing import headers
+from astran.mail.senders.authentication_results import authentication_results, is_vouched
+from astran.mail.senders.verification import signers
+from astran.mail.smtp import SmtpPostman
 from astran.service.doctor.findings import DoctorContext, Finding, fail, ok, warn
 from astran.service.doctor.mail import with_hint
 
@@ -41,9 +47,6 @@ def test_mail(patient: DoctorContext, patience_s: float = PATIENCE_S) -> Iterato
     if mail is None:
         yield fail(_PART, "There is no mailbox to send it from.", "Fill in `mail`.")
         return
-    from astran.mail.letters.mime import bare_address
-    from astran.mail.smtp import SmtpPostman
-
     to = bare_address(patient.send_test)
     message = _message(patient, mail, to)
     recipients = [to] if to.lower() == mail.address.lower() else [to, mail.address]
@@ -82,8 +85,6 @@ def _message(patient: DoctorContext, mail: MailSettings, to: str) -> EmailMessag
 
 def _highest(mail: MailSettings) -> int | None:
     """The last UID before the mail is sent; None where the mailbox cannot be opened."""
-    from astran.mail.imap import Inbox
-
     try:
         with Inbox(mail) as inbox:
             return inbox.highest_uid()
@@ -128,9 +129,6 @@ def _copy(
 
 
 def _arrived(mail: MailSettings, message_id: str, before: int) -> Message | None:
-    from astran.mail.imap import Inbox
-    from astran.mail.parsing import headers
-
     with Inbox(mail) as inbox:
         for envelope in inbox.new(before, limit=500):
             if headers.message_id(envelope.headers) == message_id:
@@ -140,9 +138,6 @@ def _arrived(mail: MailSettings, message_id: str, before: int) -> Message | None
 
 def authenticated(copy: Message, mail: MailSettings) -> Finding:
     """Whether receivers can verify the mails of this site, as far as a copy tells."""
-    from astran.mail.senders.authentication_results import authentication_results, is_vouched
-    from astran.mail.senders.verification import signers
-
     domain = mail.address.rpartition("@")[2].lower()
     cure = _SIGN.format(domain=domain)
     signed = signers(copy, domain)

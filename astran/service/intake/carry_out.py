@@ -12,9 +12,11 @@ from astran.base.night import Night
 from astran.config.analysis import AnalysisConfig
 from astran.database import analyses, chores, events, messages, standing_orders
 from astran.database.analyses import RequestOrigin
+from astran.launch_language.resolve import example_launch, last_night
 from astran.service.context import Context
-from astran.service.intake import quotas
+from astran.service.intake import mail_commands, quotas
 from astran.service.intake.decision import Decision, MailOutcome
+from astran.service.intake.standing_orders import plan_standing_orders
 from astran.service.outgoing import enqueue
 
 if TYPE_CHECKING:
@@ -56,8 +58,6 @@ def enqueue_request_fault(
 def _carry_out(
     context: Context, db: Connection, row: int, decision: Decision, read_s: float | None
 ) -> int:
-    from astran.service.intake import mail_commands
-
     match decision.outcome:
         case MailOutcome.REFUSE:
             _refuse_stranger(context, db, decision)
@@ -104,8 +104,6 @@ def _put_problems(context: Context, db: Connection, decision: Decision) -> None:
 
 
 def _example() -> str:
-    from astran.launch_language.resolve import example_launch
-
     return example_launch()
 
 
@@ -154,9 +152,6 @@ def _order(
     decision: Decision,
     config: AnalysisConfig,
 ) -> None:
-    from astran.launch_language.resolve import last_night
-    from astran.service.intake.standing_orders import plan_standing_orders
-
     now = context.clock.now()
     first, last = Night.of(now), last_night(decision.params["repeat"])
     nights = (str(first), str(last))

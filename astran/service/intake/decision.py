@@ -17,8 +17,12 @@ from astran.base.cpu_limit import cpu_limit
 from astran.base.errors import ConfigError, DecisionTimeout, Problem
 from astran.base.mail_commands import MailCommand
 from astran.base.night import Night
+from astran.catalogue.sources import resolve_source
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import MailSettings
+from astran.launch_language.commands import command_of
+from astran.launch_language.parser import parse, parse_agreeing
+from astran.launch_language.resolve import example_launch, resolve_config
 from astran.mail.gate import Judgement, MailVerdict, classify_mail
 from astran.mail.letters.mime import Thread
 from astran.mail.parsing.headers import (
@@ -29,7 +33,9 @@ from astran.mail.parsing.headers import (
     references,
     subject,
 )
+from astran.mail.parsing.new_text import read_body
 from astran.mail.senders.authentication_results import Proof
+from astran.mail.senders.verification import verify_sender, without_secret
 
 DECISION_LIMIT_S = 10.0
 """Computing time for one mail; an honest one takes some milliseconds."""
@@ -142,8 +148,6 @@ def _time_limit() -> AbstractContextManager[None]:
 
 
 def _judged(raw: bytes, message: Message, rules: MailSettings, proof: Proof | None) -> Judgement:
-    from astran.mail.senders.verification import verify_sender
-
     return classify_mail(message, rules, proof or verify_sender(raw, message, rules))
 
 
@@ -188,10 +192,6 @@ def _by_headers(
 
 
 def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
-    from astran.launch_language.commands import command_of
-    from astran.mail.parsing.new_text import read_body
-    from astran.mail.senders.verification import without_secret
-
     body = read_body(message)
     thread = answer_to(message, judgement.sender)
     texts = [without_secret(text) for text in body.texts]
@@ -203,10 +203,6 @@ def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
         return replace(base, outcome=MailOutcome.IGNORE)
     if not command.takes_parameters:
         return base
-    from astran.catalogue.sources import resolve_source
-    from astran.launch_language.parser import parse, parse_agreeing
-    from astran.launch_language.resolve import example_launch, resolve_config
-
     parsed = parse_agreeing(texts)
     if parsed.empty and body.answers:
         # a word of thanks under "Re: ASTRAN-LAUNCH" is no launch

@@ -11,11 +11,16 @@ from sqlalchemy import Connection
 
 from astran.base.errors import AstranError
 from astran.base.night import Night
+from astran.catalogue.sources import resolve_source
 from astran.database import analyses, chores
 from astran.database.chores import Chore
+from astran.launch_language.parser import Parsed
+from astran.launch_language.resolve import resolve_config
+from astran.mail.letters.mime import Thread
 from astran.service.context import Context
 from astran.service.operator.faults import guard_faults
 from astran.service.outgoing import enqueue
+from astran.service.planning import find_data, make_plan_of
 
 if TYPE_CHECKING:
     from astran.base.tasks import Plan
@@ -44,11 +49,6 @@ def answer_dry_runs(context: Context, faults: list[str]) -> None:
 
 
 def _answer(context: Context, chore: Chore) -> None:
-    from astran.catalogue.sources import resolve_source
-    from astran.launch_language.parser import Parsed
-    from astran.launch_language.resolve import resolve_config
-    from astran.mail.letters.mime import Thread
-
     with context.db.begin() as db:
         request = analyses.get_request(db, int(chore.name.removeprefix(_PREFIX)))
     thread = Thread(
@@ -74,8 +74,6 @@ def _answer(context: Context, chore: Chore) -> None:
 
 
 def _plan(context: Context, config: AnalysisConfig) -> Plan:
-    from astran.service.planning import find_data, make_plan_of
-
     data = find_data(context, config)
     for _ in range(_MOST_TRIES):
         if not data.looking:

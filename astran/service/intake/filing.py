@@ -9,7 +9,11 @@ from sqlalchemy import Connection
 
 from astran.database import chores, events, messages, outbox
 from astran.database.messages import Incoming
+from astran.mail.gate import MailVerdict
+from astran.mail.parsing.headers import value
 from astran.service.context import Context
+from astran.service.intake.decision import MailOutcome
+from astran.service.operator import rejected_mail
 
 if TYPE_CHECKING:
     from astran.mail.parsing.headers import Message
@@ -18,9 +22,6 @@ if TYPE_CHECKING:
 
 def folder_of(context: Context, decision: Decision) -> str:
     """Where a mail goes."""
-    from astran.mail.gate import MailVerdict
-    from astran.service.intake.decision import MailOutcome
-
     settings = context.mail
     by_verdict = {MailVerdict.OWN: settings.sent, MailVerdict.MACHINE: settings.rejected}
     by_outcome = {
@@ -34,9 +35,6 @@ def folder_of(context: Context, decision: Decision) -> str:
 
 def note_mail(context: Context, db: Connection, decision: Decision, mail: Incoming) -> None:
     """Write down what a mail is, for the log, the digest and the outbox."""
-    from astran.mail.gate import MailVerdict
-    from astran.service.operator import rejected_mail
-
     verdict = decision.judgement.verdict
     if verdict is MailVerdict.OWN:
         # the copy of an own mail proves that it went out
@@ -53,8 +51,6 @@ def note_mail(context: Context, db: Connection, decision: Decision, mail: Incomi
 
 def age_s(context: Context, headers: Message) -> float | None:
     """Time since a mail was sent, by its own word; None where it says nothing likely."""
-    from astran.mail.parsing.headers import value
-
     try:
         sent = parsedate_to_datetime(value(headers, "date"))
     except (ValueError, TypeError, IndexError):

@@ -7,7 +7,11 @@ from dataclasses import replace
 from astran.base.errors import ConfigError, Problem
 from astran.config.analysis import AnalysisConfig, StartLevel
 from astran.config.site import SiteConfig
+from astran.launch_language.resolve import example_launch
+from astran.production.environment.releases import NoSuchRelease, find_toolset
+from astran.production.environment.toolset import Toolset
 from astran.service.intake.decision import Decision, MailOutcome
+from astran.telescopes.lst.planning import lstchain_parameters
 
 
 def check_with_lstchain(site: SiteConfig, decision: Decision, *, keep: bool = True) -> Decision:
@@ -22,8 +26,6 @@ def check_with_lstchain(site: SiteConfig, decision: Decision, *, keep: bool = Tr
     found = lstchain_problems(site, decision.config, keep=keep)
     if not found:
         return decision
-    from astran.launch_language.resolve import example_launch
-
     return replace(
         decision,
         outcome=MailOutcome.ERROR_REPLY,
@@ -40,10 +42,6 @@ def lstchain_problems(
 
     An environment that cannot be asked is no fault of the request; planning will tell of it.
     """
-    from astran.production.environment.releases import NoSuchRelease, find_toolset
-    from astran.production.environment.toolset import Toolset
-    from astran.telescopes.lst.planning import lstchain_parameters
-
     if not (config.lstchain or config.lstchain_config or config.dl3.tool):
         return ()
     if config.start is StartLevel.DL3:

@@ -12,6 +12,10 @@ from astran.base.text import duration
 from astran.database import analyses, standing_orders, tasks
 from astran.database.analyses import Analysis, RequestOrigin
 from astran.database.standing_orders import Order, OrderState
+from astran.launch_language.key_help import describe_keys
+from astran.mail.identity import analyses_named_in
+from astran.mail.letters.content import ReportRow
+from astran.service.config_files import config_of
 from astran.service.context import Context
 from astran.service.intake import quotas
 from astran.service.intake.decision import Decision
@@ -36,8 +40,6 @@ def execute(context: Context, db: Connection, decision: Decision) -> None:
         case MailCommand.LIST:
             _list(context, db, sender, thread)
         case _:
-            from astran.launch_language.key_help import describe_keys
-
             enqueue.enqueue_letter(
                 context, db, "help", context.letters.help(thread, keys=describe_keys())
             )
@@ -46,8 +48,6 @@ def execute(context: Context, db: Connection, decision: Decision) -> None:
 def _in_thread(context: Context, thread: Thread, letter: str = "A") -> int | None:
     """The analysis (or with "S", the standing order) in whose conversation a mail stands, if it is
     just one."""
-    from astran.mail.identity import analyses_named_in
-
     found = analyses_named_in(thread.references, context.mail, letter)
     return int(found[0][1:]) if len(found) == 1 else None
 
@@ -88,8 +88,6 @@ def launch_again(
     context: Context, db: Connection, analysis: Analysis, thread: Thread, sender: str
 ) -> None:
     """The same analysis anew: what succeeded is reused, what failed runs again."""
-    from astran.service.planning import config_of
-
     if not analysis.state.final:
         title = f"{analysis.name} is still under way"
         text = "It can be repeated once it has ended."
@@ -115,9 +113,6 @@ def launch_again(
 
 def enqueue_status(context: Context, db: Connection, analysis: Analysis, thread: Thread) -> None:
     """How an analysis is going."""
-    from astran.mail.letters.content import ReportRow
-    from astran.service.planning import config_of
-
     config = config_of(analysis)
     planned = tasks.of_analysis(db, analysis.id)
     attempts = tasks.newest_attempts(db, analysis.id)
@@ -150,8 +145,6 @@ def enqueue_status(context: Context, db: Connection, analysis: Analysis, thread:
 
 
 def _list(context: Context, db: Connection, sender: str, thread: Thread) -> None:
-    from astran.mail.letters.content import ReportRow
-
     found = analyses.newest_analyses(db, 20, sender)
     standing = standing_orders.active_orders(db, sender)
     rows = [

@@ -31,16 +31,23 @@ from astran.base.night import Night
 from astran.database import events, messages
 from astran.database.connection import is_outage
 from astran.database.messages import Cursor, Incoming
+from astran.mail.gate import MailVerdict
 from astran.mail.imap import Inbox
+from astran.mail.parsing.headers import message_id, subject
 from astran.mail.ports import Claim
 from astran.service.context import Context
 from astran.service.heartbeat import mailbox_name
+from astran.service.intake import bounces, carry_out
+from astran.service.intake.decision import decide_from_headers, decide_mail
 from astran.service.intake.filing import age_s, folder_of, note_mail
 from astran.service.intake.header_fetch import HeaderFetch, HeaderFetcher
+from astran.service.intake.lstchain_check import check_with_lstchain
 from astran.service.intake.secret_removal import cut_fault, without_secrets
+from astran.service.intake.setting_aside import set_aside
 from astran.service.operator import mailbox_outages
 from astran.service.operator.mailbox_outages import MailboxTrouble
 from astran.service.outgoing import login_backoff
+from astran.service.outgoing.enqueue import tell_operator
 
 if TYPE_CHECKING:
     from astran.mail.ports import FetchedHeader, Mailbox
@@ -217,8 +224,6 @@ class _Reading:
             events.note_event(db, now, "mail-put-off", text)
         self.context.say(f"{text}\n{details}" if fault else text)
         if off.faults >= _TRIES:
-            from astran.service.intake.setting_aside import set_aside
-
             place = (self.name, self.inbox.uidvalidity, look.uid)
             row = set_aside(self.context, place, envelope, short, details)
             self._move(row, look.uid, self.context.mail.quarantine)
@@ -287,9 +292,6 @@ class _Reading:
 
     def _take(self, envelope: FetchedHeader) -> int | None:
         """Deal with one mail; returns how many were stored (0 or 1), None where it must wait."""
-        from astran.mail.gate import MailVerdict
-        from astran.service.intake.decision import decide_from_headers
-
         context = self.context
         decision = decide_from_headers(envelope.headers, envelope.size, context.mail)
         if decision is not None and decision.judgement.verdict is MailVerdict.NOT_OURS:
@@ -311,9 +313,6 @@ class _Reading:
         return 1
 
     def _leave(self, envelope: FetchedHeader) -> None:
-        from astran.mail.parsing.headers import subject
-        from astran.service.outgoing.enqueue import tell_operator
-
         text = (
             f"The mail {subject(envelope.headers)!r} (UID {envelope.uid}) in {self.name} was "
             "claimed by another ASTRAN that reads the same mailbox with another database.\n\n"
@@ -330,8 +329,6 @@ class _Reading:
             )
 
     def _store(self, envelope: FetchedHeader, decision: Decision, raw: bytes | None) -> None:
-        from astran.mail.parsing.headers import message_id, subject
-
         context, uidvalidity = self.context, self.inbox.uidvalidity
         folder = folder_of(context, decision)
         incoming = Incoming(
@@ -369,9 +366,6 @@ class _Reading:
         raw: bytes | None,
         read_s: float | None,
     ) -> None:
-        from astran.mail.gate import MailVerdict
-        from astran.service.intake import bounces, carry_out
-
         if decision.judgement.verdict is MailVerdict.BOUNCE:
             if raw is not None:
                 bounces.note_bounce(self.context, db, raw)
@@ -389,9 +383,6 @@ _LARGEST_BOUNCE = 12_000_000
 
 
 def _decided(context: Context, raw: bytes) -> Decision:
-    from astran.service.intake.decision import decide_mail
-    from astran.service.intake.lstchain_check import check_with_lstchain
-
     return check_with_lstchain(
         context.site, decide_mail(raw, context.mail, Night.of(context.clock.now()))
     )

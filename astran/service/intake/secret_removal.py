@@ -11,6 +11,8 @@ from astran.base.errors import Problem
 from astran.config.site import MailSettings, SiteConfig
 from astran.database.connection import Database
 from astran.database.schema import tables as t
+from astran.mail.parsing.headers import read_message
+from astran.mail.secret_removal import cut_headers, cut_mail, cut_subject, cut_text, secrets_of
 
 if TYPE_CHECKING:
     from astran.mail.ports import FetchedHeader
@@ -24,9 +26,6 @@ def without_secrets(
 ) -> tuple[FetchedHeader, Decision, bytes | None]:
     """The same without the secrets that the mail holds; for all that is stored, said and
     answered."""
-    from astran.mail.parsing.headers import read_message
-    from astran.mail.secret_removal import cut_headers, cut_mail, cut_subject, cut_text, secrets_of
-
     message = envelope.headers if raw is None else read_message(raw)
     secrets = secrets_of(message, settings, decision.sender)
     envelope = replace(envelope, headers=cut_headers(envelope.headers, secrets))
@@ -61,9 +60,6 @@ def cut_fault(
     Never raises: the mail is one that ASTRAN stumbles over. Where its secrets cannot be found, the
     traceback is left out, since it may quote them.
     """
-    from astran.mail.parsing.headers import read_message
-    from astran.mail.secret_removal import cut_headers, cut_text, secrets_of
-
     if envelope is None:
         return None, cut_text(short), cut_text(details)
     try:
@@ -114,9 +110,6 @@ def _scrub_row(
     subject: str,
     person: str,
 ) -> bool:
-    from astran.mail.parsing.headers import read_message
-    from astran.mail.secret_removal import cut_mail, cut_subject, secrets_of
-
     secrets = secrets_of(read_message(raw or b""), settings, person)
     made = raw and cut_mail(raw, secrets)
     words = cut_subject(subject, secrets)

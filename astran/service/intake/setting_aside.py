@@ -12,6 +12,8 @@ from astran.mail.parsing.headers import subject
 from astran.mail.ports import FetchedHeader
 from astran.service.context import Context
 from astran.service.intake.decision import answer_to
+from astran.service.outgoing import enqueue
+from astran.service.outgoing.enqueue import tell_operator
 
 VERDICT = "fault"
 
@@ -85,15 +87,11 @@ def _known(envelope: FetchedHeader | None) -> tuple[str, str]:
 
 
 def _tell_operator(context: Context, db: Connection, key: str, text: str) -> None:
-    from astran.service.outgoing.enqueue import tell_operator
-
     title = "a mail could not be dealt with and was set aside"
     tell_operator(context, db, key=key, title=title, text=text)
 
 
 def _tell_sender(context: Context, envelope: FetchedHeader, short: str) -> None:
-    from astran.service.outgoing import enqueue
-
     try:
         judgement = classify_mail(envelope.headers, context.mail)
         if not judgement.verdict.may_answer:

@@ -19,6 +19,7 @@ from astran.database.standing_orders import Order, OrderState
 from astran.service.context import Context
 from astran.service.intake import quotas
 from astran.service.outgoing import enqueue
+from astran.service.planning import find_data
 
 NAME = "orders"
 _MORNING = time(8, tzinfo=UTC)
@@ -80,8 +81,6 @@ def _morning(night: Night) -> datetime:
 
 
 def _start_if_there(context: Context, order: Order, night: Night) -> None:
-    from astran.service.planning import find_data
-
     config = build_settings(
         AnalysisConfig, {**order.config, "date": str(night)}, "The standing order"
     )

@@ -16,6 +16,7 @@ from astran.base.states import TaskState
 from astran.database import tasks
 from astran.database.analyses import Analysis
 from astran.database.tasks import AttemptRow, TaskMove, TaskRow
+from astran.production.job.logs import extract_log_excerpt
 from astran.service.context import Context
 from astran.service.jobs.failure_classification import (
     RETRIES,
@@ -102,13 +103,11 @@ def _verdict(
         said=last_reason(attempt),
     )
     verdict = classify_end(end, now)
-    if verdict.cause is FailureCause.NO_RECORD and verdict.step is not NextStep.WAIT:
-        from astran.production.job.logs import extract_log_excerpt
-
-        # a full disk takes the record, too
-        if full := disk_full_error(extract_log_excerpt(Path(task.plain["log"]))):
-            return AttemptVerdict(NextStep.RETRY, FailureCause.ROOM, full)
-    return verdict
+    if verdict.cause is not FailureCause.NO_RECORD or verdict.step is NextStep.WAIT:
+        return verdict
+    # a full disk takes the record, too
+    full = disk_full_error(extract_log_excerpt(Path(task.plain["log"])))
+    return AttemptVerdict(NextStep.RETRY, FailureCause.ROOM, full) if full else verdict
 
 
 def _learnt(
@@ -126,8 +125,6 @@ def _learnt(
         values |= {"began": began, "finished": finished}
         values["elapsed_s"] = (finished - began).total_seconds()
     else:
-        from astran.production.job.logs import extract_log_excerpt
-
         values["telling"] = list(extract_log_excerpt(Path(task.plain["log"])))
     return values
 
@@ -166,6 +163,8 @@ def _retry_or_fail(
 
 
 _ADVICE = {
-    FailureCause.MEMORY: "it had the most memory that this site allows (scheduler.limits.memory_mb)",
+    FailureCause.MEMORY: (
+        "it had the most memory that this site allows (scheduler.limits.memory_mb)"
+    ),
     FailureCause.TIME: "it had the most time that this site allows (scheduler.limits.time_min)",
 }

@@ -15,6 +15,7 @@ from astran.database.analyses import Analysis
 from astran.database.live_tasks import tasks_under_way
 from astran.database.tasks import TaskRow
 from astran.service.context import Context
+from astran.service.outgoing.enqueue import enqueue_letter, tell_operator, thread_of_analysis
 
 AGAIN = timedelta(minutes=10)
 """Pause until the disk is looked at again."""
@@ -100,8 +101,6 @@ def _tell(context: Context, analysis: Analysis, held: int, wanted: float, free: 
 
 
 def _mail(context: Context, db: Connection, analysis: Analysis, text: str, first: bool) -> None:
-    from astran.service.outgoing.enqueue import enqueue_letter, tell_operator, thread_of_analysis
-
     day = context.clock.now().strftime("%Y%m%d")
     tell_operator(
         context, db, key=f"no-room.{day}", title="no room on disk", text=f"{text}\n{CURE}"

@@ -11,6 +11,9 @@ from astran.base.text import count_noun, one_line
 from astran.database import analyses, events, tasks
 from astran.database.analyses import Analysis
 from astran.database.tasks import AttemptRow
+from astran.mail.letters.content import ReportRow
+from astran.scheduler.explanations import explain_reason
+from astran.service.config_files import config_of
 from astran.service.context import Context
 from astran.service.outgoing import enqueue
 
@@ -24,8 +27,6 @@ def why_waiting(attempt: AttemptRow) -> str:
 
 def last_reason(attempt: AttemptRow) -> str:
     """What the scheduler last said of an attempt, as a sentence; empty where it said nothing."""
-    from astran.scheduler.explanations import explain_reason
-
     if not attempt.sight:
         return ""
     return explain_reason(
@@ -59,9 +60,6 @@ def ask_scheduler(context: Context) -> None:
 def _ask(
     context: Context, db: Connection, analysis: Analysis, held: Sequence[tuple[str, AttemptRow]]
 ) -> None:
-    from astran.mail.letters.content import ReportRow
-    from astran.service.planning import config_of
-
     config = config_of(analysis)
     many = count_noun(len(held), "job")
     letter = context.letters.decision(

@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from astran.database import chores, events
 from astran.service.context import Context
+from astran.service.outgoing.enqueue import tell_operator
 
 NAME = "scheduler-outage"
 _TOLD = "scheduler-outage-told"
@@ -110,8 +111,6 @@ def _alert(context: Context, db: Connection, begin: datetime, looks: int, reason
 def _tell(context: Context, db: Connection, key: str, title: str, text: str) -> None:
     events.note_event(db, context.clock.now(), "alert", f"{title}: {text}")
     if context.site.mail is not None:
-        from astran.service.outgoing.enqueue import tell_operator
-
         tell_operator(context, db, key=key, title=title, text=text)
 
 

@@ -14,6 +14,7 @@ from astran.database.history import durations
 from astran.service.context import Context
 from astran.service.jobs import scheduler_outages
 from astran.service.operator.rejected_mail import TOLD, next_time
+from astran.service.outgoing.enqueue import tell_operator
 
 NAME = "daily"
 _DAY = timedelta(days=1)
@@ -30,8 +31,6 @@ def send_daily_summary(context: Context) -> None:
         if (due := chores.time_of(db, NAME)) is None:
             chores.plan_chore(db, NAME, next_time(now))
         elif due <= now and chores.strike_chore(db, NAME):
-            from astran.service.outgoing.enqueue import tell_operator
-
             text = make_summary(context, db, due - _DAY, due)
             title = f"the day until {due:%Y-%m-%d %H:%M} UTC"
             tell_operator(context, db, key=f"daily.{due:%Y%m%d}", title=title, text=text)

@@ -13,6 +13,7 @@ from astran.base.states import TaskState
 from astran.base.text import count_noun, duration
 from astran.database import analyses, chores, outbox
 from astran.database.history import durations
+from astran.report.pages.page_data import Health
 from astran.service.context import Context
 from astran.service.heartbeat import heartbeat_path
 
@@ -28,8 +29,6 @@ _LEAST_FREE = 0.02
 
 def describe_health(context: Context, db: Connection) -> Health:
     """Figures and troubles, without any name of a target or a person."""
-    from astran.report.pages.page_data import Health
-
     now = context.clock.now()
     counts = durations.task_counts(db)
     mails = outbox.count_mails(db)

@@ -15,6 +15,7 @@ from astran.base.text import duration
 from astran.database import chores, events
 from astran.database.chores import Hold
 from astran.service.context import Context
+from astran.service.outgoing.enqueue import tell_operator
 
 PATIENCE = timedelta(minutes=10)
 """A trouble of this length is told to the operator."""
@@ -118,8 +119,6 @@ def _alert(
 
 
 def _tell(context: Context, db: Connection, key: str, title: str, text: str) -> None:
-    from astran.service.outgoing.enqueue import tell_operator
-
     events.note_event(db, context.clock.now(), "alert", f"{title}: {text}")
     tell_operator(context, db, key=key, title=title, text=text)
 

@@ -8,7 +8,9 @@ from sqlalchemy import Connection
 
 from astran.database import chores, messages
 from astran.mail.gate import MailVerdict
+from astran.mail.letters.content import ReportRow
 from astran.service.context import Context
+from astran.service.outgoing.enqueue import enqueue_letter
 
 NAME = "digest"
 TOLD = (MailVerdict.UNAUTHENTICATED, MailVerdict.STRANGER)
@@ -39,9 +41,6 @@ def send_due(context: Context) -> None:
 def _put(
     context: Context, db: Connection, due: datetime, found: list[messages.UnansweredMail]
 ) -> None:
-    from astran.mail.letters.content import ReportRow
-    from astran.service.outgoing.enqueue import enqueue_letter
-
     rows = [
         ReportRow((f"{one.received:%m-%d %H:%M}", one.verdict, one.sender, one.subject, one.reason))
         for one in found[:_MOST]

@@ -18,7 +18,10 @@ from astran.base.states import AnalysisState
 from astran.base.text import one_line
 from astran.database import analyses, events
 from astran.database.analyses import Analysis
+from astran.service.config_files import config_of
 from astran.service.context import Context
+from astran.service.outgoing.enqueue import enqueue_fault, put_trouble, tell_operator
+from astran.service.planning import waiting_deadline
 
 PATIENCE = timedelta(hours=24)
 """Trouble that lasts so long ends an analysis, unless it waits longer for its data anyway."""
@@ -82,8 +85,6 @@ def describe_trouble(analysis: Analysis) -> str:
 
 
 def _until(context: Context, analysis: Analysis, since: datetime) -> datetime:
-    from astran.service.planning import config_of, waiting_deadline
-
     patient = since + PATIENCE
     if analysis.state not in _PLANNING:
         return patient
@@ -104,8 +105,6 @@ def _end(context: Context, db: Connection, analysis: Analysis, reason: str) -> N
         # its tasks live: their end is waited for, however long it takes
         analyses.change_analysis(db, analysis.id, next_step=now + LONGEST)
     elif to.final and context.site.mail is not None:
-        from astran.service.outgoing.enqueue import enqueue_fault
-
         enqueue_fault(context, db, analysis, reason)
 
 
@@ -115,8 +114,6 @@ def _tell(
     context.say(f"{analysis.name} {analysis.label} waits: {words}")
     if context.site.mail is None:
         return
-    from astran.service.outgoing.enqueue import put_trouble, tell_operator
-
     day = context.clock.now().strftime("%Y%m%d")
     text = (
         f"{analysis.name} {analysis.label} cannot go on: {words}\n\n"

@@ -15,8 +15,11 @@ from astran.base.errors import MailAuthError, MailDeferred, MailError, MailRejec
 from astran.base.text import count_noun
 from astran.database import events, messages, outbox
 from astran.database.outbox import MailState, Outgoing
+from astran.mail.imap import Inbox
+from astran.mail.smtp import SmtpPostman
 from astran.service.context import Context
 from astran.service.outgoing import login_backoff
+from astran.service.outgoing.enqueue import tell_operator
 
 WAITS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 120))
 """Waits before the next try after a failure that may pass."""
@@ -108,8 +111,6 @@ def _barred(context: Context, mail: Outgoing) -> bool:
 
 
 def _send(context: Context, mail: Outgoing) -> _Went:
-    from astran.mail.smtp import SmtpPostman
-
     now = context.clock.now()
     with context.db.begin() as db:
         if not outbox.move_mail(db, mail, MailState.SENDING, next_try=now, tries=mail.tries + 1):
@@ -193,8 +194,6 @@ def _give_up(context: Context, mail: Outgoing, said: str) -> None:
 
 
 def _dead(context: Context, mail: Outgoing, why: str) -> None:
-    from astran.service.outgoing.enqueue import tell_operator
-
     now = context.clock.now()
     with context.db.begin() as db:
         if not outbox.move_mail(db, mail, MailState.DEAD, error=why):
@@ -216,8 +215,6 @@ def _after_crash(context: Context, mail: Outgoing) -> bool:
 
     Returns whether the mail is dealt with for good.
     """
-    from astran.mail.imap import Inbox
-
     now = context.clock.now()
     if context.mail.keep_copy:
         try:

@@ -16,6 +16,8 @@ from astran.database import analyses, outbox, standing_orders
 from astran.database.analyses import Analysis
 from astran.database.history import durations
 from astran.database.standing_orders import Order
+from astran.mail.letters.content import ExecutionStats, ReportRow
+from astran.mail.letters.mime import Thread
 from astran.service.context import Context
 
 if TYPE_CHECKING:
@@ -50,8 +52,6 @@ def enqueue_letter(
 
 def thread_of_analysis(analysis: Analysis) -> Thread:
     """The conversation of an analysis; a hand-run begins its own."""
-    from astran.mail.letters.mime import Thread
-
     return Thread(
         to=analysis.requester,
         subject=analysis.subject,
@@ -63,8 +63,6 @@ def thread_of_analysis(analysis: Analysis) -> Thread:
 
 def execution_stats(context: Context, db: Connection, read_s: float | None) -> ExecutionStats:
     """How busy the service is."""
-    from astran.mail.letters.content import ExecutionStats
-
     counts = durations.task_counts(db)
     kind = context.site.scheduler.kind
     return ExecutionStats(
@@ -141,9 +139,6 @@ def enqueue_deadline(
 
 def enqueue_order_summary(context: Context, db: Connection, order: Order) -> None:
     """A standing order is over."""
-    from astran.mail.letters.content import ReportRow
-    from astran.mail.letters.mime import Thread
-
     target = str(order.config["target"]["name"])
     thread = Thread(
         to=order.requester,

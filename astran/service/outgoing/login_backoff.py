@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from astran.base.errors import MailAuthError
 from astran.database import chores, events
 from astran.database.chores import Hold
+from astran.database.connection import HEAD, Database
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import tell_operator
 
@@ -45,8 +46,6 @@ def lift_hold(database_url: str, name: str) -> bool:
     """
     from sqlalchemy import make_url
     from sqlalchemy.exc import SQLAlchemyError
-
-    from astran.database.connection import HEAD, Database
 
     file = make_url(database_url).database
     if database_url.startswith("sqlite") and file and not Path(file).exists():

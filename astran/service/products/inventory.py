@@ -9,12 +9,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from astran.base.clock import Clock
-from astran.base.errors import CatalogueError
+from astran.base.errors import CatalogueError, ProductError
 from astran.base.night_data import run_number
 from astran.base.tasks import ProductKind
+from astran.catalogue.sources import is_same_source
 from astran.config.analysis import AnalysisConfig, StartLevel
 from astran.config.site import SiteConfig
-from astran.production.audit.findings import Audit, State
+from astran.production.audit.dl2_audit import audit_dl2
+from astran.production.audit.dl2_origin import Origins
+from astran.production.audit.dl3_audit import audit_dl3
+from astran.production.audit.findings import (
+    Audit,
+    AuditFindings,
+    Dl2Audit,
+    Dl3Audit,
+    State,
+    describe_file,
+)
+from astran.production.checks.index import check_index
+from astran.telescopes.lst.catalogue.dl1.listing import list_observed_runs
+from astran.telescopes.lst.catalogue.dl1.selection import Condition
+from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
+from astran.telescopes.lst.catalogue.night import LstCatalogue
 
 DL2 = re.compile(r"dl2_.*\.h5")
 DL3 = re.compile(r"(?!(?:hdu|obs)-index).*\.fits(?:\.gz)?")
@@ -64,10 +80,6 @@ class Inventory:
 
 def expected_runs(site: SiteConfig, clock: Clock, config: AnalysisConfig) -> list[Expected]:
     """The runs of an analysis (CatalogueError, ConfigError: as the catalogue has it)."""
-    from astran.catalogue.sources import is_same_source
-    from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
-    from astran.telescopes.lst.catalogue.night import LstCatalogue
-
     if config.start is StartLevel.DL3:
         return []
     catalogue = LstCatalogue(site, clock, is_same_source, PATIENT_S, keep=False)
@@ -85,9 +97,6 @@ def expected_of_night(
     site: SiteConfig, clock: Clock, night: str, runs: Sequence[int] = ()
 ) -> list[Expected]:
     """All runs of a night, of whatever source."""
-    from astran.telescopes.lst.catalogue.dl1.listing import list_observed_runs
-    from astran.telescopes.lst.catalogue.dl1.selection import Condition
-
     found = []
     for one in list_observed_runs(site, clock, night):
         seen = one.seen
@@ -187,12 +196,7 @@ def _auditor(
     kind: ProductKind, dl1: Sequence[Path], expected: Mapping[int, Expected]
 ) -> Callable[[Path], Audit]:
     if kind is ProductKind.DL3:
-        from astran.production.audit.dl3_audit import audit_dl3
-
         return audit_dl3
-    from astran.production.audit.dl2_audit import audit_dl2
-    from astran.production.audit.dl2_origin import Origins
-
     origins, given = Origins(), list(_dl1_files(dl1))
 
     def look(path: Path) -> Audit:
@@ -220,8 +224,6 @@ def _dl1_files(places: Iterable[Path]) -> Iterable[Path]:
 
 
 def _absent(kind: ProductKind, run: Expected, places: Sequence[Path]) -> Audit:
-    from astran.production.audit.findings import Dl2Audit, Dl3Audit
-
     level = kind.value.upper()
     name = f"{kind.value}_LST-1.Run{run.run:05d}.{'h5' if kind is ProductKind.DL2 else 'fits'}"
     folder = next((place for place in reversed(places) if not place.is_file()), None)
@@ -248,10 +250,6 @@ def _indices(files: Iterable[Path]) -> list[Path]:
 
 
 def _index(path: Path) -> Audit:
-    from astran.base.errors import ProductError
-    from astran.production.audit.findings import AuditFindings, describe_file
-    from astran.production.checks.index import check_index
-
     audit, findings = Audit(), AuditFindings()
     if describe_file(audit, path, findings):
         try:

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from astran.base.errors import CatalogueError
+from astran.catalogue.sources import resolve_source
 
 _NEAR_DEG = 0.1
 """A target so close to a private source is that source, whatever it is called."""
@@ -17,8 +18,6 @@ def private_rule(names: Sequence[str]) -> Callable[[Mapping[str, Any]], bool]:
     """A function that tells of the configuration of an analysis whether it is private."""
     if not names:
         return lambda config: False
-    from astran.catalogue.sources import resolve_source
-
     patterns = {_squash(name) for name in names}
     places = []
     for name in names:

@@ -16,11 +16,14 @@ from astran.base.tasks import Stage
 from astran.config.analysis import AnalysisConfig, Engine
 from astran.database import analyses, events, outbox, tasks
 from astran.database.analyses import Analysis
+from astran.database.history.durations import stage_figures
 from astran.database.tasks import AttemptRow, TaskRow
+from astran.report import result_files
+from astran.report.model import Report, RunOutcome, StageLine
+from astran.service.config_files import config_of
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import enqueue_letter, thread_of_analysis
-from astran.service.planning import config_of
-from astran.service.reporting import site_pages
+from astran.service.reporting.page_update import page_address, plan_update
 
 if TYPE_CHECKING:
     from astran.report.model import Report, RunOutcome, StageLine
@@ -37,7 +40,7 @@ def report_analysis(context: Context, analysis: Analysis) -> None:
     with context.db.begin() as db:
         if not analyses.move_analysis(db, now, analysis, made.state, made.headline):
             return
-        site_pages.plan_update(context, db)
+        plan_update(context, db)
         if letter is not None:
             enqueue_letter(context, db, "report", letter, analysis)
     context.say(f"{analysis.name}: {made.headline}")
@@ -58,7 +61,7 @@ def report_expired(
             db, now, analysis, AnalysisState.EXPIRED, reason, reason=reason, left_out=left_out
         ):
             return
-        site_pages.plan_update(context, db)
+        plan_update(context, db)
         if analysis.requester and context.site.mail is not None:
             enqueue_letter(
                 context,
@@ -77,7 +80,7 @@ def report_cancelled(context: Context, analysis: Analysis) -> None:
             db, now, analysis, AnalysisState.CANCELLED, "cancelled on request"
         ):
             return
-        site_pages.plan_update(context, db)
+        plan_update(context, db)
         if analysis.requester and context.site.mail is not None:
             states = [state for _, state in tasks.task_states(db, analysis.id)]
             done = sum(state.succeeded for state in states)
@@ -104,9 +107,6 @@ def build_report(
 
     The pages show every plot, and need no archive of logs to be made.
     """
-    from astran.report import result_files
-    from astran.report.model import Report, StageLine
-
     config = config_of(analysis)
     rows = tasks.of_analysis(db, analysis.id)
     attempts = tasks.newest_attempts(db, analysis.id)
@@ -151,7 +151,7 @@ def build_report(
         attachments=attachments,
         simulated=context.site.simulated or bool(found and found.simulated),
         folder=str(analysis.folder),
-        page=site_pages.page_address(context, analysis),
+        page=page_address(context, analysis),
         errors=errors,
     )
 
@@ -194,9 +194,6 @@ def _runs(
     attempts: dict[int, AttemptRow],
     results: dict[str, object] | None,
 ) -> tuple[RunOutcome, ...]:
-    from astran.report import result_files
-    from astran.report.model import RunOutcome
-
     numbers = result_files.entries_by_run(results, "runs")
     excluded = result_files.entries_by_run(results, "excluded")
     outcomes: dict[int, RunOutcome] = {}
@@ -247,9 +244,6 @@ def _errors(
 
 
 def _stages(db: Connection, analysis: Analysis, rows: list[TaskRow]) -> tuple[StageLine, ...]:
-    from astran.database.history.durations import stage_figures
-    from astran.report.model import StageLine
-
     figures = stage_figures(db, analysis.id)
     lines = []
     for stage in dict.fromkeys(row.spec.stage for row in rows):
@@ -282,8 +276,6 @@ def _attachments(
     results: Path | None,
     omissions: Omissions,
 ) -> tuple[Path, ...]:
-    from astran.report import result_files
-
     failed = [Path(r.spec.log) for r in rows if r.state is TaskState.FAILED]
     others = [Path(r.spec.log) for r in rows if r.state is not TaskState.FAILED]
     archive = analysis.folder / "log" / f"logs_{config.label}.zip"

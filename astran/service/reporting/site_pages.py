@@ -6,42 +6,29 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection
-
 from astran.base.errors import AstranError, StoreError
 from astran.base.states import TaskState
 from astran.base.text import duration
 from astran.database import analyses, chores, events, tasks
-from astran.database.analyses import Analysis
+from astran.database.change_index import analysis_marks
 from astran.database.tasks import AttemptRow, Product, TaskRow
+from astran.report.pages.page_data import PageData, PageSignature, ProductLine, TaskSheet
+from astran.report.pages.site_builder import build_site
 from astran.service.context import Context
+from astran.service.operator.health import describe_health
+from astran.service.reporting.page_update import PAGES_CHORE
+from astran.service.reporting.privacy import private_rule
+from astran.service.reporting.reports import build_report, of_the_store, results_folder
 from astran.service.reporting.time_left import remaining_seconds
 
 if TYPE_CHECKING:
     from astran.report.pages.page_data import PageData, TaskSheet
     from astran.report.pages.site_builder import PagesUpdate
 
-NAME = "pages"
 EVERY = timedelta(minutes=5)
 """Pause between two updates while something is under way."""
 _TOLD = "analysis-"
 """Events for the page; others name people."""
-
-
-def plan_update(context: Context, db: Connection) -> None:
-    """Have the pages brought up to date, if the site wants that."""
-    if context.site.pages.output is not None:
-        chores.advance_chore(db, NAME, context.clock.now())
-
-
-def page_address(context: Context, analysis: Analysis) -> str:
-    """Where the page of an analysis is served; empty where it is not."""
-    from astran.service.reporting.privacy import private_rule
-
-    url, private = context.site.pages.url, context.site.pages.private
-    if not url or private_rule(private)(analysis.config):
-        return ""
-    return f"{url}/analyses/{analysis.name}/index.html"
 
 
 def write_due(context: Context) -> None:
@@ -52,16 +39,16 @@ def write_due(context: Context) -> None:
     with context.db.begin() as db:
         live = analyses.live_count(db) > 0
         if live:
-            chores.plan_chore(db, NAME, now)
-        if not chores.due_chores(db, now, NAME):
+            chores.plan_chore(db, PAGES_CHORE, now)
+        if not chores.due_chores(db, now, PAGES_CHORE):
             return
         # for the case that they cannot be written, or that more happens meanwhile
-        chores.postpone_chore(db, NAME, now + EVERY)
+        chores.postpone_chore(db, PAGES_CHORE, now + EVERY)
     for text in write_pages(context, output).failed:
         context.say(text)
     if not live:
         with context.db.begin() as db:
-            chores.strike_chore(db, NAME)
+            chores.strike_chore(db, PAGES_CHORE)
 
 
 def write_pages(context: Context, output: Path, *, anew: bool = False) -> PagesUpdate:
@@ -71,13 +58,6 @@ def write_pages(context: Context, output: Path, *, anew: bool = False) -> PagesU
     ------
     AstranError : the folder cannot be written
     """
-    from astran.database.change_index import analysis_marks
-    from astran.report.pages.page_data import PageSignature
-    from astran.report.pages.site_builder import build_site
-    from astran.service.operator.health import describe_health
-    from astran.service.reporting.privacy import private_rule
-    from astran.service.reporting.reports import of_the_store
-
     private = private_rule(context.site.pages.private)
     with context.db.begin() as db:
         stamps = [
@@ -106,9 +86,6 @@ def write_pages(context: Context, output: Path, *, anew: bool = False) -> PagesU
 
 
 def _sheet(context: Context, analysis_id: int) -> PageData | None:
-    from astran.report.pages.page_data import PageData
-    from astran.service.reporting.reports import build_report, results_folder
-
     with context.db.begin() as db:
         try:
             analysis = analyses.get_analysis(db, analysis_id)
@@ -133,8 +110,6 @@ def _sheet(context: Context, analysis_id: int) -> PageData | None:
 
 def _task(row: TaskRow, attempt: AttemptRow | None, products: list[Product]) -> TaskSheet:
     import shlex
-
-    from astran.report.pages.page_data import ProductLine, TaskSheet
 
     ran = attempt is not None or row.state is TaskState.DONE
     return TaskSheet(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import astran
 from astran.config.analysis import Cuts, Dl3Settings, Target
 from astran.config.site import SiteConfig
 from astran.production.environment.toolset import Tool, Toolset
 
-_FAST = Path(__file__).resolve().parents[2] / "dl2"
+_FAST = Path(astran.__file__).resolve().parent / "dl2"
 """The package of the fast engine, run by path: the lstchain environment need not hold ASTRAN."""
 
 WORK = "{work}"

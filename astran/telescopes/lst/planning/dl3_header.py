@@ -16,6 +16,8 @@ from astran.base.dl2_provenance import Dl2Provenance
 from astran.base.night_data import FileRef, MonteCarlo
 from astran.base.tasks import HeaderCard, Task
 from astran.config.analysis import AnalysisConfig, Cuts, StartLevel
+from astran.production.checks.dl2 import engine_of
+from astran.production.checks.fits_files import AEFF, open_fits
 from astran.production.environment.toolset import Toolset
 from astran.telescopes.lst.planning.irf_choice import IrfSet
 
@@ -109,8 +111,6 @@ def fill_header(task: Task, product: Path) -> tuple[HeaderCard, ...]:
 
 
 def _engine(task: Task) -> str:
-    from astran.production.checks.dl2 import engine_of
-
     return engine_of(Path(task.argv[task.argv.index("-d") + 1]))
 
 
@@ -123,8 +123,6 @@ def _same_pointing(product: Path, given: dict[str, Path]) -> list[str]:
 
 
 def _pointing(path: Path) -> tuple[float | None, ...]:
-    from astran.production.checks.fits_files import AEFF, open_fits
-
     with open_fits(path) as hdus:
         headers = [hdu.header for hdu in hdus if hdu.name == AEFF]
         return tuple(headers[0].get(word) if headers else None for word in _POINTING)

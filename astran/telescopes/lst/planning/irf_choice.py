@@ -94,7 +94,8 @@ def choose_irfs(
     if data.ready_irfs:
         have = sorted({describe_cuts(irf.cuts) for irf in data.ready_irfs})
         raise CatalogueError(
-            f"No IRF was made with {describe_cuts(wanted)}; the site's IRFs have {'; or '.join(have)}.",
+            f"No IRF was made with {describe_cuts(wanted)}; the site's IRFs have "
+            f"{'; or '.join(have)}.",
             cure="Ask for those cuts, or let the site provide Monte Carlo (data.mc_dl2).",
         )
     raise CatalogueError(
@@ -135,8 +136,9 @@ def _from_site(fitting: list[ReadyIrf], dl3: Dl3Settings) -> IrfSet:
         for irf in fitting
     )
     notes = (
-        f"IRFs: {len(irfs)} of the site's own, with {describe_cuts(cuts_of(dl3))}. They do not say their "
-        f"intensity cut; the events are selected above {dl3.intensity_min:g} p.e.",
+        f"IRFs: {len(irfs)} of the site's own, with {describe_cuts(cuts_of(dl3))}. "
+        "They do not say their intensity cut; "
+        f"the events are selected above {dl3.intensity_min:g} p.e.",
     )
     return IrfSet(irfs, notes, what="the site's IRFs")
 

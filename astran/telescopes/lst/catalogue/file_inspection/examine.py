@@ -1,6 +1,6 @@
 """Opens DL1, DL2 and data-check files and remembers what they hold: a program of its own.
 
-    python -m astran.telescopes.lst.catalogue.file_inspection.examine MEMORY SECONDS NOW < files.json
+    python -m astran.telescopes.lst.catalogue.file_inspection.examine CACHE SECONDS NOW
 
 The minute tick must stay light, and a broken file or file system must not stop it; so this is run
 beside it. It reads a list of [kind, path, size, mtime_ns, whether the sky position is wanted],
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     if len(words) != 3:
         print(
-            "usage: python -m astran.telescopes.lst.catalogue.file_inspection.examine MEMORY SECONDS NOW",
+            f"usage: python -m {__spec__.name} CACHE SECONDS NOW < files.json",
             file=sys.stderr,
         )
         return 2
