@@ -376,6 +376,7 @@ def at_version(db: Database, version: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(Path(module.__file__).parent / "migrations"))
+    module.make_file(db.url)
     with db.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, version)

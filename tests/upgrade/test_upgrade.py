@@ -88,7 +88,8 @@ def test_an_upgrade_loses_no_row(copy: Copy, capsys: pytest.CaptureFixture[str])
         named = frozenset({1}) if table == "store_identity" else frozenset()
         assert after.ids[table] == ids | named, table
     for place, words in copy.before.words.items():
-        assert after.words[place] == words, place
+        if place[0] != "store_identity":
+            assert after.words[place] == words, place
 
 
 def test_the_copy_holds_every_state(copy: Copy) -> None:
