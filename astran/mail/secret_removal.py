@@ -39,6 +39,7 @@ _LINE = re.compile(
     r"^([ \t>|*_]{0,200}secret[*_]{0,2}[ \t]{0,20}[:=][*_ \t]{0,20})([^\s][^\r\n]*)", re.I | re.M
 )
 _IN_SUBJECT = re.compile(r"\b(secret[ \t]{0,20}[:=][ \t]{0,20})(\S{1,200})", re.I)
+_TAGGED = re.compile(r"([^\s@<>\"+:,;(]{1,100})\+([^\s@<>\"]{1,200})@([A-Za-z0-9.-]{1,200})")
 _SHORTEST = 4
 """Shorter words are cut out of their line only: they stand anywhere by chance."""
 _LONGEST = 200
@@ -128,11 +129,11 @@ def _payload(part: Message) -> bytes:
 
 def _tags(message: Message, settings: MailSettings) -> Iterator[str]:
     """What stands behind the + in an address of the own mailbox, in whatever header."""
-    for address in own_addresses(settings):
-        box, _, domain = address.rpartition("@")
-        tagged = re.compile(rf"{re.escape(box)}\+([^\s@<>\"]{{1,200}})@{re.escape(domain)}", re.I)
-        for _, value in all_headers(message):
-            yield from tagged.findall(value)
+    own = {address.lower() for address in own_addresses(settings)}
+    for _, value in all_headers(message):
+        for box, tag, domain in _TAGGED.findall(value):
+            if f"{box}@{domain}".lower() in own:
+                yield tag
 
 
 def _agreed(settings: MailSettings, sender: str) -> set[str]:

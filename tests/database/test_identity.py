@@ -241,7 +241,7 @@ def test_a_crash_on_the_way_is_gone_on_from(
             start(site)
     for function in ("_complete", "remember"):
         with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(identity, function, kill)
+            patch.setattr(opening, function, kill)
             start(site)
     start(site)
 

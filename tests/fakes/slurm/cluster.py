@@ -72,7 +72,12 @@ class FakeCluster:
 
     def close(self) -> None:
         """The end of the cluster: the runners of its jobs go when its folder has gone."""
-        shutil.rmtree(self.folder)
+        # a job that was just killed may still write its last word
+        for _ in range(100):
+            shutil.rmtree(self.folder, ignore_errors=True)
+            if not self.folder.exists():
+                break
+            time.sleep(0.05)
 
     @property
     def state(self) -> State:
