@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from conftest import require
 from production_samples import a_site
-from test_environments import make_environment
+from test_releases import make_environment
 
 from astran.base.errors import ConfigError
 from astran.base.tasks import Stage, Task
