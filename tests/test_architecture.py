@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "base": set(),
     "config": {"base"},
     **{package: {"base", "config"} for package in MIDDLE},
+    "mail": {"base", "config", "report"},
     "highlevel": {"base", "config"},
     "demo": {"base", "config"},
     # runs in an environment that holds nothing of ASTRAN's dependencies

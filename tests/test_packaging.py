@@ -158,7 +158,7 @@ def test_every_command_is_installed_and_loads(installed: Path, tmp_path: Path) -
 
 def test_templates_and_configs_are_found(installed: Path, tmp_path: Path) -> None:
     code = """
-from astran.base.files import packaged
+from astran.base.files import packaged_path
 from astran.config.examples import analysis_example, site_example
 from astran.production.job.scripts import render
 

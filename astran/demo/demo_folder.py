@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,65 +24,29 @@ SERVICE, USER, OPERATOR = "astran", "shifter", "operator"
 """Log-in names; `<name>@demo.example` are the addresses."""
 _MARK = ".astran-demo"
 # the runs are short and the forests small; figures with room to spare
-_MEMORY_MB = {
-    Stage.DL2: 1500,
-    Stage.IRF: 1200,
-    Stage.DL3: 1500,
-    Stage.INDEX: 1000,
-    Stage.HIGHLEVEL: 1500,
-}
+_MEMORY_MB = dict.fromkeys(Stage, 1500) | {Stage.IRF: 1200, Stage.INDEX: 1000}
 
 
 def address(user: str) -> str:
     return f"{user}@{DOMAIN}"
 
 
-@dataclass(frozen=True, slots=True)
 class DemoFolder:
     """Folders and files of a demo below `root` (absolute)."""
 
-    root: Path
-
-    @property
-    def night(self) -> Path:
-        return self.root / "night"
-
-    @property
-    def mail_server(self) -> Path:
-        return self.root / "mail-server"
-
-    @property
-    def mails(self) -> Path:
-        return self.root / "mails"
-
-    @property
-    def analysis(self) -> Path:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.night = root / "night"
+        self.mail_server = root / "mail-server"
+        self.mails = root / "mails"
+        self.analysis = root / "analysis"
         """The service's work folder: one folder per analysis, and its database."""
-        return self.root / "analysis"
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
-
-    @property
-    def launcher_log(self) -> Path:
-        return self.logs / "launcher.log"
-
-    @property
-    def site(self) -> Path:
-        return self.root / "site.yml"
-
-    @property
-    def secret(self) -> Path:
-        return self.root / "mail-password"
-
-    @property
-    def truth(self) -> Path:
-        return self.root / "truth.json"
-
-    @property
-    def summary(self) -> Path:
-        return self.root / "summary.json"
+        self.logs = root / "logs"
+        self.launcher_log = self.logs / "launcher.log"
+        self.site = root / "site.yml"
+        self.secret = root / "mail-password"
+        self.truth = root / "truth.json"
+        self.summary = root / "summary.json"
 
 
 @contextmanager

@@ -368,7 +368,9 @@ def test_too_little_monte_carlo_is_told(made: Made, tmp_path: Path) -> None:
     config = AnalysisConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
     node = replace(node, file=replace(node.file, path=str(few)))
     data = replace(made.data, monte_carlo=(replace(alone, nodes=(node,)),), kept_irfs=())
-    (record,) = by_hand(manual.irf_tasks(config, data, made.bench(tmp_path)), made, tmp_path)
+    tasks = manual.dl3_tasks(config, data, made.bench(tmp_path))
+    irfs = [task for task in tasks if task.stage is Stage.IRF]
+    (record,) = by_hand(irfs, made, tmp_path)
     assert record.outcome is TaskOutcome.TOOL_FAILED
     assert any("IndexError" in line for line in record.telling)
 

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from astran.base.files import packaged_path
 from astran.base.text import one_line, strip_control
-from astran.mail.letters.content import ReportRow
+from astran.report.tables import TableRow
 
 if TYPE_CHECKING:
     import jinja2
@@ -83,15 +83,15 @@ def shorten_list(items: Sequence[str], most: int = 12) -> list[str]:
     return shown if len(items) <= most else [*shown, f"… {_more(len(items) - most)}"]
 
 
-def shorten_rows(rows: Sequence[Any], columns: Sequence[str]) -> list[ReportRow]:
+def shorten_rows(rows: Sequence[TableRow], columns: Sequence[str]) -> list[TableRow]:
     """Rows of a table, as many as a mail holds."""
     most = _CELLS // len(columns)
     shown = [
-        ReportRow(tuple(one_line(cell) for cell in row.cells), row.ok, one_line(row.remark, 300))
+        TableRow(tuple(one_line(cell) for cell in row.cells), row.ok, one_line(row.remark, 300))
         for row in rows[:most]
     ]
     return (
-        shown if len(rows) <= most else [*shown, ReportRow(("…",), remark=_more(len(rows) - most))]
+        shown if len(rows) <= most else [*shown, TableRow(("…",), remark=_more(len(rows) - most))]
     )
 
 
@@ -123,7 +123,7 @@ def fact_lines(rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join(fill(value, column, f"{label:<{column - 2}}  ") for label, value in plain)
 
 
-def numeric(columns: Sequence[str], rows: Sequence[ReportRow]) -> list[bool]:
+def numeric(columns: Sequence[str], rows: Sequence[TableRow]) -> list[bool]:
     """Which columns hold figures (to be set to the right); the first one never counts."""
     lines = [row.cells for row in rows if len(row.cells) == len(columns)]
     held = [[line[i] for line in lines if line[i]] for i in range(len(columns))]
@@ -132,7 +132,7 @@ def numeric(columns: Sequence[str], rows: Sequence[ReportRow]) -> list[bool]:
     ]
 
 
-def aligned(columns: Sequence[str], rows: Sequence[ReportRow]) -> str:
+def aligned(columns: Sequence[str], rows: Sequence[TableRow]) -> str:
     """A table: figures to the right, words to the left, remarks across."""
     lines = [row.cells for row in rows]
     full = [tuple(columns), *(line for line in lines if len(line) == len(columns))]

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from astran import __version__
+from astran.base.disk_space import format_bytes
 from astran.base.files import packaged_path
 from astran.base.text import duration, one_line, shorten, strip_control
 from astran.report.formatting import format_fixed, format_livetime, format_measured
@@ -73,20 +74,8 @@ def _environment() -> jinja2.Environment:
         "fixed": format_fixed,
         "measured": format_measured,
         "duration": duration,
-        "size": size,
+        "size": format_bytes,
         "livetime": format_livetime,
         "whole_dates": whole_dates,
     }
     return environment
-
-
-def size(number: int) -> str:
-    """`812 bytes`, `4.2 kB`, `1.3 GB`."""
-    if number < 1000:
-        return f"{number} bytes"
-    scaled = float(number)
-    for unit in ("kB", "MB", "GB"):
-        scaled /= 1000
-        if scaled < 1000 or unit == "GB":
-            break
-    return f"{scaled:.1f} {unit}"
