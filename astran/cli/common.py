@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from astran.base.clock import Clock, SystemClock
 from astran.base.errors import AstranError
+from astran.base.permissions import private_umask
 from astran.config.site import SiteConfig
 from astran.config.yaml_files import load_site, site_path
 from astran.database.location import file_modes, identity
@@ -106,8 +107,12 @@ def _mend_modes(context: Context) -> None:
             events.note_event(db, context.clock.now(), "modes", "; ".join(mended))
 
 
+@private_umask()
 def run_guarded(program: str, act: Callable[[], int]) -> int:
-    """Run a command; errors that ASTRAN raises on purpose end in one friendly line and code 2."""
+    """Run a command, whose files others cannot read.
+
+    Errors that ASTRAN raises on purpose end in one friendly line and code 2.
+    """
     try:
         return act()
     except AstranError as error:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from astran import __version__
-from astran.base.permissions import private_umask
 from astran.cli.common import Exit, OneValue, add_site_option, existing_file, run_guarded
 
 _EPILOG = """\
@@ -65,11 +64,7 @@ _VALUED = ("--config-analysis", "--email", "--site")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    with private_umask():
-        return _main(_command_first(sys.argv[1:] if argv is None else argv))
-
-
-def _main(words: list[str]) -> int:
+    words = _command_first(sys.argv[1:] if argv is None else argv)
     chosen = words[0] if words else ""
     if chosen in PASSING_ON:
         passing: Callable[[list[str]], int] = import_module(PASSING_ON[chosen][0]).run

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlalchemy import Connection
 
 from astran.base.errors import Problem, StoreError
@@ -14,6 +12,7 @@ from astran.database.analyses import Analysis, RequestOrigin
 from astran.database.standing_orders import Order, OrderState
 from astran.launch_language.key_help import describe_keys
 from astran.mail.identity import analyses_named_in
+from astran.mail.letters.mime import Thread
 from astran.report.tables import TableRow
 from astran.service.config_files import config_of
 from astran.service.context import Context
@@ -22,9 +21,6 @@ from astran.service.intake.decision import Decision
 from astran.service.outgoing import enqueue
 from astran.service.reporting import overview
 from astran.service.reporting.time_left import remaining_seconds
-
-if TYPE_CHECKING:
-    from astran.mail.letters.mime import Thread
 
 
 def execute(context: Context, db: Connection, decision: Decision) -> None:

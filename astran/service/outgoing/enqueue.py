@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from email.message import EmailMessage
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -20,12 +20,6 @@ from astran.mail.letters.content import ExecutionStats
 from astran.mail.letters.mime import Thread
 from astran.report.tables import TableRow
 from astran.service.context import Context
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from astran.mail.letters.content import ExecutionStats
-    from astran.mail.letters.mime import Thread
 
 
 def enqueue_letter(
