@@ -50,7 +50,7 @@ class DemoFolder:
 
 
 @contextmanager
-def fresh_house(folder: Path) -> Iterator[DemoFolder]:
+def make_fresh_folder(folder: Path) -> Iterator[DemoFolder]:
     """An empty demo folder, held against a second demo. A former demo in it is removed.
 
     Raises
@@ -77,35 +77,35 @@ def fresh_house(folder: Path) -> Iterator[DemoFolder]:
                 shutil.rmtree(child)
             elif child != mark:
                 child.unlink()
-        house = DemoFolder(root)
-        house.logs.mkdir()
-        house.mails.mkdir()
-        yield house
+        files = DemoFolder(root)
+        files.logs.mkdir()
+        files.mails.mkdir()
+        yield files
 
 
-def write_site(house: DemoFolder, tree: DataTree, servers: MailServers) -> None:
+def write_site(files: DemoFolder, tree: DataTree, servers: MailServers) -> None:
     """Write the site configuration and the password file that it names (mode 0600)."""
-    write_atomic(house.secret, servers.passwords[SERVICE] + "\n", mode=0o600)
-    text = yaml.safe_dump(_site(house, tree, servers), sort_keys=False)
+    write_atomic(files.secret, servers.passwords[SERVICE] + "\n", mode=0o600)
+    text = yaml.safe_dump(_site(files, tree, servers), sort_keys=False)
     header = "# Site configuration of the demo: a simulated night, mail servers on this machine.\n"
-    write_atomic(house.site, header + text)
-    load_site(house.site)
+    write_atomic(files.site, header + text)
+    load_site(files.site)
 
 
-def _site(house: DemoFolder, tree: DataTree, servers: MailServers) -> dict[str, Any]:
+def _site(files: DemoFolder, tree: DataTree, servers: MailServers) -> dict[str, Any]:
     def server(port: int) -> dict[str, Any]:
         return {
             "host": servers.host,
             "port": port,
             "security": "none",
             "user": SERVICE,
-            "password": {"file": str(house.secret)},
+            "password": {"file": str(files.secret)},
         }
 
     return {
         "site": "Demo (simulated)",
         "simulated": True,
-        "workdir": str(house.analysis),
+        "workdir": str(files.analysis),
         "mail": {
             "address": address(SERVICE),
             "imap": server(servers.imap_port),

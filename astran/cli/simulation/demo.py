@@ -84,9 +84,9 @@ def _wait(servers: MailServers) -> None:
 
 
 def _print(result: DemoResult) -> None:
-    house, found = result.house, result.summary
+    files, found = result.files, result.summary
     excess = f"{found['excess']:.0f} ± {found['excess_error']:.0f}"
-    plots = sorted(house.analysis.glob("*/results"))
+    plots = sorted(files.analysis.glob("*/results"))
     print(f"\n{found['target']}, night of {found['night']} (SIMULATED)")
     print(f"  significance  {found['significance']:.1f} sigma in {found['livetime_h']:.3f} h")
     print(f"  excess        {excess} events; simulated: {found['excess_truth']}")
@@ -95,9 +95,9 @@ def _print(result: DemoResult) -> None:
         f"  time          {found['wall_s']:.0f} s, of which {found['simulate_s']:.0f} s simulation"
     )
     print("\nTo look at:")
-    print(f"  mails    {house.mails}  (open the .html in a browser)")
+    print(f"  mails    {files.mails}  (open the .html in a browser)")
     for folder in plots:
         print(f"  plots    {folder}")
-    print(f"  logs     {house.logs}")
-    print(f"  truth    {house.truth}")
-    print(f"  summary  {house.summary}")
+    print(f"  logs     {files.logs}")
+    print(f"  truth    {files.truth}")
+    print(f"  summary  {files.summary}")
