@@ -375,7 +375,7 @@ def test_every_sub_command_is_there() -> None:
 
     for name, (module, text) in COMMANDS.items():
         loaded = importlib.import_module(module)
-        assert callable(loaded.add_parser), name
+        assert callable(loaded.add_arguments), name
         assert callable(loaded.run), name
         assert text, name
 

@@ -21,7 +21,7 @@ examples:
 exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 partial, 130 interrupted
 """
 
-# sub-command -> module with add_parser(subparsers) and run(args); imported only when asked for,
+# sub-command -> module with add_arguments(parser) and run(args); imported only when asked for,
 # because some of them are slow to load
 COMMANDS = {
     "init": ("astran.cli.operation.init", "write a starter site configuration"),
@@ -73,12 +73,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     run: Callable[[argparse.Namespace], int] | None = None
     for name, (module, text) in COMMANDS.items():
+        command = subparsers.add_parser(name, help=text)
         if name == chosen:
             loaded = import_module(module)
-            loaded.add_parser(subparsers)
+            loaded.add_arguments(command)
             run = loaded.run
-        else:
-            subparsers.add_parser(name, help=text)
     for name, (_, text) in PASSING_ON.items():
         subparsers.add_parser(name, help=text)
     args = parser.parse_args(words)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from astran.cli.analyses.selection import add_choice, add_one_parser, request_part
+from astran.cli.analyses.selection import add_choice, add_id, request_part
 from astran.database.task_requests import TaskRequest
 
 
-def add_parser(subparsers: Any) -> None:
-    add_choice(add_one_parser(subparsers, "release", "let go on what was held"))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_id(parser)
+    add_choice(parser)
 
 
 def run(args: argparse.Namespace) -> int:

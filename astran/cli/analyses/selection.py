@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from astran.base.tasks import Stage
 from astran.base.text import count_noun
@@ -25,12 +24,10 @@ def analysis_id(text: str) -> int:
     return int(match[1])
 
 
-def add_one_parser(subparsers: Any, name: str, text: str) -> argparse.ArgumentParser:
-    """A sub-command that takes the id of an analysis."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(name, help=text)
+def add_id(parser: argparse.ArgumentParser) -> None:
+    """The id of an analysis, and `--site`."""
     parser.add_argument("id", type=analysis_id, help="the analysis, for example A12")
     add_site_option(parser)
-    return parser
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -31,14 +31,12 @@ _COLOURS = {
 }
 
 
-def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "catalogue",
-        help="list the runs of this site as ASTRAN sees them",
-        description="For each run: where its DL1 is, which version is taken, and whether it is "
-        "complete, growing, missing, broken or empty; pointing, rate and livetime from the DL1.",
-        epilog="exit codes: 0 done, 2 wrong usage or configuration",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "For each run: where its DL1 is, which version is taken, and whether it is "
+        "complete, growing, missing, broken or empty; pointing, rate and livetime from the DL1."
     )
+    parser.epilog = "exit codes: 0 done, 2 wrong usage or configuration"
     parser.add_argument(
         "--night",
         metavar="YYYYMMDD",

@@ -6,7 +6,7 @@ import argparse
 import json
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from astran.base.clock import SystemClock
 from astran.cli.common import Exit
@@ -22,13 +22,8 @@ mail is there, and compare the result with what was simulated.
 """
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the sub-command to the main command line."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "demo",
-        help="a simulated night, from mail to mail, on this machine",
-        description=_DESCRIPTION,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = _DESCRIPTION
     parser.add_argument(
         "--output",
         type=Path,
@@ -42,7 +37,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="leave the mail servers running at the end, until Ctrl-C",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON line")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
