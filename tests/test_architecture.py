@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "base": set(),
     "config": {"base"},
     **{package: {"base", "config"} for package in MIDDLE},
+    "mail": {"base", "config", "report"},
     "highlevel": {"base", "config"},
     "demo": {"base", "config"},
     # runs in an environment that holds nothing of ASTRAN's dependencies
@@ -170,7 +171,7 @@ def test_an_idle_tick_loads_nothing_heavy_or_seldom_needed(tmp_path: Path) -> No
     site = tmp_path / "site.yml"
     site.write_text(f"site: Test\nworkdir: {tmp_path}\nscheduler: {{kind: local}}\n")
     tick = f"from astran.cli.launcher import main\nassert main(['--site', {str(site)!r}]) == 0"
-    assert "alembic" in loaded_after(tick)  # the first one makes the database
+    assert "alembic" not in loaded_after(tick)  # the first one makes the database
     assert loaded_after(tick) & (HEAVY | {"jinja2", "alembic", "rich"}) == set()
 
 
@@ -320,8 +321,7 @@ def test_no_module_is_too_long(sources: list[Source]) -> None:
     long = {
         str(source.path.relative_to(ROOT)): number
         for source in sources
-        # migrations are a record of what was, not to be rearranged
-        if (number := source.text.count("\n")) > 400 and source.path.parent.name != "versions"
+        if (number := source.text.count("\n")) > 400
     }
     assert long == {}
 
@@ -375,7 +375,7 @@ def test_every_sub_command_is_there() -> None:
 
     for name, (module, text) in COMMANDS.items():
         loaded = importlib.import_module(module)
-        assert callable(loaded.add_parser), name
+        assert callable(loaded.add_arguments), name
         assert callable(loaded.run), name
         assert text, name
 

@@ -44,11 +44,6 @@ def is_same_source(a: str, b: str) -> bool:
     return len(one) == 1 and one == other
 
 
-def all_targets() -> tuple[Target, ...]:
-    """Every source of the catalogue, in its order."""
-    return tuple(dict.fromkeys(_by_name().values()))
-
-
 def _find(name: str) -> list[Target]:
     squashed = _squash(name)
     if exact := _by_name().get(squashed):

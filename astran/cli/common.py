@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 from astran.base.clock import Clock, SystemClock
 from astran.base.errors import AstranError
+from astran.base.permissions import private_umask
 from astran.config.site import SiteConfig
 from astran.config.yaml_files import load_site, site_path
-from astran.database.location import file_modes, identity, opening
+from astran.database.location import file_modes, identity
 
 if TYPE_CHECKING:
     from astran.service.context import Context
@@ -76,6 +77,7 @@ def make_context(
     site: SiteConfig, say: Callable[[str], None], clock: Clock | None = None
 ) -> Context:
     """The service on this site."""
+    from astran.database.location import opening
     from astran.service.context import Context
 
     identity.check_store(site)
@@ -105,8 +107,12 @@ def _mend_modes(context: Context) -> None:
             events.note_event(db, context.clock.now(), "modes", "; ".join(mended))
 
 
+@private_umask()
 def run_guarded(program: str, act: Callable[[], int]) -> int:
-    """Run a command; errors that ASTRAN raises on purpose end in one friendly line and code 2."""
+    """Run a command, whose files others cannot read.
+
+    Errors that ASTRAN raises on purpose end in one friendly line and code 2.
+    """
     try:
         return act()
     except AstranError as error:

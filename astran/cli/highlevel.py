@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from astran.highlevel import options
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the sub-command to the main command line."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "highlevel",
-        help="theta2, significance and sky map of a folder of DL3 files",
-        description="theta2, significance and sky map of a folder of GADF DL3 files, with or "
-        "without index files.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "theta2, significance and sky map of a folder of GADF DL3 files, with or "
+        "without index files."
     )
     options.add_arguments(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

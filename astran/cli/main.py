@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from astran import __version__
-from astran.base.permissions import private_umask
 from astran.cli.common import Exit, OneValue, add_site_option, existing_file, run_guarded
 
 _EPILOG = """\
@@ -22,7 +21,7 @@ examples:
 exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 partial, 130 interrupted
 """
 
-# sub-command -> module with add_parser(subparsers) and run(args); imported only when asked for,
+# sub-command -> module with add_arguments(parser) and run(args); imported only when asked for,
 # because some of them are slow to load
 COMMANDS = {
     "init": ("astran.cli.operation.init", "write a starter site configuration"),
@@ -65,11 +64,7 @@ _VALUED = ("--config-analysis", "--email", "--site")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Entry point."""
-    with private_umask():
-        return _main(_command_first(sys.argv[1:] if argv is None else argv))
-
-
-def _main(words: list[str]) -> int:
+    words = _command_first(sys.argv[1:] if argv is None else argv)
     chosen = words[0] if words else ""
     if chosen in PASSING_ON:
         passing: Callable[[list[str]], int] = import_module(PASSING_ON[chosen][0]).run
@@ -78,12 +73,11 @@ def _main(words: list[str]) -> int:
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     run: Callable[[argparse.Namespace], int] | None = None
     for name, (module, text) in COMMANDS.items():
+        command = subparsers.add_parser(name, help=text)
         if name == chosen:
             loaded = import_module(module)
-            loaded.add_parser(subparsers)
+            loaded.add_arguments(command)
             run = loaded.run
-        else:
-            subparsers.add_parser(name, help=text)
     for name, (_, text) in PASSING_ON.items():
         subparsers.add_parser(name, help=text)
     args = parser.parse_args(words)

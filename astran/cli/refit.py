@@ -5,19 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
 
 from astran.base.errors import AstranError, ConfigError
 from astran.cli.common import Exit
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the sub-command to the main command line."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "refit",
-        help="fit OGIP spectra",
-        description="Power law and log-parabola, fitted to OGIP spectra together. The spectra of "
-        "one night or of many, of one telescope or of several.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Power law and log-parabola, fitted to OGIP spectra together. The spectra of "
+        "one night or of many, of one telescope or of several."
     )
     parser.add_argument(
         "spectra",
@@ -26,7 +22,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="PHA file, or folder of pha_*.fits; with the energies to be used [TeV]",
     )
     parser.add_argument("--json", action="store_true", help="print the fits as one line of JSON")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

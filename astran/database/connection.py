@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 from astran.base.errors import StoreError
 from astran.base.permissions import PRIVATE
 from astran.database.location.identity import NO_DATABASE
+from astran.database.schema.upgrade import create_schema, upgrade_schema
 from astran.database.schema.version import HEAD
 
 __all__ = ["HEAD", "Database", "is_outage"]
@@ -85,24 +86,15 @@ class Database:
     def version(self) -> str | None:
         """Schema version, or None for an empty database."""
         with self._engine.connect() as connection:
-            if not inspect(connection).has_table("alembic_version"):
-                return None
-            return connection.execute(text("select version_num from alembic_version")).scalar()
+            return _version(connection)
 
     def upgrade(self) -> None:
-        """Bring the schema to the newest version with alembic."""
-        # alembic is slow to import and needed once in the life of a database
-        from alembic import command
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option(
-            "script_location",
-            str(Path(__file__).parent / "schema" / "migrations").replace("%", "%%"),
-        )
+        """Make the tables, or bring them to the newest version."""
         with _open_for_rebuild(self._engine) as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if _version(connection) is None:
+                create_schema(connection)
+            else:
+                upgrade_schema(connection)
 
     def identity(self, name: str = "") -> str:
         """Name of the store, empty where it has none; `name` is given to one without."""
@@ -128,6 +120,12 @@ class Database:
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("select version_num from alembic_version")).scalar()
 
 
 def _gone(url: str) -> StoreError:

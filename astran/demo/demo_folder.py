@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,69 +24,33 @@ SERVICE, USER, OPERATOR = "astran", "shifter", "operator"
 """Log-in names; `<name>@demo.example` are the addresses."""
 _MARK = ".astran-demo"
 # the runs are short and the forests small; figures with room to spare
-_MEMORY_MB = {
-    Stage.DL2: 1500,
-    Stage.IRF: 1200,
-    Stage.DL3: 1500,
-    Stage.INDEX: 1000,
-    Stage.HIGHLEVEL: 1500,
-}
+_MEMORY_MB = dict.fromkeys(Stage, 1500) | {Stage.IRF: 1200, Stage.INDEX: 1000}
 
 
 def address(user: str) -> str:
     return f"{user}@{DOMAIN}"
 
 
-@dataclass(frozen=True, slots=True)
 class DemoFolder:
     """Folders and files of a demo below `root` (absolute)."""
 
-    root: Path
-
-    @property
-    def night(self) -> Path:
-        return self.root / "night"
-
-    @property
-    def mail_server(self) -> Path:
-        return self.root / "mail-server"
-
-    @property
-    def mails(self) -> Path:
-        return self.root / "mails"
-
-    @property
-    def analysis(self) -> Path:
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.night = root / "night"
+        self.mail_server = root / "mail-server"
+        self.mails = root / "mails"
+        self.analysis = root / "analysis"
         """The service's work folder: one folder per analysis, and its database."""
-        return self.root / "analysis"
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
-
-    @property
-    def launcher_log(self) -> Path:
-        return self.logs / "launcher.log"
-
-    @property
-    def site(self) -> Path:
-        return self.root / "site.yml"
-
-    @property
-    def secret(self) -> Path:
-        return self.root / "mail-password"
-
-    @property
-    def truth(self) -> Path:
-        return self.root / "truth.json"
-
-    @property
-    def summary(self) -> Path:
-        return self.root / "summary.json"
+        self.logs = root / "logs"
+        self.launcher_log = self.logs / "launcher.log"
+        self.site = root / "site.yml"
+        self.secret = root / "mail-password"
+        self.truth = root / "truth.json"
+        self.summary = root / "summary.json"
 
 
 @contextmanager
-def fresh_house(folder: Path) -> Iterator[DemoFolder]:
+def make_fresh_folder(folder: Path) -> Iterator[DemoFolder]:
     """An empty demo folder, held against a second demo. A former demo in it is removed.
 
     Raises
@@ -114,35 +77,35 @@ def fresh_house(folder: Path) -> Iterator[DemoFolder]:
                 shutil.rmtree(child)
             elif child != mark:
                 child.unlink()
-        house = DemoFolder(root)
-        house.logs.mkdir()
-        house.mails.mkdir()
-        yield house
+        files = DemoFolder(root)
+        files.logs.mkdir()
+        files.mails.mkdir()
+        yield files
 
 
-def write_site(house: DemoFolder, tree: DataTree, servers: MailServers) -> None:
+def write_site(files: DemoFolder, tree: DataTree, servers: MailServers) -> None:
     """Write the site configuration and the password file that it names (mode 0600)."""
-    write_atomic(house.secret, servers.passwords[SERVICE] + "\n", mode=0o600)
-    text = yaml.safe_dump(_site(house, tree, servers), sort_keys=False)
+    write_atomic(files.secret, servers.passwords[SERVICE] + "\n", mode=0o600)
+    text = yaml.safe_dump(_site(files, tree, servers), sort_keys=False)
     header = "# Site configuration of the demo: a simulated night, mail servers on this machine.\n"
-    write_atomic(house.site, header + text)
-    load_site(house.site)
+    write_atomic(files.site, header + text)
+    load_site(files.site)
 
 
-def _site(house: DemoFolder, tree: DataTree, servers: MailServers) -> dict[str, Any]:
+def _site(files: DemoFolder, tree: DataTree, servers: MailServers) -> dict[str, Any]:
     def server(port: int) -> dict[str, Any]:
         return {
             "host": servers.host,
             "port": port,
             "security": "none",
             "user": SERVICE,
-            "password": {"file": str(house.secret)},
+            "password": {"file": str(files.secret)},
         }
 
     return {
         "site": "Demo (simulated)",
         "simulated": True,
-        "workdir": str(house.analysis),
+        "workdir": str(files.analysis),
         "mail": {
             "address": address(SERVICE),
             "imap": server(servers.imap_port),

@@ -23,7 +23,14 @@ from astran.base.files import write_json
 from astran.config.analysis import AnalysisConfig
 from astran.config.model import build_settings
 from astran.demo.data_tree import DataTree
-from astran.demo.demo_folder import OPERATOR, SERVICE, USER, DemoFolder, fresh_house, write_site
+from astran.demo.demo_folder import (
+    OPERATOR,
+    SERVICE,
+    USER,
+    DemoFolder,
+    make_fresh_folder,
+    write_site,
+)
 from astran.demo.mails import launch_mail, mistaken_mail
 from astran.demo.servers import Delivered, MailServers
 from astran.demo.simulate import SOURCE, TEST_NODES, Simulation, simulated_night
@@ -51,7 +58,7 @@ class Display(Protocol):
 class DemoResult:
     """Where the demo left what."""
 
-    house: DemoFolder
+    files: DemoFolder
     summary: dict[str, Any]
     """The content of summary.json."""
 
@@ -76,34 +83,34 @@ def run_demo(
     AstranError : with the logs to look at
     """
     began = time.monotonic()
-    with fresh_house(output) as house:
+    with make_fresh_folder(output) as files:
         display.stage("Simulating the night")
-        tree, _ = simulated_night(simulation, clock, display.progress, house.night)
-        shutil.copyfile(tree.truth, house.truth)
+        tree, _ = simulated_night(simulation, clock, display.progress, files.night)
+        shutil.copyfile(tree.truth, files.truth)
         simulate_s = time.monotonic() - began
         display.stage("Starting the mail servers")
-        with MailServers(house.mail_server, (SERVICE, USER, OPERATOR)) as servers:
-            write_site(house, tree, servers)
-            sent = _correspond(house, servers, simulation, clock, display)
+        with MailServers(files.mail_server, (SERVICE, USER, OPERATOR)) as servers:
+            write_site(files, tree, servers)
+            sent = _correspond(files, servers, simulation, clock, display)
             display.stage("Collecting mails, logs and numbers")
             received = servers.inbox(USER)
-            _keep_mails(house, sent, received, to_html)
-            _keep_logs(house)
-            figures = _figures(house, tree, simulation)
+            _keep_mails(files, sent, received, to_html)
+            _keep_logs(files)
+            figures = _figures(files, tree, simulation)
             summary = {
                 **figures,
                 "mails_received": len(received),
-                "analyses_started": len(list(house.analysis.glob("*/config_*.yml"))),
+                "analyses_started": len(list(files.analysis.glob("*/config_*.yml"))),
                 "wall_s": round(time.monotonic() - began, 1),
                 "simulate_s": round(simulate_s, 1),
             }
-            write_json(house.summary, summary)
+            write_json(files.summary, summary)
             linger(servers)
-    return DemoResult(house, summary)
+    return DemoResult(files, summary)
 
 
 def _correspond(
-    house: DemoFolder,
+    files: DemoFolder,
     servers: MailServers,
     simulation: Simulation,
     clock: Clock,
@@ -114,12 +121,12 @@ def _correspond(
     tasks = 2 * simulation.runs + len(TEST_NODES) + 2
 
     def tasks_done() -> None:
-        done = len(list(house.analysis.glob("*/jobmanager/*/*.record.json")))
-        display.progress(_last_words(house.launcher_log), min(done, tasks), tasks)
+        done = len(list(files.analysis.glob("*/jobmanager/*/*.record.json")))
+        display.progress(_last_words(files.launcher_log), min(done, tasks), tasks)
 
     display.stage("Launch mail sent; analysing, tick by tick")
     sent = [_send(servers, clock, launch_mail(clock, SOURCE, str(simulation.night)))]
-    launcher = Launcher(house, servers, clock)
+    launcher = Launcher(files, servers, clock)
     try:
         launcher.until("report", _REFUSALS, _REPORT_TIMEOUT, tasks_done)
     except BaseException:
@@ -144,7 +151,7 @@ def _last_words(log: Path) -> str:
 
 
 def _keep_mails(
-    house: DemoFolder,
+    files: DemoFolder,
     sent: list[Delivered],
     received: list[Delivered],
     to_html: Callable[[bytes], str],
@@ -154,27 +161,27 @@ def _keep_mails(
     for number, (way, mail) in enumerate(sorted(both, key=lambda pair: pair[1].when), 1):
         message = email.message_from_bytes(mail.raw, policy=email.policy.default)
         words = re.sub(r"[^A-Za-z0-9]+", "-", str(message["Subject"])).strip("-").lower()
-        path = house.mails / f"{number:02d}-{way}-{words[:60].strip('-')}.eml"
+        path = files.mails / f"{number:02d}-{way}-{words[:60].strip('-')}.eml"
         path.write_bytes(mail.raw)
         path.with_suffix(".html").write_text(to_html(mail.raw), encoding="utf-8")
 
 
-def _keep_logs(house: DemoFolder) -> None:
+def _keep_logs(files: DemoFolder) -> None:
     """Bring the logs of the tasks beside that of the launcher."""
-    for log in sorted(house.analysis.glob("*/log/*.log")):
-        shutil.copyfile(log, house.logs / log.name)
+    for log in sorted(files.analysis.glob("*/log/*.log")):
+        shutil.copyfile(log, files.logs / log.name)
 
 
-def _figures(house: DemoFolder, tree: DataTree, simulation: Simulation) -> dict[str, Any]:
+def _figures(files: DemoFolder, tree: DataTree, simulation: Simulation) -> dict[str, Any]:
     """The result, and the truth under the same cuts."""
-    folder = house.analysis / f"{SOURCE}{simulation.night}"
+    folder = files.analysis / f"{SOURCE}{simulation.night}"
     results_file = folder / "results" / "results.json"
     try:
         results = json.loads(results_file.read_text())
     except OSError as error:
         raise ProductError(
             f"The report came, but there are no results in {results_file}.",
-            f"See the mails in {house.mails} and the logs in {house.logs}.",
+            f"See the mails in {files.mails} and the logs in {files.logs}.",
         ) from error
     config = build_settings(
         AnalysisConfig,

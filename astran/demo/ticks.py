@@ -48,8 +48,8 @@ class TickAnswer:
 class Launcher:
     """Ticks, one after the other, until a wanted mail has come."""
 
-    def __init__(self, house: DemoFolder, servers: MailServers, clock: Clock) -> None:
-        self._house, self._servers, self._clock = house, servers, clock
+    def __init__(self, files: DemoFolder, servers: MailServers, clock: Clock) -> None:
+        self._files, self._servers, self._clock = files, servers, clock
         self._failing = 0
 
     def answers(self) -> list[TickAnswer]:
@@ -106,9 +106,9 @@ class Launcher:
         program = Path(sys.executable).parent / name
         # from a source checkout without installed commands the module does the same
         start = [str(program)] if program.exists() else [sys.executable, "-m", module]
-        argv = [*start, *words, "--site", str(self._house.site)]
+        argv = [*start, *words, "--site", str(self._files.site)]
         done = run_command(argv, timeout=_TICK_TIMEOUT, check=False)
-        with self._house.launcher_log.open("a") as log:
+        with self._files.launcher_log.open("a") as log:
             log.write(done.stdout + done.stderr)
         return done
 
@@ -123,4 +123,4 @@ class Launcher:
             )
 
     def _where(self) -> str:
-        return f"See {self._house.launcher_log} and the task logs in {self._house.analysis}/*/log/."
+        return f"See {self._files.launcher_log} and the task logs in {self._files.analysis}/*/log/."

@@ -34,7 +34,6 @@ class _Work:
         self._choices, self._say = choices, say
         self._store = Store(choices.flat, choices.trusted)
         self._forests: dict[Path, Mapping[str, Forest]] = {}
-        self._loaded: dict[Path, Mapping[str, Any]] = {}
         # with two threads or more, one reads and writes while the others compute
         computing = max(1, choices.threads - 1)
         numba.set_num_threads(min(computing, numba.config.NUMBA_NUM_THREADS))

@@ -28,7 +28,6 @@ _BEFORE_VERSION = re.compile(r"^(?:lstchain\b)?[\s=:_-]*+(?:(?:version|release)[
 _VERSION = re.compile(r"v?\d+(\.(\d+|[x*]|post\d+|(\d+)?(a|b|rc)\d+))*")
 _PLAIN_YAML = re.compile(r"[\w .,:+\-/\[\]{}\"']+", re.ASCII)
 _POWER = re.compile(r"[+-]?[\d.]+e[+-]?\d{1,2}", re.I)
-_LIST_KINDS = frozenset({ValueKind.RUNS})
 _NONE = frozenset({"", "none", "null", "~", "default", "auto"})
 _ALL = frozenset({"all", "all runs", "any", "every run"})
 

@@ -31,11 +31,6 @@ def is_own_id(message_id: str, settings: MailSettings) -> bool:
     return match is not None and match[2].lower() in _domains(settings)
 
 
-def analyses_in(references: Iterable[str], settings: MailSettings) -> tuple[str, ...]:
-    """Ids of the analyses (`A12`) in whose threads a mail with these references stands."""
-    return analyses_named_in(references, settings, "A")
-
-
 def analyses_named_in(
     references: Iterable[str], settings: MailSettings, letter: str
 ) -> tuple[str, ...]:

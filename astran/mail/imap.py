@@ -12,7 +12,6 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from types import TracebackType
 from typing import Any
 
 from imap_tools import BaseMailBox, MailboxLoginError
@@ -113,12 +112,7 @@ class Inbox:
         self._broken = False
         self._just_opened = False
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._close()
 
     @property

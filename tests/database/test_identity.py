@@ -239,9 +239,9 @@ def test_a_crash_on_the_way_is_gone_on_from(
         with monkeypatch.context() as patch, pytest.raises(Killed):
             patch.setattr(Database, place, kill)
             start(site)
-    for function in ("_complete", "remember"):
+    for module, function in ((opening, "_complete"), (opening, "remember")):
         with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(opening, function, kill)
+            patch.setattr(module, function, kill)
             start(site)
     start(site)
 

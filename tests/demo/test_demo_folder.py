@@ -9,46 +9,46 @@ from astran.base.night import Night
 from astran.config.site import SchedulerKind, Security
 from astran.config.yaml_files import load_site
 from astran.demo.data_tree import DataTree
-from astran.demo.demo_folder import fresh_house, write_site
+from astran.demo.demo_folder import make_fresh_folder, write_site
 from astran.demo.servers import MailServers
 
 
 def test_a_foreign_folder_is_not_touched(tmp_path):
     (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ConfigError, match="not from a demo"), fresh_house(tmp_path):
+    with pytest.raises(ConfigError, match="not from a demo"), make_fresh_folder(tmp_path):
         pass
     assert (tmp_path / "thesis.tex").read_text() == "years of work"
 
 
 def test_a_former_demo_is_removed(tmp_path):
-    with fresh_house(tmp_path / "demo") as house:
-        (house.mails / "01.eml").write_text("old")
-        (house.root / "link").symlink_to(tmp_path)
-    with fresh_house(tmp_path / "demo") as house:
-        assert list(house.mails.iterdir()) == []
-        assert not (house.root / "link").exists()
+    with make_fresh_folder(tmp_path / "demo") as files:
+        (files.mails / "01.eml").write_text("old")
+        (files.root / "link").symlink_to(tmp_path)
+    with make_fresh_folder(tmp_path / "demo") as files:
+        assert list(files.mails.iterdir()) == []
+        assert not (files.root / "link").exists()
     assert tmp_path.is_dir()
 
 
 def test_an_empty_folder_will_do(tmp_path):
-    with fresh_house(tmp_path) as house:
-        assert house.root == tmp_path
+    with make_fresh_folder(tmp_path) as files:
+        assert files.root == tmp_path
 
 
 def test_two_demos_do_not_share_a_folder(tmp_path):
     with (
-        fresh_house(tmp_path / "demo") as house,
+        make_fresh_folder(tmp_path / "demo") as files,
         pytest.raises(ConfigError, match="is running"),
     ):
-        (house.mails / "01.eml").write_text("precious")
-        with fresh_house(tmp_path / "demo"):
+        (files.mails / "01.eml").write_text("precious")
+        with make_fresh_folder(tmp_path / "demo"):
             pass
-    assert (house.mails / "01.eml").exists()
+    assert (files.mails / "01.eml").exists()
 
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="not a folder"), fresh_house(tmp_path / "file"):
+    with pytest.raises(ConfigError, match="not a folder"), make_fresh_folder(tmp_path / "file"):
         pass
 
 
@@ -56,11 +56,11 @@ def test_the_site_configuration_is_valid_and_says_simulated(tmp_path):
     servers = MailServers(tmp_path / "mail", ("astran", "shifter", "operator"))
     servers.smtp_port, servers.imap_port = 2525, 1143
     tree = DataTree(tmp_path / "night", Night.parse("20231213"), "prod")
-    with fresh_house(tmp_path / "demo") as house:
-        write_site(house, tree, servers)
-        site = load_site(house.site)
+    with make_fresh_folder(tmp_path / "demo") as files:
+        write_site(files, tree, servers)
+        site = load_site(files.site)
     assert site.simulated
-    assert site.workdir == house.analysis
+    assert site.workdir == files.analysis
     assert site.scheduler.kind is SchedulerKind.LOCAL
     assert site.database_url.startswith("sqlite")
     assert site.mail is not None
@@ -69,6 +69,6 @@ def test_the_site_configuration_is_valid_and_says_simulated(tmp_path):
     assert site.mail.smtp.security is Security.NONE
     assert site.mail.imap.password is not None
     assert site.mail.imap.password.reveal() == servers.passwords["astran"]
-    assert stat.S_IMODE(house.secret.stat().st_mode) == 0o600
-    assert servers.passwords["astran"] not in house.site.read_text()
+    assert stat.S_IMODE(files.secret.stat().st_mode) == 0o600
+    assert servers.passwords["astran"] not in files.site.read_text()
     assert all(resources.memory_mb <= 2000 for resources in site.scheduler.resources.values())

@@ -10,7 +10,7 @@ import pytest
 from astran.base.errors import AstranError
 from astran.base.process import Completed
 from astran.demo import ticks as driving
-from astran.demo.demo_folder import fresh_house
+from astran.demo.demo_folder import make_fresh_folder
 from astran.demo.servers import Delivered
 from astran.demo.ticks import Launcher, TickAnswer
 
@@ -64,9 +64,9 @@ def world(tmp_path, monkeypatch):
 
     world = World()
     monkeypatch.setattr(driving, "run_command", world.tick)
-    with fresh_house(tmp_path / "demo") as house:
-        world.house = house
-        world.launcher = Launcher(house, world.servers, FakeClock())
+    with make_fresh_folder(tmp_path / "demo") as files:
+        world.files = files
+        world.launcher = Launcher(files, world.servers, FakeClock())
         yield world
 
 
@@ -76,8 +76,8 @@ def test_it_ticks_until_the_wanted_mail(world):
     assert answer.kind == "report"
     assert answer.subject == "Re: ASTRAN-LAUNCH report"
     assert len(world.commands) == 4
-    assert world.commands[0][-2:] == ["--site", str(world.house.site)]
-    assert world.house.launcher_log.read_text() == "a tick\n" * 4
+    assert world.commands[0][-2:] == ["--site", str(world.files.site)]
+    assert world.files.launcher_log.read_text() == "a tick\n" * 4
 
 
 def test_old_mails_are_no_answer(world):
@@ -96,7 +96,7 @@ def test_a_refusal_ends_it_with_its_words(world):
 def test_time_runs_out_and_the_logs_are_named(world):
     with pytest.raises(AstranError, match="within 20 s") as caught:
         world.launcher.until("report", frozenset(), 20)
-    assert str(world.house.launcher_log) in str(caught.value)
+    assert str(world.files.launcher_log) in str(caught.value)
     assert len(world.commands) > 15
 
 
@@ -106,12 +106,12 @@ def test_a_tick_may_fail_but_not_for_ever(world):
     world.script[:] = ["no database"] * 10
     with pytest.raises(AstranError, match="no database"):
         world.launcher.until("report", frozenset(), 100)
-    assert "no database" in Path(world.house.launcher_log).read_text()
+    assert "no database" in Path(world.files.launcher_log).read_text()
 
 
 def test_an_interrupted_demo_cancels_its_analysis(world):
     world.launcher.cancel()
-    assert world.commands[-1][-4:] == ["cancel", "A1", "--site", str(world.house.site)]
+    assert world.commands[-1][-4:] == ["cancel", "A1", "--site", str(world.files.site)]
 
 
 def test_an_answer_is_read_from_its_mail():

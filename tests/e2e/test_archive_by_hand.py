@@ -13,7 +13,7 @@ from demo_fixtures import SmallNight
 from simulated_archive import NEW, OLD, Archive, truncate, without_events
 
 from astran.cli.main import main
-from astran.cli.production.entry_points import check_dl2_main, check_dl3_main
+from astran.cli.production.check import check_dl2, check_dl3
 
 pytestmark = [pytest.mark.lstchain, pytest.mark.slow]
 
@@ -66,7 +66,7 @@ def test_the_night_ends_as_a_person_would_want(
     results = json.loads((folder / "results" / "results.json").read_text())
     assert {run["obs_id"] for run in results["runs"]} == {1, 2}
 
-    assert check_dl2_main(["--config-analysis", str(config), "--json", *at]) == SOME_BAD
+    assert check_dl2(["--config-analysis", str(config), "--json", *at]) == SOME_BAD
     found = {run["run"]: run for run in json.loads(capsys.readouterr().out)["runs"]}
     assert {run: one["state"] for run, one in found.items()} == {
         1: "ok",
@@ -83,7 +83,7 @@ def test_the_night_ends_as_a_person_would_want(
     assert found[3]["problems"] == ["There is no DL2 of it: its DL1 file holds no events."]
     assert found[4]["problems"] == ["There is no DL2 of it: no DL1 yet."]
 
-    assert check_dl3_main([str(folder), "--json"]) == ODD, "IRFs of one node, and not a near one"
+    assert check_dl3([str(folder), "--json"]) == ODD, "IRFs of one node, and not a near one"
     dl3 = json.loads(capsys.readouterr().out)
     assert [run["run"] for run in dl3["runs"]] == [1, 2]
     assert [one["state"] for one in dl3["index"]] == ["ok", "ok"]

@@ -207,9 +207,9 @@ def test_the_sub_command_is_the_same_task(
     night: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers(dest="command"))
+    command.add_arguments(parser)
     args = parser.parse_args(
-        ["highlevel", "--dl3", str(night), *PLACE, "--output", str(tmp_path), "--runs", "15860"]
+        ["--dl3", str(night), *PLACE, "--output", str(tmp_path), "--runs", "15860"]
     )
     assert command.run(args) == 0
     said = capsys.readouterr().out

@@ -14,10 +14,11 @@ from astran.base.states import AnalysisState
 from astran.base.tasks import Plan, Stage, Task
 from astran.config.analysis import AnalysisConfig, Dl3Settings, Target
 from astran.config.site import MailSettings, Server
-from astran.mail.letters.content import ExecutionStats, ReportRow
+from astran.mail.letters.content import ExecutionStats
 from astran.mail.letters.mime import Thread
 from astran.mail.letters.service_letters import Letters
 from astran.report.model import Report, ReportPlot, RunOutcome, StageLine
+from astran.report.tables import TableRow
 
 NOW = datetime(2023, 12, 8, 9, 12, 30, tzinfo=UTC)
 SERVER = Server(host="localhost", port=993)
@@ -52,18 +53,18 @@ PLAN = Plan(
     left_out=((15866, "no DL1 yet"),),
 )
 NIGHTS = (
-    ReportRow(("2023-12-07", "A12", "24.3 sigma in 1.02 h, 3 of 3 runs")),
-    ReportRow(("2023-12-08", "A13", "failed, 0 of 2 runs: the disk is full"), ok=False),
+    TableRow(("2023-12-07", "A12", "24.3 sigma in 1.02 h, 3 of 3 runs")),
+    TableRow(("2023-12-08", "A13", "failed, 0 of 2 runs: the disk is full"), ok=False),
 )
 HELD = (
-    ReportRow(("dl2-15864", "It is held by an administrator of the cluster.")),
-    ReportRow(("dl2-15865", "It is held by an administrator of the cluster.")),
+    TableRow(("dl2-15864", "It is held by an administrator of the cluster.")),
+    TableRow(("dl2-15865", "It is held by an administrator of the cluster.")),
 )
 STRANGERS = (
-    ReportRow(
+    TableRow(
         ("12-07 21:04", "stranger", "eve@elsewhere.example", "ASTRAN-LAUNCH", "not on the list")
     ),
-    ReportRow(("12-08 02:31", "unauthenticated", "ann@institute.example", "Hi", "no DMARC pass")),
+    TableRow(("12-08 02:31", "unauthenticated", "ann@institute.example", "Hi", "no DMARC pass")),
 )
 KINDS = (
     *("confirmation", "problems", "waiting", "status", "cancelled", "help", "refusal"),
@@ -224,8 +225,8 @@ def every_letter(folder: Path) -> dict[str, EmailMessage]:
             [("Estimated time left", "6 min")],
             columns=("Task", "State", "Time"),
             rows=[
-                ReportRow(("dl2-15864", "done", "2 min 10 s")),
-                ReportRow(("dl3",), remark="waits"),
+                TableRow(("dl2-15864", "done", "2 min 10 s")),
+                TableRow(("dl3",), remark="waits"),
             ],
             notes=["The queue is full: 5 tasks wait."],
         ),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mail_samples import HTML_QUOTES, LAUNCHES, QUOTES, mail, message
 
 from astran.mail.parsing.headers import read_message
-from astran.mail.parsing.html import html_to_text
+from astran.mail.parsing.html import read_html
 from astran.mail.parsing.new_text import new_text, read_body
 from astran.mail.parsing.quotes import own_lines
 
@@ -43,7 +43,7 @@ def test_text_below_marked_quotes_counts() -> None:
 
 def test_indented_html_is_the_senders_own() -> None:
     page = '<blockquote style="margin:0 0 0 40px;border:none;padding:0px">target: Crab</blockquote>'
-    assert html_to_text(page).strip() == "target: Crab"
+    assert read_html(page).visible.strip() == "target: Crab"
 
 
 def test_both_forms_are_kept_for_comparison() -> None:
@@ -127,7 +127,7 @@ def test_no_body_raises(body: bytes, encoding: str, kind: str) -> None:
 
 @given(st.text(alphabet="<>div /=\"'blockquote!-[]&;#x0", max_size=400))
 def test_no_html_raises(page: str) -> None:
-    assert isinstance(html_to_text(page), str)
+    assert isinstance(read_html(page).visible, str)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_no_html_raises(page: str) -> None:
 )
 def test_hostile_html_is_read_in_time(text: str) -> None:
     begin = time.process_time()
-    html_to_text(text)
+    read_html(text)
     assert time.process_time() - begin < 10  # linear: well below a second; quadratic: minutes
 
 

@@ -368,7 +368,9 @@ def test_too_little_monte_carlo_is_told(made: Made, tmp_path: Path) -> None:
     config = AnalysisConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
     node = replace(node, file=replace(node.file, path=str(few)))
     data = replace(made.data, monte_carlo=(replace(alone, nodes=(node,)),), kept_irfs=())
-    (record,) = by_hand(manual.irf_tasks(config, data, made.bench(tmp_path)), made, tmp_path)
+    tasks = manual.dl3_tasks(config, data, made.bench(tmp_path))
+    irfs = [task for task in tasks if task.stage is Stage.IRF]
+    (record,) = by_hand(irfs, made, tmp_path)
     assert record.outcome is TaskOutcome.TOOL_FAILED
     assert any("IndexError" in line for line in record.telling)
 
@@ -409,22 +411,23 @@ def test_forests_trained_for_all_cores_keep_to_those_of_the_task(made: Made) -> 
 def test_command_lines_by_hand(
     made: Made, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from astran.cli.production.entry_points import check_dl2_main, check_dl3_main, create_dl2_main
+    from astran.cli.production.check import check_dl2, check_dl3
+    from astran.cli.production.create import create_dl2
 
     site = tmp_path / "site.yml"
     site.write_text(json.dumps(made.site.model_dump(mode="json", exclude_none=True)))
     run = made.data.runs[0].run
     words = ["-t", "Crab", "-d", made.config.date, "-r", str(run), "--site", str(site)]
     out = tmp_path / "out"
-    assert create_dl2_main([*words, "--output", str(out), "--dry-run"]) == 0
+    assert create_dl2([*words, "--output", str(out), "--dry-run"]) == 0
     said = capsys.readouterr().out
     assert f"dl2-{run}" in said and "--flat-models" in said
     assert not out.exists()
-    assert create_dl2_main([*words, "--output", str(out)]) == 0
+    assert create_dl2([*words, "--output", str(out)]) == 0
     assert (out / "DL2" / f"dl2_LST-1.Run{run}.h5").is_file()
     capsys.readouterr()
-    assert check_dl2_main([str(out / "DL2"), "--json"]) == 0
+    assert check_dl2([str(out / "DL2"), "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["runs"]
     assert found["state"] == "ok" and found["rows"] == found["expected_rows"] > 0
-    assert check_dl3_main([str(made.folder / "DL3")]) == 0
+    assert check_dl3([str(made.folder / "DL3")]) == 0
     assert "Livetime" in capsys.readouterr().out

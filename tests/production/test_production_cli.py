@@ -14,13 +14,8 @@ from product_samples import write_dl3
 
 from astran import api
 from astran.base.errors import ConfigError
-from astran.cli.production.entry_points import (
-    check_dl2_main,
-    check_dl3_main,
-    create_dl2_main,
-    create_dl3_main,
-    create_index_main,
-)
+from astran.cli.production.check import check_dl2, check_dl3
+from astran.cli.production.create import create_dl2, create_dl3, create_index
 from astran.cli.production.night_options import add_night_options, read_night_options
 from astran.config.analysis import StartLevel
 from astran.telescopes.lst.manual import Workspace
@@ -53,7 +48,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
         (["-t", "Crab", "-d", "20231213", "--set", "date.x=5"], "holds no further keys"),
     ],
 )
-@pytest.mark.parametrize("command", [create_dl2_main, create_dl3_main])
+@pytest.mark.parametrize("command", [create_dl2, create_dl3])
 def test_wrong_requests_are_explained(
     site: str, capsys: pytest.CaptureFixture[str], command: Any, words: list[str], text: str
 ) -> None:
@@ -94,11 +89,11 @@ def test_the_night_of_files_is_in_their_path(
 ) -> None:
     folder = tmp_path / "DL1" / "20231213" / "v0.10"
     folder.mkdir(parents=True)
-    assert create_dl2_main(["-t", "Crab", "--input", str(folder), "--site", site]) == USAGE
+    assert create_dl2(["-t", "Crab", "--input", str(folder), "--site", site]) == USAGE
     assert "holds no file dl1_*.h5" in said(capsys)
     plain = tmp_path / "plain"
     plain.mkdir()
-    assert create_dl2_main(["-t", "Crab", "--input", str(plain), "--site", site]) == USAGE
+    assert create_dl2(["-t", "Crab", "--input", str(plain), "--site", site]) == USAGE
     assert "The date is not given" in said(capsys)
 
 
@@ -106,11 +101,11 @@ def test_index_without_an_environment_or_files(
     site: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
-    assert create_index_main(["--input", str(tmp_path), "--site", site]) == USAGE
+    assert create_index(["--input", str(tmp_path), "--site", site]) == USAGE
     assert "has no lstchain" in said(capsys)
 
 
-@pytest.mark.parametrize("command", [check_dl2_main, check_dl3_main])
+@pytest.mark.parametrize("command", [check_dl2, check_dl3])
 def test_checks_of_bad_files(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], command: Any
 ) -> None:
@@ -149,12 +144,12 @@ def test_an_analysis_of_the_service_is_never_overwritten(tmp_path: Path) -> None
 def test_checks_of_nothing(
     site: str, capsys: pytest.CaptureFixture[str], words: list[str], text: str
 ) -> None:
-    assert check_dl2_main([*words, "--site", site]) == USAGE
+    assert check_dl2([*words, "--site", site]) == USAGE
     assert text in said(capsys)
 
 
 def test_a_folder_without_products(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert check_dl2_main([str(tmp_path)]) == USAGE
+    assert check_dl2([str(tmp_path)]) == USAGE
     assert "There is no product (dl2_*.h5)" in said(capsys)
 
 
@@ -164,14 +159,14 @@ def test_a_folder_of_products(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (folder / "DL3").mkdir(parents=True)
     write_dl3(folder / "DL3" / "dl3_LST-1.Run15861.fits", RA_PNT=83.2, DEC_PNT=22.0)
     for place in (folder, folder / "DL3"):
-        assert check_dl3_main([str(place)]) == GOOD
+        assert check_dl3([str(place)]) == GOOD
         assert "1 ok." in capsys.readouterr().out
     write_dl3(folder / "DL3" / "dl3_LST-1.Run15862.fits", run=15862, RA_PNT=83.2, DEC_PNT=22.0,
               LIVETIME=600.0)  # fmt: skip
-    assert check_dl3_main([str(folder)]) == ODD
+    assert check_dl3([str(folder)]) == ODD
     assert "run 15862: Its livetime (600.0 s) is only 50%" in capsys.readouterr().out
     (folder / "DL3" / "hdu-index.fits.gz").write_bytes(b"")
-    assert check_dl3_main([str(folder), "--json"]) == BAD
+    assert check_dl3([str(folder), "--json"]) == BAD
     (index,) = json.loads(capsys.readouterr().out)["index"]
     assert index["state"] == "broken"
 
@@ -199,7 +194,7 @@ def test_a_night_of_which_some_is_missing(
     for folder in folders:
         (folder / "DL3").mkdir(parents=True)
         write_dl3(folder / "DL3" / "dl3_LST-1.Run15861.fits", RA_PNT=83.2, DEC_PNT=22.0)
-    assert check_dl3_main(["--night", "20231213", "--json", "--site", str(site)]) == BAD
+    assert check_dl3(["--night", "20231213", "--json", "--site", str(site)]) == BAD
     found = json.loads(capsys.readouterr().out)
     rows = {row["run"]: (row["source"], row["state"], row["problems"]) for row in found["runs"]}
     assert rows == {
@@ -209,12 +204,12 @@ def test_a_night_of_which_some_is_missing(
     }
     assert found["runs"][0]["path"].startswith(str(folders[1])), "of two analyses the newer"
     words = ["--night", "20231213", "-r", "15861", "--site", str(site)]
-    assert check_dl3_main(words) == GOOD
+    assert check_dl3(words) == GOOD
     capsys.readouterr()
     for name in ("cls_gh", "reg_energy", "reg_disp_norm", "cls_disp_sign"):
         (tmp_path / f"{name}.sav").write_bytes(b"forest")
     words = ["--night", "20231213", "-t", "crab", "--json", "--site", str(site)]
-    assert check_dl3_main(words) == BAD
+    assert check_dl3(words) == BAD
     found = json.loads(capsys.readouterr().out)
     assert (found["target"], found["night"]) == ("Crab", "20231213")
     assert [row["run"] for row in found["runs"]] == [15861, 15862]

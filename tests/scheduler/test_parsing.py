@@ -8,13 +8,15 @@ import pytest
 
 from astran.base.scheduler import JobState
 from astran.scheduler.slurm.parsing import (
+    ElementRow,
     Unreadable,
     parse_sacct,
-    parse_squeue,
     read_limit,
+    read_queue,
     read_set,
     read_size_mb,
     read_time,
+    split_queue,
     write_set,
     write_time,
 )
@@ -41,6 +43,10 @@ SACCT = """\
 1_5|tok-1|OUT_OF_MEMORY|0:125|2026-11-21T00:41:08|4||n2|None
 7_[1,6-9%2]|tok-3|CANCELLED by 0|0:0|2026-11-21T00:41:15|0||None assigned|JobHeldUser
 """
+
+
+def parse_squeue(text: str) -> list[ElementRow]:
+    return [row for lines in split_queue(text).values() for row in read_queue(lines)]
 
 
 def test_squeue_rows() -> None:

@@ -115,8 +115,8 @@ def bench(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[House]:
     relay = Relay()
-    monkeypatch.setattr("astran.mail.smtp.SmtpPostman", lambda server: relay)
-    monkeypatch.setattr("astran.mail.imap.Inbox", NoCopies)
+    monkeypatch.setattr("astran.service.outgoing.delivery.SmtpPostman", lambda server: relay)
+    monkeypatch.setattr("astran.service.outgoing.delivery.Inbox", NoCopies)
     made = House(tmp_path, relay, request.param)
     yield made
     made.db.close()

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from email import message_from_bytes
 from pathlib import Path
 
 import pytest
 from fakes.disk_scheduler import Fate
-from sqlalchemy import create_engine, text
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.exc import IntegrityError
 from upgrade.copies import DATA, Content, content, unpack_files, unpack_postgres, unpack_sqlite
 from upgrade.scenario import END, HELD, RUNNING
 from upgrade.upgrade_house import ALICE, House, make_dl1
 
 from astran.cli.main import main
-from astran.database import analyses
+from astran.database import analyses, messages
+from astran.database.connection import Database
+from astran.database.messages import Incoming
 from astran.database.task_requests import TaskRequest, TaskSelection
 from astran.service.jobs.task_control import request_for_tasks
 from astran.service.tick import run_tick
@@ -130,6 +135,79 @@ def test_after_an_upgrade_a_mail_is_answered(copy: Copy) -> None:
         assert run_tick(house.context).taken == 0
     house.context.db.close()
     assert any("[A10] status" in subject for subject in subjects(house))
+
+
+def test_a_copy_of_a_mail_that_acted_before_does_not_act(copy: Copy) -> None:
+    taken = copy.rows(
+        "select m.message_id, m.sender from message m join request r"
+        " on r.message_id = m.id where m.verdict = 'take'"
+    )
+    assert taken
+    copy.upgrade()
+    with opened(copy) as db:
+        for number, (name, sender) in enumerate([*taken, ("<new@x>", ALICE)], start=1):
+            name, sender = str(name), str(sender)
+            mail = Incoming("other", 7, number, name, sender, "s", "take", "", END, None, "")
+            row = messages.add_message(db, mail)
+            assert row is not None
+            new = number > len(taken)
+            assert messages.may_act(db, row, messages.act_key(name, sender)) is new, name
+
+
+def test_references_hold_after_an_upgrade(copy: Copy) -> None:
+    copy.upgrade()
+    with pytest.raises(IntegrityError), opened(copy) as db:
+        db.exec_driver_sql(
+            "insert into request (message_id, command, subject, in_reply_to, refs, params, created)"
+            " values (999999, 'launch', 's', '', '[]', '{}', '2023-12-08 06:00:00')"
+        )
+
+
+def test_an_upgraded_schema_is_that_of_a_new_database(
+    copy: Copy, backend: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    copy.upgrade()
+    url = f"sqlite:///{tmp_path}/new.sqlite"
+    if backend == "postgres":
+        server = request.getfixturevalue("postgres")
+        url = server.url(server.new_database())
+    Database.open(url).close()
+    assert schema(copy.house.site.database_url) == schema(url)
+
+
+def schema(url: str) -> dict[object, object]:
+    """All that a database knows of its tables, and the rows that every database has."""
+    engine = create_engine(url)
+    found: dict[object, object] = {}
+    with engine.connect() as db:
+        seen = inspect(db)
+        for table in seen.get_table_names():
+            columns = seen.get_columns(table)
+            found[table, "columns"] = {
+                column["name"]: (str(column["type"]), column["nullable"], column["default"])
+                for column in columns
+            }
+            found[table, "primary key"] = seen.get_pk_constraint(table)
+            for what, parts in (
+                ("unique", seen.get_unique_constraints(table)),
+                ("indexes", seen.get_indexes(table)),
+                ("references", seen.get_foreign_keys(table)),
+            ):
+                found[table, what] = sorted(map(str, parts))
+        found["exit codes"] = set(
+            db.execute(text("select tool, code, meaning, transient from exit_code")).all()
+        )
+        found["version"] = db.execute(text("select version_num from alembic_version")).all()
+    engine.dispose()
+    return found
+
+
+@contextmanager
+def opened(copy: Copy) -> Iterator[Connection]:
+    database = Database.open(copy.house.site.database_url, make=False)
+    with database.begin() as db:
+        yield db
+    database.close()
 
 
 def go_on(copy: Copy) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from astran.base.text import count_noun
-from astran.cli.analyses.selection import add_choice, add_one_parser, read_selection, task_names
+from astran.cli.analyses.selection import add_choice, add_id, read_selection, task_names
 from astran.cli.common import Exit, make_context, read_site
 from astran.database import analyses, tasks
 from astran.database.analyses import Analysis
@@ -17,8 +16,9 @@ from astran.service.jobs.task_control import request_for_tasks
 from astran.service.tick import run_tick
 
 
-def add_parser(subparsers: Any) -> None:
-    add_choice(add_one_parser(subparsers, "cancel", "stop an analysis, a stage or a run of it"))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_id(parser)
+    add_choice(parser)
 
 
 def run(args: argparse.Namespace) -> int:

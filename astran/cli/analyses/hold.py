@@ -3,31 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
-from astran.base.text import count_noun
-from astran.cli.analyses.selection import add_choice, add_one_parser, read_selection, task_names
-from astran.cli.common import Exit, make_context, read_site
-from astran.database import analyses
+from astran.cli.analyses.selection import add_choice, add_id, request_part
 from astran.database.task_requests import TaskRequest
-from astran.service.jobs.task_control import request_for_tasks
-from astran.service.tick import run_tick
 
 
-def add_parser(subparsers: Any) -> None:
-    add_choice(add_one_parser(subparsers, "hold", "keep a part of an analysis from starting"))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_id(parser)
+    add_choice(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Note the wish and act on it at once where no other tick is under way."""
-    context = make_context(read_site(args), print)
-    with context.db.begin() as db:
-        analysis = analyses.get_analysis(db, args.id)
-    meant = request_for_tasks(context, analysis, read_selection(args), TaskRequest.HOLD)
-    if not meant:
-        print(f"{analysis.name}: nothing waits that could be held ({read_selection(args)}).")
-        return Exit.OK
-    run_tick(context, mail=False, only=analysis.id)
-    print(f"{analysis.name}: {count_noun(len(meant), 'task')} to hold: {task_names(meant)}.")
-    print("The scheduler confirms it at the next tick; `astran show` tells.")
-    return Exit.OK
+    """Store the request."""
+    return request_part(args, TaskRequest.HOLD, "nothing waits that could be held")

@@ -5,20 +5,17 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
 from astran.base.errors import AstranError
 from astran.base.files import write_atomic
 from astran.cli.common import Exit, add_site_option, make_context, read_site
 
 
-def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "provenance",
-        help="where a product came from, as W3C PROV",
-        description="Writes the provenance of a DL2, IRF, DL3, index or result file of an analysis "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Writes the provenance of a DL2, IRF, DL3, index or result file of an analysis "
         "as W3C PROV (PROV-JSON): all files and tasks back to DL1, models and Monte Carlo. Links "
-        "to products are followed, copies are known by their content.",
+        "to products are followed, copies are known by their content."
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="the product, a link to it, a copy")
     parser.add_argument(

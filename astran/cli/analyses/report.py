@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from astran.base.errors import AstranError
 from astran.base.files import write_atomic
 from astran.base.text import strip_control
-from astran.cli.analyses.selection import add_one_parser
+from astran.cli.analyses.selection import add_id
 from astran.cli.common import Exit, make_context, read_site
 from astran.database import analyses
 from astran.service.outgoing.delivery import deliver_due
 from astran.service.reporting.reports import report_mail, resend_report
 
 
-def add_parser(subparsers: Any) -> None:
-    parser = add_one_parser(subparsers, "report", "show or resend the report of an analysis")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_id(parser)
     parser.add_argument("--resend", action="store_true", help="send it again")
     parser.add_argument("--to", metavar="ADDR", default="", help="send it to somebody else")
     parser.add_argument("--html", metavar="FILE", type=Path, help="store it as one HTML page")

@@ -6,11 +6,10 @@ repeated as a new one."""
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from astran.base.errors import StoreError
 from astran.base.text import count_noun
-from astran.cli.analyses.selection import add_choice, add_one_parser, read_selection, task_names
+from astran.cli.analyses.selection import add_choice, add_id, read_selection, task_names
 from astran.cli.common import Exit, make_context, read_site
 from astran.database import analyses
 from astran.database.analyses import Analysis, RequestOrigin
@@ -20,8 +19,9 @@ from astran.service.jobs.task_control import repeat_analysis, repeat_tasks
 from astran.service.tick import run_tick
 
 
-def add_parser(subparsers: Any) -> None:
-    add_choice(add_one_parser(subparsers, "retry", "run again what failed, of a stage or run too"))
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_id(parser)
+    add_choice(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from astran.base.tasks import Stage
-from astran.cli.common import add_site_option
-from astran.database.task_requests import TaskSelection
+from astran.base.text import count_noun
+from astran.cli.common import Exit, add_site_option, make_context, read_site
+from astran.database.analyses import get_analysis
+from astran.database.task_requests import TaskRequest, TaskSelection
 from astran.database.tasks import TaskRow
+from astran.service.jobs.task_control import request_for_tasks
+from astran.service.tick import run_tick
 
 
 def analysis_id(text: str) -> int:
@@ -21,12 +24,10 @@ def analysis_id(text: str) -> int:
     return int(match[1])
 
 
-def add_one_parser(subparsers: Any, name: str, text: str) -> argparse.ArgumentParser:
-    """A sub-command that takes the id of an analysis."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(name, help=text)
+def add_id(parser: argparse.ArgumentParser) -> None:
+    """The id of an analysis, and `--site`."""
     parser.add_argument("id", type=analysis_id, help="the analysis, for example A12")
     add_site_option(parser)
-    return parser
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +41,26 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 def read_selection(args: argparse.Namespace) -> TaskSelection:
     """The part of the analysis that is meant."""
     return TaskSelection(args.stage, args.run)
+
+
+def request_part(args: argparse.Namespace, request: TaskRequest, nothing: str) -> int:
+    """Store a request on tasks and act on it at once where no other tick is under way.
+
+    `nothing` says that no task is concerned.
+    """
+    context = make_context(read_site(args), print)
+    with context.db.begin() as db:
+        analysis = get_analysis(db, args.id)
+    part = read_selection(args)
+    chosen = request_for_tasks(context, analysis, part, request)
+    if not chosen:
+        print(f"{analysis.name}: {nothing} ({part}).")
+        return Exit.OK
+    run_tick(context, mail=False, only=analysis.id)
+    number = count_noun(len(chosen), "task")
+    print(f"{analysis.name}: {number} to {request}: {task_names(chosen)}.")
+    print("The scheduler confirms it at the next tick; `astran show` tells.")
+    return Exit.OK
 
 
 def task_names(rows: Iterable[TaskRow], most: int = 8) -> str:

@@ -32,8 +32,7 @@ _MOST, _MOST_AS_JSON = 60, 3000
 """Tasks whose provenance is told."""
 
 
-def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("show", help="everything about one analysis, or one product")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "what", metavar="ID", type=_what, help="the analysis, for example A12, or a product file"
     )

@@ -17,8 +17,7 @@ _NEWEST = 50
 _TITLES = ("Id", "Analysis", "State", "Stages", "Runs", "Left", "Requester", "Received", "Remark")
 
 
-def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("status", help="list analyses and how they are going")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--all", action="store_true", help=f"ended ones too, the newest {_NEWEST}")
     parser.add_argument("--watch", action="store_true", help="keep the table up to date")
     parser.add_argument("--json", action="store_true", help="for programs")

@@ -34,14 +34,10 @@ would have vouched for.
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "check-mail",
-        help="what would be done with a stored mail",
-        description="Say what ASTRAN would do with stored mails, without doing it.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Say what ASTRAN would do with stored mails, without doing it."
+    parser.epilog = _EPILOG
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("files", nargs="+", metavar="FILE.eml", help="mails as they were received")
     parser.add_argument("--json", action="store_true", help="one JSON object per mail")
     parser.add_argument(

@@ -7,7 +7,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -25,14 +24,12 @@ from astran.service.products.cleaning import removable_items, remove_items
 _TRIES = 60
 
 
-def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "clean",
-        help="remove what no report points to",
-        description="Removes, of analyses that have ended: DL2 of subruns that were put together, "
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Removes, of analyses that have ended: DL2 of subruns that were put together, "
         "work folders of attempts that died, files of the scheduler; with --dl2 also DL2. Results, "
         "DL3, logs, and whatever a report or another analysis points to stay. From the store of "
-        "the site: what no analysis folder has any more.",
+        "the site: what no analysis folder has any more."
     )
     parser.add_argument("--dry-run", action="store_true", help="list it, remove nothing")
     parser.add_argument("--dl2", action="store_true", help="DL2 of whole runs, too")

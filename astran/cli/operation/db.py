@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from typing import Any
 
 from astran.cli.common import Exit, add_site_option, read_site
 from astran.config.site import SiteConfig
@@ -20,13 +19,9 @@ init      take what is in the work folder for the store of this site from now on
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "db",
-        help="look after the database",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = _DESCRIPTION
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("action", choices=("upgrade", "version", "init"), help="what to do")
     add_site_option(parser)
 

@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable
-from typing import Any
 
 from rich.console import Console
 from rich.padding import Padding
@@ -21,12 +20,10 @@ from astran.service.doctor.findings import Finding, Result
 _STYLES = {Result.OK: "green", Result.WARN: "yellow", Result.FAIL: "bold red"}
 
 
-def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "doctor",
-        help="try every outside part and say what is wrong",
-        description="Try every outside part (mail, scheduler, lstchain, data, database, ...) and "
-        "say cause and cure of what is wrong. Exit code 0: nothing fails.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Try every outside part (mail, scheduler, lstchain, data, database, ...) and "
+        "say cause and cure of what is wrong. Exit code 0: nothing fails."
     )
     parser.add_argument("--send-test", metavar="ADDR", default="", help="send a test mail there")
     parser.add_argument("--json", action="store_true", help="for programs")

@@ -28,11 +28,9 @@ its lines away to switch it on. `astran doctor` tries every part.
 """
 
 
-def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "init",
-        help="write a starter site configuration",
-        description="Write a starter site configuration with what can be guessed on this machine.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Write a starter site configuration with what can be guessed on this machine."
     )
     parser.add_argument(
         "--output",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from astran.base.errors import ConfigError
 from astran.base.text import count_noun
@@ -12,8 +11,7 @@ from astran.cli.common import Exit, add_site_option, make_context, read_site
 from astran.service.reporting.site_pages import write_pages
 
 
-def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser("pages", help="write browsable pages of all analyses")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         metavar="DIR",

@@ -6,13 +6,14 @@ import argparse
 import dataclasses
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from astran.base.clock import SystemClock
+from astran.base.disk_space import format_bytes
 from astran.base.night import Night
 from astran.base.text import strip_control
 from astran.cli.common import Exit, add_site_option, read_site
@@ -30,14 +31,12 @@ _COLOURS = {
 }
 
 
-def add_parser(subparsers: Any) -> None:
-    parser = subparsers.add_parser(
-        "catalogue",
-        help="list the runs of this site as ASTRAN sees them",
-        description="For each run: where its DL1 is, which version is taken, and whether it is "
-        "complete, growing, missing, broken or empty; pointing, rate and livetime from the DL1.",
-        epilog="exit codes: 0 done, 2 wrong usage or configuration",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "For each run: where its DL1 is, which version is taken, and whether it is "
+        "complete, growing, missing, broken or empty; pointing, rate and livetime from the DL1."
     )
+    parser.epilog = "exit codes: 0 done, 2 wrong usage or configuration"
     parser.add_argument(
         "--night",
         metavar="YYYYMMDD",
@@ -103,7 +102,7 @@ def _print(rows: list[Dl1Row]) -> None:
             Text(row.state.value, style=_COLOURS[row.state.value]),
             Text(strip_control(f"{row.version} {row.tailcut}".strip())),
             Text(f"{row.files} subruns" if row.subruns else str(row.files)),
-            Text(_size(row.size)),
+            Text(format_bytes(row.size)),
             Text(_number(row.livetime_s, "{:.0f} s")),
             Text(_number(row.zenith_deg, "{:.1f}°")),
             Text(_number(row.rate_hz, "{:.0f} Hz")),
@@ -141,12 +140,3 @@ def _wobble(row: Dl1Row) -> str:
 
 def _number(value: float | None, form: str) -> str:
     return "" if value is None else form.format(value)
-
-
-def _size(size: int) -> str:
-    value = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"

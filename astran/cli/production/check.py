@@ -45,8 +45,17 @@ configuration, 3 nothing worse than suspicious
 """
 
 
-def check_products(kind: ProductKind, argv: Sequence[str] | None) -> int:
-    """Either command."""
+def check_dl2(argv: Sequence[str] | None = None) -> int:
+    """Run check_dl2."""
+    return _check_products(ProductKind.DL2, argv)
+
+
+def check_dl3(argv: Sequence[str] | None = None) -> int:
+    """Run check_dl3."""
+    return _check_products(ProductKind.DL3, argv)
+
+
+def _check_products(kind: ProductKind, argv: Sequence[str] | None) -> int:
     level = kind.value.upper()
     parser = argparse.ArgumentParser(
         prog=f"check_{kind.value}",

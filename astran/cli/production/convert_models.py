@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from astran.cli.common import Exit, add_site_option
 from astran.cli.production.dl2_command import of_site
 from astran.dl2.options import add_options, default_flat
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the sub-command to the main command line."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "convert-models",
-        help="prepare models for the fast DL2 engine",
-        description="Convert the random forests of lstchain in a folder to flat arrays, which the "
-        "fast DL2 engine maps into memory. It does so by itself when they are missing or stale.",
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Convert the random forests of lstchain in a folder to flat arrays, which the "
+        "fast DL2 engine maps into memory. It does so by itself when they are missing or stale."
     )
     parser.add_argument("models", type=Path, metavar="MODELDIR", nargs="+")
     add_options(parser)
     add_site_option(parser)
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:

@@ -28,7 +28,7 @@ _NIGHT_IN_PATH = re.compile(r"(?<!\d)(20\d{6})(?!\d)")
 Prepare = Callable[..., ProductionRun]
 
 
-def create_dl2(argv: Sequence[str] | None) -> int:
+def create_dl2(argv: Sequence[str] | None = None) -> int:
     """create_dl2_LP."""
     text = (
         "Make DL2 from DL1 with lstchain's random forests. Without --input, the runs of the target "
@@ -37,7 +37,7 @@ def create_dl2(argv: Sequence[str] | None) -> int:
     return _of_runs("create_dl2_LP", text, "DL1", StartLevel.DL1, api.prepare_dl2, argv)
 
 
-def create_dl3(argv: Sequence[str] | None) -> int:
+def create_dl3(argv: Sequence[str] | None = None) -> int:
     """create_dl3_LP."""
     text = (
         "Make DL3 from DL2, and first the IRFs that are missing for the cuts. Without --input, DL2 "
@@ -46,7 +46,7 @@ def create_dl3(argv: Sequence[str] | None) -> int:
     return _of_runs("create_dl3_LP", text, "DL2", StartLevel.DL2, api.prepare_dl3, argv)
 
 
-def create_index(argv: Sequence[str] | None) -> int:
+def create_index(argv: Sequence[str] | None = None) -> int:
     """create_index_LP."""
     parser = argparse.ArgumentParser(
         prog="create_index_LP",

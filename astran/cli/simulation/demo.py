@@ -6,7 +6,7 @@ import argparse
 import json
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from astran.base.clock import SystemClock
 from astran.cli.common import Exit
@@ -22,13 +22,8 @@ mail is there, and compare the result with what was simulated.
 """
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the sub-command to the main command line."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "demo",
-        help="a simulated night, from mail to mail, on this machine",
-        description=_DESCRIPTION,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = _DESCRIPTION
     parser.add_argument(
         "--output",
         type=Path,
@@ -42,7 +37,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="leave the mail servers running at the end, until Ctrl-C",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON line")
-    return parser
 
 
 def run(args: argparse.Namespace) -> int:
@@ -84,9 +78,9 @@ def _wait(servers: MailServers) -> None:
 
 
 def _print(result: DemoResult) -> None:
-    house, found = result.house, result.summary
+    files, found = result.files, result.summary
     excess = f"{found['excess']:.0f} ± {found['excess_error']:.0f}"
-    plots = sorted(house.analysis.glob("*/results"))
+    plots = sorted(files.analysis.glob("*/results"))
     print(f"\n{found['target']}, night of {found['night']} (SIMULATED)")
     print(f"  significance  {found['significance']:.1f} sigma in {found['livetime_h']:.3f} h")
     print(f"  excess        {excess} events; simulated: {found['excess_truth']}")
@@ -95,9 +89,9 @@ def _print(result: DemoResult) -> None:
         f"  time          {found['wall_s']:.0f} s, of which {found['simulate_s']:.0f} s simulation"
     )
     print("\nTo look at:")
-    print(f"  mails    {house.mails}  (open the .html in a browser)")
+    print(f"  mails    {files.mails}  (open the .html in a browser)")
     for folder in plots:
         print(f"  plots    {folder}")
-    print(f"  logs     {house.logs}")
-    print(f"  truth    {house.truth}")
-    print(f"  summary  {house.summary}")
+    print(f"  logs     {files.logs}")
+    print(f"  truth    {files.truth}")
+    print(f"  summary  {files.summary}")

@@ -7,7 +7,6 @@ import dataclasses
 import json
 import time
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -22,13 +21,8 @@ SIMULATED. A night that was made before comes from the cache ($ASTRAN_CACHE, els
 """
 
 
-def add_parser(subparsers: Any) -> argparse.ArgumentParser:
-    """Add the sub-command to the main command line."""
-    parser: argparse.ArgumentParser = subparsers.add_parser(
-        "simulate-night",
-        help="simulate an LST-1 night of the Crab",
-        description=_DESCRIPTION,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = _DESCRIPTION
     parser.add_argument(
         "--output", required=True, type=Path, metavar="DIR", help="new or empty folder"
     )
@@ -44,7 +38,6 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--date", type=_night, metavar="YYYYMMDD", help="evening of the night (default 20231213)"
     )
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
-    return parser
 
 
 def _night(text: str) -> Night:

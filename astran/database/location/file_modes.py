@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from astran.base.permissions import PRIVATE, excess_mode, restrict_mode
+from astran.config.site import SiteConfig
 from astran.database.location.identity import plain_sqlite, read_marker
-
-if TYPE_CHECKING:
-    from astran.config.site import SiteConfig
 
 _SETGID = 0o2000
 _BESIDE = ("", "-wal", "-shm", "-journal")

@@ -29,24 +29,23 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
-class String(TypeDecorator[str]):
+class _Storable(TypeDecorator[str]):
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else storable(value)
+
+
+class String(_Storable):
     """Text of limited length, made storable."""
 
     impl = sa.String
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else storable(value)
 
-
-class Text(TypeDecorator[str]):
+class Text(_Storable):
     """Text of any length, made storable."""
 
     impl = sa.Text
     cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else storable(value)
 
 
 class JSON(TypeDecorator[Any]):

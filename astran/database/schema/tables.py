@@ -307,7 +307,7 @@ order_night = Table(
     _to("standing_order"),
     _to("analysis"),
     Column("night", String(8), nullable=False),
-    UniqueConstraint("standing_order_id", "night"),
+    UniqueConstraint("standing_order_id", "night", name="uq_order_night_standing_order_id"),
 )
 
 chore = Table(

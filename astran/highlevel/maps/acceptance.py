@@ -74,13 +74,6 @@ class Acceptance:
             density = map_coordinates(self.image, place, order=1, mode="nearest")
         return np.where(inside, density, 0.0)
 
-    def profile(self, offset: Floats) -> Floats:
-        """Mean density at each offset [deg], over all directions."""
-        turn = np.linspace(0, 2 * np.pi, 72, endpoint=False)
-        r, phi = np.meshgrid(offset, turn)
-        mean: Floats = self.evaluate(r * np.cos(phi), r * np.sin(phi)).mean(axis=0)
-        return mean
-
 
 def group_runs(runs: Sequence[Dl3Run], excluded: Exclusion) -> list[PointingGroup]:
     """Join runs of the same pointing; each event keeps its place in its own run's field."""

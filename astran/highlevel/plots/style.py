@@ -27,14 +27,7 @@ from PIL import Image
 from astran.base.night import Night
 from astran.highlevel.arrays import Floats
 
-BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE = (
-    "#0072B2",
-    "#E69F00",
-    "#009E73",
-    "#D55E00",
-    "#56B4E9",
-    "#CC79A7",
-)
+BLUE, ORANGE, VERMILION, SKY = "#0072B2", "#E69F00", "#D55E00", "#56B4E9"
 INK, GREY, PALE = "#1A1A1A", "#5F6368", "#D9DCE0"
 DPI = 100
 MOST_NOTES = 8

@@ -59,7 +59,6 @@ class MailComposer:
         *,
         headline: str,
         state: str,
-        values: dict[str, Any],
         request_id: str = "",
         tone: Tone = Tone.CALM,
         n: int = 1,
@@ -68,7 +67,9 @@ class MailComposer:
         commands: Sequence[CommandHint] | None = None,
         pictures: Sequence[InlineImage] = (),
         enclosures: Sequence[Attachment] = (),
+        **values: Any,
     ) -> EmailMessage:
+        """A letter made of the template `kind` and its `values`."""
         now = self._clock.now().astimezone(UTC)
         if not self._listens:
             commands = ()
@@ -79,6 +80,7 @@ class MailComposer:
                 "headline": one_line(headline, 300),
                 "tone": tone.value,
                 "about": request_id,
+                "request_id": request_id,
                 "service": self._mail.name,
                 "site": self._site,
                 "address": self._mail.address,

@@ -7,17 +7,16 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import BaseModel
 
 from astran.base.errors import Problem
-from astran.base.states import AnalysisState
 from astran.base.tasks import Plan, Task
 from astran.base.text import duration, one_line, quoted_line
 from astran.config.analysis import AnalysisConfig, Cuts, StartLevel
 from astran.config.model import dotted_fields
+from astran.report.tables import TableRow
 
 _WITHOUT = re.compile(r"\b(?:none|empty): (.+?)\.?$")
 _UNIT = re.compile(r"\[([^\[\]]+)\]")
@@ -81,50 +80,6 @@ class MailLine:
     problems: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRow:
-    """A row of a table; with a `remark` it says that after its first cell."""
-
-    cells: tuple[str, ...]
-    ok: bool = True
-    remark: str = ""
-
-
-class PlotLike(Protocol):
-    """An image of a report."""
-
-    @property
-    def path(self) -> Path: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def alt(self) -> str: ...
-
-
-class ReportLike(Protocol):
-    """What a report letter needs; `astran.report.model.Report` is one.
-
-    The template reads its tables too (`number_rows`, `run_table`, `stage_table`, `time_rows`).
-    """
-
-    @property
-    def request_id(self) -> str: ...
-    @property
-    def state(self) -> AnalysisState: ...
-    @property
-    def config(self) -> AnalysisConfig: ...
-    @property
-    def headline(self) -> str: ...
-    @property
-    def plots(self) -> Sequence[PlotLike]: ...
-    @property
-    def attachments(self) -> Sequence[Path]: ...
-    @property
-    def simulated(self) -> bool: ...
-    @property
-    def remarks(self) -> Sequence[str]: ...
-
-
 def describe_load(stats: ExecutionStats) -> list[tuple[str, str]]:
     """The execution stats in words."""
     rows = [
@@ -166,13 +121,13 @@ def describe_settings(config: AnalysisConfig, chosen: Collection[str]) -> list[S
     return rows
 
 
-def describe_stages(plan: Plan) -> list[ReportRow]:
+def describe_stages(plan: Plan) -> list[TableRow]:
     """The stages of a plan: name, number of tasks, what each of them asks for."""
     rows: dict[str, list[Task]] = {}
     for task in plan.tasks:
         rows.setdefault(task.stage.value, []).append(task)
     return [
-        ReportRow(
+        TableRow(
             (
                 stage,
                 str(len(tasks)),

@@ -13,9 +13,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from astran.base.files import packaged_path
 from astran.base.text import one_line, strip_control
-from astran.mail.letters.content import ReportRow
+from astran.report.tables import TableRow
+from astran.report.templating import make_environment
 
 if TYPE_CHECKING:
     import jinja2
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _FIGURE = re.compile(r"[-+]?\d[^,:]{0,15}$|–$")
 _CELLS = 300
 """Cells of a table: 50 runs of six numbers; more would take an HTML letter beyond 100 kB."""
-_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 WIDTH = 76
 """Columns of the text part: fits a quoted line into 80."""
 
@@ -37,29 +36,7 @@ def render_letter(kind: str, values: Mapping[str, Any]) -> tuple[str, str]:
 
 @cache
 def _environment(html: bool) -> jinja2.Environment:
-    """The template engine; its import costs too much for a tick that writes no letter."""
-    import jinja2
-    from markupsafe import Markup, escape
-
-    def safe(value: Any) -> Any:
-        return (
-            strip_control(value) if isinstance(value, str) and type(value) is not Markup else value
-        )
-
-    def whole_dates(text: str) -> Markup:
-        """HTML in which no line ends within a date."""
-        kept = r'<span style="white-space:nowrap">\g<0></span>'
-        return Markup(_DATE.sub(kept, str(escape(strip_control(text)))))
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(packaged_path("templates") / "mail"),
-        autoescape=html,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=False,
-        finalize=safe,
-    )
+    environment = make_environment("mail", 'style="white-space:nowrap"', html=html)
     environment.filters |= {
         "aligned": aligned,
         "facts": fact_lines,
@@ -68,7 +45,6 @@ def _environment(html: bool) -> jinja2.Environment:
         "fill": fill,
         "numeric": numeric,
         "value": value_line,
-        "whole_dates": whole_dates,
         "url": lambda text: quote(text, safe=""),
     }
     form = "html" if html else "txt"
@@ -83,15 +59,15 @@ def shorten_list(items: Sequence[str], most: int = 12) -> list[str]:
     return shown if len(items) <= most else [*shown, f"… {_more(len(items) - most)}"]
 
 
-def shorten_rows(rows: Sequence[Any], columns: Sequence[str]) -> list[ReportRow]:
+def shorten_rows(rows: Sequence[TableRow], columns: Sequence[str]) -> list[TableRow]:
     """Rows of a table, as many as a mail holds."""
     most = _CELLS // len(columns)
     shown = [
-        ReportRow(tuple(one_line(cell) for cell in row.cells), row.ok, one_line(row.remark, 300))
+        TableRow(tuple(one_line(cell) for cell in row.cells), row.ok, one_line(row.remark, 300))
         for row in rows[:most]
     ]
     return (
-        shown if len(rows) <= most else [*shown, ReportRow(("…",), remark=_more(len(rows) - most))]
+        shown if len(rows) <= most else [*shown, TableRow(("…",), remark=_more(len(rows) - most))]
     )
 
 
@@ -123,7 +99,7 @@ def fact_lines(rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join(fill(value, column, f"{label:<{column - 2}}  ") for label, value in plain)
 
 
-def numeric(columns: Sequence[str], rows: Sequence[ReportRow]) -> list[bool]:
+def numeric(columns: Sequence[str], rows: Sequence[TableRow]) -> list[bool]:
     """Which columns hold figures (to be set to the right); the first one never counts."""
     lines = [row.cells for row in rows if len(row.cells) == len(columns)]
     held = [[line[i] for line in lines if line[i]] for i in range(len(columns))]
@@ -132,7 +108,7 @@ def numeric(columns: Sequence[str], rows: Sequence[ReportRow]) -> list[bool]:
     ]
 
 
-def aligned(columns: Sequence[str], rows: Sequence[ReportRow]) -> str:
+def aligned(columns: Sequence[str], rows: Sequence[TableRow]) -> str:
     """A table: figures to the right, words to the left, remarks across."""
     lines = [row.cells for row in rows]
     full = [tuple(columns), *(line for line in lines if len(line) == len(columns))]

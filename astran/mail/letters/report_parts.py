@@ -14,8 +14,9 @@ from astran.base.failures import Made, Omissions, attempt_part
 from astran.base.states import AnalysisState
 from astran.base.text import one_line, quoted_line
 from astran.config.site import MailSettings
-from astran.mail.letters.content import PlotLike, ReportLike, Tone
+from astran.mail.letters.content import Tone
 from astran.mail.letters.mime import Attachment, InlineImage
+from astran.report.model import Report, ReportPlot
 
 _KINDS = {
     ".zip": "application/zip",
@@ -78,7 +79,7 @@ class ReportParts:
     """Names of what did not fit, or could not be read, each with the reason."""
 
 
-SECTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
+SECTIONS: dict[str, tuple[str, Callable[[Report], Any]]] = {
     "failures": ("What the logs tell", lambda report: describe_failures(report)),
     "missing": ("The list of what is missing", lambda report: describe_missing(report)),
     "record": ("The record of times and software", lambda report: describe_record(report)),
@@ -87,7 +88,7 @@ SECTIONS: dict[str, tuple[str, Callable[[Any], Any]]] = {
 itself."""
 
 
-def sections(report: ReportLike) -> dict[str, Any]:
+def sections(report: Report) -> dict[str, Any]:
     """The parts of the letter's text; `remarks` tells of those that cannot be made."""
     omissions = Omissions()
     made: dict[str, Any] = {
@@ -98,7 +99,7 @@ def sections(report: ReportLike) -> dict[str, Any]:
 
 
 def fit_into_size(
-    write: Callable[[ReportParts], EmailMessage], report: ReportLike, mail: MailSettings
+    write: Callable[[ReportParts], EmailMessage], report: Report, mail: MailSettings
 ) -> EmailMessage:
     """The letter with as many plots and attachments as fit."""
     parts = _gather(report, mail)
@@ -110,7 +111,7 @@ def fit_into_size(
     return message
 
 
-def describe_failures(report: Any) -> list[tuple[str, list[str]]]:
+def describe_failures(report: Report) -> list[tuple[str, list[str]]]:
     """What the logs of failed runs tell: (`run 15866 at dl3`, lines); equal words stand once."""
     runs: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for run in report.bad:
@@ -127,7 +128,7 @@ def _runs(numbers: list[str]) -> str:
     return f"run{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
 
 
-def describe_missing(report: Any) -> list[str]:
+def describe_missing(report: Report) -> list[str]:
     """Failed runs with their reasons, one line for each reason."""
     runs: dict[str, list[str]] = {}
     for run in report.bad:
@@ -138,7 +139,7 @@ def describe_missing(report: Any) -> list[str]:
     return [one_line(f"{_runs(numbers).capitalize()} {why}", 400) for why, numbers in runs.items()]
 
 
-def describe_record(report: Any) -> list[tuple[str, str]]:
+def describe_record(report: Report) -> list[tuple[str, str]]:
     """Times, software and place."""
     rows = [row.pair for row in report.time_rows]
     if report.versions:
@@ -152,7 +153,7 @@ def describe_record(report: Any) -> list[tuple[str, str]]:
     return rows
 
 
-def _gather(report: ReportLike, mail: MailSettings) -> ReportParts:
+def _gather(report: Report, mail: MailSettings) -> ReportParts:
     plots: list[FittedPlots] = []
     pictures: list[InlineImage] = []
     enclosures: list[Attachment] = []
@@ -181,7 +182,7 @@ def _or_why(make: Callable[[], Made | str]) -> Made | str:
     return reasons[0] if made is None else made
 
 
-def _picture(plot: PlotLike, number: int, limit: int) -> tuple[FittedPlots, InlineImage] | str:
+def _picture(plot: ReportPlot, number: int, limit: int) -> tuple[FittedPlots, InlineImage] | str:
     """A plot for the letter, or why there is none."""
     data = _read(plot.path, limit)
     if isinstance(data, str):

@@ -17,9 +17,11 @@ from astran.base.text import count_noun, one_line, strip_control
 from astran.config.analysis import AnalysisConfig, AtDeadline
 from astran.mail.letters import content, report_parts
 from astran.mail.letters.composer import config_file, cut, footer_commands, moment
-from astran.mail.letters.content import ExecutionStats, ReportLike, ReportRow, Tone
+from astran.mail.letters.content import ExecutionStats, Tone
 from astran.mail.letters.mime import Thread
 from astran.mail.letters.standing_order_letters import OrderLetters
+from astran.report.model import Report
+from astran.report.tables import TableRow
 
 EXAMPLE = "target: Crab\ndate: 20231207"
 
@@ -57,14 +59,11 @@ class Letters(OrderLetters):
             request_id=request_id,
             n=n,
             enclosures=[config_file(config, config_yaml)],
-            values={
-                "request_id": request_id,
-                "chosen": [row for row in rows if row.chosen],
-                "defaults": [row for row in rows if not row.chosen],
-                "plan_notes": list(plan_notes),
-                "stats": content.describe_load(stats) if stats else [],
-                "config_name": config_file(config, config_yaml).name,
-            },
+            chosen=[row for row in rows if row.chosen],
+            defaults=[row for row in rows if not row.chosen],
+            plan_notes=list(plan_notes),
+            stats=content.describe_load(stats) if stats else [],
+            config_name=config_file(config, config_yaml).name,
         )
 
     def problems(
@@ -87,15 +86,13 @@ class Letters(OrderLetters):
             state=f"not started: {many}",
             tone=Tone.BAD,
             n=n,
-            values={
-                "written": shown if marked else [],
-                "others": [
-                    (one_line(p.where, 60), one_line(f"{p.reason} {p.suggestion}", 400))
-                    for p in problems
-                    if p.line not in marked
-                ],
-                "example": cut(example, 4000),
-            },
+            written=shown if marked else [],
+            others=[
+                (one_line(p.where, 60), one_line(f"{p.reason} {p.suggestion}", 400))
+                for p in problems
+                if p.line not in marked
+            ],
+            example=cut(example, 4000),
         )
 
     def waiting(
@@ -118,12 +115,10 @@ class Letters(OrderLetters):
             request_id=request_id,
             tone=Tone.PART,
             n=n,
-            values={
-                "missing": list(missing),
-                "deadline": moment(deadline),
-                "there": ", ".join(map(str, there)),
-                "partial": config.waiting.at_deadline is AtDeadline.PARTIAL,
-            },
+            missing=list(missing),
+            deadline=moment(deadline),
+            there=", ".join(map(str, there)),
+            partial=config.waiting.at_deadline is AtDeadline.PARTIAL,
         )
 
     def status(
@@ -134,7 +129,7 @@ class Letters(OrderLetters):
         facts: Sequence[tuple[str, str]],
         *,
         columns: Sequence[str] = (),
-        rows: Sequence[ReportRow] = (),
+        rows: Sequence[TableRow] = (),
         notes: Sequence[str] = (),
         n: int = 1,
     ) -> EmailMessage:
@@ -146,12 +141,10 @@ class Letters(OrderLetters):
             state=f"status: {headline}",
             request_id=request_id,
             n=n,
-            values={
-                "facts": list(facts),
-                "columns": list(columns),
-                "rows": list(rows),
-                "notes": list(notes),
-            },
+            facts=list(facts),
+            columns=list(columns),
+            rows=list(rows),
+            notes=list(notes),
         )
 
     def decision(
@@ -160,7 +153,7 @@ class Letters(OrderLetters):
         request_id: str,
         config: AnalysisConfig,
         what: str,
-        held: Sequence[ReportRow],
+        held: Sequence[TableRow],
         *,
         n: int = 1,
     ) -> EmailMessage:
@@ -174,7 +167,8 @@ class Letters(OrderLetters):
             tone=Tone.PART,
             n=n,
             generated=True,
-            values={"request_id": request_id, "columns": ("Job", "Reason"), "held": list(held)},
+            columns=("Job", "Reason"),
+            held=list(held),
         )
 
     def cancelled(
@@ -196,7 +190,8 @@ class Letters(OrderLetters):
             request_id=request_id,
             n=n,
             commands=footer_commands(request_id, AnalysisState.CANCELLED),
-            values={"facts": list(facts), "folder": folder, "request_id": request_id},
+            facts=list(facts),
+            folder=folder,
         )
 
     def help(
@@ -215,11 +210,9 @@ class Letters(OrderLetters):
             headline="How to ask ASTRAN for an analysis",
             state="help",
             n=n,
-            values={
-                "reason": cut(reason, 2000),
-                "keys": list(keys),
-                "example": cut(example, 4000),
-            },
+            reason=cut(reason, 2000),
+            keys=list(keys),
+            example=cut(example, 4000),
         )
 
     def refusal(self, thread: Thread, reason: str, *, n: int = 1) -> EmailMessage:
@@ -231,7 +224,8 @@ class Letters(OrderLetters):
             state="not accepted",
             tone=Tone.BAD,
             n=n,
-            values={"reason": cut(reason, 2000), "contact": self._mail.operator},
+            reason=cut(reason, 2000),
+            contact=self._mail.operator,
             commands=(),
         )
 
@@ -246,7 +240,7 @@ class Letters(OrderLetters):
             state=title,
             request_id=request_id,
             n=n,
-            values={"paragraphs": [p for p in cut(text, 8000).split("\n\n") if p.strip()]},
+            paragraphs=[p for p in cut(text, 8000).split("\n\n") if p.strip()],
         )
 
     def fault(self, thread: Thread, request_id: str, short: str, *, n: int = 1) -> EmailMessage:
@@ -260,7 +254,8 @@ class Letters(OrderLetters):
             request_id=request_id,
             tone=Tone.BAD,
             n=n,
-            values={"short": cut(short, 2000), "contact": self._mail.operator},
+            short=cut(short, 2000),
+            contact=self._mail.operator,
         )
 
     def operator(
@@ -289,10 +284,11 @@ class Letters(OrderLetters):
             n=n,
             generated=True,
             commands=(),
-            values={"context": list(context), "text": strip_control(text)[-20_000:].strip("\n")},
+            context=list(context),
+            text=strip_control(text)[-20_000:].strip("\n"),
         )
 
-    def report(self, thread: Thread, report: ReportLike, *, n: int = 1) -> EmailMessage:
+    def report(self, thread: Thread, report: Report, *, n: int = 1) -> EmailMessage:
         """The result, partial result or failure of an analysis, at most `max_report_bytes` long.
 
         Plots that do not fit are left out from the last to the first, then attachments; the
@@ -315,17 +311,15 @@ class Letters(OrderLetters):
                 commands=footer_commands(report.request_id, report.state),
                 pictures=parts.pictures,
                 enclosures=[*parts.enclosures, config_file(report.config)],
-                values={
-                    "report": report,
-                    "parts": parts,
-                    **report_parts.sections(report),
-                    "attached": [
-                        *(p.name for p in parts.plots),
-                        *(e.name for e in parts.enclosures),
-                        config_file(report.config).name,
-                    ],
-                    "config_name": config_file(report.config).name,
-                },
+                report=report,
+                parts=parts,
+                **report_parts.sections(report),
+                attached=[
+                    *(p.name for p in parts.plots),
+                    *(e.name for e in parts.enclosures),
+                    config_file(report.config).name,
+                ],
+                config_name=config_file(report.config).name,
             )
 
         return report_parts.fit_into_size(write, report, self._mail)
@@ -348,19 +342,15 @@ class Letters(OrderLetters):
             state=f"plan: {content.analysis_title(config)}",
             n=n,
             enclosures=[config_file(config)],
-            values={
-                "chosen": [
-                    row for row in content.describe_settings(config, explicit) if row.chosen
-                ],
-                "stages": content.describe_stages(plan),
-                "left_out": [f"Run {run}: {why}" for run, why in plan.left_out],
-                "notes": list(plan.notes),
-                "config_name": config_file(config).name,
-            },
+            chosen=[row for row in content.describe_settings(config, explicit) if row.chosen],
+            stages=content.describe_stages(plan),
+            left_out=[f"Run {run}: {why}" for run, why in plan.left_out],
+            notes=list(plan.notes),
+            config_name=config_file(config).name,
         )
 
     def digest(
-        self, due: datetime, rows: Sequence[ReportRow], number: int, *, n: int = 1
+        self, due: datetime, rows: Sequence[TableRow], number: int, *, n: int = 1
     ) -> EmailMessage:
         """For the operator, once a day: mails that got no answer, or a refusal.
 
@@ -377,10 +367,8 @@ class Letters(OrderLetters):
             n=n,
             generated=True,
             commands=(),
-            values={
-                "columns": ("Received", "Verdict", "Sender", "Subject", "Reason"),
-                "rows": list(rows),
-                "quarantine": self._mail.quarantine,
-                "more": number - len(rows),
-            },
+            columns=("Received", "Verdict", "Sender", "Subject", "Reason"),
+            rows=list(rows),
+            quarantine=self._mail.quarantine,
+            more=number - len(rows),
         )

@@ -10,8 +10,9 @@ from astran.base.text import count_noun, one_line
 from astran.config.analysis import AnalysisConfig
 from astran.mail.letters import content
 from astran.mail.letters.composer import MailComposer
-from astran.mail.letters.content import CommandHint, ReportRow, Tone
+from astran.mail.letters.content import CommandHint, Tone
 from astran.mail.letters.mime import Thread
+from astran.report.tables import TableRow
 
 
 class OrderLetters(MailComposer):
@@ -41,11 +42,9 @@ class OrderLetters(MailComposer):
                 CommandHint("End it", f"{Keyword.CANCEL} {order_id}"),
                 CommandHint("List your analyses and orders", Keyword.LIST.value),
             ),
-            values={
-                "until": until,
-                "chosen": [row for row in rows if row.chosen],
-                "defaults": [row for row in rows if not row.chosen],
-            },
+            until=until,
+            chosen=[row for row in rows if row.chosen],
+            defaults=[row for row in rows if not row.chosen],
         )
 
     def order_summary(
@@ -54,7 +53,7 @@ class OrderLetters(MailComposer):
         order_id: str,
         target: str,
         until: str,
-        nights: Sequence[ReportRow],
+        nights: Sequence[TableRow],
         *,
         n: int = 1,
     ) -> EmailMessage:
@@ -75,7 +74,9 @@ class OrderLetters(MailComposer):
             n=n,
             generated=True,
             commands=(CommandHint("List your analyses and orders", Keyword.LIST.value),),
-            values={"until": until, "nights": list(nights), "columns": _NIGHTS},
+            until=until,
+            nights=list(nights),
+            columns=_NIGHTS,
         )
 
 

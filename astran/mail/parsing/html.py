@@ -305,11 +305,6 @@ class Page:
     """What is made invisible by its style."""
 
 
-def html_to_text(page: str) -> str:
-    """The visible text of a page; lines of quoted mails begin with `> `. Never raises."""
-    return read_html(page).visible
-
-
 def read_html(page: str) -> Page:
     """The text of a page. Never raises."""
     reader = _Reader()

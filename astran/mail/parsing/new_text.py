@@ -120,7 +120,6 @@ class _Reader:
         self.aside: list[tuple[str, str]] = []
         self.damage = ""
         self._left = _MOST_PARTS
-        self._unwrapped = False
 
     def views(self, part: Message, depth: int = 0) -> list[str]:
         """The text of a part, once for each alternative; empty where it shows none."""

@@ -67,41 +67,10 @@ _WROTE_BEGINS = re.compile(
 _DASHES = "-_=*"
 _LONGEST_TITLE = 82
 _DASHED_WORDS = re.compile(
-    _any(
-        "original",
-        "forward",
-        "message",
-        "e-?mail",
-        "reply above",
-        "above this line",
-        "weitergeleitet",
-        "urspr[üu]ng",
-        "nachricht",
-        "transf[ée]r",
-        "mensaje",
-        "reenviad",
-        "messaggio",
-        "inoltrat",
-        "mensagem",
-        "encaminhad",
-        "doorgestuurd",
-        "oorspronkelijk",
-        "bericht",
-        "meddelande",
-        "opprinnelig",
-        "alkuper",
-        "wiadomo",
-        "p[řr]edan",
-        "izvorn",
-        "proslije",
-        "пересыла",
-        "исходно",
-        "转发",
-        "轉寄",
-        "原始",
-        "転送",
-        "メッセージ",
-    ),
+    "original|forward|message|e-?mail|reply above|above this line|weitergeleitet|urspr[üu]ng"
+    "|nachricht|transf[ée]r|mensaje|reenviad|messaggio|inoltrat|mensagem|encaminhad|doorgestuurd"
+    "|oorspronkelijk|bericht|meddelande|opprinnelig|alkuper|wiadomo|p[řr]edan|izvorn|proslije"
+    "|пересыла|исходно|转发|轉寄|原始|転送|メッセージ",
     re.I,
 )
 _FORWARD_LINE = re.compile(

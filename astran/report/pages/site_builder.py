@@ -17,7 +17,6 @@ from astran.report.pages.page_data import Health, PageData, PageSignature
 from astran.report.pages.publish import Publisher
 from astran.report.pages.templates import ASSETS, asset_path, render_page, template_edition
 
-FRONT = "index.html"
 _FOLDERS = ("analyses", "nights", "targets")
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from astran import __version__
+from astran.base.disk_space import format_bytes
 from astran.base.files import packaged_path
-from astran.base.text import duration, one_line, shorten, strip_control
+from astran.base.text import duration, one_line
 from astran.report.formatting import format_fixed, format_livetime, format_measured
+from astran.report.templating import make_environment
 
 if TYPE_CHECKING:
     import jinja2
 
 ASSETS = ("style.css", "pages.js", "icon.svg")
-_DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _LONGEST = 4000
 """Characters of one value."""
 
@@ -45,48 +45,13 @@ def template_edition() -> str:
 
 @cache
 def _environment() -> jinja2.Environment:
-    """The template engine; its import costs too much for a tick that writes no page."""
-    import jinja2
-    from markupsafe import Markup, escape
-
-    def safe(value: Any) -> Any:
-        if isinstance(value, str) and type(value) is not Markup:
-            return strip_control(shorten(value, _LONGEST))
-        return value
-
-    def whole_dates(text: str) -> Markup:
-        """HTML in which no line ends within a date."""
-        return Markup(
-            _DATE.sub(r'<span class="keep">\g<0></span>', str(escape(strip_control(text))))
-        )
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(packaged_path("templates") / "pages"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=safe,
-    )
+    environment = make_environment("pages", 'class="keep"', longest=_LONGEST)
     environment.filters |= {
         "line": one_line,
         "fixed": format_fixed,
         "measured": format_measured,
         "duration": duration,
-        "size": size,
+        "size": format_bytes,
         "livetime": format_livetime,
-        "whole_dates": whole_dates,
     }
     return environment
-
-
-def size(number: int) -> str:
-    """`812 bytes`, `4.2 kB`, `1.3 GB`."""
-    if number < 1000:
-        return f"{number} bytes"
-    scaled = float(number)
-    for unit in ("kB", "MB", "GB"):
-        scaled /= 1000
-        if scaled < 1000 or unit == "GB":
-            break
-    return f"{scaled:.1f} {unit}"

@@ -109,11 +109,6 @@ def rows_about(lines: Iterable[str], indices: Collection[int]) -> Iterator[str]:
             yield line
 
 
-def parse_squeue(text: str) -> list[ElementRow]:
-    """All rows of squeue at once. Raises Unreadable."""
-    return [row for lines in split_queue(text).values() for row in read_queue(lines)]
-
-
 @lru_cache(maxsize=4096)  # many elements, few different sights
 def _sight(word: str, reason: str, node: str) -> Known:
     return Known(read_state(word, reason), word, reason=_reason(reason), node=node)

@@ -12,21 +12,18 @@ from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
-from typing import TYPE_CHECKING
 
 from astran.base.errors import ConfigError, MailError
 from astran.config.site import MailSettings
 from astran.mail.imap import Inbox
 from astran.mail.letters.mime import bare_address
 from astran.mail.parsing import headers
+from astran.mail.parsing.headers import Message
 from astran.mail.senders.authentication_results import authentication_results, is_vouched
 from astran.mail.senders.verification import signers
 from astran.mail.smtp import SmtpPostman
 from astran.service.doctor.findings import DoctorContext, Finding, fail, ok, warn
 from astran.service.doctor.mail import with_hint
-
-if TYPE_CHECKING:
-    from astran.mail.parsing.headers import Message
 
 _PART = "test mail"
 _REPLIES = "replies"

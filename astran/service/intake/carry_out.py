@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import traceback
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -13,14 +12,12 @@ from astran.config.analysis import AnalysisConfig
 from astran.database import analyses, chores, events, messages, standing_orders
 from astran.database.analyses import RequestOrigin
 from astran.launch_language.resolve import example_launch, last_night
+from astran.mail.letters.mime import Thread
 from astran.service.context import Context
 from astran.service.intake import mail_commands, quotas
 from astran.service.intake.decision import Decision, MailOutcome
 from astran.service.intake.standing_orders import plan_standing_orders
 from astran.service.outgoing import enqueue
-
-if TYPE_CHECKING:
-    from astran.mail.letters.mime import Thread
 
 
 def carry_out(

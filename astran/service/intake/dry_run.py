@@ -5,13 +5,14 @@ from __future__ import annotations
 import tempfile
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from astran.base.errors import AstranError
 from astran.base.night import Night
+from astran.base.tasks import Plan
 from astran.catalogue.sources import resolve_source
+from astran.config.analysis import AnalysisConfig
 from astran.database import analyses, chores
 from astran.database.chores import Chore
 from astran.launch_language.parser import Parsed
@@ -21,11 +22,6 @@ from astran.service.context import Context
 from astran.service.operator.faults import guard_faults
 from astran.service.outgoing import enqueue
 from astran.service.planning import find_data, make_plan_of
-
-if TYPE_CHECKING:
-    from astran.base.tasks import Plan
-    from astran.config.analysis import AnalysisConfig
-    from astran.mail.letters.mime import Thread
 
 _PREFIX = "dryrun."
 _MOST_TRIES = 3

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
 from astran.database import chores, events, messages, outbox
 from astran.database.messages import Incoming
 from astran.mail.gate import MailVerdict
-from astran.mail.parsing.headers import value
+from astran.mail.parsing.headers import Message, value
 from astran.service.context import Context
-from astran.service.intake.decision import MailOutcome
+from astran.service.intake.decision import Decision, MailOutcome
 from astran.service.operator import rejected_mail
-
-if TYPE_CHECKING:
-    from astran.mail.parsing.headers import Message
-    from astran.service.intake.decision import Decision
 
 
 def folder_of(context: Context, decision: Decision) -> str:

@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from astran.base.clock import Clock
 from astran.base.errors import MailUnavailable
-
-if TYPE_CHECKING:
-    from astran.mail.ports import FetchedHeader, Mailbox
+from astran.mail.ports import FetchedHeader, Mailbox
 
 MOST_FAILURES = 30
 """After so many failures of the server in one tick, or after `PATIENCE`, the next tick goes on."""

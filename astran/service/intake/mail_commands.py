@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from sqlalchemy import Connection
 
 from astran.base.errors import Problem, StoreError
@@ -14,7 +12,8 @@ from astran.database.analyses import Analysis, RequestOrigin
 from astran.database.standing_orders import Order, OrderState
 from astran.launch_language.key_help import describe_keys
 from astran.mail.identity import analyses_named_in
-from astran.mail.letters.content import ReportRow
+from astran.mail.letters.mime import Thread
+from astran.report.tables import TableRow
 from astran.service.config_files import config_of
 from astran.service.context import Context
 from astran.service.intake import quotas
@@ -22,9 +21,6 @@ from astran.service.intake.decision import Decision
 from astran.service.outgoing import enqueue
 from astran.service.reporting import overview
 from astran.service.reporting.time_left import remaining_seconds
-
-if TYPE_CHECKING:
-    from astran.mail.letters.mime import Thread
 
 
 def execute(context: Context, db: Connection, decision: Decision) -> None:
@@ -117,7 +113,7 @@ def enqueue_status(context: Context, db: Connection, analysis: Analysis, thread:
     planned = tasks.of_analysis(db, analysis.id)
     attempts = tasks.newest_attempts(db, analysis.id)
     rows = [
-        ReportRow((row.spec.key, row.state.value, row.reason), ok=row.state != "failed")
+        TableRow((row.spec.key, row.state.value, row.reason), ok=row.state != "failed")
         for row in planned
     ]
     facts = [
@@ -148,11 +144,11 @@ def _list(context: Context, db: Connection, sender: str, thread: Thread) -> None
     found = analyses.newest_analyses(db, 20, sender)
     standing = standing_orders.active_orders(db, sender)
     rows = [
-        ReportRow((f"{a.name} {a.label}", a.state.value, f"{a.created:%Y-%m-%d %H:%M}"))
+        TableRow((f"{a.name} {a.label}", a.state.value, f"{a.created:%Y-%m-%d %H:%M}"))
         for a in found
     ]
     rows += [
-        ReportRow(
+        TableRow(
             (
                 f"{order.name} {order.label}",
                 f"each night until {order.last_night}",

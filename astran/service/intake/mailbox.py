@@ -13,7 +13,6 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -34,11 +33,11 @@ from astran.database.messages import Cursor, Incoming
 from astran.mail.gate import MailVerdict
 from astran.mail.imap import Inbox
 from astran.mail.parsing.headers import message_id, subject
-from astran.mail.ports import Claim
+from astran.mail.ports import Claim, FetchedHeader, Mailbox
 from astran.service.context import Context
 from astran.service.heartbeat import mailbox_name
 from astran.service.intake import bounces, carry_out
-from astran.service.intake.decision import decide_from_headers, decide_mail
+from astran.service.intake.decision import Decision, decide_from_headers, decide_mail
 from astran.service.intake.filing import age_s, folder_of, note_mail
 from astran.service.intake.header_fetch import HeaderFetch, HeaderFetcher
 from astran.service.intake.lstchain_check import check_with_lstchain
@@ -48,10 +47,6 @@ from astran.service.operator import mailbox_outages
 from astran.service.operator.mailbox_outages import MailboxTrouble
 from astran.service.outgoing import login_backoff
 from astran.service.outgoing.enqueue import tell_operator
-
-if TYPE_CHECKING:
-    from astran.mail.ports import FetchedHeader, Mailbox
-    from astran.service.intake.decision import Decision
 
 _BATCH = 500
 _BATCHES = 120

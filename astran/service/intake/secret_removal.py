@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Table, select, update
 
@@ -12,11 +11,9 @@ from astran.config.site import MailSettings, SiteConfig
 from astran.database.connection import Database
 from astran.database.schema import tables as t
 from astran.mail.parsing.headers import read_message
+from astran.mail.ports import FetchedHeader
 from astran.mail.secret_removal import cut_headers, cut_mail, cut_subject, cut_text, secrets_of
-
-if TYPE_CHECKING:
-    from astran.mail.ports import FetchedHeader
-    from astran.service.intake.decision import Decision
+from astran.service.intake.decision import Decision
 
 _BATCH = 100
 

@@ -11,7 +11,7 @@ from astran.base.text import count_noun, one_line
 from astran.database import analyses, events, tasks
 from astran.database.analyses import Analysis
 from astran.database.tasks import AttemptRow
-from astran.mail.letters.content import ReportRow
+from astran.report.tables import TableRow
 from astran.scheduler.explanations import explain_reason
 from astran.service.config_files import config_of
 from astran.service.context import Context
@@ -67,7 +67,7 @@ def _ask(
         analysis.name,
         config,
         f"{many} will not start without help",
-        [ReportRow((key, one_line(why_waiting(attempt)))) for key, attempt in held],
+        [TableRow((key, one_line(why_waiting(attempt)))) for key, attempt in held],
     )
     enqueue.enqueue_letter(context, db, _TOLD, letter, analysis)
     events.note_event(db, context.clock.now(), _TOLD, f"{many} held", analysis.id)

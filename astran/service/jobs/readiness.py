@@ -18,8 +18,6 @@ from astran.database.tasks import TaskRow
 from astran.production.job.products import measure_product
 from astran.service.context import Context
 
-TO_DO = (TaskState.PLANNED, TaskState.BLOCKED)
-
 _INNER = (Stage.DL2, Stage.IRF)
 """Stages whose products serve to make others."""
 
@@ -35,7 +33,7 @@ def settle_dependencies(context: Context, analysis: Analysis) -> bool | None:
     now = context.clock.now()
     with context.db.begin() as db:
         nodes = tasks.outline(db, analysis.id)
-        rows = tasks.of_analysis(db, analysis.id, TO_DO)
+        rows = tasks.of_analysis(db, analysis.id, (TaskState.PLANNED,))
         ready = fingerprint_completion.complete_fingerprints(
             db, [row for row in rows if is_ready(row, nodes)]
         )

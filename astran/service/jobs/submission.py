@@ -20,7 +20,7 @@ from astran.database.tasks import TaskRow
 from astran.service.context import Context
 from astran.service.jobs import poll_interval
 from astran.service.jobs.disk_space import AGAIN, affordable_tasks
-from astran.service.jobs.readiness import TO_DO, is_ready
+from astran.service.jobs.readiness import is_ready
 
 AT_LATEST = timedelta(minutes=10)
 """Every live analysis is looked at so often, whether or not anything is known to have happened."""
@@ -33,7 +33,7 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
     """
     now = context.clock.now()
     with context.db.begin() as db:
-        rows = tasks.of_analysis(db, analysis.id, TO_DO)
+        rows = tasks.of_analysis(db, analysis.id, (TaskState.PLANNED,))
         nodes = tasks.outline(db, analysis.id)
         able = [row for row in rows if row.wish not in _NOT_NOW and is_ready(row, nodes)]
         ready = [row for row in able if row.not_before is None or row.not_before <= now]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -17,12 +16,9 @@ from astran.report.pages.page_data import Health
 from astran.service.context import Context
 from astran.service.heartbeat import heartbeat_path
 
-if TYPE_CHECKING:
-    from astran.report.pages.page_data import Health
-
 _QUIET = timedelta(minutes=15)
 """A launcher that has not been heard of for so long has stopped."""
-_WAITING = (TaskState.PLANNED, TaskState.BLOCKED, TaskState.SUBMITTING, TaskState.SUBMITTED)
+_WAITING = (TaskState.PLANNED, TaskState.SUBMITTING, TaskState.SUBMITTED)
 _LEAST_FREE = 0.02
 """Fraction of the disk."""
 

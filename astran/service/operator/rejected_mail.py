@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from astran.database import chores, messages
 from astran.mail.gate import MailVerdict
-from astran.mail.letters.content import ReportRow
+from astran.report.tables import TableRow
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import enqueue_letter
 
@@ -42,7 +42,7 @@ def _put(
     context: Context, db: Connection, due: datetime, found: list[messages.UnansweredMail]
 ) -> None:
     rows = [
-        ReportRow((f"{one.received:%m-%d %H:%M}", one.verdict, one.sender, one.subject, one.reason))
+        TableRow((f"{one.received:%m-%d %H:%M}", one.verdict, one.sender, one.subject, one.reason))
         for one in found[:_MOST]
     ]
     letter = context.letters.digest(due, rows, len(found))

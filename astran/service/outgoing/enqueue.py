@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from email.message import EmailMessage
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 
@@ -16,15 +16,10 @@ from astran.database import analyses, outbox, standing_orders
 from astran.database.analyses import Analysis
 from astran.database.history import durations
 from astran.database.standing_orders import Order
-from astran.mail.letters.content import ExecutionStats, ReportRow
+from astran.mail.letters.content import ExecutionStats
 from astran.mail.letters.mime import Thread
+from astran.report.tables import TableRow
 from astran.service.context import Context
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from astran.mail.letters.content import ExecutionStats
-    from astran.mail.letters.mime import Thread
 
 
 def enqueue_letter(
@@ -152,7 +147,7 @@ def enqueue_order_summary(context: Context, db: Connection, order: Order) -> Non
         night = Night.parse(one.night).iso
         words = (one.words or f"still {one.state}").removeprefix(f"{target}, {night}: ")
         good = one.state in (AnalysisState.DONE, AnalysisState.PARTIAL)
-        nights.append(ReportRow((night, f"A{one.analysis_id}", words), ok=good))
+        nights.append(TableRow((night, f"A{one.analysis_id}", words), ok=good))
     until = Night.parse(order.last_night).iso
     letter = context.letters.order_summary(thread, order.name, target, until, nights)
     enqueue_letter(context, db, "order-summary", letter)

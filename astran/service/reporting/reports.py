@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,9 +23,6 @@ from astran.service.config_files import config_of
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import enqueue_letter, thread_of_analysis
 from astran.service.reporting.page_update import page_address, plan_update
-
-if TYPE_CHECKING:
-    from astran.report.model import Report, RunOutcome, StageLine
 
 
 def report_analysis(context: Context, analysis: Analysis) -> None:

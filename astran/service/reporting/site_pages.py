@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from astran.base.errors import AstranError, StoreError
 from astran.base.states import TaskState
@@ -13,17 +12,13 @@ from astran.database import analyses, chores, events, tasks
 from astran.database.change_index import analysis_marks
 from astran.database.tasks import AttemptRow, Product, TaskRow
 from astran.report.pages.page_data import PageData, PageSignature, ProductLine, TaskSheet
-from astran.report.pages.site_builder import build_site
+from astran.report.pages.site_builder import PagesUpdate, build_site
 from astran.service.context import Context
 from astran.service.operator.health import describe_health
 from astran.service.reporting.page_update import PAGES_CHORE
 from astran.service.reporting.privacy import private_rule
 from astran.service.reporting.reports import build_report, of_the_store, results_folder
 from astran.service.reporting.time_left import remaining_seconds
-
-if TYPE_CHECKING:
-    from astran.report.pages.page_data import PageData, TaskSheet
-    from astran.report.pages.site_builder import PagesUpdate
 
 EVERY = timedelta(minutes=5)
 """Pause between two updates while something is under way."""

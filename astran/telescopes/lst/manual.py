@@ -46,14 +46,6 @@ def dl2_tasks(config: AnalysisConfig, data: NightData, bench: Workspace) -> tupl
     return _tasks(config, data, bench, Stage.DL2)
 
 
-def irf_tasks(config: AnalysisConfig, data: NightData, bench: Workspace) -> tuple[Task, ...]:
-    """One task per IRF that is needed and not there, after those for DL2 of their Monte Carlo."""
-    tasks = _tasks(config, data, bench, Stage.IRF)
-    wanted = {t.key for t in tasks if t.stage is Stage.IRF}
-    wanted |= {key for t in tasks if t.key in wanted for key in t.needs}
-    return tuple(t for t in tasks if t.key in wanted)
-
-
 def dl3_tasks(config: AnalysisConfig, data: NightData, bench: Workspace) -> tuple[Task, ...]:
     """One task per run of `data`, which starts from DL2, after those for missing IRFs."""
     return _tasks(config, data, bench, Stage.DL3)
