@@ -27,7 +27,6 @@ class TaskState(StrEnum):
     """Life of a task (of its newest attempt)."""
 
     PLANNED = "planned"
-    BLOCKED = "blocked"
     SUBMITTING = "submitting"
     SUBMITTED = "submitted"
     RUNNING = "running"
@@ -67,8 +66,7 @@ ANALYSIS_MOVES: dict[AnalysisState, frozenset[AnalysisState]] = {
 
 _T = TaskState
 TASK_MOVES: dict[TaskState, frozenset[TaskState]] = {
-    _T.PLANNED: frozenset({_T.BLOCKED, _T.SUBMITTING, _T.REUSED, _T.FAILED, _T.CANCELLED}),
-    _T.BLOCKED: frozenset({_T.SUBMITTING, _T.REUSED, _T.FAILED, _T.CANCELLED}),
+    _T.PLANNED: frozenset({_T.SUBMITTING, _T.REUSED, _T.FAILED, _T.CANCELLED}),
     # back to PLANNED: the scheduler certainly has no such job, so it may be submitted again
     _T.SUBMITTING: frozenset({_T.SUBMITTED, _T.PLANNED, _T.FAILED, _T.CANCELLED}),
     _T.SUBMITTED: frozenset({_T.RUNNING, _T.CHECKING, _T.LOST, _T.FAILED, _T.CANCELLED}),

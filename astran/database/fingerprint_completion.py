@@ -17,8 +17,8 @@ def complete_fingerprints(db: Connection, rows: Sequence[TaskRow]) -> list[TaskR
     """The rows, all of which are ready, with whole fingerprints; these are stored, too."""
     done = []
     for row in rows:
-        own = row.plain["fingerprint"]
-        if own and row.plain.get("gathers"):
+        own = row.spec.fingerprint if row.depends_on_success else ""
+        if own:
             before = _before(db, row)
             whole = fingerprint(own=own, before=before) if all(before) else ""
             if whole != row.fingerprint:
@@ -32,7 +32,7 @@ def complete_fingerprints(db: Connection, rows: Sequence[TaskRow]) -> list[TaskR
 def _before(db: Connection, row: TaskRow) -> list[str]:
     """Fingerprints of what succeeded of all that the task waited for, sorted; one is empty if its
     product is like no other."""
-    keys = [*row.plain["needs"], *row.plain["after"]]
+    keys = [*row.needs, *row.after]
     good = [state.value for state in TaskState if state.succeeded]
     found: list[str] = []
     for start in range(0, len(keys), AT_ONCE):

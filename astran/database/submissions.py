@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from astran.base.states import TaskState
+from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
-from astran.database.tasks import AT_ONCE, TaskMove, TaskRow, move_tasks, task_row
+from astran.database.tasks import AT_ONCE, TaskMove, TaskRow, move_tasks, read_tasks
 
 
 class SubmissionState(StrEnum):
@@ -53,16 +54,7 @@ class Submission:
     is as the store has it. Empty: all must be looked at."""
 
 
-_COLUMNS = tuple(t.submission.c[name] for name in Submission.__dataclass_fields__)
-
-
-_STATE = list(Submission.__dataclass_fields__).index("state")
-
-
-def _submission(row: Sequence[Any]) -> Submission:
-    values = list(row)
-    values[_STATE] = SubmissionState(values[_STATE])
-    return Submission(*values)
+_READER = RowReader(Submission, t.submission)
 
 
 def lock_submissions(db: Connection) -> None:
@@ -130,17 +122,17 @@ def write_intent(
 
 def unconfirmed_submissions(db: Connection) -> list[Submission]:
     """Submissions of which it is not known whether they came to be."""
-    query = select(*_COLUMNS).where(t.submission.c.state == SubmissionState.INTENT)
+    query = select(*_READER.columns).where(t.submission.c.state == SubmissionState.INTENT)
     query = query.order_by(t.submission.c.id)
-    return [_submission(row) for row in db.execute(query)]
+    return _READER.all(db, query)
 
 
 def open_submissions(db: Connection, scheduler: str) -> list[Submission]:
     """Submissions of which this scheduler may still have a task, oldest first."""
-    query = select(*_COLUMNS).where(
+    query = select(*_READER.columns).where(
         t.submission.c.state == SubmissionState.SUBMITTED, t.submission.c.scheduler == scheduler
     )
-    return [_submission(row) for row in db.execute(query.order_by(t.submission.c.id))]
+    return _READER.all(db, query.order_by(t.submission.c.id))
 
 
 def mark_polled(db: Connection, marks: Mapping[int, str], ended: Collection[int]) -> None:
@@ -162,15 +154,17 @@ def submissions_by_ids(db: Connection, ids: Collection[int]) -> dict[int, Submis
     wanted = sorted(ids)
     found: dict[int, Submission] = {}
     for start in range(0, len(wanted), AT_ONCE):
-        query = select(*_COLUMNS).where(t.submission.c.id.in_(wanted[start : start + AT_ONCE]))
-        found |= {row.id: _submission(row) for row in db.execute(query)}
+        query = select(*_READER.columns).where(
+            t.submission.c.id.in_(wanted[start : start + AT_ONCE])
+        )
+        found |= {row.id: row for row in _READER.all(db, query)}
     return found
 
 
 def submission_by_token(db: Connection, token: str) -> Submission:
     """The submission with that token."""
-    query = select(*_COLUMNS).where(t.submission.c.token == token)
-    return _submission(db.execute(query).one())
+    query = select(*_READER.columns).where(t.submission.c.token == token)
+    return _READER.read(db.execute(query).one())
 
 
 def confirm_submission(db: Connection, now: datetime, submission: Submission, job_id: str) -> None:
@@ -237,4 +231,4 @@ def _tasks(db: Connection, submission: Submission) -> list[TaskRow]:
         )
         .order_by(t.attempt.c.array_index)
     )
-    return [task_row(row) for row in db.execute(query).mappings()]
+    return read_tasks(db, query)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from astran.base.states import TaskState
 from astran.database.schema import tables as t
-from astran.database.tasks import AT_ONCE, TaskRow, task_row, wake_analyses
+from astran.database.tasks import AT_ONCE, TaskRow, read_tasks, wake_analyses
 
 
 class TaskRequest(StrEnum):
@@ -54,7 +54,7 @@ def selected_tasks(db: Connection, analysis_id: int, choice: TaskSelection) -> l
         query = query.where(t.stage.c.name == choice.stage)
     if choice.run is not None:
         query = query.where(t.run.c.number == choice.run)
-    return [task_row(row) for row in db.execute(query).mappings()]
+    return read_tasks(db, query)
 
 
 def set_request(db: Connection, rows: Sequence[TaskRow], wish: TaskRequest) -> None:
@@ -72,7 +72,7 @@ def requested_tasks(db: Connection, analysis_id: int) -> list[TaskRow]:
         .where(t.task.c.analysis_id == analysis_id, t.task.c.wish != TaskRequest.NONE)
         .order_by(t.task.c.id)
     )
-    return [task_row(row) for row in db.execute(query).mappings()]
+    return read_tasks(db, query)
 
 
 def newest_statuses(db: Connection, rows: Sequence[TaskRow]) -> dict[int, str]:
@@ -81,9 +81,9 @@ def newest_statuses(db: Connection, rows: Sequence[TaskRow]) -> dict[int, str]:
     for start in range(0, len(rows), AT_ONCE):
         ids = [row.id for row in rows[start : start + AT_ONCE] if row.state is TaskState.SUBMITTED]
         query = (
-            select(t.task.c.id, t.attempt.c.sight)
+            select(t.task.c.id, t.attempt.c.sight.label("status"))
             .join_from(t.task, t.attempt)
             .where(t.task.c.id.in_(ids), t.attempt.c.number == t.task.c.attempts)
         )
-        found |= {row.id: row.sight for row in db.execute(query)}
+        found |= {row.id: row.status for row in db.execute(query)}
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
+    Select,
     and_,
     bindparam,
     func,
@@ -23,8 +24,9 @@ from astran.base.errors import StoreError
 from astran.base.exit_record import ProductRecord
 from astran.base.scheduler import JobState
 from astran.base.states import TASK_MOVES, TaskState
-from astran.base.tasks import Resources, Task
+from astran.base.tasks import STORED_DEPENDS_ON_SUCCESS, Resources, Stage, Task
 from astran.database.events import Event, note_events
+from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 
 AT_ONCE = 500
@@ -33,26 +35,34 @@ AT_ONCE = 500
 
 @dataclass(frozen=True)
 class TaskRow:
-    """One row of `task`."""
+    """One row of `task`, with the parts of its specification that the engine reads at each tick."""
 
     id: int
     analysis_id: int
     key: str
     state: TaskState
-    plain: Mapping[str, Any]
-    """The task as it was planned, as plain data: cheaper than `spec` where many are looked at."""
+    stage: Stage
+    run: int | None
+    needs: tuple[str, ...]
+    after: tuple[str, ...]
+    depends_on_success: bool
+    script: str
+    log: str
+    record: str
     resources: Resources
+    """What the next attempt asks for."""
     exclude: tuple[str, ...]
     attempts: int
     reason: str
     not_before: datetime | None
     fingerprint: str
     wish: str
+    stored_spec: Mapping[str, Any] = field(repr=False)
 
     @cached_property
     def spec(self) -> Task:
-        """The task as it was planned."""
-        return Task.from_json(dict(self.plain))
+        """The task as it was planned; built when it is first asked for."""
+        return Task.from_json(dict(self.stored_spec))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +76,10 @@ class AttemptRow:
     token: str
     array_index: int
     requested: Mapping[str, Any]
-    sight: str
+    status: str
+    """Newest JobState; empty: none yet, or no longer known."""
     word: str
+    """State in the scheduler's own words."""
     reason: str
     outcome: str
     exit_code: int | None
@@ -77,16 +89,25 @@ class AttemptRow:
     elapsed_s: float | None
     missing_since: datetime | None
     ended: datetime | None
-    telling: tuple[str, ...]
+    log_excerpt: tuple[str, ...]
 
 
-def task_row(row: RowMapping) -> TaskRow:
+def task_row(row: RowMapping | Mapping[str, Any]) -> TaskRow:
+    """The task of a row with all columns of `task`."""
+    spec = row["spec"]
     return TaskRow(
         id=row["id"],
         analysis_id=row["analysis_id"],
         key=row["key"],
         state=TaskState(row["state"]),
-        plain=row["spec"],
+        stage=Stage(spec["stage"]),
+        run=spec["run"],
+        needs=tuple(spec["needs"]),
+        after=tuple(spec["after"]),
+        depends_on_success=spec.get(STORED_DEPENDS_ON_SUCCESS, False),
+        script=spec["script"],
+        log=spec["log"],
+        record=spec["record"],
         resources=Resources(**row["resources"]),
         exclude=tuple(row["exclude"]),
         attempts=row["attempts"],
@@ -94,16 +115,18 @@ def task_row(row: RowMapping) -> TaskRow:
         not_before=row["not_before"],
         fingerprint=row["fingerprint"],
         wish=row["wish"],
+        stored_spec=spec,
     )
 
 
-_ATTEMPT_COLUMNS = tuple(
-    t.attempt.c[name] for name in AttemptRow.__dataclass_fields__ if name in t.attempt.c
+_ATTEMPT = RowReader(
+    AttemptRow, t.attempt, status=t.attempt.c.sight, log_excerpt=t.attempt.c.telling
 )
 
 
-def _attempt(row: RowMapping | dict[str, Any]) -> AttemptRow:
-    return AttemptRow(**{**row, "telling": tuple(row["telling"])})
+def read_tasks(db: Connection, query: Select[Any]) -> list[TaskRow]:
+    """The tasks of a query that selects all columns of `task`."""
+    return [task_row(row) for row in db.execute(query).mappings()]
 
 
 def of_analysis(
@@ -113,7 +136,7 @@ def of_analysis(
     query = select(t.task).where(t.task.c.analysis_id == analysis_id).order_by(t.task.c.id)
     if among:
         query = query.where(t.task.c.state.in_(list(among)))
-    return [task_row(row) for row in db.execute(query).mappings()]
+    return read_tasks(db, query)
 
 
 def get_all(db: Connection, ids: Sequence[int]) -> dict[int, TaskRow]:
@@ -121,7 +144,7 @@ def get_all(db: Connection, ids: Sequence[int]) -> dict[int, TaskRow]:
     rows: dict[int, TaskRow] = {}
     for start in range(0, len(ids), AT_ONCE):
         query = select(t.task).where(t.task.c.id.in_(ids[start : start + AT_ONCE]))
-        rows |= {row["id"]: task_row(row) for row in db.execute(query).mappings()}
+        rows |= {row.id: row for row in read_tasks(db, query)}
     return rows
 
 
@@ -143,15 +166,9 @@ def outline(db: Connection, analysis_id: int) -> dict[str, PlanNode]:
     return {key: PlanNode(stage, TaskState(state)) for key, stage, state in db.execute(query)}
 
 
-def task_states(db: Connection, analysis_id: int) -> list[tuple[str, TaskState]]:
-    """(stage, state) of each task; cheap, for progress displays."""
-    query = (
-        select(t.stage.c.name, t.task.c.state)
-        .join_from(t.task, t.stage)
-        .where(t.task.c.analysis_id == analysis_id)
-        .order_by(t.task.c.id)
-    )
-    return [(row.name, TaskState(row.state)) for row in db.execute(query)]
+def task_states(db: Connection, analysis_id: int) -> list[PlanNode]:
+    """Stage and state of each task, in the order of the plan."""
+    return list(outline(db, analysis_id).values())
 
 
 def move_task(
@@ -230,22 +247,22 @@ def newest_attempts(
 ) -> dict[int, AttemptRow]:
     """The newest attempt of each task of an analysis (in one of these states), by task id."""
     query = (
-        select(*_ATTEMPT_COLUMNS)
+        select(*_ATTEMPT.columns)
         .join_from(t.attempt, t.task)
         .where(t.task.c.analysis_id == analysis_id)
         .order_by(t.attempt.c.number)
     )
     if among:
         query = query.where(t.task.c.state.in_(list(among)))
-    return {row["task_id"]: _attempt(row) for row in db.execute(query).mappings()}
+    return {row.task_id: row for row in _ATTEMPT.all(db, query)}
 
 
 def attempts_by_id(db: Connection, ids: Sequence[int]) -> dict[int, AttemptRow]:
     """Attempts by row id."""
     rows: dict[int, AttemptRow] = {}
     for start in range(0, len(ids), AT_ONCE):
-        query = select(*_ATTEMPT_COLUMNS).where(t.attempt.c.id.in_(ids[start : start + AT_ONCE]))
-        rows |= {row["id"]: _attempt(row) for row in db.execute(query).mappings()}
+        query = select(*_ATTEMPT.columns).where(t.attempt.c.id.in_(ids[start : start + AT_ONCE]))
+        rows |= {row.id: row for row in _ATTEMPT.all(db, query)}
     return rows
 
 
@@ -253,7 +270,7 @@ def held(db: Connection) -> dict[int, list[tuple[str, AttemptRow]]]:
     """By analysis: key and newest attempt of each task that the scheduler holds, though nobody
     asked for that."""
     query = (
-        select(t.task.c.analysis_id, t.task.c.key, *_ATTEMPT_COLUMNS)
+        select(*_ATTEMPT.columns, t.task.c.analysis_id, t.task.c.key)
         .join_from(t.attempt, t.task, t.task.c.id == t.attempt.c.task_id)
         .where(t.task.c.state.in_((TaskState.SUBMITTED, TaskState.RUNNING)))
         .where(t.attempt.c.number == t.task.c.attempts)
@@ -261,9 +278,8 @@ def held(db: Connection) -> dict[int, list[tuple[str, AttemptRow]]]:
         .order_by(t.task.c.id)
     )
     found: dict[int, list[tuple[str, AttemptRow]]] = {}
-    for row in db.execute(query).mappings():
-        columns = {column.name: row[column.name] for column in _ATTEMPT_COLUMNS}
-        found.setdefault(row["analysis_id"], []).append((row["key"], _attempt(columns)))
+    for row in db.execute(query):
+        found.setdefault(row.analysis_id, []).append((row.key, _ATTEMPT.read(row)))
     return found
 
 
@@ -314,26 +330,26 @@ class Product:
     stored: str
 
 
-_PRODUCT_COLUMNS = tuple(t.product.c[name] for name in Product.__dataclass_fields__)
+_PRODUCT = RowReader(Product, t.product)
 
 
 def products_of_task(db: Connection, task_id: int) -> list[Product]:
     """What a task left behind."""
-    query = select(*_PRODUCT_COLUMNS).where(t.product.c.task_id == task_id)
-    return [Product(*row) for row in db.execute(query.order_by(t.product.c.id))]
+    query = select(*_PRODUCT.columns).where(t.product.c.task_id == task_id)
+    return _PRODUCT.all(db, query.order_by(t.product.c.id))
 
 
 def products_of(db: Connection, analysis_id: int) -> dict[int, list[Product]]:
     """What all tasks of an analysis left behind, by task id."""
     query = (
-        select(t.product.c.task_id, *_PRODUCT_COLUMNS)
+        select(*_PRODUCT.columns, t.product.c.task_id)
         .join_from(t.product, t.task)
         .where(t.task.c.analysis_id == analysis_id)
         .order_by(t.product.c.id)
     )
     found: dict[int, list[Product]] = {}
-    for task_id, *values in db.execute(query):
-        found.setdefault(task_id, []).append(Product(*values))
+    for row in db.execute(query):
+        found.setdefault(row.task_id, []).append(_PRODUCT.read(row))
     return found
 
 
@@ -377,12 +393,20 @@ def under_way_like(
     return frozenset(found)
 
 
-def exit_meaning(db: Connection, tool: str, code: int) -> tuple[str, bool] | None:
-    """What a return code of a tool means: (words, whether another attempt may help)."""
+class ExitMeaning(NamedTuple):
+    """What a return code of a tool means."""
+
+    meaning: str
+    transient: bool
+    """Whether another attempt may help."""
+
+
+def exit_meaning(db: Connection, tool: str, code: int) -> ExitMeaning | None:
+    """What a return code of a tool means, if that is known."""
     c = t.exit_code.c
     query = select(c.meaning, c.transient).where(c.tool.in_((tool, "*")), c.code == code)
     row = db.execute(query.order_by(c.tool.desc())).first()  # a tool's own row before "*"
-    return None if row is None else (row.meaning, row.transient)
+    return None if row is None else ExitMeaning(*row)
 
 
 def count_tries(db: Connection, task_id: int, cause: str | None = None) -> int:

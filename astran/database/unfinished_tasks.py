@@ -10,7 +10,7 @@ from astran.base.states import TaskState
 from astran.database.schema import tables as t
 from astran.database.tasks import TaskMove, move_tasks, of_analysis
 
-UNBEGUN = (TaskState.PLANNED, TaskState.BLOCKED, TaskState.LOST)
+UNBEGUN = (TaskState.PLANNED, TaskState.LOST)
 """The scheduler certainly has no job of such a task."""
 _OPEN = [state.value for state in TaskState if not state.final]
 

@@ -130,7 +130,7 @@ def test_no_analysis_ends_while_a_task_of_it_lives(
 
 def test_the_end_of_an_analysis_cancels_what_has_not_begun(db: Database, tmp_path: Path) -> None:
     seen = launch(db, tmp_path)
-    states = (TaskState.PLANNED, TaskState.BLOCKED, TaskState.LOST, TaskState.DONE)
+    states = (TaskState.PLANNED, TaskState.LOST, TaskState.DONE)
     planned(db, seen, *(task(f"dl2-{state}") for state in states))
     with db.begin() as c:
         for state in states:
@@ -138,7 +138,7 @@ def test_the_end_of_an_analysis_cancels_what_has_not_begun(db: Database, tmp_pat
             c.execute(one.values(state=state))
         assert analyses.move_analysis(c, NOW, seen, AnalysisState.FAILED)
         ends = [row.state for row in tasks.of_analysis(c, seen.id)]
-        assert ends == [TaskState.CANCELLED] * 3 + [TaskState.DONE]
+        assert ends == [TaskState.CANCELLED] * 2 + [TaskState.DONE]
         assert analyses.with_orphans(c) == []
 
 

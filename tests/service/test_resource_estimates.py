@@ -17,8 +17,8 @@ from astran.database.analyses import RequestOrigin
 from astran.database.connection import Database
 from astran.database.history.resource_usage import ResourceUse, task_kinds
 from astran.database.schema import tables
-from astran.service.jobs.failure_classification import FailureCause
 from astran.service.jobs.resource_estimates import NEWEST, apply_estimates, estimate_resources
+from astran.service.jobs.retry_policy import FailureCause
 
 NOW = datetime(2023, 12, 8, 6, tzinfo=UTC)
 MB = 1024**2

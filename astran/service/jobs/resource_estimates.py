@@ -17,7 +17,7 @@ from astran.database.history.resource_usage import (
     newest_uses,
     task_kinds,
 )
-from astran.service.jobs.failure_classification import FailureCause
+from astran.service.jobs.retry_policy import FailureCause
 
 NEWEST = 100
 """So many tasks of a kind are looked at."""

@@ -20,7 +20,7 @@ from astran.database.tasks import TaskRow
 from astran.service.context import Context
 from astran.service.jobs import poll_interval
 from astran.service.jobs.disk_space import AGAIN, affordable_tasks
-from astran.service.jobs.readiness import TO_DO, is_ready
+from astran.service.jobs.readiness import is_ready
 
 AT_LATEST = timedelta(minutes=10)
 """Every live analysis is looked at so often, whether or not anything is known to have happened."""
@@ -33,7 +33,7 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
     """
     now = context.clock.now()
     with context.db.begin() as db:
-        rows = tasks.of_analysis(db, analysis.id, TO_DO)
+        rows = tasks.of_analysis(db, analysis.id, (TaskState.PLANNED,))
         nodes = tasks.outline(db, analysis.id)
         able = [row for row in rows if row.wish not in _NOT_NOW and is_ready(row, nodes)]
         ready = [row for row in able if row.not_before is None or row.not_before <= now]
@@ -57,7 +57,7 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
             analyses.change_analysis(db, analysis.id, next_step=now + AGAIN)
     groups: dict[tuple[str, Resources, tuple[str, ...]], list[TaskRow]] = defaultdict(list)
     for row in fitting:
-        groups[row.plain["stage"], row.resources, row.exclude].append(row)
+        groups[row.stage, row.resources, row.exclude].append(row)
     count = 0
     for (stage, resources, exclude), group in groups.items():
         size = context.scheduler.max_batch
@@ -100,12 +100,12 @@ def _submit(
         ):
             return 0
     for row in group:
-        _keep_old_log(Path(row.plain["log"]), row.attempts)
+        _keep_old_log(Path(row.log), row.attempts)
     batch = Batch(
         token=token,
         label=f"{analysis.name} {analysis.label} {stage}",
-        scripts=tuple(row.plain["script"] for row in group),
-        logs=tuple(row.plain["log"] for row in group),
+        scripts=tuple(row.script for row in group),
+        logs=tuple(row.log for row in group),
         tokens=tuple(attempt_tokens),
         resources=resources,
         folder=str(folder),

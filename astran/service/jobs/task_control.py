@@ -77,7 +77,7 @@ def repeat_analysis(context: Context, analysis: Analysis, choice: TaskSelection)
         rows = _chosen(db, analysis, choice)
         meant = {row.key: row for row in rows if row.state in AGAIN}
         for row in tasks.of_analysis(db, analysis.id, AGAIN):
-            waits = (*row.plain["needs"], *row.plain["after"])
+            waits = (*row.needs, *row.after)
             if row.attempts == 0 and any(key in meant for key in waits):
                 meant.setdefault(row.key, row)
         for row in meant.values():

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _QUIET = timedelta(minutes=15)
 """A launcher that has not been heard of for so long has stopped."""
-_WAITING = (TaskState.PLANNED, TaskState.BLOCKED, TaskState.SUBMITTING, TaskState.SUBMITTED)
+_WAITING = (TaskState.PLANNED, TaskState.SUBMITTING, TaskState.SUBMITTED)
 _LEAST_FREE = 0.02
 """Fraction of the disk."""
 

@@ -207,7 +207,7 @@ def _runs(
                 ok=False,
                 stage=bad.spec.stage,
                 reason=bad.reason or f"it is {bad.state}",
-                telling=attempt.telling if attempt else (),
+                log_excerpt=attempt.log_excerpt if attempt else (),
                 log=Path(bad.spec.log),
             )
         elif run in excluded:
@@ -239,7 +239,7 @@ def _errors(
         if row.state in (TaskState.FAILED, TaskState.CANCELLED):
             attempt = attempts.get(row.id)
             errors.append(row.reason)
-            errors.extend(attempt.telling if attempt else ())
+            errors.extend(attempt.log_excerpt if attempt else ())
     return tuple(errors)
 
 

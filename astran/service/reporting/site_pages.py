@@ -121,6 +121,6 @@ def _task(row: TaskRow, attempt: AttemptRow | None, products: list[Product]) -> 
         node=attempt.node if attempt else "",
         fingerprint=row.spec.fingerprint,
         log=Path(row.spec.log) if ran else None,
-        telling=attempt.telling if attempt else (),
+        log_excerpt=attempt.log_excerpt if attempt else (),
         products=tuple(ProductLine(Path(p.path).name, p.sha256, p.size) for p in products),
     )
