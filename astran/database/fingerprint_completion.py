@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 from astran.base.states import TaskState
 from astran.base.tasks import fingerprint
 from astran.database.schema import tables as t
-from astran.database.tasks import AT_ONCE, TaskRow
+from astran.database.tasks import MAX_BOUND_ROWS, TaskRow
 
 
 def complete_fingerprints(db: Connection, rows: Sequence[TaskRow]) -> list[TaskRow]:
@@ -35,10 +35,10 @@ def _before(db: Connection, row: TaskRow) -> list[str]:
     keys = [*row.needs, *row.after]
     good = [state.value for state in TaskState if state.succeeded]
     found: list[str] = []
-    for start in range(0, len(keys), AT_ONCE):
+    for start in range(0, len(keys), MAX_BOUND_ROWS):
         query = select(t.task.c.fingerprint).where(
             t.task.c.analysis_id == row.analysis_id,
-            t.task.c.key.in_(keys[start : start + AT_ONCE]),
+            t.task.c.key.in_(keys[start : start + MAX_BOUND_ROWS]),
             t.task.c.state.in_(good),
         )
         found += db.execute(query).scalars()

@@ -12,7 +12,7 @@ from astran.base.states import TaskState
 from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 from astran.database.submissions import SubmissionState
-from astran.database.tasks import AT_ONCE, TaskRow, read_tasks
+from astran.database.tasks import MAX_BOUND_ROWS, TaskRow, read_tasks
 
 IN_HAND = (TaskState.SUBMITTED, TaskState.RUNNING)
 """States of a task that the scheduler knows and that has not ended."""
@@ -25,7 +25,7 @@ class LiveTask(NamedTuple):
     analysis_id: int
     key: str
     state: TaskState
-    wish: str
+    request: str
     attempt_id: int
     submission_id: int
     array_index: int
@@ -39,7 +39,12 @@ class LiveTask(NamedTuple):
 
 
 _READER = RowReader(
-    LiveTask, t.attempt, t.task, attempt_id=t.attempt.c.id, status=t.attempt.c.sight
+    LiveTask,
+    t.attempt,
+    t.task,
+    attempt_id=t.attempt.c.id,
+    status=t.attempt.c.sight,
+    request=t.task.c.wish,
 )
 
 
@@ -56,8 +61,8 @@ def live_tasks_of(db: Connection, scheduler: str, analysis_id: int | None = None
 def live_tasks_of_submissions(db: Connection, submissions: Collection[int]) -> Iterator[LiveTask]:
     """What is in hand of these submissions."""
     ids = sorted(submissions)
-    for start in range(0, len(ids), AT_ONCE):
-        some = t.attempt.c.submission_id.in_(ids[start : start + AT_ONCE])
+    for start in range(0, len(ids), MAX_BOUND_ROWS):
+        some = t.attempt.c.submission_id.in_(ids[start : start + MAX_BOUND_ROWS])
         yield from _READER.all(db, _IN_HAND.where(some))
 
 
@@ -67,8 +72,8 @@ def live_tasks_of_elements(
     """The same of some elements only: array indices by submission."""
     pairs = [(key, index) for key, indices in elements.items() for index in indices]
     pair = tuple_(t.attempt.c.submission_id, t.attempt.c.array_index)
-    for start in range(0, len(pairs), AT_ONCE):
-        yield from _READER.all(db, _IN_HAND.where(pair.in_(pairs[start : start + AT_ONCE])))
+    for start in range(0, len(pairs), MAX_BOUND_ROWS):
+        yield from _READER.all(db, _IN_HAND.where(pair.in_(pairs[start : start + MAX_BOUND_ROWS])))
 
 
 _IN_HAND = (

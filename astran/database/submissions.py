@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 from astran.base.states import TaskState
 from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
-from astran.database.tasks import AT_ONCE, TaskMove, TaskRow, move_tasks, read_tasks
+from astran.database.tasks import MAX_BOUND_ROWS, TaskMove, TaskRow, move_tasks, read_tasks
 
 
 class SubmissionState(StrEnum):
@@ -143,8 +143,8 @@ def mark_polled(db: Connection, marks: Mapping[int, str], ended: Collection[int]
         rows = [{"_id": key, "_mark": mark} for key, mark in marks.items()]
         db.execute(query.values(mark=bindparam("_mark")), rows)
     gone = sorted(ended)
-    for start in range(0, len(gone), AT_ONCE):
-        some = c.id.in_(gone[start : start + AT_ONCE])
+    for start in range(0, len(gone), MAX_BOUND_ROWS):
+        some = c.id.in_(gone[start : start + MAX_BOUND_ROWS])
         query = update(t.submission).where(some, c.state == SubmissionState.SUBMITTED)
         db.execute(query.values(state=SubmissionState.ENDED))
 
@@ -153,9 +153,9 @@ def submissions_by_ids(db: Connection, ids: Collection[int]) -> dict[int, Submis
     """Submissions by row id."""
     wanted = sorted(ids)
     found: dict[int, Submission] = {}
-    for start in range(0, len(wanted), AT_ONCE):
+    for start in range(0, len(wanted), MAX_BOUND_ROWS):
         query = select(*_READER.columns).where(
-            t.submission.c.id.in_(wanted[start : start + AT_ONCE])
+            t.submission.c.id.in_(wanted[start : start + MAX_BOUND_ROWS])
         )
         found |= {row.id: row for row in _READER.all(db, query)}
     return found

@@ -29,7 +29,7 @@ from astran.database.events import Event, note_events
 from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 
-AT_ONCE = 500
+MAX_BOUND_ROWS = 500
 """Rows named in one statement: databases bound the number of its parameters."""
 
 
@@ -56,7 +56,8 @@ class TaskRow:
     reason: str
     not_before: datetime | None
     fingerprint: str
-    wish: str
+    request: str
+    """TaskRequest of a person that is still to be confirmed; empty: none."""
     stored_spec: Mapping[str, Any] = field(repr=False)
 
     @cached_property
@@ -114,7 +115,7 @@ def task_row(row: RowMapping | Mapping[str, Any]) -> TaskRow:
         reason=row["reason"],
         not_before=row["not_before"],
         fingerprint=row["fingerprint"],
-        wish=row["wish"],
+        request=row["wish"],
         stored_spec=spec,
     )
 
@@ -142,8 +143,8 @@ def of_analysis(
 def get_all(db: Connection, ids: Sequence[int]) -> dict[int, TaskRow]:
     """Tasks by id."""
     rows: dict[int, TaskRow] = {}
-    for start in range(0, len(ids), AT_ONCE):
-        query = select(t.task).where(t.task.c.id.in_(ids[start : start + AT_ONCE]))
+    for start in range(0, len(ids), MAX_BOUND_ROWS):
+        query = select(t.task).where(t.task.c.id.in_(ids[start : start + MAX_BOUND_ROWS]))
         rows |= {row.id: row for row in read_tasks(db, query)}
     return rows
 
@@ -211,8 +212,8 @@ def move_tasks(db: Connection, now: datetime, moves: Sequence[TaskMove], **value
         groups.setdefault((one.seen, one.to), []).append(one)
     moved: set[int] = set()
     for (seen, to), group in groups.items():
-        for start in range(0, len(group), AT_ONCE):
-            ids = [one.task_id for one in group[start : start + AT_ONCE]]
+        for start in range(0, len(group), MAX_BOUND_ROWS):
+            ids = [one.task_id for one in group[start : start + MAX_BOUND_ROWS]]
             query = update(t.task).where(t.task.c.id.in_(ids), t.task.c.state == seen)
             query = query.values(state=to, **values).returning(t.task.c.id)
             moved |= set(db.execute(query).scalars())
@@ -237,8 +238,8 @@ def move_tasks(db: Connection, now: datetime, moves: Sequence[TaskMove], **value
 def wake_analyses(db: Connection, analysis_ids: Collection[int]) -> None:
     """Have the next tick look at these analyses."""
     ids = sorted(analysis_ids)
-    for start in range(0, len(ids), AT_ONCE):
-        some = t.analysis.c.id.in_(ids[start : start + AT_ONCE])
+    for start in range(0, len(ids), MAX_BOUND_ROWS):
+        some = t.analysis.c.id.in_(ids[start : start + MAX_BOUND_ROWS])
         db.execute(update(t.analysis).where(some).values(next_step=None))
 
 
@@ -260,8 +261,10 @@ def newest_attempts(
 def attempts_by_id(db: Connection, ids: Sequence[int]) -> dict[int, AttemptRow]:
     """Attempts by row id."""
     rows: dict[int, AttemptRow] = {}
-    for start in range(0, len(ids), AT_ONCE):
-        query = select(*_ATTEMPT.columns).where(t.attempt.c.id.in_(ids[start : start + AT_ONCE]))
+    for start in range(0, len(ids), MAX_BOUND_ROWS):
+        query = select(*_ATTEMPT.columns).where(
+            t.attempt.c.id.in_(ids[start : start + MAX_BOUND_ROWS])
+        )
         rows |= {row.id: row for row in _ATTEMPT.all(db, query)}
     return rows
 
@@ -367,10 +370,10 @@ def finished_like(db: Connection, fingerprints: Collection[str]) -> dict[str, li
     """By fingerprint: ids of tasks that did the same work with success, newest first."""
     wanted = sorted(set(fingerprints) - {""})
     found: dict[str, list[int]] = {}
-    for start in range(0, len(wanted), AT_ONCE):
+    for start in range(0, len(wanted), MAX_BOUND_ROWS):
         query = (
             select(t.task.c.fingerprint, t.task.c.id)
-            .where(_work_in(wanted[start : start + AT_ONCE], [TaskState.DONE]))
+            .where(_work_in(wanted[start : start + MAX_BOUND_ROWS], [TaskState.DONE]))
             .order_by(t.task.c.id.desc())
         )
         for row in db.execute(query):
@@ -385,9 +388,10 @@ def under_way_like(
     wanted = sorted(set(fingerprints) - {""})
     live = [*_UNDER_WAY, TaskState.CHECKING]
     found: set[str] = set()
-    for start in range(0, len(wanted), AT_ONCE):
+    for start in range(0, len(wanted), MAX_BOUND_ROWS):
         query = select(t.task.c.fingerprint).where(
-            _work_in(wanted[start : start + AT_ONCE], live), t.task.c.analysis_id != other_than
+            _work_in(wanted[start : start + MAX_BOUND_ROWS], live),
+            t.task.c.analysis_id != other_than,
         )
         found |= set(db.execute(query).scalars())
     return frozenset(found)

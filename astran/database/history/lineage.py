@@ -11,7 +11,7 @@ from sqlalchemy import Connection, String, cast, select
 from astran.base.states import TaskState
 from astran.base.tasks import ProductKind
 from astran.database.schema import tables as t
-from astran.database.tasks import AT_ONCE, Product, TaskRow, task_row
+from astran.database.tasks import MAX_BOUND_ROWS, Product, TaskRow, task_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +160,8 @@ def original_tasks(
     the places of their products in the store."""
     prints: set[str] = set()
     places: set[str] = set()
-    for start in range(0, len(analysis_ids), AT_ONCE):
-        some = t.task.c.analysis_id.in_(analysis_ids[start : start + AT_ONCE])
+    for start in range(0, len(analysis_ids), MAX_BOUND_ROWS):
+        some = t.task.c.analysis_id.in_(analysis_ids[start : start + MAX_BOUND_ROWS])
         prints |= set(db.execute(select(t.task.c.fingerprint).where(some).distinct()).scalars())
         for makers in (t.task.c.id, t.task.c.reused_from_id):
             query = select(t.product.c.stored).where(

@@ -1,4 +1,4 @@
-"""Verdicts on attempts that have ended, and what follows: done, failed, or once more."""
+"""Classifies attempts that have ended and does what follows: done, failed, or once more."""
 
 from __future__ import annotations
 

@@ -164,7 +164,7 @@ class _News:
         only a long silence of both makes it lost."""
         since, looks = one.missing_since or self.now, one.missing_looks + 1
         # Slurm keeps no record of a waiting element that was cancelled: its silence confirms that
-        confirmed = one.wish == TaskRequest.CANCEL and looks >= CANCELLED_LOOKS
+        confirmed = one.request == TaskRequest.CANCEL and looks >= CANCELLED_LOOKS
         lost = confirmed or (looks >= LOST_LOOKS and self.now - since >= quiet)
         self.gone.append((one, lost))
         if withdrawn or confirmed:

@@ -35,7 +35,7 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
     with context.db.begin() as db:
         rows = tasks.of_analysis(db, analysis.id, (TaskState.PLANNED,))
         nodes = tasks.outline(db, analysis.id)
-        able = [row for row in rows if row.wish not in _NOT_NOW and is_ready(row, nodes)]
+        able = [row for row in rows if row.request not in _NOT_NOW and is_ready(row, nodes)]
         ready = [row for row in able if row.not_before is None or row.not_before <= now]
         # the same work under way elsewhere: wait for it and reuse it
         twins = tasks.under_way_like(db, [row.fingerprint for row in ready], analysis.id)
@@ -44,7 +44,7 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
             twins
             or any(node.state in _UNSETTLED for node in nodes.values())
             or any(
-                row.wish != TaskRequest.HOLD or row.state in IN_HAND
+                row.request != TaskRequest.HOLD or row.state in IN_HAND
                 for row in requested_tasks(db, analysis.id)
             )
         )
