@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
@@ -73,20 +73,7 @@ def add_message(db: Connection, mail: Incoming) -> int | None:
     try:
         with db.begin_nested():
             key = db.execute(
-                insert(t.message).values(
-                    mailbox=mail.mailbox,
-                    uidvalidity=mail.uidvalidity,
-                    uid=mail.uid,
-                    message_id=mail.message_id,
-                    sender=mail.sender,
-                    subject=mail.subject,
-                    verdict=mail.verdict,
-                    reason=mail.reason,
-                    received=mail.received,
-                    raw=mail.raw,
-                    folder=mail.folder,
-                    moved=not mail.folder,
-                )
+                insert(t.message).values(**asdict(mail), moved=not mail.folder)
             ).inserted_primary_key
     except IntegrityError:
         return None

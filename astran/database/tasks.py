@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -21,7 +21,6 @@ from sqlalchemy import (
 )
 
 from astran.base.errors import StoreError
-from astran.base.exit_record import ProductRecord
 from astran.base.scheduler import JobState
 from astran.base.states import TASK_MOVES, TaskState
 from astran.base.tasks import STORED_DEPENDS_ON_SUCCESS, Resources, Stage, Task
@@ -299,61 +298,6 @@ def change_attempts(db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     query = update(t.attempt).where(t.attempt.c.id == bindparam("_id"))
     query = query.values({name: bindparam(f"_{name}") for name in columns})
     db.execute(query, [{f"_{name}": value for name, value in row.items()} for row in rows])
-
-
-def add_products(db: Connection, products: Iterable[tuple[int, ProductRecord]]) -> None:
-    """Record what tasks (by id) left behind."""
-    rows = [
-        {
-            "task_id": task_id,
-            "path": p.path,
-            "kind": p.check,
-            "size": p.size,
-            "mtime_ns": p.mtime_ns,
-            "sha256": p.sha256,
-            "facts": p.facts,
-            "stored": p.stored,
-        }
-        for task_id, p in products
-    ]
-    if rows:
-        db.execute(t.product.insert(), rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """One row of `product`."""
-
-    path: str
-    kind: str
-    size: int
-    mtime_ns: int
-    sha256: str
-    facts: Mapping[str, Any]
-    stored: str
-
-
-_PRODUCT = RowReader(Product, t.product)
-
-
-def products_of_task(db: Connection, task_id: int) -> list[Product]:
-    """What a task left behind."""
-    query = select(*_PRODUCT.columns).where(t.product.c.task_id == task_id)
-    return _PRODUCT.all(db, query.order_by(t.product.c.id))
-
-
-def products_of(db: Connection, analysis_id: int) -> dict[int, list[Product]]:
-    """What all tasks of an analysis left behind, by task id."""
-    query = (
-        select(*_PRODUCT.columns, t.product.c.task_id)
-        .join_from(t.product, t.task)
-        .where(t.task.c.analysis_id == analysis_id)
-        .order_by(t.product.c.id)
-    )
-    found: dict[int, list[Product]] = {}
-    for row in db.execute(query):
-        found.setdefault(row.task_id, []).append(_PRODUCT.read(row))
-    return found
 
 
 def _work_in(fingerprints: Sequence[str], among: Sequence[TaskState]) -> ColumnElement[bool]:

@@ -15,6 +15,7 @@ from astran.base.scheduler import JobState
 from astran.base.states import TaskState
 from astran.database import tasks
 from astran.database.analyses import Analysis
+from astran.database.history.products import add_products
 from astran.database.tasks import AttemptRow, TaskMove, TaskRow
 from astran.production.job.logs import extract_log_excerpt
 from astran.service.context import Context
@@ -56,7 +57,7 @@ def complete_ended(context: Context, analysis: Analysis) -> None:
         for task in rows:
             _settle(context, db, task, attempts[task.id], successes)
         tasks.change_attempts(db, successes.attempts)
-        tasks.add_products(db, successes.products)
+        add_products(db, successes.products)
         tasks.move_tasks(db, context.clock.now(), successes.moves, reason="")
 
 

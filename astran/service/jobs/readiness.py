@@ -14,6 +14,7 @@ from astran.base.tasks import Stage
 from astran.database import fingerprint_completion, tasks
 from astran.database.analyses import Analysis
 from astran.database.history import lineage
+from astran.database.history.products import Product, products_of_task
 from astran.database.tasks import TaskRow
 from astran.production.job.products import measure_product
 from astran.service.context import Context
@@ -84,7 +85,7 @@ def _reusable(db: Connection, rows: Sequence[TaskRow]) -> dict[int, _Source]:
     reusable: dict[int, _Source] = {}
     for row in rows:
         for task_id in like.get(row.fingerprint, ())[:5]:
-            products = tasks.products_of_task(db, task_id)
+            products = products_of_task(db, task_id)
             places = [place for product in products if (place := _intact(product)) is not None]
             if products and len(places) == len(products):
                 reusable[row.id] = (task_id, places)
@@ -114,7 +115,7 @@ def _unneeded(
     )
 
 
-def _intact(product: tasks.Product) -> Path | None:
+def _intact(product: Product) -> Path | None:
     """Where a product is as its task left it: in the store, or in the folder of its analysis."""
     for path in filter(None, (product.stored, product.path)):
         try:

@@ -17,6 +17,7 @@ from astran.config.analysis import AnalysisConfig, Engine
 from astran.database import analyses, events, outbox, tasks
 from astran.database.analyses import Analysis
 from astran.database.history.durations import stage_figures
+from astran.database.history.products import products_by_task
 from astran.database.tasks import AttemptRow, TaskRow
 from astran.report import result_files
 from astran.report.model import Report, RunOutcome, StageLine
@@ -161,7 +162,7 @@ def _engines(db: Connection, analysis: Analysis, config: AnalysisConfig) -> tupl
     if config.dl2.engine is not Engine.FAST:
         return ()
     used: dict[str, int] = {}
-    for products in tasks.products_of(db, analysis.id).values():
+    for products in products_by_task(db, analysis.id).values():
         for product in products:
             if engine := str(product.facts.get("engine", "")):
                 used[engine] = used.get(engine, 0) + 1
