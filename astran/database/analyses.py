@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -282,14 +282,3 @@ def lock(db: Connection, analysis_id: int) -> AnalysisState:
 def change_analysis(db: Connection, analysis_id: int, **values: Any) -> None:
     """Set plain columns of an analysis (never its state)."""
     db.execute(update(t.analysis).where(t.analysis.c.id == analysis_id).values(**values))
-
-
-def ended_durations(db: Connection, limit: int = 20) -> Sequence[float]:
-    """Seconds from start to end of the newest finished analyses."""
-    query = (
-        select(t.analysis.c.started, t.analysis.c.ended)
-        .where(t.analysis.c.state == AnalysisState.DONE, t.analysis.c.started.is_not(None))
-        .order_by(t.analysis.c.id.desc())
-        .limit(limit)
-    )
-    return [(ended - started).total_seconds() for started, ended in db.execute(query)]

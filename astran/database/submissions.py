@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from astran.base.scheduler import JobRef
 from astran.base.states import TaskState
 from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
@@ -50,8 +51,13 @@ class Submission:
     submitted: datetime | None
     missing_since: datetime | None
     mark: str
-    """What the scheduler showed at the last look, if that left nothing open: what it still shows
-    is as the store has it. Empty: all must be looked at."""
+    """What the scheduler showed at the last poll, if that left nothing open: what it still shows
+    is as the database has it. Empty: all must be polled."""
+
+    def job_ref(self, indices: tuple[int, ...] | None = None) -> JobRef:
+        """How the scheduler is asked about the job, or about some of its elements."""
+        since = self.submitted or self.intent
+        return JobRef(self.token, self.job_id, since, self.size, self.folder, indices)
 
 
 _READER = RowReader(Submission, t.submission)

@@ -166,11 +166,6 @@ def outline(db: Connection, analysis_id: int) -> dict[str, PlanNode]:
     return {key: PlanNode(stage, TaskState(state)) for key, stage, state in db.execute(query)}
 
 
-def task_states(db: Connection, analysis_id: int) -> list[PlanNode]:
-    """Stage and state of each task, in the order of the plan."""
-    return list(outline(db, analysis_id).values())
-
-
 def move_task(
     db: Connection,
     now: datetime,

@@ -69,7 +69,14 @@ def _settle(
     verdict = _classify(db, task, attempt, record, now)
     if verdict.step is NextStep.WAIT:
         return
-    values = _attempt_values(task, attempt, verdict, record)
+    excerpt = record.log_excerpt if record else extract_log_excerpt(Path(task.log))
+    # a full disk takes the record, too
+    if verdict.cause is FailureCause.NO_RECORD and (full := disk_full_error(excerpt)):
+        verdict = AttemptVerdict(NextStep.RETRY, FailureCause.DISK_FULL, full)
+    values: dict[str, Any] = {"outcome": verdict.cause, "reason": verdict.reason}
+    values["telling"] = list(excerpt)
+    if record is not None:
+        values |= _attempt_values(attempt, record)
     if verdict.step is NextStep.DONE:
         assert record is not None
         successes.attempts.append({"id": attempt.id, **values})
@@ -102,26 +109,15 @@ def _classify(
         exit_meaning=known.meaning if known else "",
         explanation=last_reason(attempt),
     )
-    verdict = classify_end(end, now)
-    if verdict.cause is not FailureCause.NO_RECORD or verdict.step is NextStep.WAIT:
-        return verdict
-    # a full disk takes the record, too
-    full = disk_full_error(extract_log_excerpt(Path(task.log)))
-    return AttemptVerdict(NextStep.RETRY, FailureCause.DISK_FULL, full) if full else verdict
+    return classify_end(end, now)
 
 
-def _attempt_values(
-    task: TaskRow, attempt: AttemptRow, verdict: AttemptVerdict, record: ExitRecord | None
-) -> dict[str, Any]:
-    """What the row of the attempt keeps: cause, node, used memory and time, log excerpt."""
-    values: dict[str, Any] = {"outcome": verdict.cause, "reason": verdict.reason}
-    if record is None:
-        return values | {"telling": list(extract_log_excerpt(Path(task.log)))}
+def _attempt_values(attempt: AttemptRow, record: ExitRecord) -> dict[str, Any]:
+    """What the row of the attempt keeps of its record: node, used memory and time."""
     began, finished = map(datetime.fromisoformat, (record.started, record.ended))
     # Slurm samples the memory now and then only: the larger figure is nearer to the truth
     known_mb = (attempt.max_rss_mb, record.max_rss_mb)
-    return values | {
-        "telling": list(record.log_excerpt),
+    return {
         "node": attempt.node or record.host,
         "max_rss_mb": max((mb for mb in known_mb if mb), default=None),
         "began": began,

@@ -52,7 +52,7 @@ def update_attempts(context: Context, batches: list[Submission], settled: bool =
     What it shows as at the last look is left alone: neither is that answer read nor any task that
     it is about. `settled`: there was news already.
     """
-    refs = {batch.id: _ref(batch) for batch in batches}
+    refs = {batch.id: batch.job_ref() for batch in batches}
     look = context.scheduler.look(list(refs.values()))
     elements = {batch.id: look.changed(refs[batch.id], batch.mark) for batch in batches}
     changed = {batch.id: batch for batch in batches if elements[batch.id] != ()}
@@ -102,16 +102,11 @@ def update_attempts(context: Context, batches: list[Submission], settled: bool =
         poll_interval.note_poll(context, db, settled or bool(news.moves), context.dice)
 
 
-def _ref(batch: Submission, indices: tuple[int, ...] | None = None) -> JobRef:
-    begin = batch.submitted or batch.intent
-    return JobRef(batch.token, batch.job_id, begin, batch.size, batch.folder, indices)
-
-
 def _refs(rows: list[LiveTask], batches: Mapping[int, Submission]) -> list[JobRef]:
     wanted: dict[int, list[int]] = defaultdict(list)
     for row in rows:
         wanted[row.submission_id].append(row.array_index)
-    return [_ref(batches[key], tuple(indices)) for key, indices in wanted.items()]
+    return [batches[key].job_ref(tuple(indices)) for key, indices in wanted.items()]
 
 
 @dataclass

@@ -191,8 +191,7 @@ def _ask(
         jobs = submissions.submissions_by_ids(db, indices)
         poll_interval.poll_soon(db)
     for number, s in jobs.items():
-        ref = JobRef(s.token, s.job_id, s.submitted or s.intent, s.size, s.folder)
         try:
-            ask(ref, indices[number])
+            ask(s.job_ref(), indices[number])
         except SchedulerUnavailable as error:
             context.say(f"{analysis.name}, job {s.job_id}: {error}")

@@ -83,7 +83,7 @@ def report_cancelled(context: Context, analysis: Analysis) -> None:
             return
         plan_update(context, db)
         if analysis.requester and context.site.mail is not None:
-            states = [state for _, state in tasks.task_states(db, analysis.id)]
+            states = [node.state for node in tasks.outline(db, analysis.id).values()]
             done = sum(state.succeeded for state in states)
             letter = context.letters.cancelled(
                 thread_of_analysis(analysis),
