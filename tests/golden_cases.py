@@ -293,6 +293,7 @@ def plan_of(case: Case, root: Path) -> dict[str, Any]:
         waits = describe_awaited(context, config, data)
         plan, _ = make_plan_of(context, config, data, at.workdir / config.label, keep=False)
     made: dict[str, Any] = {"waits": waits or "", **asdict(plan)}
+    made["tasks"] = [task.to_json() for task in plan.tasks]
     made["files"] = {path: _read(text) for task in plan.tasks for path, text in task.files}
     for task in made["tasks"]:
         task["files"] = [path for path, _ in task["files"]]

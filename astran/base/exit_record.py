@@ -62,8 +62,8 @@ class ExitRecord:
     host: str
     argv: tuple[str, ...] = ()
     products: tuple[ProductRecord, ...] = ()
-    telling: tuple[str, ...] = ()
-    """The lines of the log that tell why it failed."""
+    log_excerpt: tuple[str, ...] = ()
+    """The lines of the log that show why it failed; `telling` in older records."""
     max_rss_mb: float | None = None
     cpu_s: float | None = None
     schema: int = SCHEMA
@@ -80,13 +80,14 @@ class ExitRecord:
             return None
         try:
             data = json.loads(text)
+            excerpt = data.pop("telling", ()) or data.pop("log_excerpt", ())
             products = tuple(ProductRecord(**p) for p in data.pop("products"))
             return cls(
                 **{
                     **data,
                     "outcome": TaskOutcome(data["outcome"]),
                     "argv": tuple(data["argv"]),
-                    "telling": tuple(data["telling"]),
+                    "log_excerpt": tuple(excerpt),
                     "products": products,
                 }
             )

@@ -81,6 +81,10 @@ class InputGuard:
     expect: tuple[tuple[str, Expectation], ...]
 
 
+STORED_DEPENDS_ON_SUCCESS = "gathers"
+"""Name of `Task.depends_on_success` in stored tasks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """One command with all that belongs to it. Paths are absolute.
@@ -124,7 +128,7 @@ class Task:
     fingerprint: str = ""
     """Hash of tool, tool version, parameters and input contents; equal means the same work.
     Empty: never reused."""
-    gathers: bool = False
+    depends_on_success: bool = False
     """What it makes depends on which tasks before it succeed: once these have ended, the service
     completes the fingerprint with theirs."""
     store: str = ""
@@ -133,12 +137,15 @@ class Task:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data; `from_json` gives the same task back."""
-        return dataclasses.asdict(self)
+        data = dataclasses.asdict(self)
+        names = {"depends_on_success": STORED_DEPENDS_ON_SUCCESS}
+        return {names.get(name, name): value for name, value in data.items()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Task:
         """Rebuild a task from `to_json`, also after a trip through JSON text."""
         plain = dict(data)
+        plain["depends_on_success"] = plain.pop(STORED_DEPENDS_ON_SUCCESS, False)
         return cls(
             **{
                 **plain,

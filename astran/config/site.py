@@ -217,7 +217,11 @@ class SchedulerSettings(Settings):
         "the figures in resources.",
     )
     attempts: int = Field(
-        3, ge=1, le=10, description="Attempts per task, the first included, for causes that pass."
+        3,
+        ge=1,
+        le=10,
+        description="Attempts per task and cause of failure, the first included, for causes that "
+        "pass; never more than 12 attempts altogether.",
     )
 
     @field_validator("resources")

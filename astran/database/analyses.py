@@ -8,12 +8,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from astran.base.errors import StoreError
 from astran.base.states import ANALYSIS_MOVES, AnalysisState
 from astran.database import unfinished_tasks
 from astran.database.events import note_event
+from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 
 
@@ -52,42 +53,8 @@ class Analysis:
         return f"A{self.id}"
 
 
-_COLUMNS = (
-    *t.analysis.c,
-    t.request.c.subject,
-    t.request.c.in_reply_to,
-    t.request.c.refs,
-    t.request.c.params,
-)
+_READER = RowReader(Analysis, t.analysis, t.request, references=t.request.c.refs)
 _LIVE = [state.value for state in AnalysisState if not state.final]
-
-
-def _analysis(row: RowMapping) -> Analysis:
-    return Analysis(
-        id=row["id"],
-        label=row["label"],
-        folder=Path(row["folder"]),
-        config=row["config"],
-        requester=row["requester"],
-        state=AnalysisState(row["state"]),
-        cancel_wanted=row["cancel_wanted"],
-        created=row["created"],
-        started=row["started"],
-        ended=row["ended"],
-        next_look=row["next_look"],
-        next_step=row["next_step"],
-        faults=row["faults"],
-        trouble=row["trouble"],
-        trouble_since=row["trouble_since"],
-        notes=tuple(row["notes"]),
-        versions=tuple((name, version) for name, version in row["versions"]),
-        left_out=tuple((run, why) for run, why in row["left_out"]),
-        reason=row["reason"],
-        subject=row["subject"],
-        in_reply_to=row["in_reply_to"],
-        references=tuple(row["refs"]),
-        params=row["params"],
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,15 +134,15 @@ def _free_folder(db: Connection, workdir: Path, label: str) -> Path:
 
 
 def _select() -> Any:
-    return select(*_COLUMNS).join_from(t.analysis, t.request)
+    return select(*_READER.columns).join_from(t.analysis, t.request)
 
 
 def get_analysis(db: Connection, analysis_id: int) -> Analysis:
     """The analysis (StoreError where there is none)."""
-    row = db.execute(_select().where(t.analysis.c.id == analysis_id)).mappings().first()
-    if row is None:
+    found = _READER.first(db, _select().where(t.analysis.c.id == analysis_id))
+    if found is None:
         raise StoreError(f"There is no analysis A{analysis_id}.", "`astran status` lists them.")
-    return _analysis(row)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,37 +158,30 @@ class Request:
 
 def get_request(db: Connection, request_id: int) -> Request:
     """A stored request (StoreError where there is none)."""
-    columns = (
-        t.sender.c.address,
-        t.request.c.subject,
-        t.request.c.in_reply_to,
-        t.request.c.refs,
-        t.request.c.params,
-    )
-    query = select(*columns).join_from(t.request, t.sender).where(t.request.c.id == request_id)
-    row = db.execute(query).first()
-    if row is None:
+    reader = RowReader(Request, t.request, sender=t.sender.c.address, references=t.request.c.refs)
+    query = select(*reader.columns).join_from(t.request, t.sender)
+    found = reader.first(db, query.where(t.request.c.id == request_id))
+    if found is None:
         raise StoreError(f"There is no request {request_id}.")
-    return Request(row[0], row[1], row[2], tuple(row[3]), row[4])
+    return found
 
 
 def by_hand_key(db: Connection, key: str) -> Analysis | None:
     """The hand-run of the same file with the same content, if there was one."""
-    row = db.execute(_select().where(t.analysis.c.hand_key == key)).mappings().first()
-    return None if row is None else _analysis(row)
+    return _READER.first(db, _select().where(t.analysis.c.hand_key == key))
 
 
 def with_orphans(db: Connection) -> list[Analysis]:
     """Ended analyses of which a task lives all the same, oldest first."""
     query = _select().where(t.analysis.c.id.in_(unfinished_tasks.analyses_with_unfinished()))
     query = query.where(t.analysis.c.state.not_in(_LIVE)).order_by(t.analysis.c.id)
-    return [_analysis(row) for row in db.execute(query).mappings()]
+    return _READER.all(db, query)
 
 
 def live_analyses(db: Connection) -> list[Analysis]:
     """All analyses that have not ended, oldest first."""
     query = _select().where(t.analysis.c.state.in_(_LIVE)).order_by(t.analysis.c.id)
-    return [_analysis(row) for row in db.execute(query).mappings()]
+    return _READER.all(db, query)
 
 
 def newest_analyses(db: Connection, limit: int, requester: str | None = None) -> list[Analysis]:
@@ -229,13 +189,13 @@ def newest_analyses(db: Connection, limit: int, requester: str | None = None) ->
     query = _select().order_by(t.analysis.c.id.desc()).limit(limit)
     if requester is not None:
         query = query.where(t.analysis.c.requester == requester)
-    return [_analysis(row) for row in db.execute(query).mappings()]
+    return _READER.all(db, query)
 
 
 def ended_between(db: Connection, since: datetime, until: datetime) -> list[Analysis]:
     """Analyses that ended in a time, oldest first."""
     query = _select().where(t.analysis.c.ended >= since, t.analysis.c.ended < until)
-    return [_analysis(row) for row in db.execute(query.order_by(t.analysis.c.id)).mappings()]
+    return _READER.all(db, query.order_by(t.analysis.c.id))
 
 
 def live_count(db: Connection, requester: str | None = None) -> int:

@@ -8,6 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 
 
@@ -18,6 +19,9 @@ class Chore:
     name: str
     due: datetime
     tries: int
+
+
+_CHORE = RowReader(Chore, t.chore)
 
 
 def plan_chore(db: Connection, name: str, due: datetime) -> bool:
@@ -41,11 +45,11 @@ def advance_chore(db: Connection, name: str, due: datetime) -> None:
 def due_chores(db: Connection, now: datetime, prefix: str = "") -> list[Chore]:
     """Chores whose time has come, oldest first; only those whose names begin with `prefix`."""
     query = (
-        select(t.chore.c.name, t.chore.c.due, t.chore.c.tries)
+        select(*_CHORE.columns)
         .where(t.chore.c.due <= now, t.chore.c.name.startswith(prefix, autoescape=True))
         .order_by(t.chore.c.due, t.chore.c.id)
     )
-    return [Chore(*row) for row in db.execute(query)]
+    return _CHORE.all(db, query)
 
 
 def time_of(db: Connection, name: str) -> datetime | None:
@@ -74,11 +78,12 @@ class Hold:
     reason: str
 
 
+_HOLD = RowReader(Hold, t.hold)
+
+
 def get_hold(db: Connection, name: str) -> Hold | None:
     """What holds this back, if anything did since it last went well."""
-    columns = (t.hold.c.until, t.hold.c.failures, t.hold.c.reason)
-    row = db.execute(select(*columns).where(t.hold.c.name == name)).first()
-    return None if row is None else Hold(*row)
+    return _HOLD.first(db, select(*_HOLD.columns).where(t.hold.c.name == name))
 
 
 def set_hold(db: Connection, name: str, new: Hold) -> None:

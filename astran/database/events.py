@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, func, insert, select
 
+from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 
 
@@ -20,6 +21,9 @@ class Event:
     text: str
     analysis_id: int | None
     task_id: int | None
+
+
+_READER = RowReader(Event, t.event)
 
 
 def note_event(
@@ -40,33 +44,15 @@ def note_event(
 
 def note_events(db: Connection, entries: Iterable[Event]) -> None:
     """Write several events, in the caller's transaction."""
-    rows = [
-        {
-            "at": entry.at,
-            "kind": entry.kind,
-            "text": entry.text[:4000],
-            "analysis_id": entry.analysis_id,
-            "task_id": entry.task_id,
-        }
-        for entry in entries
-    ]
+    rows = [{**asdict(entry), "text": entry.text[:4000]} for entry in entries]
     if rows:
         db.execute(insert(t.event), rows)
 
 
 def history(db: Connection, analysis_id: int) -> list[Event]:
     """All events of an analysis, oldest first."""
-    columns = (
-        t.event.c.at,
-        t.event.c.kind,
-        t.event.c.text,
-        t.event.c.analysis_id,
-        t.event.c.task_id,
-    )
-    rows = db.execute(
-        select(*columns).where(t.event.c.analysis_id == analysis_id).order_by(t.event.c.id)
-    )
-    return [Event(*row) for row in rows]
+    query = select(*_READER.columns).where(t.event.c.analysis_id == analysis_id)
+    return _READER.all(db, query.order_by(t.event.c.id))
 
 
 def count_events(db: Connection, kind: str, since: datetime, analysis_id: int | None = None) -> int:

@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from typing import NamedTuple
 
 from sqlalchemy import Connection, select, tuple_
 
 from astran.base.states import TaskState
+from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 from astran.database.submissions import SubmissionState
-from astran.database.tasks import AT_ONCE, TaskRow, task_row
+from astran.database.tasks import MAX_BOUND_ROWS, TaskRow, read_tasks
 
 IN_HAND = (TaskState.SUBMITTED, TaskState.RUNNING)
 """States of a task that the scheduler knows and that has not ended."""
 
 
-@dataclass(frozen=True, slots=True)
-class LiveTask:
+class LiveTask(NamedTuple):
     """A task that the scheduler has, and what was last seen of its newest attempt."""
 
     task_id: int
     analysis_id: int
     key: str
     state: TaskState
-    wish: str
+    request: str
     attempt_id: int
     submission_id: int
     array_index: int
-    sight: str
+    status: str
+    """Newest JobState."""
     word: str
     reason: str
     node: str
@@ -38,21 +38,13 @@ class LiveTask:
     missing_looks: int
 
 
-_COLUMNS = (
-    t.attempt.c.task_id,
-    t.task.c.analysis_id,
-    t.task.c.key,
-    t.task.c.state,
-    t.task.c.wish,
-    t.attempt.c.id,
-    t.attempt.c.submission_id,
-    t.attempt.c.array_index,
-    t.attempt.c.sight,
-    t.attempt.c.word,
-    t.attempt.c.reason,
-    t.attempt.c.node,
-    t.attempt.c.missing_since,
-    t.attempt.c.missing_looks,
+_READER = RowReader(
+    LiveTask,
+    t.attempt,
+    t.task,
+    attempt_id=t.attempt.c.id,
+    status=t.attempt.c.sight,
+    request=t.task.c.wish,
 )
 
 
@@ -63,32 +55,29 @@ def live_tasks_of(db: Connection, scheduler: str, analysis_id: int | None = None
     )
     if analysis_id is not None:
         query = query.where(t.task.c.analysis_id == analysis_id)
-    return [as_watched(row) for row in db.execute(query)]
+    return _READER.all(db, query)
 
 
-def rows_of_submissions(db: Connection, submissions: Collection[int]) -> Iterator[Sequence[Any]]:
-    """What is in hand of these submissions, in the columns of `Watched`.
-
-    There may be very many, and mostly nothing has changed for them: so they are left as rows.
-    """
+def live_tasks_of_submissions(db: Connection, submissions: Collection[int]) -> Iterator[LiveTask]:
+    """What is in hand of these submissions."""
     ids = sorted(submissions)
-    for start in range(0, len(ids), AT_ONCE):
-        some = t.attempt.c.submission_id.in_(ids[start : start + AT_ONCE])
-        yield from db.execute(_IN_HAND.where(some))
+    for start in range(0, len(ids), MAX_BOUND_ROWS):
+        some = t.attempt.c.submission_id.in_(ids[start : start + MAX_BOUND_ROWS])
+        yield from _READER.all(db, _IN_HAND.where(some))
 
 
-def rows_of_elements(
+def live_tasks_of_elements(
     db: Connection, elements: Mapping[int, Collection[int]]
-) -> Iterator[Sequence[Any]]:
+) -> Iterator[LiveTask]:
     """The same of some elements only: array indices by submission."""
     pairs = [(key, index) for key, indices in elements.items() for index in indices]
     pair = tuple_(t.attempt.c.submission_id, t.attempt.c.array_index)
-    for start in range(0, len(pairs), AT_ONCE):
-        yield from db.execute(_IN_HAND.where(pair.in_(pairs[start : start + AT_ONCE])))
+    for start in range(0, len(pairs), MAX_BOUND_ROWS):
+        yield from _READER.all(db, _IN_HAND.where(pair.in_(pairs[start : start + MAX_BOUND_ROWS])))
 
 
 _IN_HAND = (
-    select(*_COLUMNS)
+    select(*_READER.columns)
     .join_from(t.task, t.attempt)
     .where(
         t.task.c.state.in_(list(IN_HAND)),
@@ -99,18 +88,8 @@ _IN_HAND = (
 )
 
 
-def as_watched(row: Sequence[Any]) -> LiveTask:
-    """The row as an object."""
-    values = list(row)
-    values[3] = _STATES[values[3]]
-    return LiveTask(*values)
-
-
-_STATES = {state.value: state for state in IN_HAND}
-
-
 def tasks_under_way(db: Connection) -> list[TaskRow]:
     """Every task of any analysis that is being submitted, waits in a queue or runs."""
     live = (*IN_HAND, TaskState.SUBMITTING)
     query = select(t.task).where(t.task.c.state.in_(list(live))).order_by(t.task.c.id)
-    return [task_row(row) for row in db.execute(query).mappings()]
+    return read_tasks(db, query)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 
 
@@ -25,13 +26,13 @@ class Cursor:
     last_uid: int
 
 
+_CURSOR = RowReader(Cursor, t.mailbox_cursor)
+
+
 def get_cursor(db: Connection, mailbox: str) -> Cursor | None:
     """The cursor of a mailbox, None before its first reading."""
-    query = select(t.mailbox_cursor.c.uidvalidity, t.mailbox_cursor.c.last_uid).where(
-        t.mailbox_cursor.c.mailbox == mailbox
-    )
-    row = db.execute(query).first()
-    return None if row is None else Cursor(*row)
+    query = select(*_CURSOR.columns).where(t.mailbox_cursor.c.mailbox == mailbox)
+    return _CURSOR.first(db, query)
 
 
 def set_cursor(db: Connection, mailbox: str, new: Cursor) -> None:
@@ -72,20 +73,7 @@ def add_message(db: Connection, mail: Incoming) -> int | None:
     try:
         with db.begin_nested():
             key = db.execute(
-                insert(t.message).values(
-                    mailbox=mail.mailbox,
-                    uidvalidity=mail.uidvalidity,
-                    uid=mail.uid,
-                    message_id=mail.message_id,
-                    sender=mail.sender,
-                    subject=mail.subject,
-                    verdict=mail.verdict,
-                    reason=mail.reason,
-                    received=mail.received,
-                    raw=mail.raw,
-                    folder=mail.folder,
-                    moved=not mail.folder,
-                )
+                insert(t.message).values(**asdict(mail), moved=not mail.folder)
             ).inserted_primary_key
     except IntegrityError:
         return None
@@ -180,6 +168,9 @@ class PutOff:
     reason: str
 
 
+_PUT_OFF = RowReader(PutOff, t.put_off)
+
+
 def put_off(
     db: Connection,
     mailbox: str,
@@ -216,11 +207,11 @@ def settle(db: Connection, mailbox: str, uidvalidity: int, uid: int) -> None:
 def all_put_off(db: Connection, mailbox: str, uidvalidity: int) -> list[PutOff]:
     """Mails that are asked for again, by their next try."""
     query = (
-        select(*_PUT_OFF)
+        select(*_PUT_OFF.columns)
         .where(t.put_off.c.mailbox == mailbox, t.put_off.c.uidvalidity == uidvalidity)
         .order_by(t.put_off.c.next_try, t.put_off.c.uid)
     )
-    return [PutOff(*row) for row in db.execute(query)]
+    return _PUT_OFF.all(db, query)
 
 
 def forget_numbers(db: Connection, mailbox: str, uidvalidity: int) -> None:
@@ -238,23 +229,14 @@ def forget_numbers(db: Connection, mailbox: str, uidvalidity: int) -> None:
     )
 
 
-_PUT_OFF = (
-    t.put_off.c.uid,
-    t.put_off.c.tries,
-    t.put_off.c.faults,
-    t.put_off.c.next_try,
-    t.put_off.c.reason,
-)
-
-
 def _of_mail(mailbox: str, uidvalidity: int, uid: int) -> tuple[ColumnElement[bool], ...]:
     c = t.put_off.c
     return c.mailbox == mailbox, c.uidvalidity == uidvalidity, c.uid == uid
 
 
 def _put_off(db: Connection, mailbox: str, uidvalidity: int, uid: int) -> PutOff | None:
-    row = db.execute(select(*_PUT_OFF).where(*_of_mail(mailbox, uidvalidity, uid))).first()
-    return None if row is None else PutOff(*row)
+    query = select(*_PUT_OFF.columns).where(*_of_mail(mailbox, uidvalidity, uid))
+    return _PUT_OFF.first(db, query)
 
 
 def sender_id(db: Connection, address: str, now: datetime) -> int:
@@ -303,15 +285,9 @@ def unanswered_mails(
     db: Connection, since: datetime, until: datetime, verdicts: Sequence[str]
 ) -> list[UnansweredMail]:
     """Mails with one of these verdicts in a time, oldest first."""
-    columns = (
-        t.message.c.received,
-        t.message.c.verdict,
-        t.message.c.sender,
-        t.message.c.subject,
-        t.message.c.reason,
-    )
+    reader = RowReader(UnansweredMail, t.message)
     query = (
-        select(*columns)
+        select(*reader.columns)
         .where(
             t.message.c.received >= since,
             t.message.c.received < until,
@@ -319,7 +295,7 @@ def unanswered_mails(
         )
         .order_by(t.message.c.id)
     )
-    return [UnansweredMail(*row) for row in db.execute(query)]
+    return reader.all(db, query)
 
 
 def may_refuse(db: Connection, address: str, now: datetime) -> bool:

@@ -10,6 +10,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 
 
@@ -44,20 +45,7 @@ class Outgoing:
     """What went wrong at the last try, if anything is known of it."""
 
 
-_COLUMNS = (
-    t.outgoing_mail.c.id,
-    t.outgoing_mail.c.analysis_id,
-    t.outgoing_mail.c.message_id,
-    t.outgoing_mail.c.kind,
-    t.outgoing_mail.c.recipient,
-    t.outgoing_mail.c.subject,
-    t.outgoing_mail.c.raw,
-    t.outgoing_mail.c.state,
-    t.outgoing_mail.c.tries,
-    t.outgoing_mail.c.next_try,
-    t.outgoing_mail.c.created,
-    t.outgoing_mail.c.error,
-)
+_READER = RowReader(Outgoing, t.outgoing_mail)
 _OPEN = (MailState.PENDING, MailState.RETRY, MailState.SENDING)
 GIVEN_UP = "given up after"
 """Begins the error of a dead mail that nobody refused: it is tried again once mail goes out."""
@@ -116,13 +104,12 @@ def oldest_held_up(db: Connection, now: datetime) -> dict[tuple[int, str], int]:
 def due_mails(db: Connection, now: datetime, limit: int = 20) -> list[Outgoing]:
     """Mails to be dealt with now, oldest first."""
     query = (
-        select(*_COLUMNS)
+        select(*_READER.columns)
         .where(t.outgoing_mail.c.state.in_(_OPEN), t.outgoing_mail.c.next_try <= now)
         .order_by(t.outgoing_mail.c.id)
         .limit(limit)
     )
-    rows = db.execute(query).mappings()
-    return [Outgoing(**{**row, "state": MailState(row["state"])}) for row in rows]
+    return _READER.all(db, query)
 
 
 def sent_since(db: Connection, recipient: str, since: datetime) -> int:
@@ -138,15 +125,14 @@ def sent_since(db: Connection, recipient: str, since: datetime) -> int:
 def find_sent(db: Connection, message_ids: Sequence[str]) -> Outgoing | None:
     """The mail of ours with one of these Message-IDs that was handed to the server."""
     query = (
-        select(*_COLUMNS)
+        select(*_READER.columns)
         .where(
             t.outgoing_mail.c.message_id.in_(message_ids[:50]),
             t.outgoing_mail.c.state.in_((MailState.SENT, MailState.SENDING)),
         )
         .limit(1)
     )
-    row = db.execute(query).mappings().first()
-    return None if row is None else Outgoing(**{**row, "state": MailState(row["state"])})
+    return _READER.first(db, query)
 
 
 def open_count(

@@ -25,7 +25,7 @@ def store_plan(
     *,
     date: str,
     source: tuple[str, float, float],
-    begun: frozenset[int] = frozenset(),
+    started_runs: frozenset[int] = frozenset(),
 ) -> None:
     """Store the tasks of a plan in state PLANNED; those whose key is stored already stay as they
     are.
@@ -34,7 +34,7 @@ def store_plan(
     ----------
     date : night, YYYYMMDD
     source : name, right ascension and declination [deg, ICRS]
-    begun : runs whose tasks were stored before, however the plan would make them now
+    started_runs : runs whose tasks were stored before, however the plan would make them now
     """
     night_id = _ensure(db, t.night, date=date)
     source_id = _source(db, *source)
@@ -43,7 +43,7 @@ def store_plan(
     stages = {Stage(row.name): row.id for row in db.execute(of)}
     there = select(t.task.c.key, t.task.c.id).where(t.task.c.analysis_id == analysis_id)
     ids = {row.key: row.id for row in db.execute(there)}
-    new = [task for task in plan.tasks if task.key not in ids and task.run not in begun]
+    new = [task for task in plan.tasks if task.key not in ids and task.run not in started_runs]
     kind = task_kinds(plan)
     for task in new:
         if task.stage not in stages:

@@ -9,13 +9,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, literal, select, update
+from sqlalchemy import Connection, insert, literal, select, update
 from sqlalchemy.exc import IntegrityError
 
 from astran.base.states import AnalysisState
 from astran.database import analyses
 from astran.database.analyses import Analysis, RequestOrigin
 from astran.database.events import note_event
+from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 
 
@@ -51,34 +52,11 @@ class Order:
         return f"S{self.id}"
 
 
-_COLUMNS = (
-    *t.standing_order.c,
-    t.request.c.subject,
-    t.request.c.in_reply_to,
-    t.request.c.refs,
-    t.request.c.params,
-)
-
-
-def _order(row: RowMapping) -> Order:
-    return Order(
-        id=row["id"],
-        label=row["label"],
-        config=row["config"],
-        requester=row["requester"],
-        first_night=row["first_night"],
-        last_night=row["last_night"],
-        state=OrderState(row["state"]),
-        created=row["created"],
-        subject=row["subject"],
-        in_reply_to=row["in_reply_to"],
-        references=tuple(row["refs"]),
-        params=row["params"],
-    )
+_READER = RowReader(Order, t.standing_order, t.request, references=t.request.c.refs)
 
 
 def _select() -> Any:
-    return select(*_COLUMNS).join_from(t.standing_order, t.request)
+    return select(*_READER.columns).join_from(t.standing_order, t.request)
 
 
 def create_order(
@@ -113,8 +91,7 @@ def create_order(
 
 def get_order(db: Connection, order_id: int) -> Order | None:
     """The order, if there is one."""
-    row = db.execute(_select().where(t.standing_order.c.id == order_id)).mappings().first()
-    return None if row is None else _order(row)
+    return _READER.first(db, _select().where(t.standing_order.c.id == order_id))
 
 
 def active_orders(db: Connection, requester: str | None = None) -> list[Order]:
@@ -122,8 +99,7 @@ def active_orders(db: Connection, requester: str | None = None) -> list[Order]:
     query = _select().where(t.standing_order.c.state == OrderState.ACTIVE)
     if requester is not None:
         query = query.where(t.standing_order.c.requester == requester)
-    rows = db.execute(query.order_by(t.standing_order.c.id)).mappings()
-    return [_order(row) for row in rows]
+    return _READER.all(db, query.order_by(t.standing_order.c.id))
 
 
 def end_order(db: Connection, now: datetime, order: Order, to: OrderState) -> bool:

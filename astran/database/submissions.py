@@ -10,9 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from astran.base.scheduler import JobRef
 from astran.base.states import TaskState
+from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
-from astran.database.tasks import AT_ONCE, TaskMove, TaskRow, move_tasks, task_row
+from astran.database.tasks import MAX_BOUND_ROWS, TaskMove, TaskRow, move_tasks, read_tasks
 
 
 class SubmissionState(StrEnum):
@@ -49,20 +51,16 @@ class Submission:
     submitted: datetime | None
     missing_since: datetime | None
     mark: str
-    """What the scheduler showed at the last look, if that left nothing open: what it still shows
-    is as the store has it. Empty: all must be looked at."""
+    """What the scheduler showed at the last poll, if that left nothing open: what it still shows
+    is as the database has it. Empty: all must be polled."""
+
+    def job_ref(self, indices: tuple[int, ...] | None = None) -> JobRef:
+        """How the scheduler is asked about the job, or about some of its elements."""
+        since = self.submitted or self.intent
+        return JobRef(self.token, self.job_id, since, self.size, self.folder, indices)
 
 
-_COLUMNS = tuple(t.submission.c[name] for name in Submission.__dataclass_fields__)
-
-
-_STATE = list(Submission.__dataclass_fields__).index("state")
-
-
-def _submission(row: Sequence[Any]) -> Submission:
-    values = list(row)
-    values[_STATE] = SubmissionState(values[_STATE])
-    return Submission(*values)
+_READER = RowReader(Submission, t.submission)
 
 
 def lock_submissions(db: Connection) -> None:
@@ -130,17 +128,17 @@ def write_intent(
 
 def unconfirmed_submissions(db: Connection) -> list[Submission]:
     """Submissions of which it is not known whether they came to be."""
-    query = select(*_COLUMNS).where(t.submission.c.state == SubmissionState.INTENT)
+    query = select(*_READER.columns).where(t.submission.c.state == SubmissionState.INTENT)
     query = query.order_by(t.submission.c.id)
-    return [_submission(row) for row in db.execute(query)]
+    return _READER.all(db, query)
 
 
 def open_submissions(db: Connection, scheduler: str) -> list[Submission]:
     """Submissions of which this scheduler may still have a task, oldest first."""
-    query = select(*_COLUMNS).where(
+    query = select(*_READER.columns).where(
         t.submission.c.state == SubmissionState.SUBMITTED, t.submission.c.scheduler == scheduler
     )
-    return [_submission(row) for row in db.execute(query.order_by(t.submission.c.id))]
+    return _READER.all(db, query.order_by(t.submission.c.id))
 
 
 def mark_polled(db: Connection, marks: Mapping[int, str], ended: Collection[int]) -> None:
@@ -151,8 +149,8 @@ def mark_polled(db: Connection, marks: Mapping[int, str], ended: Collection[int]
         rows = [{"_id": key, "_mark": mark} for key, mark in marks.items()]
         db.execute(query.values(mark=bindparam("_mark")), rows)
     gone = sorted(ended)
-    for start in range(0, len(gone), AT_ONCE):
-        some = c.id.in_(gone[start : start + AT_ONCE])
+    for start in range(0, len(gone), MAX_BOUND_ROWS):
+        some = c.id.in_(gone[start : start + MAX_BOUND_ROWS])
         query = update(t.submission).where(some, c.state == SubmissionState.SUBMITTED)
         db.execute(query.values(state=SubmissionState.ENDED))
 
@@ -161,16 +159,18 @@ def submissions_by_ids(db: Connection, ids: Collection[int]) -> dict[int, Submis
     """Submissions by row id."""
     wanted = sorted(ids)
     found: dict[int, Submission] = {}
-    for start in range(0, len(wanted), AT_ONCE):
-        query = select(*_COLUMNS).where(t.submission.c.id.in_(wanted[start : start + AT_ONCE]))
-        found |= {row.id: _submission(row) for row in db.execute(query)}
+    for start in range(0, len(wanted), MAX_BOUND_ROWS):
+        query = select(*_READER.columns).where(
+            t.submission.c.id.in_(wanted[start : start + MAX_BOUND_ROWS])
+        )
+        found |= {row.id: row for row in _READER.all(db, query)}
     return found
 
 
 def submission_by_token(db: Connection, token: str) -> Submission:
     """The submission with that token."""
-    query = select(*_COLUMNS).where(t.submission.c.token == token)
-    return _submission(db.execute(query).one())
+    query = select(*_READER.columns).where(t.submission.c.token == token)
+    return _READER.read(db.execute(query).one())
 
 
 def confirm_submission(db: Connection, now: datetime, submission: Submission, job_id: str) -> None:
@@ -237,4 +237,4 @@ def _tasks(db: Connection, submission: Submission) -> list[TaskRow]:
         )
         .order_by(t.attempt.c.array_index)
     )
-    return [task_row(row) for row in db.execute(query).mappings()]
+    return read_tasks(db, query)

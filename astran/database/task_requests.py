@@ -1,4 +1,4 @@
-"""What people wish for single tasks: to be cancelled, held, released, run again."""
+"""Requests of people for single tasks: to be cancelled, held, released, run again."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, update
 
 from astran.base.states import TaskState
 from astran.database.schema import tables as t
-from astran.database.tasks import AT_ONCE, TaskRow, task_row, wake_analyses
+from astran.database.tasks import MAX_BOUND_ROWS, TaskRow, read_tasks, wake_analyses
 
 
 class TaskRequest(StrEnum):
@@ -25,7 +25,7 @@ class TaskRequest(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TaskSelection:
-    """Which tasks of an analysis are meant; all where nothing is said."""
+    """Which tasks of an analysis are selected; all by default."""
 
     stage: str = ""
     run: int | None = None
@@ -41,8 +41,8 @@ class TaskSelection:
         return not self.stage and self.run is None
 
 
-def selected_tasks(db: Connection, analysis_id: int, choice: TaskSelection) -> list[TaskRow]:
-    """The tasks that are meant, in the order of the plan."""
+def selected_tasks(db: Connection, analysis_id: int, selection: TaskSelection) -> list[TaskRow]:
+    """The selected tasks, in the order of the plan."""
     query = (
         select(t.task)
         .join_from(t.task, t.stage)
@@ -50,40 +50,44 @@ def selected_tasks(db: Connection, analysis_id: int, choice: TaskSelection) -> l
         .where(t.task.c.analysis_id == analysis_id)
         .order_by(t.task.c.id)
     )
-    if choice.stage:
-        query = query.where(t.stage.c.name == choice.stage)
-    if choice.run is not None:
-        query = query.where(t.run.c.number == choice.run)
-    return [task_row(row) for row in db.execute(query).mappings()]
+    if selection.stage:
+        query = query.where(t.stage.c.name == selection.stage)
+    if selection.run is not None:
+        query = query.where(t.run.c.number == selection.run)
+    return read_tasks(db, query)
 
 
-def set_request(db: Connection, rows: Sequence[TaskRow], wish: TaskRequest) -> None:
-    """Note a wish for tasks, and have the next tick look at their analyses."""
-    for start in range(0, len(rows), AT_ONCE):
-        ids = [row.id for row in rows[start : start + AT_ONCE]]
-        db.execute(update(t.task).where(t.task.c.id.in_(ids)).values(wish=wish))
+def set_request(db: Connection, rows: Sequence[TaskRow], request: TaskRequest) -> None:
+    """Note a request for tasks, and have the next tick look at their analyses."""
+    for start in range(0, len(rows), MAX_BOUND_ROWS):
+        ids = [row.id for row in rows[start : start + MAX_BOUND_ROWS]]
+        db.execute(update(t.task).where(t.task.c.id.in_(ids)).values(wish=request))
     wake_analyses(db, {row.analysis_id for row in rows})
 
 
 def requested_tasks(db: Connection, analysis_id: int) -> list[TaskRow]:
-    """Tasks of an analysis with a wish that has not come true or been taken back."""
+    """Tasks of an analysis with a request that is neither confirmed nor taken back."""
     query = (
         select(t.task)
         .where(t.task.c.analysis_id == analysis_id, t.task.c.wish != TaskRequest.NONE)
         .order_by(t.task.c.id)
     )
-    return [task_row(row) for row in db.execute(query).mappings()]
+    return read_tasks(db, query)
 
 
 def newest_statuses(db: Connection, rows: Sequence[TaskRow]) -> dict[int, str]:
     """By task: what was last seen of its newest attempt."""
     found: dict[int, str] = {}
-    for start in range(0, len(rows), AT_ONCE):
-        ids = [row.id for row in rows[start : start + AT_ONCE] if row.state is TaskState.SUBMITTED]
+    for start in range(0, len(rows), MAX_BOUND_ROWS):
+        ids = [
+            row.id
+            for row in rows[start : start + MAX_BOUND_ROWS]
+            if row.state is TaskState.SUBMITTED
+        ]
         query = (
-            select(t.task.c.id, t.attempt.c.sight)
+            select(t.task.c.id, t.attempt.c.sight.label("status"))
             .join_from(t.task, t.attempt)
             .where(t.task.c.id.in_(ids), t.attempt.c.number == t.task.c.attempts)
         )
-        found |= {row.id: row.sight for row in db.execute(query)}
+        found |= {row.id: row.status for row in db.execute(query)}
     return found

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -12,6 +12,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     RowMapping,
+    Select,
     and_,
     bindparam,
     func,
@@ -20,39 +21,48 @@ from sqlalchemy import (
 )
 
 from astran.base.errors import StoreError
-from astran.base.exit_record import ProductRecord
 from astran.base.scheduler import JobState
 from astran.base.states import TASK_MOVES, TaskState
-from astran.base.tasks import Resources, Task
+from astran.base.tasks import STORED_DEPENDS_ON_SUCCESS, Resources, Stage, Task
 from astran.database.events import Event, note_events
+from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 
-AT_ONCE = 500
+MAX_BOUND_ROWS = 500
 """Rows named in one statement: databases bound the number of its parameters."""
 
 
 @dataclass(frozen=True)
 class TaskRow:
-    """One row of `task`."""
+    """One row of `task`, with the parts of its specification that the engine reads at each tick."""
 
     id: int
     analysis_id: int
     key: str
     state: TaskState
-    plain: Mapping[str, Any]
-    """The task as it was planned, as plain data: cheaper than `spec` where many are looked at."""
+    stage: Stage
+    run: int | None
+    needs: tuple[str, ...]
+    after: tuple[str, ...]
+    depends_on_success: bool
+    script: str
+    log: str
+    record: str
     resources: Resources
+    """What the next attempt asks for."""
     exclude: tuple[str, ...]
     attempts: int
     reason: str
     not_before: datetime | None
     fingerprint: str
-    wish: str
+    request: str
+    """TaskRequest of a person that is still to be confirmed; empty: none."""
+    stored_spec: Mapping[str, Any] = field(repr=False)
 
     @cached_property
     def spec(self) -> Task:
-        """The task as it was planned."""
-        return Task.from_json(dict(self.plain))
+        """The task as it was planned; built when it is first asked for."""
+        return Task.from_json(dict(self.stored_spec))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +76,10 @@ class AttemptRow:
     token: str
     array_index: int
     requested: Mapping[str, Any]
-    sight: str
+    status: str
+    """Newest JobState; empty: none yet, or no longer known."""
     word: str
+    """State in the scheduler's own words."""
     reason: str
     outcome: str
     exit_code: int | None
@@ -77,33 +89,44 @@ class AttemptRow:
     elapsed_s: float | None
     missing_since: datetime | None
     ended: datetime | None
-    telling: tuple[str, ...]
+    log_excerpt: tuple[str, ...]
 
 
-def task_row(row: RowMapping) -> TaskRow:
+def task_row(row: RowMapping | Mapping[str, Any]) -> TaskRow:
+    """The task of a row with all columns of `task`."""
+    spec = row["spec"]
     return TaskRow(
         id=row["id"],
         analysis_id=row["analysis_id"],
         key=row["key"],
         state=TaskState(row["state"]),
-        plain=row["spec"],
+        stage=Stage(spec["stage"]),
+        run=spec["run"],
+        needs=tuple(spec["needs"]),
+        after=tuple(spec["after"]),
+        depends_on_success=spec.get(STORED_DEPENDS_ON_SUCCESS, False),
+        script=spec["script"],
+        log=spec["log"],
+        record=spec["record"],
         resources=Resources(**row["resources"]),
         exclude=tuple(row["exclude"]),
         attempts=row["attempts"],
         reason=row["reason"],
         not_before=row["not_before"],
         fingerprint=row["fingerprint"],
-        wish=row["wish"],
+        request=row["wish"],
+        stored_spec=spec,
     )
 
 
-_ATTEMPT_COLUMNS = tuple(
-    t.attempt.c[name] for name in AttemptRow.__dataclass_fields__ if name in t.attempt.c
+_ATTEMPT = RowReader(
+    AttemptRow, t.attempt, status=t.attempt.c.sight, log_excerpt=t.attempt.c.telling
 )
 
 
-def _attempt(row: RowMapping | dict[str, Any]) -> AttemptRow:
-    return AttemptRow(**{**row, "telling": tuple(row["telling"])})
+def read_tasks(db: Connection, query: Select[Any]) -> list[TaskRow]:
+    """The tasks of a query that selects all columns of `task`."""
+    return [task_row(row) for row in db.execute(query).mappings()]
 
 
 def of_analysis(
@@ -113,15 +136,15 @@ def of_analysis(
     query = select(t.task).where(t.task.c.analysis_id == analysis_id).order_by(t.task.c.id)
     if among:
         query = query.where(t.task.c.state.in_(list(among)))
-    return [task_row(row) for row in db.execute(query).mappings()]
+    return read_tasks(db, query)
 
 
 def get_all(db: Connection, ids: Sequence[int]) -> dict[int, TaskRow]:
     """Tasks by id."""
     rows: dict[int, TaskRow] = {}
-    for start in range(0, len(ids), AT_ONCE):
-        query = select(t.task).where(t.task.c.id.in_(ids[start : start + AT_ONCE]))
-        rows |= {row["id"]: task_row(row) for row in db.execute(query).mappings()}
+    for start in range(0, len(ids), MAX_BOUND_ROWS):
+        query = select(t.task).where(t.task.c.id.in_(ids[start : start + MAX_BOUND_ROWS]))
+        rows |= {row.id: row for row in read_tasks(db, query)}
     return rows
 
 
@@ -141,17 +164,6 @@ def outline(db: Connection, analysis_id: int) -> dict[str, PlanNode]:
         .order_by(t.task.c.id)
     )
     return {key: PlanNode(stage, TaskState(state)) for key, stage, state in db.execute(query)}
-
-
-def task_states(db: Connection, analysis_id: int) -> list[tuple[str, TaskState]]:
-    """(stage, state) of each task; cheap, for progress displays."""
-    query = (
-        select(t.stage.c.name, t.task.c.state)
-        .join_from(t.task, t.stage)
-        .where(t.task.c.analysis_id == analysis_id)
-        .order_by(t.task.c.id)
-    )
-    return [(row.name, TaskState(row.state)) for row in db.execute(query)]
 
 
 def move_task(
@@ -194,8 +206,8 @@ def move_tasks(db: Connection, now: datetime, moves: Sequence[TaskMove], **value
         groups.setdefault((one.seen, one.to), []).append(one)
     moved: set[int] = set()
     for (seen, to), group in groups.items():
-        for start in range(0, len(group), AT_ONCE):
-            ids = [one.task_id for one in group[start : start + AT_ONCE]]
+        for start in range(0, len(group), MAX_BOUND_ROWS):
+            ids = [one.task_id for one in group[start : start + MAX_BOUND_ROWS]]
             query = update(t.task).where(t.task.c.id.in_(ids), t.task.c.state == seen)
             query = query.values(state=to, **values).returning(t.task.c.id)
             moved |= set(db.execute(query).scalars())
@@ -220,8 +232,8 @@ def move_tasks(db: Connection, now: datetime, moves: Sequence[TaskMove], **value
 def wake_analyses(db: Connection, analysis_ids: Collection[int]) -> None:
     """Have the next tick look at these analyses."""
     ids = sorted(analysis_ids)
-    for start in range(0, len(ids), AT_ONCE):
-        some = t.analysis.c.id.in_(ids[start : start + AT_ONCE])
+    for start in range(0, len(ids), MAX_BOUND_ROWS):
+        some = t.analysis.c.id.in_(ids[start : start + MAX_BOUND_ROWS])
         db.execute(update(t.analysis).where(some).values(next_step=None))
 
 
@@ -230,22 +242,24 @@ def newest_attempts(
 ) -> dict[int, AttemptRow]:
     """The newest attempt of each task of an analysis (in one of these states), by task id."""
     query = (
-        select(*_ATTEMPT_COLUMNS)
+        select(*_ATTEMPT.columns)
         .join_from(t.attempt, t.task)
         .where(t.task.c.analysis_id == analysis_id)
         .order_by(t.attempt.c.number)
     )
     if among:
         query = query.where(t.task.c.state.in_(list(among)))
-    return {row["task_id"]: _attempt(row) for row in db.execute(query).mappings()}
+    return {row.task_id: row for row in _ATTEMPT.all(db, query)}
 
 
 def attempts_by_id(db: Connection, ids: Sequence[int]) -> dict[int, AttemptRow]:
     """Attempts by row id."""
     rows: dict[int, AttemptRow] = {}
-    for start in range(0, len(ids), AT_ONCE):
-        query = select(*_ATTEMPT_COLUMNS).where(t.attempt.c.id.in_(ids[start : start + AT_ONCE]))
-        rows |= {row["id"]: _attempt(row) for row in db.execute(query).mappings()}
+    for start in range(0, len(ids), MAX_BOUND_ROWS):
+        query = select(*_ATTEMPT.columns).where(
+            t.attempt.c.id.in_(ids[start : start + MAX_BOUND_ROWS])
+        )
+        rows |= {row.id: row for row in _ATTEMPT.all(db, query)}
     return rows
 
 
@@ -253,7 +267,7 @@ def held(db: Connection) -> dict[int, list[tuple[str, AttemptRow]]]:
     """By analysis: key and newest attempt of each task that the scheduler holds, though nobody
     asked for that."""
     query = (
-        select(t.task.c.analysis_id, t.task.c.key, *_ATTEMPT_COLUMNS)
+        select(*_ATTEMPT.columns, t.task.c.analysis_id, t.task.c.key)
         .join_from(t.attempt, t.task, t.task.c.id == t.attempt.c.task_id)
         .where(t.task.c.state.in_((TaskState.SUBMITTED, TaskState.RUNNING)))
         .where(t.attempt.c.number == t.task.c.attempts)
@@ -261,9 +275,8 @@ def held(db: Connection) -> dict[int, list[tuple[str, AttemptRow]]]:
         .order_by(t.task.c.id)
     )
     found: dict[int, list[tuple[str, AttemptRow]]] = {}
-    for row in db.execute(query).mappings():
-        columns = {column.name: row[column.name] for column in _ATTEMPT_COLUMNS}
-        found.setdefault(row["analysis_id"], []).append((row["key"], _attempt(columns)))
+    for row in db.execute(query):
+        found.setdefault(row.analysis_id, []).append((row.key, _ATTEMPT.read(row)))
     return found
 
 
@@ -282,61 +295,6 @@ def change_attempts(db: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     db.execute(query, [{f"_{name}": value for name, value in row.items()} for row in rows])
 
 
-def add_products(db: Connection, products: Iterable[tuple[int, ProductRecord]]) -> None:
-    """Record what tasks (by id) left behind."""
-    rows = [
-        {
-            "task_id": task_id,
-            "path": p.path,
-            "kind": p.check,
-            "size": p.size,
-            "mtime_ns": p.mtime_ns,
-            "sha256": p.sha256,
-            "facts": p.facts,
-            "stored": p.stored,
-        }
-        for task_id, p in products
-    ]
-    if rows:
-        db.execute(t.product.insert(), rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Product:
-    """One row of `product`."""
-
-    path: str
-    kind: str
-    size: int
-    mtime_ns: int
-    sha256: str
-    facts: Mapping[str, Any]
-    stored: str
-
-
-_PRODUCT_COLUMNS = tuple(t.product.c[name] for name in Product.__dataclass_fields__)
-
-
-def products_of_task(db: Connection, task_id: int) -> list[Product]:
-    """What a task left behind."""
-    query = select(*_PRODUCT_COLUMNS).where(t.product.c.task_id == task_id)
-    return [Product(*row) for row in db.execute(query.order_by(t.product.c.id))]
-
-
-def products_of(db: Connection, analysis_id: int) -> dict[int, list[Product]]:
-    """What all tasks of an analysis left behind, by task id."""
-    query = (
-        select(t.product.c.task_id, *_PRODUCT_COLUMNS)
-        .join_from(t.product, t.task)
-        .where(t.task.c.analysis_id == analysis_id)
-        .order_by(t.product.c.id)
-    )
-    found: dict[int, list[Product]] = {}
-    for task_id, *values in db.execute(query):
-        found.setdefault(task_id, []).append(Product(*values))
-    return found
-
-
 def _work_in(fingerprints: Sequence[str], among: Sequence[TaskState]) -> ColumnElement[bool]:
     """Work in one of these states.
 
@@ -351,10 +309,10 @@ def finished_like(db: Connection, fingerprints: Collection[str]) -> dict[str, li
     """By fingerprint: ids of tasks that did the same work with success, newest first."""
     wanted = sorted(set(fingerprints) - {""})
     found: dict[str, list[int]] = {}
-    for start in range(0, len(wanted), AT_ONCE):
+    for start in range(0, len(wanted), MAX_BOUND_ROWS):
         query = (
             select(t.task.c.fingerprint, t.task.c.id)
-            .where(_work_in(wanted[start : start + AT_ONCE], [TaskState.DONE]))
+            .where(_work_in(wanted[start : start + MAX_BOUND_ROWS], [TaskState.DONE]))
             .order_by(t.task.c.id.desc())
         )
         for row in db.execute(query):
@@ -369,20 +327,29 @@ def under_way_like(
     wanted = sorted(set(fingerprints) - {""})
     live = [*_UNDER_WAY, TaskState.CHECKING]
     found: set[str] = set()
-    for start in range(0, len(wanted), AT_ONCE):
+    for start in range(0, len(wanted), MAX_BOUND_ROWS):
         query = select(t.task.c.fingerprint).where(
-            _work_in(wanted[start : start + AT_ONCE], live), t.task.c.analysis_id != other_than
+            _work_in(wanted[start : start + MAX_BOUND_ROWS], live),
+            t.task.c.analysis_id != other_than,
         )
         found |= set(db.execute(query).scalars())
     return frozenset(found)
 
 
-def exit_meaning(db: Connection, tool: str, code: int) -> tuple[str, bool] | None:
-    """What a return code of a tool means: (words, whether another attempt may help)."""
+class ExitMeaning(NamedTuple):
+    """What a return code of a tool means."""
+
+    meaning: str
+    transient: bool
+    """Whether another attempt may help."""
+
+
+def exit_meaning(db: Connection, tool: str, code: int) -> ExitMeaning | None:
+    """What a return code of a tool means, if that is known."""
     c = t.exit_code.c
     query = select(c.meaning, c.transient).where(c.tool.in_((tool, "*")), c.code == code)
     row = db.execute(query.order_by(c.tool.desc())).first()  # a tool's own row before "*"
-    return None if row is None else (row.meaning, row.transient)
+    return None if row is None else ExitMeaning(*row)
 
 
 def count_tries(db: Connection, task_id: int, cause: str | None = None) -> int:

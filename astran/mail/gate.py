@@ -12,17 +12,8 @@ from astran.base.mail_commands import find_command
 from astran.config.site import MailSettings
 from astran.mail.identity import is_own_address, is_own_id
 from astran.mail.letters.mime import LOOP_HEADER
-from astran.mail.parsing.headers import (
-    Message,
-    addresses,
-    message_id,
-    references,
-    sender_address,
-    subjects,
-    unclear,
-    value,
-    values,
-)
+from astran.mail.parsing.headers import addresses
+from astran.mail.parsing.mail_facts import MailFacts
 from astran.mail.senders import automatic_mail
 from astran.mail.senders.authentication_results import Proof, is_vouched
 
@@ -64,15 +55,14 @@ class Judgement:
 
 
 def classify_mail(
-    message: Message, settings: MailSettings, proof: Proof | None = None
+    facts: MailFacts, settings: MailSettings, proof: Proof | None = None
 ) -> Judgement:
-    """Judge a mail by its headers; see `astran.mail.parsing.headers.read_message`. Never raises.
+    """Judge a mail by its headers. Never raises.
 
     Where the site verifies senders by the mail itself, the verdict without `proof` is UNSETTLED.
     """
-    sender = sender_address(message) or ""
-    verdict, reason = _verdict(message, sender, settings, proof)
-    return Judgement(verdict, sender, reason)
+    verdict, reason = _verdict(facts, settings, proof)
+    return Judgement(verdict, facts.sender, reason)
 
 
 def allowed(address: str, settings: MailSettings) -> bool:
@@ -86,31 +76,32 @@ def allowed(address: str, settings: MailSettings) -> bool:
     )
 
 
-def is_request(message: Message, settings: MailSettings) -> bool:
+def is_request(facts: MailFacts, settings: MailSettings) -> bool:
     """Whether the mail speaks to ASTRAN: a keyword in its subject, or an answer to one of ASTRAN's
     own mails."""
-    if any(find_command(title) for title in subjects(message)):
+    if any(find_command(title) for title in facts.subjects):
         return True
-    return any(is_own_id(reference, settings) for reference in references(message))
+    return any(is_own_id(reference, settings) for reference in facts.references)
 
 
 def _verdict(
-    message: Message, sender: str, settings: MailSettings, proof: Proof | None
+    facts: MailFacts, settings: MailSettings, proof: Proof | None
 ) -> tuple[MailVerdict, str]:
-    if reason := _own(message, settings):
+    sender = facts.sender
+    if reason := _own(facts, settings):
         return MailVerdict.OWN, reason
-    if reason := automatic_mail.parse_bounce(message):
+    if reason := automatic_mail.parse_bounce(facts):
         return MailVerdict.BOUNCE, reason
-    if not is_request(message, settings):
+    if not is_request(facts, settings):
         return MailVerdict.NOT_OURS, "no keyword in the subject"
-    if reason := automatic_mail.is_automatic(message):
+    if reason := automatic_mail.is_automatic(facts):
         return MailVerdict.MACHINE, reason
-    if reason := unclear(message):
-        return MailVerdict.UNAUTHENTICATED, reason
+    if facts.ambiguity:
+        return MailVerdict.UNAUTHENTICATED, facts.ambiguity
     if not sender:
         return MailVerdict.UNAUTHENTICATED, "not exactly one From address"
     if settings.authserv_id:
-        authentic, reason = is_vouched(message, sender, settings.authserv_id)
+        authentic, reason = is_vouched(facts, sender, settings.authserv_id)
     elif settings.trust_from:
         authentic, reason = True, "the From line is trusted"
     elif settings.verify_dkim or sender in settings.secrets:
@@ -126,12 +117,12 @@ def _verdict(
     return MailVerdict.TAKE, reason
 
 
-def _own(message: Message, settings: MailSettings) -> str:
-    if values(message, LOOP_HEADER):
+def _own(facts: MailFacts, settings: MailSettings) -> str:
+    if facts.values(LOOP_HEADER.lower()):
         return "loop header"
-    if is_own_id(message_id(message), settings):
+    if is_own_id(facts.message_id, settings):
         return "own Message-ID"
     for name in ("from", "sender", "return-path", "resent-from"):
-        if any(is_own_address(found, settings) for found in addresses(value(message, name))):
+        if any(is_own_address(found, settings) for found in addresses(facts.value(name))):
             return f"own address in {name.title()}"
     return ""

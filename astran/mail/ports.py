@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from functools import cached_property
 from typing import Protocol
 
 from astran.mail.parsing.headers import Message
+from astran.mail.parsing.mail_facts import MailFacts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FetchedHeader:
     """What is known of a mail before its body is fetched."""
 
@@ -19,6 +21,11 @@ class FetchedHeader:
     size: int
     """Size of the whole mail [bytes]."""
     headers: Message
+
+    @cached_property
+    def facts(self) -> MailFacts:
+        """What the headers say."""
+        return MailFacts(self.headers)
 
 
 class Claim(StrEnum):

@@ -29,9 +29,9 @@ from astran.mail.parsing.headers import (
     content_type,
     decode,
     read_message,
-    subject,
 )
 from astran.mail.parsing.html import read_html
+from astran.mail.parsing.mail_facts import MailFacts
 from astran.mail.parsing.new_text import read_body
 
 CUT = "[cut]"
@@ -70,7 +70,7 @@ def cut_subject(text: str, secrets: Collection[str] = ()) -> str:
 
 def cut_headers(headers: Message, secrets: Collection[str]) -> Message:
     """The headers with a subject without secrets; they alone say which mail it is."""
-    before = subject(headers)
+    before = MailFacts(headers).subject
     after = cut_subject(before, secrets)
     if after == before:
         return headers

@@ -43,7 +43,7 @@ RETURN_CODES = {
     TaskOutcome.STOPPED: 13,
     TaskOutcome.ERROR: 14,
 }
-TELLING = 12
+EXCERPT_LINES = 12
 """Lines of the log kept in the record of a failure."""
 
 
@@ -193,7 +193,10 @@ class _Run:
             message = f"{tool} was ended by {_signal_name(-ended.returncode)}"
         if ended.returncode == -signal.SIGKILL:
             message += ", most likely because the memory was used up"
-        sentences = [f"{message}.", *find_advice(extract_log_excerpt(Path(self.task.log), TELLING))]
+        sentences = [
+            f"{message}.",
+            *find_advice(extract_log_excerpt(Path(self.task.log), EXCERPT_LINES)),
+        ]
         raise _Failure(TaskOutcome.TOOL_FAILED, " ".join(sentences), ended.returncode)
 
     def _stamp(self) -> None:
@@ -217,7 +220,7 @@ class _Run:
             host=platform.node(),
             argv=self.task.argv,
             products=self.products,
-            telling=() if good else extract_log_excerpt(Path(self.task.log), TELLING),
+            log_excerpt=() if good else extract_log_excerpt(Path(self.task.log), EXCERPT_LINES),
             max_rss_mb=round(used.ru_maxrss / 1024, 1),
             cpu_s=round(used.ru_utime + used.ru_stime, 2),
         ).write(self.record)

@@ -32,7 +32,7 @@ class RunOutcome:
     """Where it ended: for a failed run the stage that failed."""
     reason: str = ""
     """Why it failed, in words."""
-    telling: tuple[str, ...] = ()
+    log_excerpt: tuple[str, ...] = ()
     """The lines of its log that tell why."""
     log: Path | None = None
     numbers: dict[str, Any] | None = None

@@ -94,7 +94,7 @@ def analysis_progress(context: Context, analysis_id: int) -> AnalysisProgress:
     with context.db.begin() as db:
         analysis = analyses.get_analysis(db, analysis_id)
         stages: dict[str, list[TaskState]] = {}
-        for stage, state in tasks.task_states(db, analysis_id):
+        for stage, state in tasks.outline(db, analysis_id).values():
             stages.setdefault(stage, []).append(state)
     return AnalysisProgress(
         analysis.state,

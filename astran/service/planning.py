@@ -229,7 +229,7 @@ def _store(
         plan,
         date=config.date,
         source=(target.name, target.ra, target.dec),
-        begun=begun,
+        started_runs=begun,
     )
     leave_out_failed(db, context.clock.now(), analysis)
 

@@ -16,16 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from chaoslib.case import Case
+from chaoslib.documented import ATTEMPTS_IN_ALL, documented_attempts
 from chaoslib.house import House, product_of
 
 from astran.base.tasks import Task
 
-MOST = 3
-"""Attempts per task; with preemptions five more."""
-BUDGET = {
-    "memory": 2, "time": 2, "node": 2, "preempted": 5, "lost": 1, "no-record": 1, "product": 1,
-    "transient": 1,
-}  # fmt: skip
+ATTEMPTS = documented_attempts()
+"""By cause: how many attempts may end by it, whatever else went wrong."""
 CAUSES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     # fate: the cause it calls for, and what else it may be taken for where squeue had forgotten
     # the job and accounting was silent
@@ -210,10 +207,7 @@ def _end(
         return {"done"}
     if last == "cancelled":
         return {"cancelled"}
-    if last in ("tool", "check", "input"):
-        return allowed | {"failed"}
-    most = MOST + 5 * (last == "preempted")
-    if causes.count(last) > BUDGET.get(last, 0) or len(causes) >= most:
+    if causes.count(last) >= ATTEMPTS[last] or len(causes) >= ATTEMPTS_IN_ALL:
         return allowed | {"failed"}
     return allowed  # another attempt should have followed
 

@@ -18,6 +18,7 @@ from astran.database import analyses, events, messages, outbox, plans, submissio
 from astran.database.analyses import Analysis, RequestOrigin
 from astran.database.connection import HEAD, Database
 from astran.database.history import durations
+from astran.database.history.products import add_products, products_of_task
 from astran.database.live_tasks import live_tasks_of
 from astran.database.messages import Cursor, Incoming
 from astran.database.outbox import MailState
@@ -324,9 +325,9 @@ def test_finished_work_is_found_by_fingerprint(db: Database, tmp_path: Path) -> 
         (row,) = tasks.of_analysis(c, analysis.id)
         tasks.move_task(c, NOW, row, TaskState.CHECKING)
         tasks.move_task(c, NOW, replace(row, state=TaskState.CHECKING), TaskState.DONE)
-        tasks.add_products(c, [(row.id, ProductRecord("/p", 5, 1, "0" * 64, "dl2", {"rows": 3}))])
+        add_products(c, [(row.id, ProductRecord("/p", 5, 1, "0" * 64, "dl2", {"rows": 3}))])
         assert tasks.finished_like(c, ["f1", "f2"]) == {"f1": [row.id]}
-        (product,) = tasks.products_of_task(c, row.id)
+        (product,) = products_of_task(c, row.id)
         assert product.facts == {"rows": 3}
 
 

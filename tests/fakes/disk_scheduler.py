@@ -161,7 +161,7 @@ class DiskScheduler(InstantScheduler):
             ended=now,
             host="cp01",
             argv=task.argv,
-            telling=("ValueError: the stand-in failed, as it was told to",),
+            log_excerpt=("ValueError: the stand-in failed, as it was told to",),
         ).write(Path(task.record))
 
     def _fate(self, element: Element) -> Fate:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import date
 
 from astran.base.errors import MailGone, MailUnavailable
-from astran.mail.parsing.headers import message_id, read_headers, read_message
+from astran.mail.parsing.headers import read_headers, read_message
+from astran.mail.parsing.mail_facts import MailFacts
 from astran.mail.ports import Claim, FetchedHeader
 
 
@@ -72,7 +73,7 @@ class FakeMailbox:
 
     def contains(self, message_id_wanted: str, folders: Sequence[str]) -> bool:
         return any(
-            message_id(read_message(raw)) == message_id_wanted
+            MailFacts(read_message(raw)).message_id == message_id_wanted
             for folder in folders
             for raw in self.folders.get(folder, {}).values()
         )

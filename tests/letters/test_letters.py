@@ -379,7 +379,7 @@ class TestHostileText:
         target = Target(name=HOSTILE[:60], ra=1, dec=-2)
         config = AnalysisConfig(target=target, date="20231207")
         long = HOSTILE + "x" * 1_000_000
-        run = replace(samples.BAD_RUN, reason=HOSTILE, stage=HOSTILE, telling=(long, HOSTILE))
+        run = replace(samples.BAD_RUN, reason=HOSTILE, stage=HOSTILE, log_excerpt=(long, HOSTILE))
         plots = samples.write_plots(folder)
         report = replace(
             samples.make_partial(folder),
@@ -460,7 +460,9 @@ def test_a_long_night_stays_below_100_kb(tmp_path: Path) -> None:
     long = "word " * 200
     good = tuple(replace(samples.RUNS[0], run=run) for run in range(1, 81))
     bad = tuple(
-        replace(samples.BAD_RUN, run=run, reason=f"{run} {long}", telling=(f"{run} {long}",) * 20)
+        replace(
+            samples.BAD_RUN, run=run, reason=f"{run} {long}", log_excerpt=(f"{run} {long}",) * 20
+        )
         for run in range(81, 121)
     )
     report = replace(

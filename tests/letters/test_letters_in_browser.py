@@ -26,7 +26,10 @@ def wide_letter(folder: Path) -> EmailMessage:
     long = "x" * 250
     report = replace(
         samples.make_partial(folder),
-        runs=(samples.RUNS[0], replace(samples.BAD_RUN, reason=long, telling=(long,), stage=long)),
+        runs=(
+            samples.RUNS[0],
+            replace(samples.BAD_RUN, reason=long, log_excerpt=(long,), stage=long),
+        ),
         notes=(long,),
         warnings=(long,),
         errors=(long,),

@@ -13,6 +13,7 @@ from mail_samples import AUTHSERV, OWN, settings
 
 from astran.base.night import Night
 from astran.mail.parsing.headers import read_message
+from astran.mail.parsing.mail_facts import MailFacts
 from astran.service.intake.decision import Decision, MailOutcome, decide_from_headers, decide_mail
 
 TODAY = Night.parse("20261120")
@@ -86,6 +87,6 @@ def test_what_must_not_launch(mail: Refused) -> None:
     assert decision.outcome is mail.outcome, (decision.reason, list(map(str, decision.problems)))
     if decision.outcome is MailOutcome.ERROR_REPLY:
         assert decision.problems
-    door = decide_from_headers(read_message(mail.raw), len(mail.raw), settings())
+    door = decide_from_headers(MailFacts(read_message(mail.raw)), len(mail.raw), settings())
     if door is not None:
         assert door.outcome is decision.outcome, "headers and whole mail must agree"

@@ -18,8 +18,8 @@ from astran.mail.parsing.headers import (
     one_address,
     read_headers,
     read_message,
-    unclear,
 )
+from astran.mail.parsing.mail_facts import MailFacts
 
 THREAD_ID = "<confirmation.A12.1.0123456789abcdef@lst.example>"
 
@@ -29,7 +29,7 @@ def verdict(raw: bytes, given: MailSettings | None = None) -> MailVerdict:
 
 
 def judgement(raw: bytes, given: MailSettings | None = None) -> Judgement:
-    return classify_mail(read_message(raw), given or settings())
+    return classify_mail(MailFacts(read_message(raw)), given or settings())
 
 
 def test_a_request_by_somebody_who_may_ask() -> None:
@@ -302,7 +302,7 @@ def test_headers_that_stand_often_in_honest_mails_may() -> None:
 def test_headers_that_two_programs_cut_in_two_ways_prove_nothing(line: bytes) -> None:
     raw = mail().replace(b"Date: ", line + b"\r\nDate: ", 1)
     for message in (read_message(raw), read_headers(raw), read_headers(raw[:HEADER_BYTES])):
-        found = classify_mail(message, settings())
+        found = classify_mail(MailFacts(message), settings())
         if line:
             assert found.verdict is MailVerdict.UNAUTHENTICATED
         else:
@@ -314,7 +314,7 @@ def test_honest_headers_are_clear() -> None:
     folded = mail(PASSED + "X-Spam:\r\n\tno,\r\n  really\r\n \r\nX-8bit: Gr\u00fc\u00dfe\r\n")
     for raw in (folded, folded.replace(b"\r\n", b"\n"), b"From a@b Fri Dec  8\n" + folded):
         assert verdict(raw) is MailVerdict.TAKE
-        assert unclear(read_headers(raw)) == ""
+        assert MailFacts(read_headers(raw)).ambiguity == ""
 
 
 def test_a_name_that_looks_like_an_address_is_only_a_name() -> None:
@@ -361,14 +361,16 @@ def test_decoding_of_words() -> None:
 def test_no_header_raises(value: bytes, name: str) -> None:
     raw = name.encode() + b": " + value.replace(b"\n", b" ").replace(b"\r", b" ") + b"\r\n"
     top = PASSED.encode() if name != "Authentication-Results" else b""
-    found = classify_mail(read_message(top + raw + mail("X: 1\r\n")), settings())
+    found = classify_mail(MailFacts(read_message(top + raw + mail("X: 1\r\n"))), settings())
     assert found.verdict in MailVerdict
 
 
 @given(st.binary(max_size=2000))
 def test_no_mail_raises(raw: bytes) -> None:
     assert (
-        classify_mail(read_message(raw), settings(trust_from=True, authserv_id="")).verdict
+        classify_mail(
+            MailFacts(read_message(raw)), settings(trust_from=True, authserv_id="")
+        ).verdict
         in MailVerdict
     )
 

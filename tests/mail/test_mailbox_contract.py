@@ -19,7 +19,6 @@ from astran.base.errors import MailAuthError, MailGone, MailUnavailable
 from astran.config.site import MailSettings, Security
 from astran.demo.servers import MailServers
 from astran.mail.imap import Inbox
-from astran.mail.parsing.headers import subject
 from astran.mail.ports import Mailbox
 
 USER, PASSWORD = "bob@astran.test", "bob-password"
@@ -122,7 +121,7 @@ def void(_: object) -> None:
 
 
 def subjects(box: Mailbox, after: int = 0, limit: int = 50) -> list[str]:
-    return [subject(envelope.headers) for envelope in box.new(after, limit)]
+    return [envelope.facts.subject for envelope in box.new(after, limit)]
 
 
 def test_an_empty_mailbox(account: Account) -> None:
@@ -138,7 +137,7 @@ def test_only_what_is_above_the_watermark_oldest_first_and_capped(account: Accou
     with account.open() as box:
         everything = box.new(0, 50)
         uids = [envelope.uid for envelope in everything]
-        assert [subject(e.headers) for e in everything] == ["one", "two", "three"]
+        assert [e.facts.subject for e in everything] == ["one", "two", "three"]
         assert uids == sorted(uids)
         assert subjects(box, uids[0]) == ["two", "three"]
         assert subjects(box, uids[0], 1) == ["two"]
@@ -161,7 +160,7 @@ def test_mails_are_asked_for_by_their_numbers(account: Account) -> None:
         assert box.uids(first, 1) == [second]
         assert box.uids(third, 50) == []
         asked = box.envelopes([third, third + 7, first])
-        assert [(e.uid, subject(e.headers)) for e in asked] == [(first, "one"), (third, "three")]
+        assert [(e.uid, e.facts.subject) for e in asked] == [(first, "one"), (third, "three")]
         assert box.envelopes([]) == []
         box.renew()
         assert box.holds(second)

@@ -19,6 +19,7 @@ from astran.config.secrets import Secret
 from astran.config.site import MailSettings
 from astran.mail.gate import MailVerdict, classify_mail
 from astran.mail.parsing.headers import read_message
+from astran.mail.parsing.mail_facts import MailFacts
 from astran.mail.senders.verification import verify_sender, without_secret
 from astran.service.intake.decision import MailOutcome, decide_from_headers, decide_mail
 
@@ -77,13 +78,15 @@ UNSIGNED = mail("X-Top: 1\r\n", Content_Type="text/plain")
 
 def verdict(raw: bytes, lookup: Lookup, rules: MailSettings = RULES) -> MailVerdict:
     message = read_message(raw)
-    return classify_mail(message, rules, verify_sender(raw, message, rules, lookup)).verdict
+    return classify_mail(
+        MailFacts(message), rules, verify_sender(raw, message, rules, lookup)
+    ).verdict
 
 
 def test_the_headers_alone_do_not_settle_it() -> None:
-    assert classify_mail(read_message(UNSIGNED), RULES).verdict is MailVerdict.UNSETTLED
-    assert decide_from_headers(read_message(UNSIGNED), len(UNSIGNED), RULES) is None
-    large = decide_from_headers(read_message(UNSIGNED), 10**8, RULES)
+    assert classify_mail(MailFacts(read_message(UNSIGNED)), RULES).verdict is MailVerdict.UNSETTLED
+    assert decide_from_headers(MailFacts(read_message(UNSIGNED)), len(UNSIGNED), RULES) is None
+    large = decide_from_headers(MailFacts(read_message(UNSIGNED)), 10**8, RULES)
     assert large is not None
     assert large.outcome is MailOutcome.QUARANTINE
 
@@ -124,7 +127,9 @@ def test_what_is_no_proof(signer: Signer) -> None:
 def test_the_verdict_says_what_the_signature_leaves_out(signer: Signer) -> None:
     raw = signer.sign(UNSIGNED, headers="from subject date message-id")
     message = read_message(raw)
-    reason = classify_mail(message, RULES, verify_sender(raw, message, RULES, signer.lookup)).reason
+    reason = classify_mail(
+        MailFacts(message), RULES, verify_sender(raw, message, RULES, signer.lookup)
+    ).reason
     assert reason == "the DKIM signature of institute.example does not cover Content-Type"
 
 

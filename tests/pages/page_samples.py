@@ -88,7 +88,7 @@ def make_sheet(
         reason="the DL2 file is damaged",
         node="cp01",
         log=own / "dl3.log",
-        telling=(TELLING,),
+        log_excerpt=(TELLING,),
     )
     done = TaskSheet(
         "dl2-15864",
@@ -132,7 +132,9 @@ def hostile_sheet(folder: Path, number: int) -> PageData:
         plots=(ReportPlot(picture, long, long),),
     )
     tasks = tuple(
-        replace(task, key="dl3-1", command=long, reason=long, node=HOSTILE, telling=(HOSTILE, long))
+        replace(
+            task, key="dl3-1", command=long, reason=long, node=HOSTILE, log_excerpt=(HOSTILE, long)
+        )
         for task in plain.tasks
     )
     return replace(plain, report=report, tasks=tasks, history=((NOW, long),))

@@ -164,7 +164,7 @@ def _by_astran(made: Both, night: SmallNight, dl1: Path, models: Path) -> None:
         tasks = manual.dl3_tasks(second, found, bench)
         records += manual.run_tasks(tasks, bench, lambda text: None)
         for record in records:
-            assert record.outcome is TaskOutcome.OK, (record.message, record.telling)
+            assert record.outcome is TaskOutcome.OK, (record.message, record.log_excerpt)
 
 
 @pytest.mark.parametrize("engine", ["stock", "fast"])

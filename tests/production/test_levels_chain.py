@@ -126,7 +126,7 @@ def test_each_run_with_models_and_irfs_of_its_level(made: Made) -> None:
     assert {run.level for run in made.data.runs} == set(LEVELS)
     for task in made.plan.tasks:
         record = made.records[task.key]
-        assert record.outcome is TaskOutcome.OK, (task.key, record.message, record.telling)
+        assert record.outcome is TaskOutcome.OK, (task.key, record.message, record.log_excerpt)
     for run, level in zip(made.runs, LEVELS, strict=True):
         dl2 = Path(made.plan.task(f"dl2-{run}").outputs[0].path)
         assert read_origin(dl2).models.endswith(f"{PRODUCTION}{level}/dec_2276")

@@ -108,7 +108,7 @@ def test_every_task_succeeds_and_its_product_is_where_the_plan_says(made: Made) 
     assert [task.key for task in made.plan.tasks] == list(made.records)
     for task in made.plan.tasks:
         record = made.records[task.key]
-        assert record.outcome is TaskOutcome.OK, (task.key, record.message, record.telling)
+        assert record.outcome is TaskOutcome.OK, (task.key, record.message, record.log_excerpt)
         assert [p.path for p in record.products] == [output.path for output in task.outputs]
         assert all(Path(output.path).is_file() for output in task.outputs)
     assert not list(made.folder.rglob(".work-*"))
@@ -134,7 +134,7 @@ def test_the_stock_tool_makes_the_same_product(made: Made, tmp_path: Path) -> No
     fast = {task.key: task.fingerprint for task in made.plan.tasks}
     assert all(task.fingerprint != fast[task.key] for task in tasks)
     record = run_one(made, tasks[0], tmp_path)
-    assert record.outcome is TaskOutcome.OK, (record.message, record.telling)
+    assert record.outcome is TaskOutcome.OK, (record.message, record.log_excerpt)
     found, expected = record.products[0].facts, facts(made, tasks[0].key)
     assert found == {**expected, "engine": "stock"}
     assert expected["engine"] == "fast"
@@ -243,7 +243,7 @@ def test_a_missing_configuration_is_no_success(made: Made, tmp_path: Path) -> No
     record = run_one(made, replace(task, argv=argv), tmp_path)
     assert record.returncode == 0
     assert record.outcome is TaskOutcome.CHECK_FAILED
-    assert any("configuration could not be loaded" in line for line in record.telling)
+    assert any("configuration could not be loaded" in line for line in record.log_excerpt)
 
 
 def test_a_damaged_input_fails_and_its_stub_is_not_taken(made: Made, tmp_path: Path) -> None:
@@ -255,7 +255,7 @@ def test_a_damaged_input_fails_and_its_stub_is_not_taken(made: Made, tmp_path: P
     argv = tuple(str(bad) if word == str(source) else word for word in task.argv)
     record = run_one(made, replace(task, argv=argv, inputs=(str(bad),)), tmp_path)
     assert record.outcome is TaskOutcome.TOOL_FAILED
-    assert record.telling
+    assert record.log_excerpt
     assert not list((tmp_path / "out").glob("*"))
 
 
@@ -372,7 +372,7 @@ def test_too_little_monte_carlo_is_told(made: Made, tmp_path: Path) -> None:
     irfs = [task for task in tasks if task.stage is Stage.IRF]
     (record,) = by_hand(irfs, made, tmp_path)
     assert record.outcome is TaskOutcome.TOOL_FAILED
-    assert any("IndexError" in line for line in record.telling)
+    assert any("IndexError" in line for line in record.log_excerpt)
 
 
 def test_a_source_without_coordinates_in_the_net_needs_no_net(made: Made, tmp_path: Path) -> None:

@@ -396,7 +396,7 @@ def test_the_same_work_has_the_same_fingerprint_anywhere() -> None:
 
 
 def test_what_depends_on_which_runs_succeed_has_its_fingerprint_completed() -> None:
-    assert {task.key for task in plan().tasks if task.gathers} == {"index", "highlevel"}
+    assert {task.key for task in plan().tasks if task.depends_on_success} == {"index", "highlevel"}
 
 
 def test_products_are_kept_in_the_store_but_irfs_which_have_a_place_of_their_own() -> None:

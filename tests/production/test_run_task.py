@@ -110,7 +110,7 @@ def test_return_code_and_the_telling_line(tmp_path: Path) -> None:
     assert outcome is TaskOutcome.TOOL_FAILED
     assert record.returncode == 3
     assert "return code 3" in record.message
-    assert record.telling == ("KeyError: 'GH_CUTS'",)
+    assert record.log_excerpt == ("KeyError: 'GH_CUTS'",)
 
 
 def test_a_killed_tool_is_told_as_lack_of_memory(tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from astran.base.errors import MailError
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.database.connection import Database
-from astran.mail.parsing.headers import read_message, subject
+from astran.mail.parsing.headers import read_message
+from astran.mail.parsing.mail_facts import MailFacts
 from astran.service.context import Context
 from astran.service.intake import mailbox
 from astran.service.intake.mailbox import Intake
@@ -92,7 +93,7 @@ class Desk:
     def folder(self, name: str) -> list[str]:
         """Subjects of the mails in a folder."""
         mails = self.box.folders.get(name, {}).values()
-        return [subject(read_message(raw)) for raw in mails]
+        return [MailFacts(read_message(raw)).subject for raw in mails]
 
     def analyses(self) -> int:
         return int(self.rows("select count(*) from analysis")[0][0])

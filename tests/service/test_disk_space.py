@@ -27,12 +27,8 @@ from astran.database.live_tasks import tasks_under_way
 from astran.database.location.identity import MARKER
 from astran.database.tasks import TaskRow
 from astran.service.jobs import disk_space
-from astran.service.jobs.failure_classification import (
-    AttemptEnd,
-    FailureCause,
-    NextStep,
-    classify_end,
-)
+from astran.service.jobs.failure_classification import AttemptEnd, NextStep, classify_end
+from astran.service.jobs.retry_policy import FailureCause
 from astran.service.products.cleaning import RemovableItem, removable_items, remove_items
 from astran.service.tick import run_tick
 
@@ -180,10 +176,10 @@ def test_a_task_without_room_is_tried_again_later() -> None:
         started=NOW.isoformat(),
         ended=NOW.isoformat(),
         host="node1",
-        telling=("tables.exceptions.HDF5ExtError: No space left on device",),
+        log_excerpt=("tables.exceptions.HDF5ExtError: No space left on device",),
     )
     verdict = classify_end(AttemptEnd(None, "", None, "node1", record, NOW), NOW)
-    assert (verdict.step, verdict.cause) == (NextStep.RETRY, FailureCause.ROOM)
+    assert (verdict.step, verdict.cause) == (NextStep.RETRY, FailureCause.DISK_FULL)
     assert verdict.reason == "the disk is full"
 
 

@@ -1,4 +1,4 @@
-"""The end of an attempt: success needs every voice, the unknown is never success."""
+"""The end of an attempt: success needs every witness, the unknown is never success."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from astran.scheduler.explanations import explain_reason
 from astran.service.jobs.failure_classification import (
     RECORD_LAG,
     AttemptEnd,
-    FailureCause,
     NextStep,
     classify_end,
-    escalate_resources,
 )
+from astran.service.jobs.retry_policy import FailureCause, escalate_resources
 
 NOW = datetime(2023, 12, 8, 6, tzinfo=UTC)
 LATER = NOW + RECORD_LAG + timedelta(seconds=1)
@@ -43,12 +42,12 @@ def record(tmp_path: Path, outcome: TaskOutcome = TaskOutcome.OK) -> ExitRecord:
     )
 
 
-def end(sight: JobState | None, rec: ExitRecord | None, **more: object) -> AttemptEnd:
-    values = {"word": "WORD", "exit_code": None, "node": "n1", "ended": NOW, **more}
-    return AttemptEnd(sight=sight, record=rec, **values)  # type: ignore[arg-type]
+def end(status: JobState | None, rec: ExitRecord | None, **more: object) -> AttemptEnd:
+    values = {"raw_state": "WORD", "node": "n1", "ended": NOW, **more}
+    return AttemptEnd(status=status, record=rec, **values)  # type: ignore[arg-type]
 
 
-def test_all_three_voices_make_success(tmp_path: Path) -> None:
+def test_all_three_witnesses_make_success(tmp_path: Path) -> None:
     assert classify_end(end(JobState.COMPLETED, record(tmp_path)), NOW).step is NextStep.DONE
 
 
@@ -81,16 +80,16 @@ def test_a_record_without_products_is_no_success(tmp_path: Path) -> None:
     assert classify_end(end(JobState.COMPLETED, rec), LATER).step is not NextStep.DONE
 
 
-@pytest.mark.parametrize("sight", [s for s in JobState if s.ended and s is not JobState.COMPLETED])
-def test_a_good_record_does_not_overrule_the_scheduler(sight: JobState, tmp_path: Path) -> None:
-    assert classify_end(end(sight, record(tmp_path)), LATER).step in (
+@pytest.mark.parametrize("status", [s for s in JobState if s.ended and s is not JobState.COMPLETED])
+def test_a_good_record_does_not_overrule_the_scheduler(status: JobState, tmp_path: Path) -> None:
+    assert classify_end(end(status, record(tmp_path)), LATER).step in (
         NextStep.RETRY,
         NextStep.CANCELLED,
     )
 
 
 @pytest.mark.parametrize(
-    ("sight", "cause"),
+    ("status", "cause"),
     [
         (JobState.OUT_OF_MEMORY, FailureCause.MEMORY),
         (JobState.TIMEOUT, FailureCause.TIME),
@@ -98,13 +97,13 @@ def test_a_good_record_does_not_overrule_the_scheduler(sight: JobState, tmp_path
         (JobState.PREEMPTED, FailureCause.PREEMPTED),
     ],
 )
-def test_causes_that_another_attempt_may_cure(sight: JobState, cause: FailureCause) -> None:
-    verdict = classify_end(end(sight, None), NOW)
+def test_causes_that_another_attempt_may_cure(status: JobState, cause: FailureCause) -> None:
+    verdict = classify_end(end(status, None), NOW)
     assert (verdict.step, verdict.cause) == (NextStep.RETRY, cause)
 
 
-def test_an_exit_code_of_zero_does_not_make_a_time_out_a_success(tmp_path: Path) -> None:
-    timed_out = replace(end(JobState.TIMEOUT, record(tmp_path)), word="TIMEOUT", exit_code=0)
+def test_a_good_record_does_not_make_a_time_out_a_success(tmp_path: Path) -> None:
+    timed_out = replace(end(JobState.TIMEOUT, record(tmp_path)), raw_state="TIMEOUT")
     verdict = classify_end(timed_out, LATER)
     assert (verdict.step, verdict.cause) == (NextStep.RETRY, FailureCause.TIME)
 
@@ -133,8 +132,8 @@ def test_an_exit_code_of_zero_does_not_make_a_time_out_a_success(tmp_path: Path)
     ],
 )
 def test_what_the_scheduler_said_is_told_in_words(seen: Known, reason: str) -> None:
-    said = {"word": seen.word, "exit_code": seen.exit_code, "said": explain_reason(seen)}
-    assert classify_end(end(seen.state, None, **said), LATER).reason == reason
+    report = {"raw_state": seen.word, "explanation": explain_reason(seen)}
+    assert classify_end(end(seen.state, None, **report), LATER).reason == reason
 
 
 def test_a_cancelled_job_is_not_repeated() -> None:
@@ -143,7 +142,7 @@ def test_a_cancelled_job_is_not_repeated() -> None:
 
 def test_a_failed_tool_is_final_unless_its_code_passes(tmp_path: Path) -> None:
     bad = record(tmp_path, TaskOutcome.TOOL_FAILED)
-    verdict = classify_end(end(JobState.FAILED, bad, meaning="it crashed"), NOW)
+    verdict = classify_end(end(JobState.FAILED, bad, exit_meaning="it crashed"), NOW)
     assert (verdict.step, verdict.reason) == (NextStep.FAIL, "said the task (it crashed)")
     assert classify_end(end(JobState.FAILED, bad, transient_exit=True), NOW).step is NextStep.RETRY
 

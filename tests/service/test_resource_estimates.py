@@ -17,8 +17,12 @@ from astran.database.analyses import RequestOrigin
 from astran.database.connection import Database
 from astran.database.history.resource_usage import ResourceUse, task_kinds
 from astran.database.schema import tables
-from astran.service.jobs.failure_classification import FailureCause
-from astran.service.jobs.resource_estimates import NEWEST, apply_estimates, estimate_resources
+from astran.service.jobs.resource_estimates import (
+    MAX_ATTEMPTS_USED,
+    apply_estimates,
+    estimate_resources,
+)
+from astran.service.jobs.retry_policy import FailureCause
 
 NOW = datetime(2023, 12, 8, 6, tzinfo=UTC)
 MB = 1024**2
@@ -234,7 +238,7 @@ def test_a_site_may_want_fixed_figures(site: Site) -> None:
 
 def test_what_is_long_ago_is_forgotten(site: Site) -> None:
     site.ran(site.plan(900, 1), [(FailureCause.OK, DEFAULT, 50000, 600)])
-    site.ran(site.plan(900, *range(1, NEWEST + 1)), GOOD)
+    site.ran(site.plan(900, *range(1, MAX_ATTEMPTS_USED + 1)), GOOD)
     assert asks(site.next(site.plan(900, 20)), "dl2-20")[0] < 5000
 
 

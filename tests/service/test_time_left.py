@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from astran.base.states import TaskState
-from astran.base.tasks import Resources, Stage, Task
-from astran.database.tasks import TaskRow
+from astran.base.tasks import Stage, Task
+from astran.database.tasks import TaskRow, task_row
 from astran.service.reporting.time_left import longest_path
 
 NOW = datetime(2023, 12, 8, 9, tzinfo=UTC)
@@ -24,8 +24,22 @@ def row(
     after: tuple[str, ...] = (),
 ) -> TaskRow:
     spec = Task(f"t{number}", stage, (), (), "", "", "", "", needs=needs, after=after)
-    plain = spec.to_json()
-    return TaskRow(number, 1, spec.key, state, plain, Resources(), (), 0, "", None, "", "")
+    return task_row(
+        {
+            "id": number,
+            "analysis_id": 1,
+            "key": spec.key,
+            "state": state,
+            "spec": spec.to_json(),
+            "resources": {},
+            "exclude": (),
+            "attempts": 0,
+            "reason": "",
+            "not_before": None,
+            "fingerprint": "",
+            "wish": "",
+        }
+    )
 
 
 def chain(*states: TaskState) -> list[TaskRow]:

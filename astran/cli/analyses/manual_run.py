@@ -105,7 +105,7 @@ def _end(console: Console, analysis: Analysis, context: Context | None = None) -
         for bad in report.bad:
             why = bad.reason or "is in no results"
             console.print(Text(f"  run {bad.run}: {why}", style="red"))
-            for line in bad.telling:
+            for line in bad.log_excerpt:
                 console.print(Text(f"    {line}", style="dim"))
     results = analysis.folder / "results"
     if results.exists():

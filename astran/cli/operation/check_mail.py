@@ -17,7 +17,8 @@ from astran.config.model import build_settings
 from astran.config.site import MailSettings, Security, SiteConfig
 from astran.config.yaml_files import load_site, site_path
 from astran.launch_language.resolve import describe_resolved
-from astran.mail.parsing.headers import HEADER_BYTES, Message, message_id, read_headers
+from astran.mail.parsing.headers import HEADER_BYTES, read_headers
+from astran.mail.parsing.mail_facts import MailFacts
 from astran.service.intake.decision import Decision, MailOutcome, decide_from_headers, decide_mail
 from astran.service.intake.lstchain_check import check_with_lstchain
 
@@ -116,8 +117,8 @@ class _Memory:
         self._answered: set[tuple[str, str]] = set()
         self._refused: set[str] = set()
 
-    def apply(self, decision: Decision, message: Message) -> tuple[Decision, bool]:
-        key = (message_id(message), decision.sender)
+    def apply(self, decision: Decision, facts: MailFacts) -> tuple[Decision, bool]:
+        key = (facts.message_id, decision.sender)
         if decision.outcome in (MailOutcome.IGNORE, MailOutcome.QUARANTINE):
             return decision, False
         if decision.acts and key[0] and key in self._acted:
@@ -135,16 +136,16 @@ class _Memory:
         return decision, first
 
 
-def _judge(path: Path, rules: MailSettings, today: Night) -> tuple[Decision, Message]:
+def _judge(path: Path, rules: MailSettings, today: Night) -> tuple[Decision, MailFacts]:
     """As the launcher does: by headers and size where they are enough, else by the whole mail."""
     size = path.stat().st_size
     with path.open("rb") as file:
-        message = read_headers(file.read(HEADER_BYTES))
-        decision = decide_from_headers(message, size, rules)
+        facts = MailFacts(read_headers(file.read(HEADER_BYTES)))
+        decision = decide_from_headers(facts, size, rules)
         if decision is None:
             file.seek(0)
             decision = decide_mail(file.read(), rules, today)
-    return decision, message
+    return decision, facts
 
 
 def _site(args: argparse.Namespace) -> SiteConfig | None:

@@ -10,8 +10,10 @@ from sqlalchemy import Connection, String, cast, select
 
 from astran.base.states import TaskState
 from astran.base.tasks import ProductKind
+from astran.database.history.products import PRODUCT, Product
+from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
-from astran.database.tasks import AT_ONCE, Product, TaskRow, task_row
+from astran.database.tasks import MAX_BOUND_ROWS, TaskRow, task_row
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,7 @@ class TaskInput:
     producer: int | None
 
 
-_PRODUCT = tuple(t.product.c[name] for name in Product.__dataclass_fields__)
+_INPUT = RowReader(TaskInput, t.task_input, producer=t.task_input.c.producer_id)
 
 
 def products_at(db: Connection, paths: Collection[str]) -> list[MadeProduct]:
@@ -74,13 +76,11 @@ def products_by_task(db: Connection, task_id: int) -> list[MadeProduct]:
 
 def _made(db: Connection, where: object) -> list[MadeProduct]:
     query = (
-        select(t.product.c.id, t.product.c.task_id, *_PRODUCT)
+        select(*PRODUCT.columns, t.product.c.id, t.product.c.task_id)
         .where(where)  # type: ignore[arg-type]
         .order_by(t.product.c.id.desc())
     )
-    return [
-        MadeProduct(id_, task_id, Product(*values)) for id_, task_id, *values in db.execute(query)
-    ]
+    return [MadeProduct(row.id, row.task_id, PRODUCT.read(row)) for row in db.execute(query)]
 
 
 def original_task(db: Connection, task_id: int) -> int:
@@ -128,9 +128,8 @@ def task_name(db: Connection, task_id: int) -> str:
 
 def task_inputs(db: Connection, task_id: int) -> Sequence[TaskInput]:
     """What a task reads: files first, then other tasks, in the order of the plan."""
-    c = t.task_input.c
-    query = select(c.path, c.size, c.mtime_ns, c.producer_id).where(c.task_id == task_id)
-    return [TaskInput(*row) for row in db.execute(query.order_by(c.id))]
+    query = select(*_INPUT.columns).where(t.task_input.c.task_id == task_id)
+    return _INPUT.all(db, query.order_by(t.task_input.c.id))
 
 
 def reading_analyses(db: Connection, path: str, limit: int = 3) -> list[int]:
@@ -160,8 +159,8 @@ def original_tasks(
     the places of their products in the store."""
     prints: set[str] = set()
     places: set[str] = set()
-    for start in range(0, len(analysis_ids), AT_ONCE):
-        some = t.task.c.analysis_id.in_(analysis_ids[start : start + AT_ONCE])
+    for start in range(0, len(analysis_ids), MAX_BOUND_ROWS):
+        some = t.task.c.analysis_id.in_(analysis_ids[start : start + MAX_BOUND_ROWS])
         prints |= set(db.execute(select(t.task.c.fingerprint).where(some).distinct()).scalars())
         for makers in (t.task.c.id, t.task.c.reused_from_id):
             query = select(t.product.c.stored).where(

@@ -30,9 +30,9 @@ _KINDS = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
 }
-TELLING_RUNS = 4
+EXCERPT_RUNS = 4
 """So many different failures are quoted; the others stand in the run table alone."""
-TELLING_LINES = 8
+EXCERPT_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +115,12 @@ def describe_failures(report: Report) -> list[tuple[str, list[str]]]:
     """What the logs of failed runs tell: (`run 15866 at dl3`, lines); equal words stand once."""
     runs: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for run in report.bad:
-        if run.telling:
-            lines = tuple(quoted_line(line) for line in run.telling[-TELLING_LINES:])
+        if run.log_excerpt:
+            lines = tuple(quoted_line(line) for line in run.log_excerpt[-EXCERPT_LINES:])
             runs.setdefault((one_line(run.stage), lines), []).append(str(run.run))
     return [
         (f"{_runs(numbers)}{f' at {stage}' if stage else ''}", list(lines))
-        for (stage, lines), numbers in list(runs.items())[:TELLING_RUNS]
+        for (stage, lines), numbers in list(runs.items())[:EXCERPT_RUNS]
     ]
 
 

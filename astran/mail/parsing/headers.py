@@ -42,7 +42,7 @@ _NESTING = re.compile(rb"^content-type:\s*(?:multipart|message)/", re.I | re.M)
 _MOST_NESTINGS = 200
 _MOST_MARKS = 5_000
 """Lines that begin with two hyphens, as those between parts do."""
-_MOST_HEADERS = 2_000
+MAX_HEADERS = 2_000
 _LONGEST_ADDRESS = 2_000
 """Of an address header."""
 _LONGEST_PLAIN_ADDRESS = 320
@@ -53,13 +53,11 @@ _ADDRESS = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}"
     r"@[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?)*"
 )
-_MESSAGE_ID = re.compile(r"<[^<>\s]{1,900}>")
 _KIND = re.compile(r"[a-z0-9.+_-]+/[a-z0-9.+_-]+")
 # a name without a value is passed in one go
 _PARAMETER = re.compile(r"([\w.*-]++)(?:\s*+=\s*+(\"(?:[^\"\\]|\\.)*+\"|[^;\s]*+))?", re.S)
 _FOLDED = re.compile(r"\r?\n(?=[ \t])")
 _NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
-_BARE_ID = re.compile(r"[^<>\s@]{1,400}@[^<>\s@]{1,400}")
 
 
 class TooManyParts(email.errors.MessageDefect):
@@ -124,33 +122,15 @@ def _malformed(raw: bytes) -> str:
     return ""
 
 
-def unclear(message: Message) -> str:
-    """Why two programs may read these headers in two ways; empty where they cannot.
-
-    One of the programs verifies the mail, the other acts upon it: what each sees must be the same.
-    """
-    for defect in message.defects:
-        if isinstance(defect, UnclearHeaders):
-            return str(defect)
-    if len(message) > _MOST_HEADERS:
-        return f"more than {_MOST_HEADERS} headers"
-    seen: set[str] = set()
-    for name in map(str.lower, message.keys()):
-        if name in SINGLE and name in seen:
-            return f"{name.title()} stands twice, which must be single"
-        seen.add(name)
-    return ""
-
-
 def all_headers(message: Message) -> list[tuple[str, str]]:
     """Every header from top to bottom, as (name in lower case, unfolded undecoded value)."""
-    items = islice(message.raw_items(), _MOST_HEADERS)
+    items = islice(message.raw_items(), MAX_HEADERS)
     return [(name.lower(), _unfold(str(value))) for name, value in items]
 
 
 def values(message: Message, name: str) -> list[str]:
     """All values of a header, from top to bottom, unfolded, not decoded."""
-    items = islice(message.raw_items(), _MOST_HEADERS)
+    items = islice(message.raw_items(), MAX_HEADERS)
     return [_unfold(str(value)) for key, value in items if key.lower() == name.lower()]
 
 
@@ -174,18 +154,6 @@ def decode(text: str) -> str:
         end = match.end()
     pieces += [_join(pending), _eight_bit(text[end:])]
     return "".join(pieces)
-
-
-def sender_address(message: Message) -> str | None:
-    """The one address of the one From header in lower case; None where it is not exactly one.
-
-    Where programs could read two different addresses out of it, it counts as none: otherwise the
-    mail server could verify one of them and ASTRAN believe the other.
-    """
-    if len(message) > _MOST_HEADERS:
-        return None
-    lines = values(message, "from")
-    return one_address(lines[0]) if len(lines) == 1 else None
 
 
 def one_address(text: str) -> str | None:
@@ -217,31 +185,6 @@ def one_address(text: str) -> str | None:
 def addresses(text: str) -> set[str]:
     """Everything in a header that looks like an address, in lower case."""
     return {found.lower() for found in _ADDRESS.findall(text[:_LONGEST])}
-
-
-def subject(message: Message) -> str:
-    """The decoded subject on one line; the first one, should there be more."""
-    return next(iter(subjects(message)), "")
-
-
-def subjects(message: Message) -> list[str]:
-    """Every subject, decoded, each on one line; an honest mail has at most one."""
-    return [" ".join(decode(text).split()) for text in values(message, "subject")]
-
-
-def message_id(message: Message) -> str:
-    """The Message-ID with its angle brackets; empty where there is none that can be used."""
-    text = value(message, "message-id").strip()
-    if _BARE_ID.fullmatch(text):
-        return f"<{text}>"
-    found = _MESSAGE_ID.findall(text)
-    return found[0] if len(found) == 1 else ""
-
-
-def references(message: Message) -> tuple[str, ...]:
-    """Message-IDs that this mail answers or continues: References, then In-Reply-To."""
-    text = " ".join([*values(message, "references"), *values(message, "in-reply-to")])
-    return tuple(dict.fromkeys(_MESSAGE_ID.findall(text)))
 
 
 def content_type(message: Message) -> tuple[str, dict[str, str]]:

@@ -13,10 +13,10 @@ from astran.mail.parsing.headers import (
     TooManyParts,
     content_type,
     read_message,
-    subject,
     value,
 )
 from astran.mail.parsing.html import read_html
+from astran.mail.parsing.mail_facts import MailFacts
 from astran.mail.parsing.quotes import own_lines
 from astran.mail.parsing.smime import signed_content
 
@@ -93,8 +93,9 @@ def read_body(message: Message) -> Body:
 
 def is_answer(message: Message) -> bool:
     """Whether the mail answers or forwards another one, by its headers."""
-    named = any(value(message, name).strip() for name in ("in-reply-to", "references"))
-    return named or bool(_ANSWER.match(subject(message)))
+    facts = MailFacts(message)
+    named = any(facts.value(name).strip() for name in ("in-reply-to", "references"))
+    return named or bool(_ANSWER.match(facts.subject))
 
 
 def _damage(message: Message) -> str:

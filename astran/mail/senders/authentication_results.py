@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 from authres import AuthenticationResultsHeader, AuthResError
 
-from astran.mail.parsing.headers import Message, all_headers
+from astran.mail.parsing.mail_facts import MailFacts
 
 Proof = Callable[[str], tuple[bool, str]]
 """Whether a From address is proven by the mail itself, and why."""
@@ -23,13 +23,13 @@ _LONGEST = 8_000
 _DEEPEST = 40
 
 
-def is_vouched(message: Message, address: str, authserv_id: str) -> tuple[bool, str]:
+def is_vouched(facts: MailFacts, address: str, authserv_id: str) -> tuple[bool, str]:
     """Whether the server `authserv_id` says that DMARC passed for this From address, and why.
 
     True only for exactly one DMARC result in the whole block, a pass, for just the domain of the
     address.
     """
-    block = list(_block(message, authserv_id))
+    block = list(_block(facts, authserv_id))
     if not block:
         return False, f"no Authentication-Results of {authserv_id} on top of the mail"
     results = [
@@ -51,21 +51,21 @@ def is_vouched(message: Message, address: str, authserv_id: str) -> tuple[bool, 
     return True, "DMARC passed"
 
 
-def authentication_results(message: Message, authserv_id: str = "") -> list[str]:
+def authentication_results(facts: MailFacts, authserv_id: str = "") -> list[str]:
     """What the own mail server found, as words like `dkim=pass`; without an `authserv_id`, what
     the topmost such header says. For people to read: nothing may be decided by it."""
     name = authserv_id
     if not name:
-        top = next((value for key, value in all_headers(message) if key == _NAME), "")
+        top = next((value for key, value in facts.headers if key == _NAME), "")
         header = _parse(top)
         name = header.authserv_id if header else ""
-    found = [result for header in _block(message, name) for result in header.results]
+    found = [result for header in _block(facts, name) for result in header.results]
     return [f"{_method(one)}={one.result}" for one in found if one.result]
 
 
-def _block(message: Message, authserv_id: str) -> Iterator[AuthenticationResultsHeader]:
+def _block(facts: MailFacts, authserv_id: str) -> Iterator[AuthenticationResultsHeader]:
     begun = False
-    for name, value in all_headers(message):
+    for name, value in facts.headers:
         if name == _NAME:
             header = _parse(value)
             if header is None or header.authserv_id.lower() != authserv_id.lower():

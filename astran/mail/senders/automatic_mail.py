@@ -1,4 +1,4 @@
-"""Telling machine mail from people's mail: bounces, automatic answers, lists (RFC 3834).
+"""Recognises mail from programs: bounces, automatic answers, lists (RFC 3834).
 
 Machine mail is never answered: two programs answering each other do not stop.
 """
@@ -7,15 +7,7 @@ from __future__ import annotations
 
 import re
 
-from astran.mail.parsing.headers import (
-    Message,
-    all_headers,
-    content_type,
-    one_address,
-    subject,
-    value,
-    values,
-)
+from astran.mail.parsing.mail_facts import MailFacts
 
 _LOCAL_BOUNCE = re.compile(r"mailer-?daemon|postmaster|mail-?daemon|double-bounce")
 _LOCAL_MACHINE = re.compile(
@@ -58,53 +50,48 @@ _RECEIPT = re.compile(
 )
 
 
-def parse_bounce(message: Message) -> str:
+def parse_bounce(facts: MailFacts) -> str:
     """Why this is a report on a mail that was not delivered; empty where it is none."""
-    kind, params = content_type(message)
+    kind, params = facts.content_type
     report = params.get("report-type", "").lower()
     if kind == "multipart/report" and report in ("delivery-status", ""):
         return "a delivery report"
-    if kind == "message/delivery-status" or values(message, "x-failed-recipients"):
+    if kind == "message/delivery-status" or facts.values("x-failed-recipients"):
         return "a delivery report"
-    if _LOCAL_BOUNCE.fullmatch(_local(message)):
+    if _LOCAL_BOUNCE.fullmatch(facts.from_local_part):
         return "from a mail system"
-    paths = values(message, "return-path")
+    paths = facts.values("return-path")
     if paths and not paths[0].strip("<> \t"):
         # programs that answer by themselves also use the null path, but say so
-        return "" if is_automatic(message) else "null return path"
-    if _BOUNCED.match(subject(message)) and _LOCAL_MACHINE.fullmatch(_local(message)):
+        return "" if is_automatic(facts) else "null return path"
+    if _BOUNCED.match(facts.subject) and _LOCAL_MACHINE.fullmatch(facts.from_local_part):
         return "a delivery report by its subject"
     return ""
 
 
-def is_automatic(message: Message) -> str:
+def is_automatic(facts: MailFacts) -> str:
     """Why this was sent by a program rather than by a person; empty where nothing says so."""
-    for submitted in values(message, "auto-submitted"):
+    for submitted in facts.values("auto-submitted"):
         if submitted.partition(";")[0].strip().lower() not in _DENIALS:
             return "Auto-Submitted"
     for name in ("precedence", "x-precedence", "preference"):
-        if any(word.strip().lower() in _PRECEDENCE for word in values(message, name)):
+        if any(word.strip().lower() in _PRECEDENCE for word in facts.values(name)):
             return "Precedence"
     for name in _MARKS:
-        if any(word.strip().lower() not in _DENIALS for word in values(message, name)):
+        if any(word.strip().lower() not in _DENIALS for word in facts.values(name)):
             return name
-    if any(_LOOP.fullmatch(name) for name, _ in all_headers(message)):
+    if any(_LOOP.fullmatch(name) for name, _ in facts.headers):
         return "a loop header"
-    kind, params = content_type(message)
+    kind, params = facts.content_type
     if kind == "multipart/report":
         return "a report"
     if kind == "text/calendar" and params.get("method", "").lower() in ("reply", "counter"):
         return "an answer to an invitation"
-    if _LOCAL_MACHINE.fullmatch(_local(message)):
+    if _LOCAL_MACHINE.fullmatch(facts.from_local_part):
         return "an address that nobody reads"
-    title = subject(message)
+    title = facts.subject
     if _AWAY.match(title):
         return "an absence notice by its subject"
     if _RECEIPT.match(title):
         return "a receipt by its subject"
     return ""
-
-
-def _local(message: Message) -> str:
-    """Local part of the From address, in lower case; empty where it is not clear."""
-    return (one_address(value(message, "from")) or "").rpartition("@")[0]

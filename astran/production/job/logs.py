@@ -14,7 +14,7 @@ WIDTH = 300
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]|[\x00-\x08\x0b-\x1f\x7f]")
 _TRACEBACK = "Traceback (most recent call last):"
 _RAISED = re.compile(r"(?:[A-Za-z_][\w.]*\.)?[A-Z]\w*(?:Error|Exception|Exit|Interrupt|Warning)\b")
-_TELLING = re.compile(
+_SYMPTOM = re.compile(
     r"""\b(?:ERROR|CRITICAL|FATAL)\b
     | (?:^|:\s)error:\s                       # argparse, compilers, slurmstepd
     | \bKilled\b | \boom[-_ ]kill | Out\ Of\ Memory | MemoryError | Cannot\ allocate\ memory
@@ -115,7 +115,7 @@ def _told(lines: list[str]) -> Iterator[str]:
             yield line
         elif not inside and not _HARMLESS.search(line):
             bare = line.strip()
-            if _TELLING.search(bare) or (_RAISED.match(bare) and "Warning" not in bare):
+            if _SYMPTOM.search(bare) or (_RAISED.match(bare) and "Warning" not in bare):
                 yield bare
 
 

@@ -45,7 +45,7 @@ class TaskView:
     log: str
     """Its log; empty where there is none."""
     lines: tuple[LogLine, ...]
-    """For a failed task: its log around the telling lines."""
+    """For a failed task: its log around the lines that name the error."""
 
     @property
     def tone(self) -> str:
@@ -185,5 +185,5 @@ def _picture(files: _Files, plot: ReportPlot) -> PlotImage | None:
 def _task(files: _Files, task: TaskSheet) -> TaskView:
     lines = read_log_tail(task.log) if task.log is not None else ()
     log = files.text(f"logs/{task.key}.txt", "\n".join(lines) + "\n") if lines else ""
-    shown = log_excerpt(lines, task.telling) if not task.ok else ()
+    shown = log_excerpt(lines, task.log_excerpt) if not task.ok else ()
     return TaskView(task, log, shown)

@@ -1,4 +1,4 @@
-"""Logs for people: an excerpt with the telling lines marked, and a harmless copy to read on."""
+"""Logs for people: an excerpt with its key lines marked, and a harmless copy to read on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LogLine:
     """A line of a log."""
 
     text: str
-    telling: bool = False
+    highlighted: bool = False
 
 
 def read_log_tail(log: Path) -> tuple[str, ...]:
@@ -41,17 +41,17 @@ def read_log_tail(log: Path) -> tuple[str, ...]:
     return lines[:-1] if lines and not lines[-1] else lines
 
 
-def log_excerpt(lines: Sequence[str], telling: Sequence[str]) -> tuple[LogLine, ...]:
-    """The part of a log around its telling lines; only these where the log does not hold them."""
-    wanted = [quoted_line(line, _WIDTH) for line in telling]
+def log_excerpt(lines: Sequence[str], excerpt: Sequence[str]) -> tuple[LogLine, ...]:
+    """The part of a log around the lines of its excerpt; only these where the log lacks them."""
+    wanted = [quoted_line(line, _WIDTH) for line in excerpt]
     marks = _places(lines, {line.strip() for line in wanted if line.strip()})
     if not marks:
-        return tuple(LogLine(line, telling=True) for line in wanted)
+        return tuple(LogLine(line, highlighted=True) for line in wanted)
     # the newest attempt wrote last
     last = marks[-1]
     marks = [mark for mark in marks if mark > last - _MOST]
     start, end = max(0, marks[0] - _BEFORE), min(len(lines), last + _AFTER + 1)
-    return tuple(LogLine(lines[i], telling=i in marks) for i in range(start, end))
+    return tuple(LogLine(lines[i], highlighted=i in marks) for i in range(start, end))
 
 
 def _places(lines: Sequence[str], wanted: set[str]) -> list[int]:

@@ -33,7 +33,7 @@ class TaskSheet:
     node: str = ""
     fingerprint: str = ""
     log: Path | None = None
-    telling: tuple[str, ...] = ()
+    log_excerpt: tuple[str, ...] = ()
     """The lines of its log that tell why it failed."""
     products: tuple[ProductLine, ...] = ()
 

@@ -18,7 +18,7 @@ from astran.config.site import MailSettings
 from astran.mail.imap import Inbox
 from astran.mail.letters.mime import bare_address
 from astran.mail.parsing import headers
-from astran.mail.parsing.headers import Message
+from astran.mail.parsing.mail_facts import MailFacts
 from astran.mail.senders.authentication_results import authentication_results, is_vouched
 from astran.mail.senders.verification import signers
 from astran.mail.smtp import SmtpPostman
@@ -128,7 +128,7 @@ def _copy(
 def _arrived(mail: MailSettings, message_id: str, before: int) -> Message | None:
     with Inbox(mail) as inbox:
         for envelope in inbox.new(before, limit=500):
-            if headers.message_id(envelope.headers) == message_id:
+            if envelope.facts.message_id == message_id:
                 return headers.read_message(inbox.fetch(envelope.uid))
     return None
 
@@ -138,9 +138,10 @@ def authenticated(copy: Message, mail: MailSettings) -> Finding:
     domain = mail.address.rpartition("@")[2].lower()
     cure = _SIGN.format(domain=domain)
     signed = signers(copy, domain)
-    results = authentication_results(copy, mail.authserv_id)
+    facts = MailFacts(copy)
+    results = authentication_results(facts, mail.authserv_id)
     said = ", ".join(results) or "nothing"
-    if mail.authserv_id and is_vouched(copy, mail.address, mail.authserv_id)[0]:
+    if mail.authserv_id and is_vouched(facts, mail.address, mail.authserv_id)[0]:
         return ok(_REPLIES, f"Replies are authenticated: {mail.authserv_id} says {said}.")
     if any(word.startswith(("dmarc=fail", "dkim=fail")) for word in results):
         return fail(_REPLIES, f"Replies will not be believed: the mail server says {said}.", cure)

@@ -25,14 +25,8 @@ from astran.launch_language.parser import parse, parse_agreeing
 from astran.launch_language.resolve import example_launch, resolve_config
 from astran.mail.gate import Judgement, MailVerdict, classify_mail
 from astran.mail.letters.mime import Thread
-from astran.mail.parsing.headers import (
-    Message,
-    message_id,
-    read_headers,
-    read_message,
-    references,
-    subject,
-)
+from astran.mail.parsing.headers import read_headers, read_message
+from astran.mail.parsing.mail_facts import MailFacts
 from astran.mail.parsing.new_text import read_body
 from astran.mail.senders.authentication_results import Proof
 from astran.mail.senders.verification import verify_sender, without_secret
@@ -105,10 +99,10 @@ _BY_VERDICT = {
 }
 
 
-def decide_from_headers(headers: Message, size: int, rules: MailSettings) -> Decision | None:
+def decide_from_headers(facts: MailFacts, size: int, rules: MailSettings) -> Decision | None:
     """The decision that headers and size [bytes] allow; None where the whole mail must be read."""
     with _time_limit():
-        return _by_headers(headers, size, rules, classify_mail(headers, rules))
+        return _by_headers(facts, size, rules, classify_mail(facts, rules))
 
 
 def decide_mail(
@@ -132,14 +126,16 @@ def decide_mail(
     """
     try:
         with _time_limit():
-            message = read_message(raw)
-            verdict = _judged(raw, message, rules, proof)
+            facts = MailFacts(read_message(raw))
+            proof = proof or verify_sender(raw, facts.message, rules)
+            judgement = classify_mail(facts, rules, proof)
     except DecisionTimeout as error:
         if unverified := _unverified_in_time(raw, rules, error):
             return unverified
         raise
     with _time_limit():
-        return _by_headers(message, len(raw), rules, verdict) or _by_text(message, verdict, today)
+        by_headers = _by_headers(facts, len(raw), rules, judgement)
+        return by_headers or _by_text(facts, judgement, today)
 
 
 def _time_limit() -> AbstractContextManager[None]:
@@ -147,34 +143,30 @@ def _time_limit() -> AbstractContextManager[None]:
     return cpu_limit(DECISION_LIMIT_S, DecisionTimeout(reason, "Send the launch lines alone."))
 
 
-def _judged(raw: bytes, message: Message, rules: MailSettings, proof: Proof | None) -> Judgement:
-    return classify_mail(message, rules, proof or verify_sender(raw, message, rules))
-
-
 def _unverified_in_time(raw: bytes, rules: MailSettings, error: DecisionTimeout) -> Decision | None:
     """The decision where it is unknown who sent the mail; None where the headers tell."""
-    headers = read_headers(raw)
-    judgement = classify_mail(headers, rules)
+    facts = MailFacts(read_headers(raw))
+    judgement = classify_mail(facts, rules)
     if judgement.verdict is MailVerdict.UNSETTLED:
         judgement = Judgement(MailVerdict.UNAUTHENTICATED, judgement.sender, error.message)
-    return _by_headers(headers, len(raw), rules, judgement)
+    return _by_headers(facts, len(raw), rules, judgement)
 
 
-def answer_to(message: Message, sender: str) -> Thread:
+def answer_to(facts: MailFacts) -> Thread:
     """The conversation that a mail began or continues."""
-    own = message_id(message)
+    own = facts.message_id
     return Thread(
-        to=sender,
-        subject=subject(message),
+        to=facts.sender,
+        subject=facts.subject,
         in_reply_to=own or None,
-        references=(*references(message), *((own,) if own else ())),
+        references=(*facts.references, *((own,) if own else ())),
     )
 
 
 def _by_headers(
-    message: Message, size: int, rules: MailSettings, judgement: Judgement
+    facts: MailFacts, size: int, rules: MailSettings, judgement: Judgement
 ) -> Decision | None:
-    thread = answer_to(message, judgement.sender)
+    thread = answer_to(facts)
     if judgement.verdict is MailVerdict.UNSETTLED and size > rules.max_bytes:
         # what is too large to be verified is not believed
         reason = f"larger than {rules.max_bytes} bytes, so its sender was not verified"
@@ -191,12 +183,12 @@ def _by_headers(
     return None
 
 
-def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
-    body = read_body(message)
-    thread = answer_to(message, judgement.sender)
+def _by_text(facts: MailFacts, judgement: Judgement, today: Night) -> Decision:
+    body = read_body(facts.message)
+    thread = answer_to(facts)
     texts = [without_secret(text) for text in body.texts]
     text = texts[0] if texts else ""
-    command, about, order = command_of(subject(message), text, answers=body.answers)
+    command, about, order = command_of(facts.subject, text, answers=body.answers)
     base = Decision(MailOutcome.COMMAND, judgement, thread, command, about, order, text)
     if command is None:
         # an answer that asks for nothing ("thanks!") gets no answer

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from email.utils import parsedate_to_datetime
-
 from sqlalchemy import Connection
 
 from astran.database import chores, events, messages, outbox
 from astran.database.messages import Incoming
 from astran.mail.gate import MailVerdict
-from astran.mail.parsing.headers import Message, value
+from astran.mail.parsing.mail_facts import MailFacts
 from astran.service.context import Context
 from astran.service.intake.decision import Decision, MailOutcome
 from astran.service.operator import rejected_mail
@@ -44,13 +42,9 @@ def note_mail(context: Context, db: Connection, decision: Decision, mail: Incomi
     context.say(f"mail {text}")
 
 
-def age_s(context: Context, headers: Message) -> float | None:
+def age_s(context: Context, facts: MailFacts) -> float | None:
     """Time since a mail was sent, by its own word; None where it says nothing likely."""
-    try:
-        sent = parsedate_to_datetime(value(headers, "date"))
-    except (ValueError, TypeError, IndexError):
+    if facts.date is None:
         return None
-    if sent.tzinfo is None:
-        return None
-    age = (context.clock.now() - sent).total_seconds()
+    age = (context.clock.now() - facts.date).total_seconds()
     return age if 0 <= age < 86400 else None

@@ -32,7 +32,6 @@ from astran.database.connection import is_outage
 from astran.database.messages import Cursor, Incoming
 from astran.mail.gate import MailVerdict
 from astran.mail.imap import Inbox
-from astran.mail.parsing.headers import message_id, subject
 from astran.mail.ports import Claim, FetchedHeader, Mailbox
 from astran.service.context import Context
 from astran.service.heartbeat import mailbox_name
@@ -288,7 +287,7 @@ class _Reading:
     def _take(self, envelope: FetchedHeader) -> int | None:
         """Deal with one mail; returns how many were stored (0 or 1), None where it must wait."""
         context = self.context
-        decision = decide_from_headers(envelope.headers, envelope.size, context.mail)
+        decision = decide_from_headers(envelope.facts, envelope.size, context.mail)
         if decision is not None and decision.judgement.verdict is MailVerdict.NOT_OURS:
             return 0
         if decision is None or decision.outcome.replied:
@@ -309,7 +308,7 @@ class _Reading:
 
     def _leave(self, envelope: FetchedHeader) -> None:
         text = (
-            f"The mail {subject(envelope.headers)!r} (UID {envelope.uid}) in {self.name} was "
+            f"The mail {envelope.facts.subject!r} (UID {envelope.uid}) in {self.name} was "
             "claimed by another ASTRAN that reads the same mailbox with another database.\n\n"
             "Let only one of them read it. If the other one is gone for good, send the mail again."
         )
@@ -331,11 +330,11 @@ class _Reading:
             uidvalidity=uidvalidity,
             uid=envelope.uid,
             # without one, the mail is told apart by its place in the mailbox
-            message_id=(
-                message_id(envelope.headers) or f"<{uidvalidity}.{envelope.uid}@{self.name}>"
-            )[:998],
+            message_id=(envelope.facts.message_id or f"<{uidvalidity}.{envelope.uid}@{self.name}>")[
+                :998
+            ],
             sender=decision.sender,
-            subject=subject(envelope.headers)[:998],
+            subject=envelope.facts.subject[:998],
             verdict=decision.judgement.verdict,
             reason=decision.reason,
             received=context.clock.now(),
@@ -349,7 +348,7 @@ class _Reading:
             # without a row, the mail was stored before by its UID, and is only to be moved
             if row is not None:
                 note_mail(context, db, decision, incoming)
-                self._act(db, row, incoming, decision, raw, age_s(context, envelope.headers))
+                self._act(db, row, incoming, decision, raw, age_s(context, envelope.facts))
         self._move(row, envelope.uid, folder)
 
     def _act(

@@ -8,7 +8,6 @@ from astran.base.text import one_line
 from astran.database import events, messages
 from astran.database.messages import Incoming
 from astran.mail.gate import classify_mail
-from astran.mail.parsing.headers import subject
 from astran.mail.ports import FetchedHeader
 from astran.service.context import Context
 from astran.service.intake.decision import answer_to
@@ -81,7 +80,7 @@ def _known(envelope: FetchedHeader | None) -> tuple[str, str]:
         return "", ""
     try:
         sender = str(envelope.headers.get("From", ""))
-        return one_line(subject(envelope.headers), 200), one_line(sender, 200)
+        return one_line(envelope.facts.subject, 200), one_line(sender, 200)
     except Exception:  # noqa: BLE001 - the mail is about to be set aside, with or without its name
         return "", ""
 
@@ -93,10 +92,10 @@ def _tell_operator(context: Context, db: Connection, key: str, text: str) -> Non
 
 def _tell_sender(context: Context, envelope: FetchedHeader, short: str) -> None:
     try:
-        judgement = classify_mail(envelope.headers, context.mail)
+        judgement = classify_mail(envelope.facts, context.mail)
         if not judgement.verdict.may_answer:
             return
-        thread = answer_to(envelope.headers, judgement.sender)
+        thread = answer_to(envelope.facts)
         with context.db.begin() as db:
             enqueue.enqueue_letter(context, db, "fault", context.letters.fault(thread, "", short))
     except Exception as error:  # noqa: BLE001 - what spoils the mail may spoil its answer as well

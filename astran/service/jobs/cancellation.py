@@ -7,7 +7,6 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from astran.base.errors import ProcessError, SchedulerError
-from astran.base.scheduler import JobRef
 from astran.base.states import LIVE_TASK_STATES, TaskState
 from astran.database import analyses, submissions, tasks, unfinished_tasks
 from astran.database.analyses import Analysis
@@ -60,9 +59,8 @@ def _fail_unjudged(db: Connection, now: datetime, analysis: Analysis, reason: st
 
 
 def _cancel(context: Context, analysis: Analysis, s: Submission) -> None:
-    ref = JobRef(s.token, s.job_id, s.submitted or s.intent, s.size, s.folder)
     try:
-        context.scheduler.cancel(ref)
+        context.scheduler.cancel(s.job_ref())
     except (SchedulerError, ProcessError, OSError) as error:
         # the next tick asks again
         context.say(f"{analysis.name}: cancelling {s.job_id}: {error}")

@@ -64,13 +64,13 @@ def _promised(context: Context) -> float:
 
 def needed_bytes(row: TaskRow) -> float:
     """Expected size of the products of a task [bytes]."""
-    stage = Stage(row.plain["stage"])
+    stage = row.stage
     growth = _GROWTH.get(stage)
     if growth is None:
         return _LEAST[stage]
-    if stage is Stage.DL2 and row.plain["run"] is None:
+    if stage is Stage.DL2 and row.run is None:
         growth *= 2  # subruns, which are then put together
-    return growth * _size(path for path in row.plain["inputs"] if path.endswith(".h5"))
+    return growth * _size(path for path in row.spec.inputs if path.endswith(".h5"))
 
 
 def _size(paths: Iterable[str]) -> int:

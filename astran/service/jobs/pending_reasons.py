@@ -22,16 +22,16 @@ _TOLD = "decision"
 
 def why_waiting(attempt: AttemptRow) -> str:
     """What the scheduler says of a job in its queue, as a sentence; empty where it is not there."""
-    return last_reason(attempt) if attempt.sight in (JobState.PENDING, JobState.HELD) else ""
+    return last_reason(attempt) if attempt.status in (JobState.PENDING, JobState.HELD) else ""
 
 
 def last_reason(attempt: AttemptRow) -> str:
     """What the scheduler last said of an attempt, as a sentence; empty where it said nothing."""
-    if not attempt.sight:
+    if not attempt.status:
         return ""
     return explain_reason(
         Known(
-            JobState(attempt.sight),
+            JobState(attempt.status),
             attempt.word,
             exit_code=attempt.exit_code,
             signal=attempt.signal,

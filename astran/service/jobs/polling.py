@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from astran.base.exit_record import ExitRecord
 from astran.base.scheduler import JobRef, JobState, Known, Missing, Unavailable
 from astran.base.states import TaskState
 from astran.database import events, submissions, tasks
-from astran.database.live_tasks import LiveTask, as_watched, rows_of_elements, rows_of_submissions
+from astran.database.live_tasks import LiveTask, live_tasks_of_elements, live_tasks_of_submissions
 from astran.database.submissions import Submission
 from astran.database.task_requests import TaskRequest
 from astran.database.tasks import AttemptRow, TaskMove, TaskRow
@@ -52,17 +52,17 @@ def update_attempts(context: Context, batches: list[Submission], settled: bool =
     What it shows as at the last look is left alone: neither is that answer read nor any task that
     it is about. `settled`: there was news already.
     """
-    refs = {batch.id: _ref(batch) for batch in batches}
+    refs = {batch.id: batch.job_ref() for batch in batches}
     look = context.scheduler.look(list(refs.values()))
     elements = {batch.id: look.changed(refs[batch.id], batch.mark) for batch in batches}
     changed = {batch.id: batch for batch in batches if elements[batch.id] != ()}
     parts = {key: some for key in changed if (some := elements[key]) is not None}
-    rows: list[Sequence[Any]] = []
+    rows: list[LiveTask] = []
     if changed:
         with context.db.begin() as db:
             rows = [
-                *rows_of_submissions(db, changed.keys() - parts.keys()),
-                *rows_of_elements(db, parts),
+                *live_tasks_of_submissions(db, changed.keys() - parts.keys()),
+                *live_tasks_of_elements(db, parts),
             ]
     sights = look.sights(_refs(rows, changed))
     news = _News(context.clock.now())  # the answers may have taken long
@@ -70,22 +70,23 @@ def update_attempts(context: Context, batches: list[Submission], settled: bool =
     silence = ""
     unsettled, remaining = set(), set(parts)
     for row in rows:
-        batch, index = row[_SUBMISSION], row[_INDEX]
+        batch, index = row.submission_id, row.array_index
         sight = sights.get((changed[batch].token, index))
         if isinstance(sight, Known):
             if not sight.state.ended:
                 remaining.add(batch)
-                if row[_AS_SEEN] == (sight.state, sight.word, sight.reason) and not row[_MISSING]:
+                as_before = (row.status, row.word, row.reason)
+                if as_before == (sight.state, sight.word, sight.reason) and not row.missing_since:
                     continue  # as it was: elapsed time and memory are written when they are final
             if sight.state is JobState.STRANGE:
                 unsettled.add(batch)
-            news.seen(as_watched(row), sight)
+            news.seen(row, sight)
             continue
         unsettled.add(batch)
         if isinstance(sight, Unavailable):
             silence = sight.reason
         elif isinstance(sight, Missing):
-            news.missing(as_watched(row), quiet, withdrawn=sight.withdrawn)
+            news.missing(row, quiet, withdrawn=sight.withdrawn)
     with context.db.begin() as db:
         if silence:
             scheduler_outages.note_outage(context, db, silence)
@@ -101,22 +102,11 @@ def update_attempts(context: Context, batches: list[Submission], settled: bool =
         poll_interval.note_poll(context, db, settled or bool(news.moves), context.dice)
 
 
-_FIELDS = [field.name for field in fields(LiveTask)]
-_SUBMISSION, _INDEX = _FIELDS.index("submission_id"), _FIELDS.index("array_index")
-_AS_SEEN = slice(_FIELDS.index("sight"), _FIELDS.index("reason") + 1)
-_MISSING = _FIELDS.index("missing_since")
-
-
-def _ref(batch: Submission, indices: tuple[int, ...] | None = None) -> JobRef:
-    begin = batch.submitted or batch.intent
-    return JobRef(batch.token, batch.job_id, begin, batch.size, batch.folder, indices)
-
-
-def _refs(rows: list[Sequence[Any]], batches: Mapping[int, Submission]) -> list[JobRef]:
+def _refs(rows: list[LiveTask], batches: Mapping[int, Submission]) -> list[JobRef]:
     wanted: dict[int, list[int]] = defaultdict(list)
     for row in rows:
-        wanted[row[_SUBMISSION]].append(row[_INDEX])
-    return [_ref(batches[key], tuple(indices)) for key, indices in wanted.items()]
+        wanted[row.submission_id].append(row.array_index)
+    return [batches[key].job_ref(tuple(indices)) for key, indices in wanted.items()]
 
 
 @dataclass
@@ -169,7 +159,7 @@ class _News:
         only a long silence of both makes it lost."""
         since, looks = one.missing_since or self.now, one.missing_looks + 1
         # Slurm keeps no record of a waiting element that was cancelled: its silence confirms that
-        confirmed = one.wish == TaskRequest.CANCEL and looks >= CANCELLED_LOOKS
+        confirmed = one.request == TaskRequest.CANCEL and looks >= CANCELLED_LOOKS
         lost = confirmed or (looks >= LOST_LOOKS and self.now - since >= quiet)
         self.gone.append((one, lost))
         if withdrawn or confirmed:
@@ -207,7 +197,7 @@ class _News:
 def read_record(task: TaskRow, attempt: AttemptRow) -> ExitRecord | None:
     """The exit record of this very attempt, if it is there and whole."""
     try:
-        record = ExitRecord.read(Path(task.plain["record"]))
+        record = ExitRecord.read(Path(task.record))
     except ValueError:
         return None
     return record if record is not None and record.token == attempt.token else None

@@ -14,6 +14,7 @@ from astran.base.tasks import Stage
 from astran.database import fingerprint_completion, tasks
 from astran.database.analyses import Analysis
 from astran.database.history import lineage
+from astran.database.history.products import Product, products_of_task
 from astran.database.tasks import TaskRow
 from astran.production.job.products import measure_product
 from astran.service.context import Context
@@ -38,8 +39,8 @@ def settle_dependencies(context: Context, analysis: Analysis) -> bool | None:
             db, [row for row in rows if is_ready(row, nodes)]
         )
         # a fingerprint covers all that went before: what is done need not wait for what it needs
-        whole = [row for row in rows if not row.plain.get("gathers")]
-        sources = _reusable(db, [*whole, *(row for row in ready if row.plain.get("gathers"))])
+        whole = [row for row in rows if not row.depends_on_success]
+        sources = _reusable(db, [*whole, *(row for row in ready if row.depends_on_success)])
         unneeded = _unneeded(db, analysis, rows, nodes)
         changed = False
         for row in rows:
@@ -57,19 +58,19 @@ def settle_dependencies(context: Context, analysis: Analysis) -> bool | None:
 
 def is_ready(row: TaskRow, nodes: _Nodes) -> bool:
     """Whether all that the task waits for is there."""
-    if not all(nodes[key].state.succeeded for key in row.plain["needs"]):
+    if not all(nodes[key].state.succeeded for key in row.needs):
         return False
-    after = [nodes[key].state for key in row.plain["after"]]
+    after = [nodes[key].state for key in row.after]
     return not after or (all(s.final for s in after) and any(s.succeeded for s in after))
 
 
 def _hopeless(row: TaskRow, nodes: _Nodes) -> str:
-    for key in row.plain["needs"]:
+    for key in row.needs:
         if nodes[key].state in (TaskState.FAILED, TaskState.CANCELLED):
             return f"not run, because {key} {nodes[key].state}"
-    after = [nodes[key].state for key in row.plain["after"]]
+    after = [nodes[key].state for key in row.after]
     if after and all(s.final for s in after) and not any(s.succeeded for s in after):
-        stage = nodes[row.plain["after"][0]].stage
+        stage = nodes[row.after[0]].stage
         return f"not run, because no task of stage {stage} succeeded"
     return ""
 
@@ -84,7 +85,7 @@ def _reusable(db: Connection, rows: Sequence[TaskRow]) -> dict[int, _Source]:
     reusable: dict[int, _Source] = {}
     for row in rows:
         for task_id in like.get(row.fingerprint, ())[:5]:
-            products = tasks.products_of_task(db, task_id)
+            products = products_of_task(db, task_id)
             places = [place for product in products if (place := _intact(product)) is not None]
             if products and len(places) == len(products):
                 reusable[row.id] = (task_id, places)
@@ -97,13 +98,13 @@ def _unneeded(
 ) -> frozenset[int]:
     """Tasks whose products were only needed for others that have succeeded: DL2 of subruns, or
     DL2, that was cleaned away after it was put together or made into DL3."""
-    needed = {key for row in rows for key in row.plain["needs"]}
+    needed = {key for row in rows for key in row.needs}
     asked = [row for row in rows if row.fingerprint and row.key not in needed]
     if not any(nodes[row.key].stage in _INNER for row in asked):
         return frozenset()
     users: dict[str, list[TaskState]] = {}
     for other in tasks.of_analysis(db, analysis.id):
-        for key in other.plain["needs"]:
+        for key in other.needs:
             users.setdefault(key, []).append(other.state)
     return frozenset(
         row.id
@@ -114,7 +115,7 @@ def _unneeded(
     )
 
 
-def _intact(product: tasks.Product) -> Path | None:
+def _intact(product: Product) -> Path | None:
     """Where a product is as its task left it: in the store, or in the folder of its analysis."""
     for path in filter(None, (product.stored, product.path)):
         try:
@@ -129,10 +130,11 @@ def _reuse(
     db: Connection, now: datetime, row: TaskRow, source: int, places: Sequence[Path]
 ) -> bool:
     """Take over the products of `source`: linked under the names that this plan expects."""
-    if len(places) != len(row.plain["outputs"]):
+    outputs = [Path(output.path) for output in row.spec.outputs]
+    if len(places) != len(outputs):
         return False
-    for output, place in zip(row.plain["outputs"], places, strict=True):
-        if Path(output["path"]) != place:
-            link_product(place, Path(output["path"]))
+    for output, place in zip(outputs, places, strict=True):
+        if output != place:
+            link_product(place, output)
     text = f"done before, as {lineage.task_name(db, source)}"
     return tasks.move_task(db, now, row, TaskState.REUSED, text, reason=text, reused_from_id=source)

@@ -1,4 +1,4 @@
-"""Asking for what the last tasks of a kind really needed, with head-room, not for fixed figures."""
+"""Asks for what the last tasks of a kind really needed, with head-room."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from astran.database.history.resource_usage import (
     newest_uses,
     task_kinds,
 )
-from astran.service.jobs.failure_classification import FailureCause
+from astran.service.jobs.retry_policy import FailureCause
 
-NEWEST = 100
+MAX_ATTEMPTS_USED = 100
 """So many tasks of a kind are looked at."""
 QUANTILE = 0.95
 """What this fraction of them got along with; a rare giant is cured by its own second attempt."""
-MEMORY_ROOM, TIME_ROOM = 1.3, 1.5
+MEMORY_HEADROOM, TIME_HEADROOM = 1.3, 1.5
 """Factors on what was used. Of a few tasks less is known: half as much more for a single one."""
-TOO_LITTLE = 1.25
+EXCEEDED_FACTOR = 1.25
 """An attempt that ran out of memory or time needed at least so many times what it had."""
-LEAST_MB, LEAST_MIN = 500, 10
+MIN_MB, MIN_MIN = 500, 10
 STEP_MB, STEP_MIN = 100, 5
 """Figures are rounded up to these, so that tasks share one array."""
-LARGER = 3
+SIZE_STEPS_TO_BORROW = 3
 """A size of which nothing is known asks for what one up to so many steps larger needed."""
 
 
@@ -46,27 +46,27 @@ class ResourceEstimate:
 
 
 def estimate_resources(uses: Sequence[ResourceUse]) -> ResourceEstimate | None:
-    """The lesson of some attempts; None where none of them tells anything."""
+    """The estimate from some attempts; None where none of them allows one."""
     good = [use for use in uses if use.outcome == FailureCause.OK and use.used_s is not None]
     memory = [use.used_mb for use in good if use.used_mb]
     minutes = [use.used_s / 60 for use in good if use.used_s is not None]
-    memory += [use.asked_mb * TOO_LITTLE for use in uses if use.outcome == FailureCause.MEMORY]
-    minutes += [use.asked_min * TOO_LITTLE for use in uses if use.outcome == FailureCause.TIME]
+    memory += [use.asked_mb * EXCEEDED_FACTOR for use in uses if use.outcome == FailureCause.MEMORY]
+    minutes += [use.asked_min * EXCEEDED_FACTOR for use in uses if use.outcome == FailureCause.TIME]
     if not memory or not minutes:
         return None
     return ResourceEstimate(
-        _figure(memory, MEMORY_ROOM, LEAST_MB, STEP_MB),
-        _figure(minutes, TIME_ROOM, LEAST_MIN, STEP_MIN),
+        _rounded_need(memory, MEMORY_HEADROOM, MIN_MB, STEP_MB),
+        _rounded_need(minutes, TIME_HEADROOM, MIN_MIN, STEP_MIN),
         len(good),
         max(memory),
         max(minutes),
     )
 
 
-def _figure(values: Sequence[float], room: float, least: float, step: int) -> int:
+def _rounded_need(values: Sequence[float], headroom: float, least: float, step: int) -> int:
     ordered = sorted(values)
     needed = ordered[math.ceil(QUANTILE * len(ordered)) - 1]
-    wanted = max(least, needed * room * (1 + 0.5 / math.sqrt(len(ordered))))
+    wanted = max(least, needed * headroom * (1 + 0.5 / math.sqrt(len(ordered))))
     return math.ceil(wanted / step) * step
 
 
@@ -78,39 +78,39 @@ def apply_estimates(db: Connection, settings: SchedulerSettings, plan: Plan) -> 
     if not settings.learn:
         return plan
     kind_of = task_kinds(plan)
-    known = {kind: _of(db, kind) for kind in set(kind_of.values())}
+    known = {kind: _estimate(db, kind) for kind in set(kind_of.values())}
     by_task = {key: known[kind] for key, kind in kind_of.items()}
     asks: dict[str, Resources] = {}
     notes: list[str] = []
     for stage in dict.fromkeys(task.stage for task in plan.tasks):
         found = [(task, by_task[task.key]) for task in plan.tasks if task.stage is stage]
-        lessons = list(dict.fromkeys(lesson for _, lesson in found if lesson is not None))
-        if not lessons:
+        estimates = list(dict.fromkeys(estimate for _, estimate in found if estimate is not None))
+        if not estimates:
             continue
-        memory = settings.limits.memory(max(lesson.memory_mb for lesson in lessons))
-        time = settings.limits.time(max(lesson.time_min for lesson in lessons))
-        for task, lesson in found:
-            if lesson is not None:
+        memory = settings.limits.memory(max(estimate.memory_mb for estimate in estimates))
+        time = settings.limits.time(max(estimate.time_min for estimate in estimates))
+        for task, estimate in found:
+            if estimate is not None:
                 asks[task.key] = Resources(task.resources.cpus, memory, time)
-        notes.append(_note(stage, memory, time, lessons))
+        notes.append(_note(stage, memory, time, estimates))
     tasks = tuple(replace(t, resources=asks.get(t.key, t.resources)) for t in plan.tasks)
     return replace(plan, tasks=tasks, notes=(*plan.notes, *notes))
 
 
-def _of(db: Connection, kind: TaskKind) -> ResourceEstimate | None:
-    """The lesson of a kind, or of the next larger size of which something is known."""
-    for size in range(kind.size, min(kind.size + LARGER, LARGEST) + 1):
-        lesson = estimate_resources(newest_uses(db, replace(kind, size=size), NEWEST))
-        if lesson is not None:
-            return lesson
+def _estimate(db: Connection, kind: TaskKind) -> ResourceEstimate | None:
+    """The estimate for a kind, or for the next larger size with known tasks."""
+    for size in range(kind.size, min(kind.size + SIZE_STEPS_TO_BORROW, LARGEST) + 1):
+        estimate = estimate_resources(newest_uses(db, replace(kind, size=size), MAX_ATTEMPTS_USED))
+        if estimate is not None:
+            return estimate
     return None
 
 
-def _note(stage: str, memory_mb: int, time_min: int, lessons: Sequence[ResourceEstimate]) -> str:
-    number = sum(lesson.tasks for lesson in lessons)
+def _note(stage: str, memory_mb: int, time_min: int, estimates: Sequence[ResourceEstimate]) -> str:
+    number = sum(estimate.tasks for estimate in estimates)
     last = f"the last {number} like them" if number > 1 else "the last one like them"
-    most_mb = max(lesson.most_mb for lesson in lessons)
-    most_min = max(lesson.most_min for lesson in lessons)
+    most_mb = max(estimate.most_mb for estimate in estimates)
+    most_min = max(estimate.most_min for estimate in estimates)
     return (
         f"Each {stage.upper()} task asks for {memory_mb} MB and {time_min} min: {last} needed up "
         f"to {most_mb:.0f} MB and {max(most_min, 0.1):.1f} min."

@@ -35,7 +35,7 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
     with context.db.begin() as db:
         rows = tasks.of_analysis(db, analysis.id, (TaskState.PLANNED,))
         nodes = tasks.outline(db, analysis.id)
-        able = [row for row in rows if row.wish not in _NOT_NOW and is_ready(row, nodes)]
+        able = [row for row in rows if row.request not in _NOT_NOW and is_ready(row, nodes)]
         ready = [row for row in able if row.not_before is None or row.not_before <= now]
         # the same work under way elsewhere: wait for it and reuse it
         twins = tasks.under_way_like(db, [row.fingerprint for row in ready], analysis.id)
@@ -44,7 +44,7 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
             twins
             or any(node.state in _UNSETTLED for node in nodes.values())
             or any(
-                row.wish != TaskRequest.HOLD or row.state in IN_HAND
+                row.request != TaskRequest.HOLD or row.state in IN_HAND
                 for row in requested_tasks(db, analysis.id)
             )
         )
@@ -57,7 +57,7 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
             analyses.change_analysis(db, analysis.id, next_step=now + AGAIN)
     groups: dict[tuple[str, Resources, tuple[str, ...]], list[TaskRow]] = defaultdict(list)
     for row in fitting:
-        groups[row.plain["stage"], row.resources, row.exclude].append(row)
+        groups[row.stage, row.resources, row.exclude].append(row)
     count = 0
     for (stage, resources, exclude), group in groups.items():
         size = context.scheduler.max_batch
@@ -100,12 +100,12 @@ def _submit(
         ):
             return 0
     for row in group:
-        _keep_old_log(Path(row.plain["log"]), row.attempts)
+        _keep_old_log(Path(row.log), row.attempts)
     batch = Batch(
         token=token,
         label=f"{analysis.name} {analysis.label} {stage}",
-        scripts=tuple(row.plain["script"] for row in group),
-        logs=tuple(row.plain["log"] for row in group),
+        scripts=tuple(row.script for row in group),
+        logs=tuple(row.log for row in group),
         tokens=tuple(attempt_tokens),
         resources=resources,
         folder=str(folder),

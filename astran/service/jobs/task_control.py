@@ -1,6 +1,6 @@
 """Cancelling, holding, releasing and repeating parts of an analysis.
 
-A wish is noted with the tasks; each tick acts on it until the scheduler confirms it.
+A request is noted with the tasks; each tick acts on it until the scheduler confirms it.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from astran.service.context import Context
 from astran.service.jobs import poll_interval
 
 CANCELLED = "cancelled on request"
-AGAIN = (TaskState.FAILED, TaskState.CANCELLED)
+REPEATABLE = (TaskState.FAILED, TaskState.CANCELLED)
 """States from which a person may have a task repeated."""
 
 
 def request_for_tasks(
-    context: Context, analysis: Analysis, choice: TaskSelection, wish: TaskRequest
+    context: Context, analysis: Analysis, selection: TaskSelection, request: TaskRequest
 ) -> list[TaskRow]:
-    """Note a wish for the chosen tasks; returns those that it concerns.
+    """Note a request for the selected tasks; returns those that it concerns.
 
     Raises
     ------
@@ -47,82 +47,84 @@ def request_for_tasks(
     """
     now = context.clock.now()
     with context.db.begin() as db:
-        rows = _chosen(db, analysis, choice)
-        if wish is TaskRequest.RELEASE:
-            seen = newest_statuses(db, rows)
-            held = [row for row in rows if seen.get(row.id) == JobState.HELD]
-            planned = [row for row in rows if row.wish == TaskRequest.HOLD and row not in held]
+        rows = _selected(db, analysis, selection)
+        if request is TaskRequest.RELEASE:
+            status = newest_statuses(db, rows)
+            held = [row for row in rows if status.get(row.id) == JobState.HELD]
+            planned = [row for row in rows if row.request == TaskRequest.HOLD and row not in held]
             set_request(db, planned, TaskRequest.NONE)
             set_request(db, held, TaskRequest.RELEASE)
-            meant = held + planned
+            chosen = held + planned
         else:
-            meant = [row for row in rows if not row.state.final]
-            if wish is TaskRequest.HOLD:
-                meant = [row for row in meant if row.state is not TaskState.RUNNING]
-            set_request(db, meant, wish)
-        if meant:
-            keys = ", ".join(row.key for row in meant[:20])
-            events.note_event(db, now, f"want-{wish}", f"{choice}: {keys}", analysis.id)
+            chosen = [row for row in rows if not row.state.final]
+            if request is TaskRequest.HOLD:
+                chosen = [row for row in chosen if row.state is not TaskState.RUNNING]
+            set_request(db, chosen, request)
+        if chosen:
+            keys = ", ".join(row.key for row in chosen[:20])
+            events.note_event(db, now, f"want-{request}", f"{selection}: {keys}", analysis.id)
             poll_interval.poll_soon(db)
-    return meant
+    return chosen
 
 
-def repeat_analysis(context: Context, analysis: Analysis, choice: TaskSelection) -> list[TaskRow]:
+def repeat_analysis(
+    context: Context, analysis: Analysis, selection: TaskSelection
+) -> list[TaskRow]:
     """Plan the chosen tasks that failed once more, with all that could not run because of them.
 
     Only for an analysis that is under way: one that has ended is repeated as a whole.
     """
     now = context.clock.now()
     with context.db.begin() as db:
-        rows = _chosen(db, analysis, choice)
-        meant = {row.key: row for row in rows if row.state in AGAIN}
-        for row in tasks.of_analysis(db, analysis.id, AGAIN):
-            waits = (*row.plain["needs"], *row.plain["after"])
-            if row.attempts == 0 and any(key in meant for key in waits):
-                meant.setdefault(row.key, row)
-        for row in meant.values():
+        rows = _selected(db, analysis, selection)
+        chosen = {row.key: row for row in rows if row.state in REPEATABLE}
+        for row in tasks.of_analysis(db, analysis.id, REPEATABLE):
+            waits = (*row.needs, *row.after)
+            if row.attempts == 0 and any(key in chosen for key in waits):
+                chosen.setdefault(row.key, row)
+        for row in chosen.values():
             text = "again, on request"
             tasks.move_task(db, now, row, TaskState.PLANNED, text, reason="", wish=TaskRequest.NONE)
-    return list(meant.values())
+    return list(chosen.values())
 
 
 _ONLY = "repeat-only"
 
 
-def repeat_tasks(db: Connection, new: Analysis, old: Analysis, choice: TaskSelection) -> None:
+def repeat_tasks(db: Connection, new: Analysis, old: Analysis, selection: TaskSelection) -> None:
     """Of what failed in `old`, only the chosen tasks are to run in `new`, its repetition."""
-    text = json.dumps({"of": old.id, "stage": choice.stage, "run": choice.run})
+    text = json.dumps({"of": old.id, "stage": selection.stage, "run": selection.run})
     events.note_event(db, new.created, _ONLY, text, new.id)
 
 
 def leave_out_failed(db: Connection, now: datetime, analysis: Analysis) -> None:
     """Take tasks of a fresh plan out that failed in the analysis which it repeats in part."""
-    wish = next((e for e in events.history(db, analysis.id) if e.kind == _ONLY), None)
-    if wish is None:
+    noted = next((e for e in events.history(db, analysis.id) if e.kind == _ONLY), None)
+    if noted is None:
         return
-    data = json.loads(wish.text)
-    before = {row.key: row for row in tasks.of_analysis(db, data["of"], AGAIN)}
-    meant = {
+    data = json.loads(noted.text)
+    before = {row.key: row for row in tasks.of_analysis(db, data["of"], REPEATABLE)}
+    chosen = {
         row.key
         for row in selected_tasks(db, analysis.id, TaskSelection(data["stage"], data["run"]))
     }
     reason = f"left as it was in A{data['of']}"
     for row in tasks.of_analysis(db, analysis.id, UNBEGUN):
-        if row.key in before and before[row.key].attempts and row.key not in meant:
+        if row.key in before and before[row.key].attempts and row.key not in chosen:
             tasks.move_task(db, now, row, TaskState.CANCELLED, reason, reason=reason)
 
 
-def _chosen(db: Connection, analysis: Analysis, choice: TaskSelection) -> list[TaskRow]:
+def _selected(db: Connection, analysis: Analysis, selection: TaskSelection) -> list[TaskRow]:
     state = analyses.lock(db, analysis.id)
     if state not in (AnalysisState.WAITING, AnalysisState.RUNNING):
         raise StoreError(
             f"{analysis.name} is not under way: {state}.", "`astran status` lists them."
         )
-    rows = selected_tasks(db, analysis.id, choice)
+    rows = selected_tasks(db, analysis.id, selection)
     if not rows:
         stages = dict.fromkeys(node.stage for node in tasks.outline(db, analysis.id).values())
         raise StoreError(
-            f"{analysis.name} has no task for {choice}.",
+            f"{analysis.name} has no task for {selection}.",
             f"Its stages are: {', '.join(stages) or 'none yet'}; `astran show {analysis.name}` "
             "lists its tasks.",
         )
@@ -130,19 +132,19 @@ def _chosen(db: Connection, analysis: Analysis, choice: TaskSelection) -> list[T
 
 
 def act_on_requests(context: Context, analysis: Analysis) -> bool:
-    """Act on all wishes of an analysis; returns whether one is still to be confirmed."""
+    """Act on all requests of an analysis; returns whether one is still to be confirmed."""
     with context.db.begin() as db:
         rows = requested_tasks(db, analysis.id)
         if not rows:
             return False
-        seen = newest_statuses(db, rows)
+        status = newest_statuses(db, rows)
         now = context.clock.now()
-        open_: dict[TaskRequest, list[TaskRow]] = defaultdict(list)
+        unconfirmed: dict[TaskRequest, list[TaskRow]] = defaultdict(list)
         for row in rows:
-            wish = TaskRequest(row.wish)
+            request = TaskRequest(row.request)
             if row.state.final:
                 set_request(db, [row], TaskRequest.NONE)
-            elif wish is TaskRequest.CANCEL and row.state in UNBEGUN:
+            elif request is TaskRequest.CANCEL and row.state in UNBEGUN:
                 tasks.move_task(
                     db,
                     now,
@@ -152,24 +154,24 @@ def act_on_requests(context: Context, analysis: Analysis) -> bool:
                     reason=CANCELLED,
                     wish=TaskRequest.NONE,
                 )
-            elif _confirmed(row, wish, seen.get(row.id, "")):
-                if wish is TaskRequest.RELEASE:
+            elif _confirmed(row, request, status.get(row.id, "")):
+                if request is TaskRequest.RELEASE:
                     set_request(db, [row], TaskRequest.NONE)
                     events.note_event(db, now, "released", row.key, analysis.id, row.id)
             elif row.state in IN_HAND:
-                open_[wish].append(row)
+                unconfirmed[request].append(row)
     scheduler = context.scheduler
-    _ask(context, analysis, open_[TaskRequest.CANCEL], scheduler.cancel)
-    _ask(context, analysis, open_[TaskRequest.HOLD], scheduler.hold)
-    _ask(context, analysis, open_[TaskRequest.RELEASE], scheduler.release)
-    return any(open_.values())
+    _ask(context, analysis, unconfirmed[TaskRequest.CANCEL], scheduler.cancel)
+    _ask(context, analysis, unconfirmed[TaskRequest.HOLD], scheduler.hold)
+    _ask(context, analysis, unconfirmed[TaskRequest.RELEASE], scheduler.release)
+    return any(unconfirmed.values())
 
 
-def _confirmed(row: TaskRow, wish: TaskRequest, sight: str) -> bool:
-    """Whether the scheduler shows that the wish has come true."""
-    if wish is TaskRequest.HOLD:
-        return row.state is not TaskState.SUBMITTED or sight == JobState.HELD
-    return wish is TaskRequest.RELEASE and sight != JobState.HELD
+def _confirmed(row: TaskRow, request: TaskRequest, status: str) -> bool:
+    """Whether the scheduler shows that the request was carried out."""
+    if request is TaskRequest.HOLD:
+        return row.state is not TaskState.SUBMITTED or status == JobState.HELD
+    return request is TaskRequest.RELEASE and status != JobState.HELD
 
 
 def _ask(
@@ -189,8 +191,7 @@ def _ask(
         jobs = submissions.submissions_by_ids(db, indices)
         poll_interval.poll_soon(db)
     for number, s in jobs.items():
-        ref = JobRef(s.token, s.job_id, s.submitted or s.intent, s.size, s.folder)
         try:
-            ask(ref, indices[number])
+            ask(s.job_ref(), indices[number])
         except SchedulerUnavailable as error:
             context.say(f"{analysis.name}, job {s.job_id}: {error}")

@@ -16,9 +16,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from astran.base.clock import Clock
-from astran.database import analyses, events, tasks
+from astran.database import analyses, events
 from astran.database.analyses import Analysis
 from astran.database.history import lineage
+from astran.database.history.products import products_by_task
 from astran.service.context import Context
 from astran.service.products.store_contents import (
     StoredProduct,
@@ -56,7 +57,7 @@ def removable_items(context: Context, older_than: timedelta, dl2: bool) -> list[
     now = context.clock.now()
     with context.db.begin() as db:
         every = analyses.newest_analyses(db, _ALL)
-        products = {one.id: tasks.products_of(db, one.id) for one in every if one.state.final}
+        products = {one.id: products_by_task(db, one.id) for one in every if one.state.final}
     stored = list(stored_products(context.site.products_dir))
     known = product_names(every, stored)
     hidden = {one.id for one in known.unseen}

@@ -130,7 +130,7 @@ def lineage_of_tasks(
 ) -> tuple[Lineage, int]:
     """The way of all that these tasks made, or took from others.
 
-    Of more than `most` tasks only the first of each stage are followed, and none that gathers all;
+    Of more than `most` tasks only the first of each stage are followed, none that is made of all;
     returns also how many are left out.
     """
     walk = _Walk(db, private)
@@ -141,8 +141,8 @@ def lineage_of_tasks(
         seen: Counter[str] = Counter()
         chosen = []
         for row in good:
-            seen[row.plain["stage"]] += 1
-            if seen[row.plain["stage"]] <= apiece and not row.plain.get("gathers"):
+            seen[row.stage] += 1
+            if seen[row.stage] <= apiece and not row.depends_on_success:
                 chosen.append(row)
     for row in chosen:
         walk.follow(row.id, None)

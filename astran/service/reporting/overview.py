@@ -13,6 +13,7 @@ from astran.base.tasks import Stage
 from astran.base.text import count_noun, one_line
 from astran.database import events, outbox, tasks
 from astran.database.analyses import Analysis
+from astran.database.history.products import Product, products_by_task
 from astran.database.outbox import Unsent
 from astran.database.tasks import AttemptRow, TaskRow
 from astran.service.context import Context
@@ -60,7 +61,7 @@ def describe_analysis(context: Context, db: Connection, analysis: Analysis) -> d
     """Everything about one analysis."""
     rows = tasks.of_analysis(db, analysis.id)
     attempts = tasks.newest_attempts(db, analysis.id)
-    products = tasks.products_of(db, analysis.id)
+    products = products_by_task(db, analysis.id)
     history = events.history(db, analysis.id)
     waiting = analysis.state is AnalysisState.WAITING
     return {
@@ -153,9 +154,7 @@ def _left(
     return None if analysis.state.final else remaining_seconds(context, db, rows, attempts)
 
 
-def _task(
-    row: TaskRow, attempt: AttemptRow | None, products: Sequence[tasks.Product]
-) -> dict[str, Any]:
+def _task(row: TaskRow, attempt: AttemptRow | None, products: Sequence[Product]) -> dict[str, Any]:
     return {
         "task": row.spec.key,
         "state": row.state.value,

@@ -16,6 +16,7 @@ from astran.config.analysis import AnalysisConfig, Engine
 from astran.database import analyses, events, outbox, tasks
 from astran.database.analyses import Analysis
 from astran.database.history.durations import stage_figures
+from astran.database.history.products import products_by_task
 from astran.database.tasks import AttemptRow, TaskRow
 from astran.report import result_files
 from astran.report.model import Report, RunOutcome, StageLine
@@ -78,7 +79,7 @@ def report_cancelled(context: Context, analysis: Analysis) -> None:
             return
         plan_update(context, db)
         if analysis.requester and context.site.mail is not None:
-            states = [state for _, state in tasks.task_states(db, analysis.id)]
+            states = [node.state for node in tasks.outline(db, analysis.id).values()]
             done = sum(state.succeeded for state in states)
             letter = context.letters.cancelled(
                 thread_of_analysis(analysis),
@@ -157,7 +158,7 @@ def _engines(db: Connection, analysis: Analysis, config: AnalysisConfig) -> tupl
     if config.dl2.engine is not Engine.FAST:
         return ()
     used: dict[str, int] = {}
-    for products in tasks.products_of(db, analysis.id).values():
+    for products in products_by_task(db, analysis.id).values():
         for product in products:
             if engine := str(product.facts.get("engine", "")):
                 used[engine] = used.get(engine, 0) + 1
@@ -203,7 +204,7 @@ def _runs(
                 ok=False,
                 stage=bad.spec.stage,
                 reason=bad.reason or f"it is {bad.state}",
-                telling=attempt.telling if attempt else (),
+                log_excerpt=attempt.log_excerpt if attempt else (),
                 log=Path(bad.spec.log),
             )
         elif run in excluded:
@@ -235,7 +236,7 @@ def _errors(
         if row.state in (TaskState.FAILED, TaskState.CANCELLED):
             attempt = attempts.get(row.id)
             errors.append(row.reason)
-            errors.extend(attempt.telling if attempt else ())
+            errors.extend(attempt.log_excerpt if attempt else ())
     return tuple(errors)
 
 

@@ -10,7 +10,8 @@ from astran.base.states import TaskState
 from astran.base.text import duration
 from astran.database import analyses, chores, events, tasks
 from astran.database.change_index import analysis_marks
-from astran.database.tasks import AttemptRow, Product, TaskRow
+from astran.database.history.products import Product, products_by_task
+from astran.database.tasks import AttemptRow, TaskRow
 from astran.report.pages.page_data import PageData, PageSignature, ProductLine, TaskSheet
 from astran.report.pages.site_builder import PagesUpdate, build_site
 from astran.service.context import Context
@@ -88,7 +89,7 @@ def _sheet(context: Context, analysis_id: int) -> PageData | None:
             return None
         rows = tasks.of_analysis(db, analysis_id)
         attempts = tasks.newest_attempts(db, analysis_id)
-        products = tasks.products_of(db, analysis_id)
+        products = products_by_task(db, analysis_id)
         history = events.history(db, analysis_id)
         left = None if analysis.state.final else remaining_seconds(context, db, rows, attempts)
         report = build_report(context, db, analysis, analysis.state, for_pages=True)
@@ -116,6 +117,6 @@ def _task(row: TaskRow, attempt: AttemptRow | None, products: list[Product]) -> 
         node=attempt.node if attempt else "",
         fingerprint=row.spec.fingerprint,
         log=Path(row.spec.log) if ran else None,
-        telling=attempt.telling if attempt else (),
+        log_excerpt=attempt.log_excerpt if attempt else (),
         products=tuple(ProductLine(Path(p.path).name, p.sha256, p.size) for p in products),
     )

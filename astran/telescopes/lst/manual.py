@@ -90,7 +90,7 @@ def describe_record(record: ExitRecord) -> list[str]:
     for product in record.products:
         lines.append(f"  {product.path}")
         lines += [f"  note: {remark}" for remark in product.facts.get("warnings", [])]
-    return lines + [f"  {line}" for line in record.telling]
+    return lines + [f"  {line}" for line in record.log_excerpt]
 
 
 def _tasks(

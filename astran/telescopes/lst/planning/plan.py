@@ -370,7 +370,7 @@ class _Planner:
                 words=[word for word in words[1:] if not word.startswith("--dl3=")],
                 dl3=[file.identity for file in self.data.dl3],
             ),
-            gathers=bool(needs),
+            depends_on_success=bool(needs),
         )
 
     @property

@@ -67,7 +67,7 @@ class TaskMaker:
             ),
             links=tuple((Path(path).name, path) for path in dl3),
             fingerprint=fingerprint(tool="index", version=tools.version),
-            gathers=bool(after),
+            depends_on_success=bool(after),
         )
 
 
