@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -13,6 +14,8 @@ from types import FrameType
 from typing import Any, Protocol
 
 from astran.base.errors import ToolFailed, ToolMissing, ToolTimeout
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ def run_command(
     done = Completed(
         words, process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
     )
+    _log.debug("%s ended with return code %d", words[0], done.returncode)
     if check and done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
         raise ToolFailed(

@@ -60,6 +60,12 @@ def add_site_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_logging_options(parser: argparse.ArgumentParser) -> None:
+    """`--verbose` and `--log-json`."""
+    parser.add_argument("--verbose", action="store_true", help="log each step")
+    parser.add_argument("--log-json", action="store_true", help="log one JSON object per line")
+
+
 def read_site(args: argparse.Namespace) -> SiteConfig:
     """The site configuration named on the command line or found in its usual place.
 
@@ -72,9 +78,7 @@ def read_site(args: argparse.Namespace) -> SiteConfig:
     return site
 
 
-def make_context(
-    site: SiteConfig, say: Callable[[str], None], clock: Clock | None = None
-) -> Context:
+def make_context(site: SiteConfig, clock: Clock | None = None) -> Context:
     """The service on this site."""
     from astran.service.context import Context
 
@@ -91,7 +95,6 @@ def make_context(
         db=opening.open_store(site),
         clock=clock or SystemClock(),
         python=sys.executable,
-        say=say,
     )
     _mend_modes(context)
     return context

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from astran.service.outgoing import enqueue
 
 if TYPE_CHECKING:
     from astran.mail.letters.mime import Thread
+
+_log = logging.getLogger(__name__)
 
 
 def carry_out(
@@ -47,7 +50,7 @@ def enqueue_request_fault(
     """A fault in ASTRAN itself with a mail, as traceback: short to its sender, all to the
     operator."""
     short = text.strip().rpartition("\n")[2]
-    context.say(f"fault with a mail of {thread.to}: {short}\n{text}")
+    _log.error("fault with a mail of %s: %s\n%s", thread.to, short, text)
     events.note_event(db, context.clock.now(), "fault", text[-4000:])
     enqueue.enqueue_letter(context, db, "fault", context.letters.fault(thread, "", short))
     enqueue.tell_operator(

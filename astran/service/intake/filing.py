@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,8 @@ from astran.service.operator import rejected_mail
 if TYPE_CHECKING:
     from astran.mail.parsing.headers import Message
     from astran.service.intake.decision import Decision
+
+_log = logging.getLogger(__name__)
 
 
 def folder_of(context: Context, decision: Decision) -> str:
@@ -46,7 +49,7 @@ def note_mail(context: Context, db: Connection, decision: Decision, mail: Incomi
         messages.clear_bounced(db, mail.sender)
     elif verdict in rejected_mail.TOLD:
         chores.plan_chore(db, rejected_mail.NAME, rejected_mail.next_time(mail.received))
-    context.say(f"mail {text}")
+    _log.info("mail %s", text)
 
 
 def age_s(context: Context, headers: Message) -> float | None:

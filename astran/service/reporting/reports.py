@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ from astran.service.reporting.page_update import page_address, plan_update
 if TYPE_CHECKING:
     from astran.report.model import Report, RunOutcome, StageLine
 
+_log = logging.getLogger(__name__)
+
 
 def report_analysis(context: Context, analysis: Analysis) -> None:
     """Make the report, queue its letter and end the analysis, all in one transaction."""
@@ -43,7 +46,7 @@ def report_analysis(context: Context, analysis: Analysis) -> None:
         plan_update(context, db)
         if letter is not None:
             enqueue_letter(context, db, "report", letter, analysis)
-    context.say(f"{analysis.name}: {made.headline}")
+    _log.info("%s", made.headline)
 
 
 def report_expired(
@@ -92,7 +95,7 @@ def report_cancelled(context: Context, analysis: Analysis) -> None:
                 folder=str(analysis.folder),
             )
             enqueue_letter(context, db, "cancelled", letter, analysis)
-    context.say(f"{analysis.name}: cancelled")
+    _log.info("cancelled")
 
 
 def build_report(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from astran.report.pages.page_data import PageData, TaskSheet
     from astran.report.pages.site_builder import PagesUpdate
 
+_log = logging.getLogger(__name__)
+
 EVERY = timedelta(minutes=5)
 """Pause between two updates while something is under way."""
 _TOLD = "analysis-"
@@ -45,7 +48,7 @@ def write_due(context: Context) -> None:
         # for the case that they cannot be written, or that more happens meanwhile
         chores.postpone_chore(db, PAGES_CHORE, now + EVERY)
     for text in write_pages(context, output).failed:
-        context.say(text)
+        _log.warning("%s", text)
     if not live:
         with context.db.begin() as db:
             chores.strike_chore(db, PAGES_CHORE)
