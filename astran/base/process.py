@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
@@ -14,8 +13,6 @@ from types import FrameType
 from typing import Any, Protocol
 
 from astran.base.errors import ToolFailed, ToolMissing, ToolTimeout
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,6 @@ def run_command(
     done = Completed(
         words, process.returncode, out.decode(errors="replace"), err.decode(errors="replace")
     )
-    _log.debug("%s ended with return code %d", words[0], done.returncode)
     if check and done.returncode != 0:
         said = (done.stderr.strip() or done.stdout.strip() or "it said nothing").splitlines()
         raise ToolFailed(

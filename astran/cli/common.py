@@ -13,7 +13,7 @@ from astran.base.clock import Clock, SystemClock
 from astran.base.errors import AstranError
 from astran.config.site import SiteConfig
 from astran.config.yaml_files import load_site, site_path
-from astran.database.location import file_modes, identity, opening
+from astran.database.location import file_modes, identity
 
 if TYPE_CHECKING:
     from astran.service.context import Context
@@ -80,6 +80,8 @@ def read_site(args: argparse.Namespace) -> SiteConfig:
 
 def make_context(site: SiteConfig, clock: Clock | None = None) -> Context:
     """The service on this site."""
+    # not for the minutes in which nothing happens
+    from astran.database.location import opening
     from astran.service.context import Context
 
     identity.check_store(site)

@@ -7,14 +7,11 @@ harm: the second finds the first one's lock and ends.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
 
 from astran import __version__
-
-_log = logging.getLogger(__name__)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,8 +40,10 @@ def _launch(args: argparse.Namespace) -> int:
 
     site = read_site(args)
     if mended := file_modes.restrict_modes(site):
+        import logging
+
         _configure_logging(args)
-        _log.warning("%s", "; ".join(mended))
+        logging.getLogger(__name__).warning("%s", "; ".join(mended))
     if nothing_to_do(site, clock):
         return Exit.OK
     _configure_logging(args)
