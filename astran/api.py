@@ -10,13 +10,14 @@
     api.create_index(site, "Crab20231207/DL3")
     api.check_dl3(site, config=config).ok
 
-What is made is what the service would make: the same tasks, checks and folders.
+What is made is what the service would make: the same tasks, checks and folders. How each task ended
+is logged: `configure_logging(form=LogForm.PLAIN)` of `astran.base.logging_setup` prints it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +43,6 @@ from astran.telescopes.lst.manual import Workspace, dl2_tasks, dl3_tasks, index_
 if TYPE_CHECKING:
     from astran.telescopes.lst.manual import Workspace
 
-Say = Callable[[str], None]
 Place = str | Path
 
 
@@ -61,7 +61,7 @@ class ProductionRun:
         """A bash script that does the same: the exact commands."""
         return "\n".join(make_shell_script(self.tasks, self.bench.site)) + "\n"
 
-    def run(self, say: Say = print) -> tuple[ExitRecord, ...]:
+    def run(self) -> tuple[ExitRecord, ...]:
         """Run the tasks one after another; returns how each of them ended.
 
         Raises
@@ -76,7 +76,7 @@ class ProductionRun:
                 cure=f"Name another folder: --output {folder}_byhand. DL2 that is there already is "
                 f"given by --input {folder / 'DL2'}.",
             )
-        return run_tasks(self.tasks, self.bench, say)
+        return run_tasks(self.tasks, self.bench)
 
     def good(self, records: Sequence[ExitRecord]) -> bool:
         """Whether every task succeeded and no run was left out."""
@@ -209,10 +209,9 @@ def create_dl2(
     config: AnalysisConfig,
     inputs: Iterable[Place] = (),
     output: Place | None = None,
-    say: Say = print,
 ) -> tuple[ExitRecord, ...]:
     """Make DL2; see `prepare_dl2`. Returns how each task ended."""
-    return prepare_dl2(site, config, inputs, output).run(say)
+    return prepare_dl2(site, config, inputs, output).run()
 
 
 def create_dl3(
@@ -220,17 +219,16 @@ def create_dl3(
     config: AnalysisConfig,
     inputs: Iterable[Place] = (),
     output: Place | None = None,
-    say: Say = print,
 ) -> tuple[ExitRecord, ...]:
     """Make missing IRFs, then DL3; see `prepare_dl3`."""
-    return prepare_dl3(site, config, inputs, output).run(say)
+    return prepare_dl3(site, config, inputs, output).run()
 
 
 def create_index(
-    site: SiteConfig, dl3: Place, output: Place | None = None, lstchain: str = "", say: Say = print
+    site: SiteConfig, dl3: Place, output: Place | None = None, lstchain: str = ""
 ) -> tuple[ExitRecord, ...]:
     """Make the HDU and observation index of DL3 files; see `prepare_index`."""
-    return prepare_index(site, dl3, output, lstchain).run(say)
+    return prepare_index(site, dl3, output, lstchain).run()
 
 
 # ---- checking ------------------------------------------------------------------------------------

@@ -135,9 +135,7 @@ class Archive:
         site = a_site(folder, database=url, scheduler={"kind": "slurm"})
         self.db = Database.open(url)
         scheduler = SlurmScheduler(SlurmSettings(), {}, runner=self.slurm)
-        self.context = Context(
-            site, self.db, self.clock, sys.executable, lambda text: None, lambda: scheduler
-        )
+        self.context = Context(site, self.db, self.clock, sys.executable, lambda: scheduler)
         self._night = date(2004, 1, 1)
         self._run = 0
         releases.find_toolset = lambda *args, **kwargs: TOOLS

@@ -79,7 +79,7 @@ def open_site(folder: Path) -> Context:
     site = folder / "site.yml"
     settings = {"site": "Benchmark", "workdir": str(folder / "work"), "scheduler": scheduler}
     site.write_text(json.dumps(settings))
-    return make_context(load_site(site), lambda text: None)
+    return make_context(load_site(site))
 
 
 def plan_array(context: Context, number: int, seconds: float) -> int:

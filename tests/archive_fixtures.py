@@ -178,7 +178,6 @@ def house(
         db=Database.open(site.database_url),
         clock=clock,
         python=sys.executable,
-        say=print,
         make_scheduler=lambda: scheduler,
     )
     yield ArchiveHouse(context, clock, scheduler, archive)

@@ -15,6 +15,8 @@ from services.postgres import Postgres
 from services.slurm import SlurmCluster
 from services.smtp import SmtpServer
 
+from astran.base.logging_setup import reset_logging
+
 pytest_plugins = [
     "demo_fixtures",
     "public_data",
@@ -42,6 +44,13 @@ def require(condition: object, what: str, how: str = "") -> None:
     if os.environ.get("ASTRAN_REQUIRE_SERVICES") == "1":
         pytest.fail(text, pytrace=False)
     pytest.skip(text)
+
+
+@pytest.fixture(autouse=True)
+def _no_logging_from_before() -> Iterator[None]:
+    """What a command set up for its log ends with the test."""
+    yield
+    reset_logging()
 
 
 @pytest.fixture(scope="session")

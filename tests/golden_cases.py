@@ -288,7 +288,7 @@ def plan_of(case: Case, root: Path) -> dict[str, Any]:
     config = load_analysis(root / "request.yml", resolve_source)
     at = load_site(root / "site.yml")
     with pinned(root):
-        context = Context(at, Database("sqlite://"), SetClock(case.now), PYTHON, lambda text: None)
+        context = Context(at, Database("sqlite://"), SetClock(case.now), PYTHON)
         data = find_data(context, config, patient=True)
         waits = describe_awaited(context, config, data)
         plan, _ = make_plan_of(context, config, data, at.workdir / config.label, keep=False)

@@ -172,7 +172,7 @@ def test_an_idle_tick_loads_nothing_heavy_or_seldom_needed(tmp_path: Path) -> No
     site.write_text(f"site: Test\nworkdir: {tmp_path}\nscheduler: {{kind: local}}\n")
     tick = f"from astran.cli.launcher import main\nassert main(['--site', {str(site)!r}]) == 0"
     assert "alembic" not in loaded_after(tick)  # the first one makes the database
-    assert loaded_after(tick) & (HEAVY | {"jinja2", "alembic", "rich"}) == set()
+    assert loaded_after(tick) & (HEAVY | {"jinja2", "alembic", "rich", "sqlalchemy"}) == set()
 
 
 # ---- names and places ---------------------------------------------------------------------------

@@ -61,6 +61,12 @@ def add_site_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_logging_options(parser: argparse.ArgumentParser) -> None:
+    """`--verbose` and `--log-json`."""
+    parser.add_argument("--verbose", action="store_true", help="log each step")
+    parser.add_argument("--log-json", action="store_true", help="log one JSON object per line")
+
+
 def read_site(args: argparse.Namespace) -> SiteConfig:
     """The site configuration named on the command line or found in its usual place.
 
@@ -73,10 +79,9 @@ def read_site(args: argparse.Namespace) -> SiteConfig:
     return site
 
 
-def make_context(
-    site: SiteConfig, say: Callable[[str], None], clock: Clock | None = None
-) -> Context:
+def make_context(site: SiteConfig, clock: Clock | None = None) -> Context:
     """The service on this site."""
+    # not for the minutes in which nothing happens
     from astran.database.location import opening
     from astran.service.context import Context
 
@@ -93,7 +98,6 @@ def make_context(
         db=opening.open_store(site),
         clock=clock or SystemClock(),
         python=sys.executable,
-        say=say,
     )
     _mend_modes(context)
     return context

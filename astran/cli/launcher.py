@@ -19,11 +19,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     # without plugins pydantic need not search all installed packages for them at each start
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     from astran.base.permissions import private_umask
-    from astran.cli.common import add_site_option, run_guarded
+    from astran.cli.common import add_logging_options, add_site_option, run_guarded
 
     parser = argparse.ArgumentParser(prog="astran-launcher", description=__doc__)
     parser.add_argument("--version", action="version", version=f"ASTRAN {__version__}")
     add_site_option(parser)
+    add_logging_options(parser)
     args = parser.parse_args(argv)
     with private_umask():
         return run_guarded("astran-launcher", lambda: _launch(args))
@@ -37,18 +38,26 @@ def _launch(args: argparse.Namespace) -> int:
 
     clock = SystemClock()
 
-    def say(text: str) -> None:
-        print(f"{clock.now():%Y-%m-%d %H:%M:%S} {text}", flush=True)
-
     site = read_site(args)
-    for text in file_modes.restrict_modes(site):
-        say(text)
+    if mended := file_modes.restrict_modes(site):
+        import logging
+
+        _configure_logging(args)
+        logging.getLogger(__name__).warning("%s", "; ".join(mended))
     if nothing_to_do(site, clock):
         return Exit.OK
+    _configure_logging(args)
     from astran.service.tick import run_tick
 
-    result = run_tick(make_context(site, say, clock))
+    result = run_tick(make_context(site, clock))
     return Exit.FAILED if result.faults else Exit.OK
+
+
+def _configure_logging(args: argparse.Namespace) -> None:
+    # an idle minute logs nothing, and does without
+    from astran.base.logging_setup import configure_logging
+
+    configure_logging(verbose=args.verbose, as_json=args.log_json)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,15 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from astran import __version__
-from astran.cli.common import Exit, OneValue, add_site_option, existing_file, run_guarded
+from astran.base.logging_setup import configure_logging
+from astran.cli.common import (
+    Exit,
+    OneValue,
+    add_logging_options,
+    add_site_option,
+    existing_file,
+    run_guarded,
+)
 
 _EPILOG = """\
 examples:
@@ -77,13 +85,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         if name == chosen:
             loaded = import_module(module)
             loaded.add_arguments(command)
+            add_logging_options(command)
             run = loaded.run
     for name, (_, text) in PASSING_ON.items():
         subparsers.add_parser(name, help=text)
     args = parser.parse_args(words)
-    if args.command:
-        assert run is not None
-        return run_guarded(f"astran {args.command}", lambda: run(args))
+    configure_logging("WARNING", stream="stderr", verbose=args.verbose, as_json=args.log_json)
+    if run is not None:
+        chosen_run = run
+        return run_guarded(f"astran {args.command}", lambda: chosen_run(args))
     if args.config_analysis is None:
         parser.print_help()
         return Exit.USAGE
@@ -108,7 +118,6 @@ def _parser() -> argparse.ArgumentParser:
         help="analysis configuration",
     )
     parser.add_argument("--submit", action="store_true", help="run it (otherwise: show the plan)")
-    parser.add_argument("--verbose", action="store_true", help="print each step")
     parser.add_argument(
         "--email", metavar="ADDR", default="", action=OneValue, help="who gets the report"
     )
@@ -116,6 +125,7 @@ def _parser() -> argparse.ArgumentParser:
         "--again", action="store_true", help="run anew though this file was analysed before"
     )
     add_site_option(parser)
+    add_logging_options(parser)
     return parser
 
 

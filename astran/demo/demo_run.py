@@ -145,9 +145,9 @@ def _send(servers: MailServers, clock: Clock, message: EmailMessage) -> Delivere
 
 
 def _last_words(log: Path) -> str:
-    """What the launcher did last, without its time."""
+    """What the launcher did last, without time and level."""
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    return re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d ", "", lines[-1]) if lines else ""
+    return re.sub(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d [A-Z]+ +", "", lines[-1]) if lines else ""
 
 
 def _keep_mails(

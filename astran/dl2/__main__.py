@@ -21,7 +21,8 @@ def _find_astran() -> None:
     spec = importlib.util.spec_from_file_location(
         "astran", package / "__init__.py", submodule_search_locations=[str(package)]
     )
-    assert spec is not None and spec.loader is not None
+    if spec is None or spec.loader is None:
+        raise ImportError(f"ASTRAN cannot be loaded from {package}.")
     module = importlib.util.module_from_spec(spec)
     sys.modules["astran"] = module
     spec.loader.exec_module(module)
@@ -29,6 +30,8 @@ def _find_astran() -> None:
 
 if __name__ == "__main__":
     _find_astran()
+    from astran.base.logging_setup import LogForm, configure_logging
     from astran.dl2.engine import run_engine
 
+    configure_logging(form=LogForm.DL2)
     sys.exit(run_engine(sys.argv[1:]))

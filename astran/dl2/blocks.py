@@ -7,6 +7,7 @@ run (missing pointings, which lstchain interpolates) is left to the stock tool.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -34,6 +35,8 @@ from astran.dl2.errors import NotSupported
 from astran.dl2.flat_models import NAMES
 from astran.dl2.forest import CompareTables, Forest
 
+_log = logging.getLogger(__name__)
+
 BLOCK = 65_536
 """Rows that are in work at a time; memory follows it."""
 LARGE = 1 << 30
@@ -53,8 +56,6 @@ FEATURES = (
 _HDF5 = Lock()
 """The HDF5 library serves one thread at a time."""
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class BlockOptions:
@@ -65,7 +66,6 @@ class BlockOptions:
     overlap: bool = False
     """Read the next and write the last block in a second thread."""
     filters: tables.Filters = field(default_factory=lambda: keys.HDF5_ZSTD_FILTERS)
-    say: Say = print
 
 
 def supported(config: Mapping[str, Any]) -> None:
@@ -103,7 +103,7 @@ def make_dl2(
         table = _table(source, dl1)
         columns = frozenset(table.colnames)
         total = int(table.nrows)
-        steps = _Steps(dl1, config, folder, forests, columns, total, way.say)
+        steps = _Steps(dl1, config, folder, forests, columns, total)
         rows = way.rows or block_rows(forests)
         steps.whole_powers = _large(table, steps, rows)
         metadata = global_metadata()
@@ -111,7 +111,7 @@ def make_dl2(
         with _open(out, "a") as target:
             sink = _Sink(target, {"config": config, **metadata.as_dict()}, way.filters)
             blocks = _read_ahead if way.overlap else _one_by_one
-            progress = _Progress(total, way.say)
+            progress = _Progress(total)
             with _writer(sink, way.overlap) as write:
                 for begin, frame in blocks(table, total, rows):
                     dl2 = steps.take(begin, frame)
@@ -133,7 +133,7 @@ class _Steps:
 
     def __init__(
         self, dl1: Path, config: dict[str, Any], folder: Path, forests: Mapping[str, Forest],
-        columns: frozenset[str], total: int, say: Say,
+        columns: frozenset[str], total: int,
     ) -> None:  # fmt: skip
         self.config = config
         self.whole_powers = False
@@ -144,8 +144,8 @@ class _Steps:
         self._columns = columns
         self._features = [name for key in FEATURES for name in config[key]]
         self._last: float | None = None
-        self._focal = _focal_length(dl1, config, say)
-        self._interpolate, self._pointings = _interpolation(config, folder, say)
+        self._focal = _focal_length(dl1, config)
+        self._interpolate, self._pointings = _interpolation(config, folder)
 
     def selected(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows that lstchain keeps."""
@@ -189,19 +189,19 @@ class _Steps:
             frame["sin_az_tel"] = np.sin(frame["az_tel"])
 
 
-def _focal_length(dl1: Path, config: Mapping[str, Any], say: Say) -> u.Quantity:
+def _focal_length(dl1: Path, config: Mapping[str, Any]) -> u.Quantity:
     telescope = config["allowed_tels"][0] if "allowed_tels" in config else 1
     try:
         with _HDF5:
             subarray = SubarrayDescription.from_hdf(dl1)
     except OSError:
-        say("the subarray table cannot be read: the standard LST optics are used")
+        _log.warning("the subarray table cannot be read: the standard LST optics are used")
         return OPTICS.effective_focal_length
     return subarray.tel[telescope].optics.effective_focal_length
 
 
 def _interpolation(
-    config: Mapping[str, Any], folder: Path, say: Say
+    config: Mapping[str, Any], folder: Path
 ) -> tuple[dict[str, bool] | None, Table | None]:
     """Which forests are interpolated over the zenith, and the pointings of their training."""
     wanted = config.get("random_forest_zd_interpolation")
@@ -212,7 +212,7 @@ def _interpolation(
         return chosen, None
     path = folder / "training_dirs.ecsv"
     if not path.is_file():
-        say(f"{path} is not there: no interpolation over the zenith")
+        _log.warning("%s is not there: no interpolation over the zenith", path)
         return None, None
     return chosen, Table.read(path)
 
@@ -356,8 +356,8 @@ def _writer(sink: _Sink, overlap: bool) -> Iterator[Callable[[Any], None]]:
 class _Progress:
     """A line in the log now and then, with an estimate of the time that is left."""
 
-    def __init__(self, total: int, say: Say, every_s: float = 15.0) -> None:
-        self._total, self._say, self._every = total, say, every_s
+    def __init__(self, total: int, every_s: float = 15.0) -> None:
+        self._total, self._every = total, every_s
         self._begun = self._told = time.monotonic()
 
     def at(self, done: int) -> None:
@@ -368,7 +368,8 @@ class _Progress:
         spent = now - self._begun
         left = spent / done * (self._total - done) if done else 0.0
         share = f"{100 * done / self._total:.0f} %"
-        self._say(
+        _log.info(
+            "%s",
             f"{done:,} of {self._total:,} events ({share}), {done / max(spent, 1e-9):,.0f} events/s"
-            + (f", about {left:.0f} s left" if done < self._total else f", {spent:.0f} s")
+            + (f", about {left:.0f} s left" if done < self._total else f", {spent:.0f} s"),
         )

@@ -8,9 +8,10 @@ product. A product gets its name when it is whole.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,17 +22,16 @@ from astran.dl2.options import PROVEN, parse_options
 from astran.dl2.output import mark_engine
 from astran.dl2.pickle_owner import require_trusted
 
+_log = logging.getLogger(__name__)
+
 _OF_LSTCHAIN = "lstchain.tools.lstchain_dl1_to_dl2"
 _NOT_STARTED = 127
-
-Say = Callable[[str], None]
 
 
 def run_engine(
     words: Sequence[str],
     flat: Path | None = None,
     trusted: Sequence[Path] = (),
-    say: Say | None = None,
 ) -> int:
     """Make DL2. Returns the exit code: 0 only if every product is there.
 
@@ -42,13 +42,12 @@ def run_engine(
     """
     choices, rest = parse_options(words, flat)
     choices = replace(choices, trusted=(*choices.trusted, *trusted))
-    say = say or _say
     if reason := _lacking() or ("" if choices.any_release else _unproven()):
-        say(f"stock engine, because of {reason}")
+        _log.warning("stock engine, because of %s", reason)
         return _stock(rest, reason, choices.trusted)
     from astran.dl2.tool import fast_tool
 
-    return _ended(fast_tool(choices, say), rest)
+    return _ended(fast_tool(choices), rest)
 
 
 def _lacking() -> str:
@@ -80,14 +79,14 @@ def _stock(words: Sequence[str], reason: str, trusted: Sequence[Path]) -> int:
         for models in given.models:
             require_trusted(models, trusted)
     except NotTrusted as error:
-        _say(str(error))
+        _log.error("%s", error)
         return 1
     name = "lstchain_dl1_to_dl2"
     beside = Path(sys.executable).with_name(name)
     program = str(beside) if beside.exists() else name
     code = os.spawnvp(os.P_WAIT, program, [program, *words])
     if code == _NOT_STARTED:
-        _say(f"{program} cannot be started")
+        _log.error("%s cannot be started", program)
     if code == 0:
         # it renames dl1 to dl2, once
         names = [path.name.replace("dl1", "dl2", 1) for path in given.files]
@@ -119,10 +118,6 @@ def _ended(tool: Any, words: Sequence[str]) -> int:
         code = ended.code
         return code if isinstance(code, int) else int(code is not None)
     except AstranError as error:
-        _say(str(error))
+        _log.error("%s", error)
         return 1
     return 0
-
-
-def _say(text: str) -> None:
-    print(f"astran dl2: {text}", flush=True)

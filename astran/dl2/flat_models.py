@@ -18,10 +18,11 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ from astran.dl2.errors import DamagedModel, NotSupported
 from astran.dl2.forest import Forest, flatten
 from astran.dl2.pickle_owner import require_trusted
 
+_log = logging.getLogger(__name__)
+
 FORMAT = 1
 NAMES = ("reg_energy", "cls_gh", "reg_disp_norm", "cls_disp_sign")
 """The models of the method `disp_norm_sign`, by lstchain's file names."""
@@ -49,8 +52,6 @@ _TYPES = {
     "leaf_start": np.int64,
     "values": np.float64,
 }
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class Store:
         real = models.resolve()
         return self.flat / f"{real.name}-{hashlib.sha256(os.fsencode(real)).hexdigest()[:16]}"
 
-    def forests(self, models: Path, names: Sequence[str], say: Say) -> dict[str, Forest]:
+    def forests(self, models: Path, names: Sequence[str]) -> dict[str, Forest]:
         """Converted forests, made now if they are missing, stale or damaged.
 
         Parameters
@@ -85,7 +86,7 @@ class Store:
             try:
                 return self._load(models, names)
             except DamagedModel as reason:
-                say(f"converting the models of {models}: {reason}")
+                _log.info("converting the models of %s: %s", models, reason)
             self._convert(models, names)
             return self._load(models, names)
 

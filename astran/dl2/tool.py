@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,19 +20,19 @@ from astran.dl2.options import EngineOptions
 from astran.dl2.output import mark_engine, temporary_name
 from astran.dl2.pickle_owner import require_trusted
 
-Say = Callable[[str], None]
+_log = logging.getLogger(__name__)
 
 
-def fast_tool(choices: EngineOptions, say: Say) -> Any:
+def fast_tool(choices: EngineOptions) -> Any:
     """A tool to be run with the words that lstchain's takes."""
-    return DL1ToDL2Tool(_Work(choices, say))
+    return DL1ToDL2Tool(_Work(choices))
 
 
 class _Work:
     """The work on files: what `apply_to_file` does in lstchain."""
 
-    def __init__(self, choices: EngineOptions, say: Say) -> None:
-        self._choices, self._say = choices, say
+    def __init__(self, choices: EngineOptions) -> None:
+        self._choices = choices
         self._store = Store(choices.flat, choices.trusted)
         self._forests: dict[Path, Mapping[str, Forest]] = {}
         # with two threads or more, one reads and writes while the others compute
@@ -54,7 +55,6 @@ class _Work:
                     rows=self._choices.rows,
                     overlap=self._choices.threads > 1,
                     filters=self._filters(),
-                    say=self._say,
                 )
                 blocks.supported(config)
                 rows = blocks.make_dl2(dl1, part, config, models, self._flat(models), way)
@@ -62,9 +62,9 @@ class _Work:
         except LeaveToStock as error:
             reason = str(error)
         else:
-            self._say(f"{out.name}: {rows:,} events, fast engine")
+            _log.info("%s: %s events, fast engine", out.name, f"{rows:,}")
             return
-        self._say(f"{out.name}: stock engine, because of {reason}")
+        _log.warning("%s: stock engine, because of %s", out.name, reason)
         require_trusted(models, self._choices.trusted)
         with temporary_name(out) as part:
             describe(part)
@@ -74,7 +74,7 @@ class _Work:
     def _flat(self, models: Path) -> Mapping[str, Forest]:
         """Loaded once for all files; never used after one of them was refused."""
         if models not in self._forests:
-            self._forests[models] = self._store.forests(models, NAMES, self._say)
+            self._forests[models] = self._store.forests(models, NAMES)
         return self._forests[models]
 
     def _pickled(self, models: Path, config: Mapping[str, Any]) -> Mapping[str, Path]:
@@ -94,6 +94,9 @@ class _Work:
 
 class DL1ToDL2Tool(stock.DL1ToDL2Tool):  # type: ignore[misc]
     """Options, set-up, log and provenance are lstchain's; options carry the name of the class."""
+
+    # ctapipe sets up the loggers of the package that a tool stands in
+    __module__ = stock.__name__
 
     def __init__(self, work: _Work, **words: Any) -> None:
         super().__init__(**words)

@@ -10,6 +10,7 @@ The return code says how it ended (see RETURN_CODES), the record says it in full
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import resource
@@ -25,6 +26,7 @@ from pathlib import Path
 from astran.base.clock import Clock, SystemClock
 from astran.base.errors import AstranError, ProductError, ToolMissing
 from astran.base.exit_record import ExitRecord, ProductRecord, TaskOutcome
+from astran.base.logging_setup import LogForm, configure_logging
 from astran.base.permissions import private_umask
 from astran.base.process import ProcessAttendant
 from astran.base.tasks import Task
@@ -33,6 +35,8 @@ from astran.production.job.fits_header import write_header_cards
 from astran.production.job.logs import extract_log_excerpt, find_advice, find_remarks
 from astran.production.job.products import commit_product, examine_product
 from astran.telescopes.lst.planning.dl3_header import fill_header
+
+_log = logging.getLogger(__name__)
 
 TOKEN = "ASTRAN_TOKEN"
 RETURN_CODES = {
@@ -68,7 +72,7 @@ def run_task(task: Task, token: str, clock: Clock) -> TaskOutcome:
     """
     path = Path(task.record) if token else Path(f"{task.record}.by-hand")
     if token and _finished(path, token):
-        print(f"ASTRAN: {task.key} is already done.", flush=True)
+        _log.info("%s is already done.", task.key)
         return TaskOutcome.OK
     return _Run(task, token, path, clock).go()
 
@@ -79,6 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if len(words) != 1:
         print("usage: python -m astran.production.run_task TASK.json", file=sys.stderr)
         return 2
+    configure_logging(form=LogForm.JOB)
     with private_umask():
         task = Task.from_json(json.loads(Path(words[0]).read_text()))
         return RETURN_CODES[run_task(task, os.environ.get(TOKEN, ""), SystemClock())]
@@ -115,7 +120,7 @@ class _Run:
         self.work = Path(task.outputs[0].path).parent / (self.prefix + attempt)
 
     def go(self) -> TaskOutcome:
-        print(f"ASTRAN: {self.task.key} on {platform.node()}, {_iso(self.started)}", flush=True)
+        _log.info("%s on %s, %s", self.task.key, platform.node(), _iso(self.started))
         with ProcessAttendant() as attendant:
             try:
                 self._attempt(attendant)
@@ -134,7 +139,8 @@ class _Run:
                 outcome = TaskOutcome.STOPPED
                 message = f"The job was asked to stop ({name}): time limit or cancellation."
             shutil.rmtree(self.work, ignore_errors=True)
-            print(f"ASTRAN: {self.task.key}: {outcome.value}: {message}", flush=True)
+            level = logging.INFO if outcome is TaskOutcome.OK else logging.ERROR
+            _log.log(level, "%s: %s: %s", self.task.key, outcome.value, message)
             self._write(outcome, message)
         return outcome
 
@@ -179,7 +185,7 @@ class _Run:
 
     def _tool(self, attendant: ProcessAttendant) -> None:
         argv = [word.replace("{work}", str(self.work)) for word in self.task.argv]
-        print("ASTRAN: " + " ".join(argv), flush=True)
+        _log.info("%s", " ".join(argv))
         try:
             ended = attendant.run(argv, cwd=self.work)
         except ToolMissing as error:

@@ -29,8 +29,6 @@ class Context:
     clock: Clock
     python: str
     """Interpreter in which ASTRAN is installed, for job scripts."""
-    say: Callable[[str], None]
-    """Where a line for the log goes."""
     make_scheduler: Callable[[], Scheduler] | None = field(default=None)
     """Injected by tests; otherwise the scheduler that the site names."""
 

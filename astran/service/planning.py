@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
@@ -36,6 +37,8 @@ from astran.telescopes.lst.planning.plan import make_plan
 if TYPE_CHECKING:
     from astran.production.environment.toolset import Toolset
     from astran.telescopes.lst.planning.subrun_packs import Dl2Throughput
+
+_log = logging.getLogger(__name__)
 
 
 NOWHERE = FileRef("", 0, 0)
@@ -156,7 +159,7 @@ def plan_or_wait(context: Context, analysis: Analysis) -> None:
             _store(context, db, analysis, config, plan, begun)
             if not data.complete and analysis.state is AnalysisState.WAITING:
                 enqueue_deadline(context, db, analysis, config, data)
-    context.say(f"{analysis.name} {analysis.label}: {len(plan.tasks)} tasks planned")
+    _log.info("%s: %d tasks planned", analysis.label, len(plan.tasks))
 
 
 def _begun(context: Context, analysis: Analysis) -> frozenset[int]:
@@ -202,7 +205,7 @@ def _start_complete(
             analyses.change_analysis(db, analysis.id, notes=list(plan.notes), versions=versions)
             _store(context, db, analysis, config, plan, begun)
     runs = ", ".join(str(run.run) for run in fresh)
-    context.say(f"{analysis.name} {analysis.label}: starting with runs {runs}")
+    _log.info("%s: starting with runs %s", analysis.label, runs)
 
 
 def _write_scripts(
@@ -307,6 +310,6 @@ def _wait(
             enqueue_waiting(context, db, analysis, config, data, until)
         else:
             analyses.change_analysis(db, analysis.id, next_look=later, left_out=gaps)
-    context.say(f"{analysis.name} {analysis.label}: {describe_gaps(gaps, until)}")
+    _log.info("%s: %s", analysis.label, describe_gaps(gaps, until))
     if config.waiting.at_deadline is AtDeadline.PARTIAL:
         _start_complete(context, analysis, config, data, begun)

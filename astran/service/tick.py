@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from astran.base.errors import AstranError, MailError
 from astran.base.files import try_lock
+from astran.base.logging_setup import log_analysis
 from astran.base.states import AnalysisState
 from astran.database import analyses, chores, outbox, unfinished_tasks
 from astran.database.analyses import Analysis
@@ -28,6 +30,8 @@ from astran.service.operator import daily_summary, rejected_mail
 from astran.service.operator.faults import LIMIT, guard_faults
 from astran.service.outgoing.delivery import deliver_due
 from astran.service.reporting import reports, site_pages
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -88,7 +92,7 @@ def _intake(context: Context, result: TickResult) -> None:
         except MailError as error:
             # the analyses under way do not depend on the mailbox
             result.faults.append(f"mailbox: {error}")
-            context.say(f"the mailbox cannot be read: {error}")
+            _log.warning("the mailbox cannot be read: %s", error)
 
 
 def _chores(context: Context, result: TickResult) -> None:
@@ -113,7 +117,7 @@ def _pages(context: Context, result: TickResult) -> None:
     except AstranError as error:
         # a page never stops an analysis
         result.faults.append(f"pages: {error}")
-        context.say(str(error))
+        _log.error("pages: %s", error)
         write_heartbeat(context.site, context.clock, result.faults)
 
 
@@ -128,13 +132,13 @@ def _advance(context: Context, result: TickResult, only: int | None) -> None:
             poll_scheduler(context)
             ask_scheduler(context)
         for analysis in orphaned:
-            with guard_faults(context, result.faults, None):
+            with log_analysis(analysis.name), guard_faults(context, result.faults, None):
                 _end_orphans(context, analysis)
         with context.db.begin() as db:
             live = analyses.live_analyses(db)
     for analysis in live:
         if (only is None or analysis.id == only) and _due(context, analysis):
-            with guard_faults(context, result.faults, analysis):
+            with log_analysis(analysis.name), guard_faults(context, result.faults, analysis):
                 advance_analysis(context, analysis)
 
 
@@ -152,6 +156,7 @@ def _due(context: Context, analysis: Analysis) -> bool:
 
 def advance_analysis(context: Context, analysis: Analysis) -> None:
     """Move one analysis on as far as it goes without waiting."""
+    _log.debug("%s is %s", analysis.label, analysis.state)
     if analysis.cancel_wanted:
         if cancellation.cancel_analysis(context, analysis, unjudged=not _judged(context, analysis)):
             reports.report_cancelled(context, analysis)
@@ -191,10 +196,10 @@ def _judged(context: Context, analysis: Analysis) -> bool:
     """Give a verdict on what has ended; False where none can be had and the end must not wait."""
     try:
         completion.complete_ended(context, analysis)
-    except Exception as error:
+    except Exception:
         if not analysis.cancel_wanted and analysis.faults < LIMIT:
             raise
-        context.say(f"{analysis.name} ends without verdicts on its tasks: {error}")
+        _log.exception("ends without verdicts on its tasks")
         return False
     return True
 
@@ -216,7 +221,7 @@ def _end_orphans(context: Context, analysis: Analysis) -> None:
     """Tasks that were left over by an end: their twins in other analyses wait for them."""
     completion.complete_ended(context, analysis)
     if cancellation.stop(context, analysis, _LEFT_OVER):
-        context.say(f"{analysis.name}: tasks that were left over have ended")
+        _log.info("tasks that were left over have ended")
 
 
 def _all_ended(context: Context, analysis: Analysis) -> bool:

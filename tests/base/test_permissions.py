@@ -77,7 +77,7 @@ def test_files_beside_the_database_are_private(tmp_path: Path) -> None:
 
 def opened(site: Path, tmp_path: Path) -> tuple[Path, ...]:
     """A site as it was made before: readable for all."""
-    make_context(load_site(site), lambda text: None).db.close()
+    make_context(load_site(site)).db.close()
     work = tmp_path / "work"
     journal = work / "astran.sqlite-wal"
     journal.touch()

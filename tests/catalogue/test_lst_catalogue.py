@@ -273,6 +273,7 @@ def test_monte_carlo_of_the_line_of_the_models(tree: Tree) -> None:
         ({"dl1": ""}, "where DL1 files are"),
         ({"mc_dl2": "/nowhere/*.h5"}, "No Monte Carlo"),
         ({"lstchain_config": "/nowhere/config.json"}, "cannot be read"),
+        ({"lstchain_config": "/dev/null"}, "is no regular file"),
     ],
 )
 def test_what_cannot_come_by_waiting_is_said_at_once(

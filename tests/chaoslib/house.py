@@ -201,4 +201,4 @@ def _opened(url: str) -> Database:
 def context_of(house: House, **more: object) -> Context:
     """The service, as a launcher sees it that has just been started."""
     database = _opened(house.site.database_url)
-    return Context(house.site, database, house.clock, "python", lambda text: None, **more)  # type: ignore[arg-type]
+    return Context(house.site, database, house.clock, "python", **more)  # type: ignore[arg-type]

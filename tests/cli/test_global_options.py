@@ -70,7 +70,7 @@ def test_json_may_stand_first(sites: tuple[Path, Path], capsys: pytest.CaptureFi
     json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("option", ["--verbose", "--again", "--submit", "--email=x@y.example"])
+@pytest.mark.parametrize("option", ["--again", "--submit", "--email=x@y.example"])
 def test_what_a_command_does_not_know_is_refused(
     sites: tuple[Path, Path], option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

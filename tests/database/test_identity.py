@@ -40,7 +40,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Write:
 
 def start(path: Path) -> None:
     """As each command that uses the store."""
-    make_context(load_site(path), lambda text: None).db.close()
+    make_context(load_site(path)).db.close()
 
 
 def unmount(folder: Path) -> Path:

@@ -89,5 +89,5 @@ def test_nothing_is_kept_of_a_wrong_conversion(
     monkeypatch.setattr(stores, "flatten", shifted)
     store = Store(tmp_path / "flat", (tmp_path,))
     with pytest.raises(NotSupported, match="reg_energy answers otherwise"):
-        store.forests(models, ["reg_energy"], lambda _: None)
+        store.forests(models, ["reg_energy"])
     assert [path.suffix for path in (tmp_path / "flat").iterdir()] == [".lock"]

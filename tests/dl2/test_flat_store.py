@@ -47,12 +47,8 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "flat", (tmp_path,))
 
 
-def silent(text: str) -> None:
-    """Nobody listens."""
-
-
 def energies(store: Store, models: Path) -> bytes:
-    answer: bytes = store.forests(models, NAMES, silent)["reg_energy"].predict(X).tobytes()
+    answer: bytes = store.forests(models, NAMES)["reg_energy"].predict(X).tobytes()
     return answer
 
 
@@ -65,7 +61,7 @@ def stock(models: Path) -> bytes:
 
 def test_made_once(store: Store, models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert energies(store, models) == stock(models)
-    forests = store.forests(models, NAMES, silent)
+    forests = store.forests(models, NAMES)
     assert forests["cls_gh"].classes == (0, 101)
     assert forests["cls_gh"].features == ("a", "b", "c")
     manifest = json.loads((store.folder(models) / MANIFEST).read_text())
@@ -77,9 +73,9 @@ def test_made_once(store: Store, models: Path, monkeypatch: pytest.MonkeyPatch) 
         raise AssertionError("a pickle is loaded again")
 
     monkeypatch.setattr(joblib, "load", forbidden)
-    store.forests(models, NAMES, silent)
+    store.forests(models, NAMES)
     # read by somebody who may not load pickles at all
-    Store(store.flat, ()).forests(models, NAMES, silent)
+    Store(store.flat, ()).forests(models, NAMES)
 
 
 def test_pickles_come_from_trusted_folders_only(tmp_path: Path, models: Path) -> None:
@@ -88,7 +84,7 @@ def test_pickles_come_from_trusted_folders_only(tmp_path: Path, models: Path) ->
     (elsewhere / "link").symlink_to(models)
     for folder in (models, elsewhere / "link"):
         with pytest.raises(NotTrusted, match="not trusted"):
-            Store(tmp_path / "flat", (elsewhere,)).forests(folder, NAMES, silent)
+            Store(tmp_path / "flat", (elsewhere,)).forests(folder, NAMES)
     assert not list((tmp_path / "flat").glob("*/*.npy"))
 
 
@@ -101,7 +97,7 @@ def test_models_that_were_trained_anew(store: Store, models: Path) -> None:
 def test_a_copy_with_another_time_is_the_same(store: Store, models: Path) -> None:
     store.convert(models, NAMES)
     os.utime(models / "cls_gh.sav", (1, 1))
-    Store(store.flat, ()).forests(models, NAMES, silent)
+    Store(store.flat, ()).forests(models, NAMES)
 
 
 def damages(folder: Path) -> list[Path]:
@@ -135,15 +131,15 @@ def turn(path: Path) -> None:
 @pytest.mark.parametrize("damage", [flip, cut, empty, remove, turn])
 @pytest.mark.parametrize("which", range(len(NAMES) * len(ARRAYS)))
 def test_damaged_arrays_give_no_numbers(
-    store: Store, models: Path, damage: Any, which: int
+    store: Store, models: Path, damage: Any, which: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = store.convert(models, NAMES)
     damage(damages(folder)[which])
     with pytest.raises(NotTrusted):
-        Store(store.flat, ()).forests(models, NAMES, silent)
-    said: list[str] = []
-    store.forests(models, NAMES, said.append)
-    assert "converting" in said[0]
+        Store(store.flat, ()).forests(models, NAMES)
+    caplog.set_level("INFO", "astran")
+    store.forests(models, NAMES)
+    assert "converting" in caplog.text
     assert energies(store, models) == stock(models)
 
 
@@ -161,28 +157,30 @@ def test_other_manifests_are_refused(store: Store, models: Path, change: dict[st
     path = store.convert(models, NAMES) / MANIFEST
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
     with pytest.raises(NotTrusted):
-        Store(store.flat, ()).forests(models, NAMES, silent)
+        Store(store.flat, ()).forests(models, NAMES)
     path.write_text("{")
     with pytest.raises(NotTrusted):
-        Store(store.flat, ()).forests(models, NAMES, silent)
+        Store(store.flat, ()).forests(models, NAMES)
 
 
 def test_models_that_are_not_there_or_no_forests(store: Store, models: Path) -> None:
     with pytest.raises(NotSupported, match=r"reg_disp_norm\.sav"):
-        store.forests(models, (*NAMES, "reg_disp_norm"), silent)
+        store.forests(models, (*NAMES, "reg_disp_norm"))
     joblib.dump({"no": "forest"}, models / "cls_gh.sav")
     with pytest.raises(NotSupported, match="dict"):
-        store.forests(models, NAMES, silent)
+        store.forests(models, NAMES)
     assert not list(store.flat.glob(".*")), "nothing half-made is left"
 
 
-def test_many_at_once_convert_once(store: Store, models: Path) -> None:
-    said: list[str] = []
+def test_many_at_once_convert_once(
+    store: Store, models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "astran")
     errors: list[AstranError] = []
 
     def use() -> None:
         try:
-            store.forests(models, NAMES, said.append)
+            store.forests(models, NAMES)
         except AstranError as error:
             errors.append(error)
 
@@ -192,7 +190,7 @@ def test_many_at_once_convert_once(store: Store, models: Path) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
-    assert len(said) == 1
+    assert len(caplog.messages) == 1
 
 
 def test_two_model_folders_of_one_name(store: Store, models: Path, tmp_path: Path) -> None:

@@ -58,7 +58,6 @@ class Office:
             db=Database.open(site.database_url),
             clock=self.clock,
             python=sys.executable,
-            say=lambda text: None,
             make_scheduler=IdleScheduler,
         )
 

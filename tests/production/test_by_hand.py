@@ -158,11 +158,11 @@ def _by_astran(made: Both, night: SmallNight, dl1: Path, models: Path) -> None:
             {**asked, "dl2": {"engine": engine}, "lstchain_config": to_dl2}
         )
         found = catalogue.with_files(first, [dl1], with_irfs=False)
-        records = manual.run_tasks(manual.dl2_tasks(first, found, bench), bench, lambda text: None)
+        records = manual.run_tasks(manual.dl2_tasks(first, found, bench), bench)
         second = AnalysisConfig.model_validate({**asked, "start": "dl2"})
         found = catalogue.with_files(second, [made.dl2(engine)])
         tasks = manual.dl3_tasks(second, found, bench)
-        records += manual.run_tasks(tasks, bench, lambda text: None)
+        records += manual.run_tasks(tasks, bench)
         for record in records:
             assert record.outcome is TaskOutcome.OK, (record.message, record.log_excerpt)
 

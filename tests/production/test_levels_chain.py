@@ -70,7 +70,7 @@ class Site:
     def run(self, tasks: list[Task], folder: Path) -> dict[str, ExitRecord]:
         site = self.site()
         bench = Workspace(site, find_toolset(site), folder, sys.executable)
-        return {one.key: one for one in manual.run_tasks(tasks, bench, lambda text: None)}
+        return {one.key: one for one in manual.run_tasks(tasks, bench)}
 
 
 @dataclass(frozen=True)

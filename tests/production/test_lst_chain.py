@@ -73,7 +73,7 @@ def made(simulated_night: SmallNight, tmp_path_factory: pytest.TempPathFactory) 
     folder = work / config.label
     plan = make_plan(config, site, data, tools, folder, sys.executable, Stage.INDEX)
     bench = Workspace(site, tools, folder, sys.executable)
-    records = manual.run_tasks(plan.tasks, bench, lambda text: None)
+    records = manual.run_tasks(plan.tasks, bench)
     yield Made(site, config, data, tools, folder, plan, {r.key: r for r in records})
 
 
@@ -89,12 +89,12 @@ def run_one(made: Made, task: Task, folder: Path) -> ExitRecord:
             for output in task.outputs
         ),
     )
-    (record,) = manual.run_tasks([replace(moved, needs=())], made.bench(folder), lambda text: None)
+    (record,) = manual.run_tasks([replace(moved, needs=())], made.bench(folder))
     return record
 
 
 def by_hand(tasks: Sequence[Task], made: Made, folder: Path) -> tuple[ExitRecord, ...]:
-    return manual.run_tasks(tasks, made.bench(folder), lambda text: None)
+    return manual.run_tasks(tasks, made.bench(folder))
 
 
 def facts(made: Made, key: str) -> dict[str, object]:

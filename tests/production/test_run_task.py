@@ -327,14 +327,14 @@ def test_products_are_kept_in_the_store_of_the_site(tmp_path: Path) -> None:
 
 
 def test_a_store_that_cannot_be_written_is_no_failure(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "store").write_text("a file")
     task = a_task(tmp_path / "a", store=str(tmp_path / "store"), fingerprint="ab" * 32)
     outcome, record = run(task)
     assert outcome is TaskOutcome.OK
     assert record.products[0].stored == ""
-    assert "results is not kept in" in capsys.readouterr().out
+    assert "results is not kept in" in caplog.text
 
 
 def test_by_hand_nothing_goes_to_the_store(tmp_path: Path) -> None:

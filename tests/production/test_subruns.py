@@ -206,7 +206,7 @@ def test_packed_subruns_give_the_dl2_of_the_run(
     data = replace(data, runs=(RunFile(15861, files[0], parts=tuple(files)), *data.runs))
     bench = Workspace(bench_site, find_toolset(bench_site, ""), tmp_path / "out", sys.executable)
     tasks = dl2_tasks(a_config(), data, bench)
-    records = run_tasks(tasks, bench, print)
+    records = run_tasks(tasks, bench)
     assert [record.outcome for record in records] == [TaskOutcome.OK] * 3
     assert [task.stage for task in tasks] == [Stage.DL2] * 3
     table = "/dl2/event/telescope/parameters/LST_LSTCam"

@@ -49,7 +49,6 @@ class Desk:
         self.clock = SetClock(datetime(2023, 12, 8, 9, tzinfo=UTC))
         self.db = Database.open(self.site.database_url)
         self.box: FakeMailbox = TroubledMailbox()
-        self.said: list[str] = []
         self._number = 0
 
     @property
@@ -59,7 +58,7 @@ class Desk:
 
     def context(self) -> Context:
         """As of a process that has just begun."""
-        return Context(self.site, self.db, self.clock, "python", self.said.append)
+        return Context(self.site, self.db, self.clock, "python")
 
     def raw(self, title: str, body: str = "", sender: str = ALICE, **headers: str) -> bytes:
         self._number += 1

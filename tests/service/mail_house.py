@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from e2e.site_under_test import empty
 from imap_tools import MailBox, MailMessage
 from services.dovecot import Dovecot
@@ -78,13 +79,13 @@ class MailHouse:
         }
         self.site = build_settings(SiteConfig, settings, "the test site")
         self.clock = SetClock(datetime(2023, 12, 8, 9, tzinfo=UTC))
-        self.said: list[str] = []
         self.db = Database.open(self.site.database_url)
+        self.log: pytest.LogCaptureFixture | None = None
         self._number = 0
 
     @property
     def context(self) -> Context:
-        return Context(self.site, self.db, self.clock, "python", self.said.append)
+        return Context(self.site, self.db, self.clock, "python")
 
     def tick(self, expect_faults: bool = False) -> TickResult:
         """One tick, a minute after the last one."""

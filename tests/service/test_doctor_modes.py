@@ -39,7 +39,7 @@ def mode(path: Path) -> int:
 
 def opened(site: Path, tmp_path: Path) -> tuple[Path, ...]:
     """A site as it was made before: readable for all."""
-    make_context(load_site(site), lambda text: None).db.close()
+    make_context(load_site(site)).db.close()
     work = tmp_path / "work"
     journal = work / "astran.sqlite-wal"
     journal.touch()

@@ -37,7 +37,7 @@ class Hands:
 @pytest.fixture
 def context(tmp_path: Path) -> Context:
     site = SiteConfig(site="LST-1", workdir=tmp_path, scheduler=SchedulerSettings())
-    return Context(site, Database.open(site.database_url), Hands(), sys.executable, print)
+    return Context(site, Database.open(site.database_url), Hands(), sys.executable)
 
 
 def look(context: Context) -> Health:

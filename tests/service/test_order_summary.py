@@ -39,9 +39,7 @@ def context(tmp_path: Path) -> Context:
     server = Server(host="localhost", port=993)
     mail = MailSettings(address="astran@lst1.example", imap=server, smtp=server)
     site = SiteConfig(site="LST-1", workdir=tmp_path, mail=mail)
-    return Context(
-        site, Database.open(site.database_url), Hands(), sys.executable, lambda line: None
-    )
+    return Context(site, Database.open(site.database_url), Hands(), sys.executable)
 
 
 def letters(context: Context) -> list[str]:

@@ -82,7 +82,7 @@ class House:
         self.settings = {"site": "T", "workdir": str(folder / "work"), "mail": mail}
         self.site = build_settings(SiteConfig, self.settings, "test")
         self.db = Database.open(self.site.database_url)
-        self.context = Context(self.site, self.db, self.clock, sys.executable, lambda _: None)
+        self.context = Context(self.site, self.db, self.clock, sys.executable)
 
     def put(self, name: str, to: str = "ann@a.test", analysis_id: int | None = None) -> None:
         with self.db.begin() as db:

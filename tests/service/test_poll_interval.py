@@ -79,12 +79,9 @@ class House:
     def __init__(self, folder: Path, **slurm: Any) -> None:
         site = {"site": "T", "workdir": str(folder), "mail": MAIL, "scheduler": {"slurm": slurm}}
         self.cluster, self.clock = Cluster(), Hands()
-        self.said: list[str] = []
         self.db = Database.open(f"sqlite:///{folder / 'a.sqlite'}")
         config = build_settings(SiteConfig, site, "test")
-        self.context = Context(
-            config, self.db, self.clock, "python", self.said.append, lambda: self.cluster
-        )
+        self.context = Context(config, self.db, self.clock, "python", lambda: self.cluster)
         self.analysis = self._launch(folder)
 
     def _launch(self, folder: Path) -> int:

@@ -23,23 +23,31 @@ TAGGED = f"Service <astran+{WORD}@astran.test>"
 
 @pytest.fixture
 def mails(
-    tmp_path: Path, dovecot: Dovecot, smtp_server: SmtpServer, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    dovecot: Dovecot,
+    smtp_server: SmtpServer,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> Iterator[MailHouse]:
     monkeypatch.setenv("ASTRAN_TEST_SECRET", WORD)
     secrets = {ALICE: {"env": "ASTRAN_TEST_SECRET"}}
-    yield from house(
+    caplog.set_level("DEBUG", "astran")
+    for made in house(
         tmp_path, dovecot, smtp_server, authserv_id="", secrets=secrets, daily_digest=True
-    )
+    ):
+        made.log = caplog
+        yield made
 
 
 def assert_nowhere(mails: MailHouse, *words: str) -> None:
     """In no file of the site, no line of the log, no letter."""
+    assert mails.log is not None
     mails.db.close()
     work = mails.site.workdir
     kept = [path.read_bytes() for path in work.rglob("*") if path.is_file()]
     letters = [mail.obj.as_bytes() for user in (ALICE, OPERATOR) for mail in mails.box(user)]
     letters += [mail.text.encode() for user in (ALICE, OPERATOR) for mail in mails.box(user)]
-    for data in (*kept, *letters, "\n".join(mails.said).encode()):
+    for data in (*kept, *letters, mails.log.text.encode()):
         for word in words:
             assert word.encode() not in data
 
@@ -49,6 +57,7 @@ def test_a_launch(mails: MailHouse) -> None:
     mails.tick()
     assert mails.count("select count(*) from analysis") == 1
     assert mails.count("select count(*) from message where raw is not null") == 1
+    assert mails.log is not None and "mail take" in mails.log.text
     assert_nowhere(mails, WORD)
 
 

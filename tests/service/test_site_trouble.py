@@ -78,7 +78,6 @@ class House:
     folder: Path
     clock: Hands = field(default_factory=lambda: Hands(datetime(2023, 12, 8, 9, tzinfo=UTC)))
     cluster: Cluster = field(default_factory=Cluster)
-    said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         secret = self.folder / "password"
@@ -97,7 +96,6 @@ class House:
             self.db,
             self.clock,
             sys.executable,
-            self.said.append,
             make_scheduler=lambda: self.cluster,
         )
 

@@ -42,7 +42,7 @@ class House:
         settings = {"site": "T", "workdir": str(folder / "work")}
         scheduler = {"kind": "slurm", "slurm": slurm}
         self.site.write_text(json.dumps({**settings, "scheduler": scheduler}))
-        self.context: Context = make_context(load_site(self.site), lambda text: None)
+        self.context: Context = make_context(load_site(self.site))
         self.db = self.context.db
         self.id = self._launch()
         self.tick()

@@ -57,7 +57,7 @@ class Two:
         settings: dict[str, Any] = {"site": "T", "workdir": str(folder / "work")}
         settings["scheduler"] = {"kind": "local", "local": {"cores": 2, "memory_mb": 64000}}
         path.write_text(json.dumps(settings))
-        self.context: Context = make_context(load_site(path), lambda text: None)
+        self.context: Context = make_context(load_site(path))
         self.analyses = [self._launch(label) for label in ("Crab", "Mrk421")]
 
     def _launch(self, label: str) -> Analysis:

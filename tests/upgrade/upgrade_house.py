@@ -97,7 +97,6 @@ class House:
         self.mailbox = FakeMailbox(last_uid=last_uid)
         self.post = PostOffice(self.mailbox)
         self.scheduler = DiskScheduler(root / "cluster", self.clock)
-        self.said: list[str] = []
         make_data(root / "data")
         self.site_file = write_site(root, database)
         self.site = load_site(self.site_file)
@@ -110,7 +109,6 @@ class House:
             db=Database.open(self.site.database_url),
             clock=self.clock,
             python=PYTHON,
-            say=self.said.append,
             make_scheduler=lambda: self.scheduler,
             dice=random.Random(1),
         )

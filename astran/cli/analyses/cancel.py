@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Note the wish and act on it at once where no other tick is under way."""
-    context = make_context(read_site(args), print)
+    context = make_context(read_site(args))
     with context.db.begin() as db:
         analysis = analyses.get_analysis(db, args.id)
     if analysis.state.final:

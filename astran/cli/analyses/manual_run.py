@@ -52,12 +52,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _submit(args: argparse.Namespace, site: SiteConfig, config: AnalysisConfig) -> int:
     console = Console()
-
-    def say(text: str) -> None:
-        if args.verbose:
-            console.print(Text(text, style="dim"))
-
-    context = make_context(site, say)
+    context = make_context(site)
     analysis, new = find_or_start(context, config, args.config_analysis, args.email, args.again)
     if analysis.state.final:
         console.print(
@@ -156,10 +151,6 @@ def _bar(states: tuple[TaskState, ...], width: int = 24) -> Text:
     return bar
 
 
-def _quiet(text: str) -> None:
-    """A plan keeps no log."""
-
-
 def _show_plan(site: SiteConfig, config: AnalysisConfig) -> int:
     from astran.base.clock import SystemClock
     from astran.database.connection import Database
@@ -170,7 +161,7 @@ def _show_plan(site: SiteConfig, config: AnalysisConfig) -> int:
     folder = site.workdir / config.label
     # nothing is stored: the database only tells what earlier tasks needed
     database = Database.existing(site.database_url) or Database("sqlite://")
-    context = Context(site, database, SystemClock(), sys.executable, _quiet)
+    context = Context(site, database, SystemClock(), sys.executable)
     data = find_data(context, config, patient=True)
     waits = describe_awaited(context, config, data)
     if waits and not data.runs:

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     from astran.service.reporting.privacy import private_rule
 
     site = read_site(args)
-    context = make_context(site, print)
+    context = make_context(site)
     private = private_rule(site.pages.private)
     with context.db.begin() as db:
         found = product_search.find_product(db, args.file)

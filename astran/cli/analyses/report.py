@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the report's text, or do what the options say."""
-    context = make_context(read_site(args), print)
+    context = make_context(read_site(args))
     with context.db.begin() as db:
         analysis = analyses.get_analysis(db, args.id)
     if args.resend or args.to:

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Repeat in place, or store a new analysis with the same configuration and mail thread."""
-    context = make_context(read_site(args), print)
+    context = make_context(read_site(args))
     part = read_selection(args)
     with context.db.begin() as db:
         old = analyses.get_analysis(db, args.id)

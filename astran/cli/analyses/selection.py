@@ -48,7 +48,7 @@ def request_part(args: argparse.Namespace, request: TaskRequest, nothing: str) -
 
     `nothing` says that no task is concerned.
     """
-    context = make_context(read_site(args), print)
+    context = make_context(read_site(args))
     with context.db.begin() as db:
         analysis = get_analysis(db, args.id)
     part = read_selection(args)

@@ -53,7 +53,7 @@ def _what(text: str) -> int | Path:
 
 def run(args: argparse.Namespace) -> int:
     """Print stages, runs, tasks, history and provenance."""
-    context = make_context(read_site(args), print)
+    context = make_context(read_site(args))
     if isinstance(args.what, Path):
         lineage = _of_file(context, args.what)
         if args.json:

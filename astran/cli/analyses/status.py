@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print a table or JSON."""
-    context = make_context(read_site(args), print)
+    context = make_context(read_site(args))
     if args.json:
         print(json.dumps(_found(context, args.all), indent=2))
         return Exit.OK

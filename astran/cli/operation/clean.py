@@ -59,7 +59,7 @@ def _alone(context: Context, dry_run: bool) -> Iterator[None]:
 def run(args: argparse.Namespace) -> int:
     """List, and remove unless it is a dry run."""
     site = read_site(args)
-    context = make_context(site, print)
+    context = make_context(site)
     age = timedelta(days=max(args.older_than, 0.0))
     freed = 0
     with _alone(context, args.dry_run):

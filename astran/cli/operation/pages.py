@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
             cure="Give --output DIR, or set pages.output in the site configuration.",
         )
     output = output.expanduser().absolute()
-    outcome = write_pages(make_context(site, print), output, anew=args.anew)
+    outcome = write_pages(make_context(site), output, anew=args.anew)
     done = f"{outcome.made} of {count_noun(outcome.analyses, 'analysis', 'analyses')} made anew"
     files = f"{count_noun(outcome.written, 'file')} written, {outcome.removed} removed"
     print(f"{done}; {files}\n{output / 'index.html'}")

@@ -11,7 +11,8 @@ from pathlib import Path
 from astran import api
 from astran.api import ProductionRun
 from astran.base.errors import ConfigError
-from astran.cli.common import Exit, add_site_option, read_site, run_guarded
+from astran.base.logging_setup import LogForm, configure_logging
+from astran.cli.common import Exit, add_logging_options, add_site_option, read_site, run_guarded
 from astran.cli.production.night_options import add_night_options, read_night_options
 from astran.config.analysis import AnalysisConfig, StartLevel
 from astran.config.site import SiteConfig
@@ -58,6 +59,7 @@ def create_index(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--lstchain", default="", help="lstchain version (default: the site's)")
     _add_common(parser)
     args = parser.parse_args(argv)
+    _configure_logging(args)
 
     def act() -> int:
         site = read_site(args)
@@ -92,6 +94,7 @@ def _of_runs(
     )  # fmt: skip
     _add_common(parser)
     args = parser.parse_args(argv)
+    _configure_logging(args)
 
     def act() -> int:
         site: SiteConfig = read_site(args)
@@ -117,6 +120,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         help="print the exact commands, as a bash script, and touch nothing",
     )
     add_site_option(parser)
+    add_logging_options(parser)
 
 
 def _config(args: argparse.Namespace, start: StartLevel, inputs: Sequence[Path]) -> AnalysisConfig:
@@ -154,9 +158,15 @@ def _do(work: ProductionRun, dry_run: bool) -> int:
     if not work.tasks:
         print("There is nothing to make.")
         return Exit.FAILED
-    records = work.run(_say)
+    records = work.run()
     return Exit.OK if work.good(records) else Exit.FAILED
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)
+def _configure_logging(args: argparse.Namespace) -> None:
+    # a dry run prints a script: what is not part of it goes beside
+    configure_logging(
+        form=LogForm.PLAIN,
+        stream="stderr" if args.dry_run else "stdout",
+        verbose=args.verbose,
+        as_json=args.log_json,
+    )

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from astran.base.errors import ConfigError
+from astran.base.logging_setup import LogForm, configure_logging
 from astran.cli.common import add_site_option, read_site
 from astran.dl2 import engine
 from astran.telescopes.lst.planning.argv import flat_models
@@ -17,6 +18,7 @@ def run(words: list[str]) -> int:
     add_site_option(parser)
     args, rest = parser.parse_known_args(words)
     flat, trusted = of_site(args)
+    configure_logging(form=LogForm.DL2)
     return engine.run_engine(rest, flat, trusted)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,6 +18,8 @@ from astran.base.files import sha256
 from astran.base.product_store import iter_files, store_path, store_product
 from astran.base.tasks import Output
 from astran.production.checks.registry import check_product
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ def _keep(one: Examined, store: str, fingerprint: str) -> str:
     try:
         store_product(path, place)
     except OSError as error:
-        print(f"ASTRAN: {path.name} is not kept in {store}: {error.strerror or error}", flush=True)
+        _log.warning("%s is not kept in %s: %s", path.name, store, error.strerror or error)
         return ""
     return str(place)
 

@@ -18,6 +18,7 @@ from astran.config.site import MailSettings
 from astran.mail.imap import Inbox
 from astran.mail.letters.mime import bare_address
 from astran.mail.parsing import headers
+from astran.mail.parsing.headers import Message
 from astran.mail.parsing.mail_facts import MailFacts
 from astran.mail.senders.authentication_results import authentication_results, is_vouched
 from astran.mail.senders.verification import signers

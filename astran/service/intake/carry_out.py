@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 
 from sqlalchemy import Connection
@@ -18,6 +19,8 @@ from astran.service.intake import mail_commands, quotas
 from astran.service.intake.decision import Decision, MailOutcome
 from astran.service.intake.standing_orders import plan_standing_orders
 from astran.service.outgoing import enqueue
+
+_log = logging.getLogger(__name__)
 
 
 def carry_out(
@@ -44,7 +47,7 @@ def enqueue_request_fault(
     """A fault in ASTRAN itself with a mail, as traceback: short to its sender, all to the
     operator."""
     short = text.strip().rpartition("\n")[2]
-    context.say(f"fault with a mail of {thread.to}: {short}\n{text}")
+    _log.error("fault with a mail of %s: %s\n%s", thread.to, short, text)
     events.note_event(db, context.clock.now(), "fault", text[-4000:])
     enqueue.enqueue_letter(context, db, "fault", context.letters.fault(thread, "", short))
     enqueue.tell_operator(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from sqlalchemy import Connection
 
 from astran.database import chores, events, messages, outbox
@@ -11,6 +13,8 @@ from astran.mail.parsing.mail_facts import MailFacts
 from astran.service.context import Context
 from astran.service.intake.decision import Decision, MailOutcome
 from astran.service.operator import rejected_mail
+
+_log = logging.getLogger(__name__)
 
 
 def folder_of(context: Context, decision: Decision) -> str:
@@ -39,7 +43,7 @@ def note_mail(context: Context, db: Connection, decision: Decision, mail: Incomi
         messages.clear_bounced(db, mail.sender)
     elif verdict in rejected_mail.TOLD:
         chores.plan_chore(db, rejected_mail.NAME, rejected_mail.next_time(mail.received))
-    context.say(f"mail {text}")
+    _log.info("mail %s", text)
 
 
 def age_s(context: Context, facts: MailFacts) -> float | None:

@@ -10,6 +10,7 @@ One that ASTRAN cannot deal with is tried three times, and then set aside for th
 
 from __future__ import annotations
 
+import logging
 import traceback
 from dataclasses import dataclass
 from datetime import timedelta
@@ -46,6 +47,8 @@ from astran.service.operator import mailbox_outages
 from astran.service.operator.mailbox_outages import MailboxTrouble
 from astran.service.outgoing import login_backoff
 from astran.service.outgoing.enqueue import tell_operator
+
+_log = logging.getLogger(__name__)
 
 _BATCH = 500
 _BATCHES = 120
@@ -216,7 +219,11 @@ class _Reading:
             self._reach(db, look.uid)
             text = f"the mail with UID {look.uid} waits: {short}"
             events.note_event(db, now, "mail-put-off", text)
-        self.context.say(f"{text}\n{details}" if fault else text)
+        if fault:
+            # not the exception itself, which may quote a secret of the mail
+            _log.error("%s\n%s", text, details)
+        else:
+            _log.warning("%s", text)
         if off.faults >= _TRIES:
             place = (self.name, self.inbox.uidvalidity, look.uid)
             row = set_aside(self.context, place, envelope, short, details)
@@ -256,7 +263,7 @@ class _Reading:
             if row is not None:
                 with self.context.db.begin() as db:
                     messages.not_moved(db, row, now)
-            self.context.say(f"the mail with UID {uid} is not moved to {folder}: {error}")
+            _log.warning("the mail with UID %d is not moved to %s: %s", uid, folder, error)
             self.inbox.renew()
             return
         if row is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from sqlalchemy import Connection
 
 from astran.base.text import one_line
@@ -13,6 +15,8 @@ from astran.service.context import Context
 from astran.service.intake.decision import answer_to
 from astran.service.outgoing import enqueue
 from astran.service.outgoing.enqueue import tell_operator
+
+_log = logging.getLogger(__name__)
 
 VERDICT = "fault"
 
@@ -99,4 +103,4 @@ def _tell_sender(context: Context, envelope: FetchedHeader, short: str) -> None:
         with context.db.begin() as db:
             enqueue.enqueue_letter(context, db, "fault", context.letters.fault(thread, "", short))
     except Exception as error:  # noqa: BLE001 - what spoils the mail may spoil its answer as well
-        context.say(f"the sender of a mail that was set aside could not be told: {error!r}")
+        _log.error("the sender of a mail that was set aside could not be told: %r", error)

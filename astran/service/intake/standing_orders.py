@@ -6,6 +6,7 @@ transaction that makes the analysis.
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, time, timedelta
 
 from sqlalchemy import Connection
@@ -20,6 +21,8 @@ from astran.service.context import Context
 from astran.service.intake import quotas
 from astran.service.outgoing import enqueue
 from astran.service.planning import find_data
+
+_log = logging.getLogger(__name__)
 
 NAME = "orders"
 _MORNING = time(8, tzinfo=UTC)
@@ -88,7 +91,7 @@ def _start_if_there(context: Context, order: Order, night: Night) -> None:
         data = find_data(context, config)
     except (CatalogueError, ConfigError) as error:
         # no run of this target in that night, as a rule
-        context.say(f"{order.name}, {night.iso}: {error}")
+        _log.info("%s, %s: %s", order.name, night.iso, error)
         return
     # runs that can never be analysed are worth a word, too: its report says why
     if not data.runs and all(gap.may_come for gap in data.missing):
@@ -106,4 +109,4 @@ def _start_if_there(context: Context, order: Order, night: Night) -> None:
         )
         if analysis is not None and context.site.mail is not None:
             enqueue.enqueue_confirmation(context, db, analysis, config, None)
-            context.say(f"{order.name}: {analysis.name} {analysis.label}")
+            _log.info("%s: %s %s", order.name, analysis.name, analysis.label)

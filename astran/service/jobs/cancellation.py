@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -16,6 +17,8 @@ from astran.database.task_requests import TaskRequest, set_request
 from astran.service.context import Context
 from astran.service.jobs import poll_interval
 from astran.service.jobs.task_control import CANCELLED
+
+_log = logging.getLogger(__name__)
 
 
 def cancel_analysis(context: Context, analysis: Analysis, *, unjudged: bool = False) -> bool:
@@ -63,7 +66,7 @@ def _cancel(context: Context, analysis: Analysis, s: Submission) -> None:
         context.scheduler.cancel(s.job_ref())
     except (SchedulerError, ProcessError, OSError) as error:
         # the next tick asks again
-        context.say(f"{analysis.name}: cancelling {s.job_id}: {error}")
+        _log.warning("cancelling job %s: %s", s.job_id, error)
 
 
 def request_cancel(context: Context, analysis: Analysis) -> None:

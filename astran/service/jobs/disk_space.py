@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,8 @@ from astran.database.live_tasks import tasks_under_way
 from astran.database.tasks import TaskRow
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import enqueue_letter, tell_operator, thread_of_analysis
+
+_log = logging.getLogger(__name__)
 
 AGAIN = timedelta(minutes=10)
 """Pause until the disk is looked at again."""
@@ -90,7 +93,7 @@ def _tell(context: Context, analysis: Analysis, held: int, wanted: float, free: 
         f"about {format_bytes(wanted)} are needed, {format_bytes(free)} are free "
         f"({context.site.disk_reserve_gb:g} GB are kept free)."
     )
-    context.say(text)
+    _log.warning("%s", text)
     with context.db.begin() as db:
         first = events.count_events(db, "no-room", analysis.created, analysis.id) == 0
         if first:

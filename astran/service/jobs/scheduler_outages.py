@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +11,8 @@ from sqlalchemy import Connection
 from astran.database import chores, events
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import tell_operator
+
+_log = logging.getLogger(__name__)
 
 NAME = "scheduler-outage"
 _TOLD = "scheduler-outage-told"
@@ -25,7 +28,7 @@ def note_outage(context: Context, db: Connection, reason: str) -> None:
         chores.set_hold(db, NAME, chores.Hold(now + PATIENCE, 1, reason))
         text = f"{context.scheduler.name} does not answer: {reason}"
         events.note_event(db, now, "scheduler-unavailable", text)
-        context.say(text)
+        _log.warning("%s", text)
         return
     chores.set_hold(db, NAME, chores.Hold(before.until, before.failures + 1, reason))
     if now < before.until or chores.get_hold(db, _TOLD) is not None:
@@ -44,7 +47,7 @@ def note_answer(context: Context, db: Connection) -> None:
     since = before.until - PATIENCE
     text = f"{context.scheduler.name} answers again, after {_minutes(now - since)}"
     events.note_event(db, now, "scheduler-back", text)
-    context.say(text)
+    _log.info("%s", text)
     if chores.release_hold(db, _TOLD):
         _tell(
             context,
@@ -83,7 +86,7 @@ def report_unknown_state(context: Context, db: Connection, key: str, word: str) 
     """The scheduler uses a word that the map of states does not hold: told once a day."""
     now = context.clock.now()
     text = f"{key}: the scheduler says {word!r}, a word that ASTRAN does not know"
-    context.say(text)
+    _log.warning("%s", text)
     _tell(
         context,
         db,

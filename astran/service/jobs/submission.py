@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections import defaultdict
 from collections.abc import Sequence
@@ -21,6 +22,8 @@ from astran.service.context import Context
 from astran.service.jobs import poll_interval
 from astran.service.jobs.disk_space import AGAIN, affordable_tasks
 from astran.service.jobs.readiness import is_ready
+
+_log = logging.getLogger(__name__)
 
 AT_LATEST = timedelta(minutes=10)
 """Every live analysis is looked at so often, whether or not anything is known to have happened."""
@@ -128,11 +131,11 @@ def _hand_over(context: Context, batch: Batch) -> int:
         job_id = context.scheduler.submit(batch)
     except SubmitUnknown as error:
         # the job may exist: it stays an intent, to be looked up by its token
-        context.say(f"{batch.label}: {error}")
+        _log.warning("submission of %s: %s", batch.label, error)
         return 0
     except SubmitRefused as error:
         now = context.clock.now()
-        context.say(f"{batch.label}: {error}")
+        _log.warning("submission of %s: %s", batch.label, error)
         with context.db.begin() as db:
             submission = submissions.submission_by_token(db, batch.token)
             if batch.exclude and not error.transient:
@@ -149,5 +152,5 @@ def _hand_over(context: Context, batch: Batch) -> int:
         submission = submissions.submission_by_token(db, batch.token)
         submissions.confirm_submission(db, context.clock.now(), submission, job_id)
         poll_interval.poll_soon(db)
-    context.say(f"{batch.label}: {len(batch.scripts)} tasks submitted as job {job_id}")
+    _log.info("%d tasks submitted as job %s, %s", len(batch.scripts), job_id, batch.label)
     return len(batch.scripts)

@@ -6,6 +6,7 @@ A request is noted with the tasks; each tick acts on it until the scheduler conf
 from __future__ import annotations
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -30,6 +31,8 @@ from astran.database.tasks import TaskRow
 from astran.database.unfinished_tasks import UNBEGUN
 from astran.service.context import Context
 from astran.service.jobs import poll_interval
+
+_log = logging.getLogger(__name__)
 
 CANCELLED = "cancelled on request"
 REPEATABLE = (TaskState.FAILED, TaskState.CANCELLED)
@@ -194,4 +197,4 @@ def _ask(
         try:
             ask(s.job_ref(), indices[number])
         except SchedulerUnavailable as error:
-            context.say(f"{analysis.name}, job {s.job_id}: {error}")
+            _log.warning("job %s: %s", s.job_id, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ from astran.database.analyses import Analysis
 from astran.service.context import Context
 from astran.service.operator import site_trouble
 from astran.service.outgoing.enqueue import enqueue_fault, tell_operator
+
+_log = logging.getLogger(__name__)
 
 LIMIT = 3
 """So many faults in a row end an analysis."""
@@ -51,7 +54,7 @@ def _met(context: Context, faults: list[str], analysis: Analysis | None, error: 
     name = analysis.name if analysis is not None else "the service"
     faults.append(f"{name}: {site_trouble.describe_error(error) if of_site else error}")
     text = "".join(traceback.format_exception(error))
-    context.say(f"fault in {name}: {error}\n{text}")
+    _log.error("fault: %s", error, exc_info=error)
     try:
         with context.db.begin() as db:
             if analysis is not None and of_site:
@@ -60,7 +63,7 @@ def _met(context: Context, faults: list[str], analysis: Analysis | None, error: 
                 _record(context, db, analysis, error, text)
     except SQLAlchemyError as again:
         # the database itself is in trouble: the heartbeat and this log are all there is
-        context.say(f"nobody could be told: {again}")
+        _log.error("nobody could be told: %s", again)
 
 
 def _no_room(context: Context, faults: list[str], analysis: Analysis | None, full: str) -> None:
@@ -68,7 +71,7 @@ def _no_room(context: Context, faults: list[str], analysis: Analysis | None, ful
     name = analysis.name if analysis is not None else "the service"
     text = f"{name} cannot write: {full}. {CURE}"
     faults.append(text)
-    context.say(text)
+    _log.error("%s", text)
     day = context.clock.now().strftime("%Y%m%d")
     try:
         with context.db.begin() as db:
@@ -77,7 +80,7 @@ def _no_room(context: Context, faults: list[str], analysis: Analysis | None, ful
                 tell_operator(context, db, key=f"no-room.{day}", title=title, text=text)
     except SQLAlchemyError as error:
         # the database may lie on the same disk: then this log is all there is
-        context.say(f"nobody could be told: {error}")
+        _log.error("nobody could be told: %s", error)
 
 
 def _record(

@@ -6,6 +6,7 @@ a while, then once a day, and when it is over.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -16,6 +17,8 @@ from astran.database import chores, events
 from astran.database.chores import Hold
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import tell_operator
+
+_log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(minutes=10)
 """A trouble of this length is told to the operator."""
@@ -73,7 +76,7 @@ def note_outage(context: Context, db: Connection, trouble: MailboxTrouble, reaso
         chores.set_hold(db, trouble, Hold(now + PATIENCE, 1, reason))
         text = f"{trouble.headline}: {reason}"
         events.note_event(db, now, trouble, text)
-        context.say(text)
+        _log.warning("%s", text)
         return
     chores.set_hold(db, trouble, Hold(before.until, before.failures + 1, reason))
     if now < before.until:
@@ -95,7 +98,7 @@ def note_recovery(context: Context, db: Connection, trouble: MailboxTrouble) -> 
     begin, now = before.until - PATIENCE, context.clock.now()
     text = f"{trouble.end}, after {duration((now - begin).total_seconds())}"
     events.note_event(db, now, trouble, text)
-    context.say(text)
+    _log.info("%s", text)
     if chores.release_hold(db, _told(trouble)):
         key = f"{trouble}.{begin:%Y%m%d%H%M%S}.end"
         _tell(context, db, key, trouble.end, f"{context.mail.address}: {text}.")

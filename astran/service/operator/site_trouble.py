@@ -7,6 +7,7 @@ tries again with growing pauses, for a day at least; requester and operator are 
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
@@ -22,6 +23,8 @@ from astran.service.config_files import config_of
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import enqueue_fault, put_trouble, tell_operator
 from astran.service.planning import waiting_deadline
+
+_log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(hours=24)
 """Trouble that lasts so long ends an analysis, unless it waits longer for its data anyway."""
@@ -111,7 +114,7 @@ def _end(context: Context, db: Connection, analysis: Analysis, reason: str) -> N
 def _tell(
     context: Context, db: Connection, analysis: Analysis, words: str, until: datetime
 ) -> None:
-    context.say(f"{analysis.name} {analysis.label} waits: {words}")
+    _log.warning("%s waits: %s", analysis.label, words)
     if context.site.mail is None:
         return
     day = context.clock.now().strftime("%Y%m%d")

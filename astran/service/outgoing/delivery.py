@@ -7,6 +7,7 @@ Only where it does not turn up in good time is the mail sent again, under the sa
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -20,6 +21,8 @@ from astran.mail.smtp import SmtpPostman
 from astran.service.context import Context
 from astran.service.outgoing import login_backoff
 from astran.service.outgoing.enqueue import tell_operator
+
+_log = logging.getLogger(__name__)
 
 WAITS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 120))
 """Waits before the next try after a failure that may pass."""
@@ -150,14 +153,14 @@ def _sent(context: Context, mail: Outgoing) -> None:
         if outbox.move_mail(db, mail, MailState.SENT, sent=now):
             text = f"{mail.kind} mail to {mail.recipient}: {mail.subject}"
             events.note_event(db, now, "mail-sent", text, mail.analysis_id)
-    context.say(f"sent: {mail.subject} -> {mail.recipient}")
+    _log.info("sent: %s -> %s", mail.subject, mail.recipient)
 
 
 def _later(context: Context, mail: Outgoing, error: MailError) -> None:
     """A failure that may pass. Whether the server took the mail before the line broke is unknown,
     so a mail with a copy stays SENDING until its copy was looked for."""
     now = context.clock.now()
-    context.say(f"not sent yet ({error}): {mail.subject} -> {mail.recipient}")
+    _log.warning("not sent yet (%s): %s -> %s", error, mail.subject, mail.recipient)
     refused = isinstance(error, MailAuthError)
     deferred = isinstance(error, MailDeferred)
     said = f"{outbox.DEFERRED}{error}" if deferred else str(error)
@@ -207,7 +210,7 @@ def _dead(context: Context, mail: Outgoing, why: str) -> None:
                 title=f"a mail to {mail.recipient} could not be delivered",
                 text=f"{mail.subject}\n\n{why}",
             )
-    context.say(f"cannot be sent ({why}): {mail.subject} -> {mail.recipient}")
+    _log.error("cannot be sent (%s): %s -> %s", why, mail.subject, mail.recipient)
 
 
 def _after_crash(context: Context, mail: Outgoing) -> bool:
@@ -221,7 +224,7 @@ def _after_crash(context: Context, mail: Outgoing) -> bool:
             with Inbox(context.mail) as inbox:
                 found = inbox.contains(mail.message_id, (context.mail.folder, context.mail.sent))
         except MailError as error:
-            context.say(f"cannot look for the copy of {mail.subject!r}: {error}")
+            _log.warning("cannot look for the copy of %r: %s", mail.subject, error)
             return False
         if found:
             _sent(context, mail)

@@ -6,6 +6,7 @@ tried again at once, by no tick; the operator is told.
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,8 @@ from astran.database.chores import Hold
 from astran.database.connection import HEAD, Database
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import tell_operator
+
+_log = logging.getLogger(__name__)
 
 IMAP: Final = "imap"
 SMTP: Final = "smtp"
@@ -82,4 +85,4 @@ def note_refusal(context: Context, name: str, error: MailAuthError) -> None:
             )
             key = f"login.{name}.{now:%Y%m%dT%H%M}"
             tell_operator(context, db, key=key, title=f"the {name} log-in is refused", text=text)
-    context.say(f"{name}: log-in refused, next try in {minutes} min: {error}")
+    _log.warning("%s: log-in refused, next try in %d min: %s", name, minutes, error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from astran.service.context import Context
 from astran.service.outgoing.enqueue import enqueue_letter, thread_of_analysis
 from astran.service.reporting.page_update import page_address, plan_update
 
+_log = logging.getLogger(__name__)
+
 
 def report_analysis(context: Context, analysis: Analysis) -> None:
     """Make the report, queue its letter and end the analysis, all in one transaction."""
@@ -40,7 +43,7 @@ def report_analysis(context: Context, analysis: Analysis) -> None:
         plan_update(context, db)
         if letter is not None:
             enqueue_letter(context, db, "report", letter, analysis)
-    context.say(f"{analysis.name}: {made.headline}")
+    _log.info("%s", made.headline)
 
 
 def report_expired(
@@ -89,7 +92,7 @@ def report_cancelled(context: Context, analysis: Analysis) -> None:
                 folder=str(analysis.folder),
             )
             enqueue_letter(context, db, "cancelled", letter, analysis)
-    context.say(f"{analysis.name}: cancelled")
+    _log.info("cancelled")
 
 
 def build_report(

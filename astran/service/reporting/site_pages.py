@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from astran.service.reporting.page_update import PAGES_CHORE
 from astran.service.reporting.privacy import private_rule
 from astran.service.reporting.reports import build_report, of_the_store, results_folder
 from astran.service.reporting.time_left import remaining_seconds
+
+_log = logging.getLogger(__name__)
 
 EVERY = timedelta(minutes=5)
 """Pause between two updates while something is under way."""
@@ -41,7 +44,7 @@ def write_due(context: Context) -> None:
         # for the case that they cannot be written, or that more happens meanwhile
         chores.postpone_chore(db, PAGES_CHORE, now + EVERY)
     for text in write_pages(context, output).failed:
-        context.say(text)
+        _log.warning("%s", text)
     if not live:
         with context.db.begin() as db:
             chores.strike_chore(db, PAGES_CHORE)

@@ -6,9 +6,10 @@ also runs there.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from astran.telescopes.lst.planning.layout import Layout
 from astran.telescopes.lst.planning.plan import make_plan
 from astran.telescopes.lst.planning.task_builder import TaskMaker
 
-Say = Callable[[str], None]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ def index_tasks(dl3: Path, bench: Workspace) -> tuple[Task, ...]:
     return (maker.index(bench.tools, dl3.absolute(), files),)
 
 
-def run_tasks(tasks: Sequence[Task], bench: Workspace, say: Say) -> tuple[ExitRecord, ...]:
+def run_tasks(tasks: Sequence[Task], bench: Workspace) -> tuple[ExitRecord, ...]:
     """Run tasks one after another; what needs a failed one is left out, with a word.
 
     SIGTERM and Ctrl-C end the task that runs and leave out the others.
@@ -72,15 +73,16 @@ def run_tasks(tasks: Sequence[Task], bench: Workspace, say: Say) -> tuple[ExitRe
             if attendant.stopped_by is not None:
                 break
             if bad := [key for key in task.needs if key in planned and not _good(records, key)]:
-                say(f"{task.key}: not run, because {bad[0]} failed")
+                _log.error("%s: not run, because %s failed", task.key, bad[0])
                 continue
             record = _run(task, bench, attendant)
             if record is None:
-                say(f"{task.key}: left no record; see {task.log}")
+                _log.error("%s: left no record; see %s", task.key, task.log)
                 continue
             records[task.key] = record
+            level = logging.INFO if _good(records, task.key) else logging.ERROR
             for line in describe_record(record):
-                say(line)
+                _log.log(level, "%s", line)
     return tuple(records.values())
 
 

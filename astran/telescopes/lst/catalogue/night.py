@@ -278,7 +278,11 @@ class LstCatalogue:
                 f"The site's lstchain configuration {path} cannot be read: {error}.",
                 cure="Correct data.lstchain_config in the site configuration.",
             ) from error
-        assert file is not None
+        if file is None:
+            raise DataUnavailable(
+                f"The site's lstchain configuration {path} is no regular file.",
+                cure="Correct data.lstchain_config in the site configuration.",
+            )
         return ConfigText(file, text)
 
 
