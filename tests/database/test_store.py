@@ -18,7 +18,7 @@ from astran.database import analyses, events, messages, outbox, plans, submissio
 from astran.database.analyses import Analysis, RequestOrigin
 from astran.database.connection import HEAD, Database
 from astran.database.history import durations
-from astran.database.history.products import add_products, products_of_task
+from astran.database.history.task_products import add_products, products_of_task
 from astran.database.live_tasks import live_tasks_of
 from astran.database.messages import Cursor, Incoming
 from astran.database.outbox import MailState

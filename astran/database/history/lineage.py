@@ -10,7 +10,7 @@ from sqlalchemy import Connection, String, cast, select
 
 from astran.base.states import TaskState
 from astran.base.tasks import ProductKind
-from astran.database.history.products import PRODUCT, Product
+from astran.database.history.task_products import PRODUCT, Product
 from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 from astran.database.tasks import MAX_BOUND_ROWS, TaskRow, task_row

@@ -15,7 +15,7 @@ from astran.base.scheduler import JobState
 from astran.base.states import TaskState
 from astran.database import tasks
 from astran.database.analyses import Analysis
-from astran.database.history.products import add_products
+from astran.database.history.task_products import add_products
 from astran.database.tasks import AttemptRow, TaskMove, TaskRow
 from astran.production.job.logs import extract_log_excerpt
 from astran.service.context import Context

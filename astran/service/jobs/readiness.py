@@ -14,7 +14,7 @@ from astran.base.tasks import Stage
 from astran.database import fingerprint_completion, tasks
 from astran.database.analyses import Analysis
 from astran.database.history import lineage
-from astran.database.history.products import Product, products_of_task
+from astran.database.history.task_products import Product, products_of_task
 from astran.database.tasks import TaskRow
 from astran.production.job.products import measure_product
 from astran.service.context import Context

@@ -19,7 +19,7 @@ from astran.base.clock import Clock
 from astran.database import analyses, events
 from astran.database.analyses import Analysis
 from astran.database.history import lineage
-from astran.database.history.products import products_by_task
+from astran.database.history.task_products import products_by_task
 from astran.service.context import Context
 from astran.service.products.store_contents import (
     StoredProduct,

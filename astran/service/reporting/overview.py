@@ -13,7 +13,7 @@ from astran.base.tasks import Stage
 from astran.base.text import count_noun, one_line
 from astran.database import events, outbox, tasks
 from astran.database.analyses import Analysis
-from astran.database.history.products import Product, products_by_task
+from astran.database.history.task_products import Product, products_by_task
 from astran.database.outbox import Unsent
 from astran.database.tasks import AttemptRow, TaskRow
 from astran.service.context import Context

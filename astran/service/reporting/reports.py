@@ -17,7 +17,7 @@ from astran.config.analysis import AnalysisConfig, Engine
 from astran.database import analyses, events, outbox, tasks
 from astran.database.analyses import Analysis
 from astran.database.history.durations import stage_figures
-from astran.database.history.products import products_by_task
+from astran.database.history.task_products import products_by_task
 from astran.database.tasks import AttemptRow, TaskRow
 from astran.report import result_files
 from astran.report.model import Report, RunOutcome, StageLine

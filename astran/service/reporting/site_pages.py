@@ -11,7 +11,7 @@ from astran.base.states import TaskState
 from astran.base.text import duration
 from astran.database import analyses, chores, events, tasks
 from astran.database.change_index import analysis_marks
-from astran.database.history.products import Product, products_by_task
+from astran.database.history.task_products import Product, products_by_task
 from astran.database.tasks import AttemptRow, TaskRow
 from astran.report.pages.page_data import PageData, PageSignature, ProductLine, TaskSheet
 from astran.report.pages.site_builder import PagesUpdate, build_site
