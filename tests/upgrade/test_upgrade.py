@@ -89,9 +89,12 @@ def test_an_upgrade_loses_no_row(copy: Copy, capsys: pytest.CaptureFixture[str])
     assert found[1] == found[2]
     after = content(copy.house.site.database_url)
     for table, ids in copy.before.ids.items():
-        assert after.ids[table] == ids, table
+        # a store that has no name yet gets one
+        named = frozenset({1}) if table == "store_identity" else frozenset()
+        assert after.ids[table] == ids | named, table
     for place, words in copy.before.words.items():
-        assert after.words[place] == words, place
+        if place[0] != "store_identity":
+            assert after.words[place] == words, place
 
 
 def test_the_copy_holds_every_state(copy: Copy) -> None:
