@@ -239,9 +239,9 @@ def test_a_crash_on_the_way_is_gone_on_from(
         with monkeypatch.context() as patch, pytest.raises(Killed):
             patch.setattr(Database, place, kill)
             start(site)
-    for module, function in ((opening, "_complete"), (opening, "remember")):
+    for function in ("_complete", "remember"):
         with monkeypatch.context() as patch, pytest.raises(Killed):
-            patch.setattr(module, function, kill)
+            patch.setattr(opening, function, kill)
             start(site)
     start(site)
 
