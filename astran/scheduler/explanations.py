@@ -1,6 +1,6 @@
-"""What a scheduler's words mean, in sentences for people: for mails and the terminal.
+"""What a scheduler shows of a job, in sentences for people: for mails and the terminal.
 
-Sources: squeue(1), JOB REASON CODES and JOB STATE CODES; the local pool's own words.
+Sources: squeue(1), JOB REASON CODES and JOB STATE CODES; the local pool's own reasons.
 """
 
 from __future__ import annotations
@@ -98,10 +98,10 @@ _STATES: Final[dict[JobState, str]] = {
     JobState.NODE_FAIL: "It was lost because its node failed.",
     JobState.PREEMPTED: "It was ended to make room for a job with a higher priority.",
     JobState.CANCELLED: "It was cancelled.",
-    JobState.STRANGE: "The scheduler says a word that ASTRAN does not know.",
+    JobState.UNKNOWN: "The scheduler says a word that ASTRAN does not know.",
 }
 
-_WORDS: Final[dict[str, str]] = {
+_RAW_STATES: Final[dict[str, str]] = {
     "BOOT_FAIL": "It was lost because its node did not boot.",
     "LAUNCH_FAILED": "It was lost because it could not be launched on its node.",
     "RECONFIG_FAIL": "It was lost because its node could not be set up for it.",
@@ -118,7 +118,7 @@ _WORDS: Final[dict[str, str]] = {
     "SPECIAL_EXIT": "It ended with a special code and is held in the queue.",
     "STAGE_OUT": "It has ended and its files are being copied.",
 }
-"""Words that say more than the state that they stand for."""
+"""States of Slurm that tell more than the state that they stand for."""
 
 _SIGNALS: Final[dict[int, str]] = {
     6: "its program aborted",
@@ -145,12 +145,14 @@ _LAUNCH_SIGNAL: Final = 53
 def explain_reason(seen: Known) -> str:
     """One plain sentence on what the scheduler says of an element."""
     if seen.state in (JobState.PENDING, JobState.HELD):
-        return _reason(seen.reason) or _WORDS.get(seen.word.upper()) or _STATES[seen.state]
-    if seen.state is JobState.STRANGE:
-        return f"The scheduler says {seen.word!r}, a word that ASTRAN does not know."
+        return (
+            _reason(seen.reason) or _RAW_STATES.get(seen.raw_state.upper()) or _STATES[seen.state]
+        )
+    if seen.state is JobState.UNKNOWN:
+        return f"The scheduler says {seen.raw_state!r}, a word that ASTRAN does not know."
     if seen.state is JobState.FAILED:
         return _failure(seen)
-    said = _WORDS.get(seen.word.upper(), _STATES[seen.state])
+    said = _RAW_STATES.get(seen.raw_state.upper(), _STATES[seen.state])
     if seen.state is JobState.NODE_FAIL:
         if seen.node:
             said = f"{said.removesuffix('.')} ({seen.node})."

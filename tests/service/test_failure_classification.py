@@ -133,7 +133,7 @@ def test_an_exit_code_of_zero_does_not_make_a_time_out_a_success(tmp_path: Path)
     ],
 )
 def test_what_the_scheduler_said_is_told_in_words(seen: Known, reason: str) -> None:
-    said = {"word": seen.word, "exit_code": seen.exit_code, "said": explain_reason(seen)}
+    said = {"word": seen.raw_state, "exit_code": seen.exit_code, "said": explain_reason(seen)}
     assert classify_end(end(seen.state, None, **said), LATER).reason == reason
 
 

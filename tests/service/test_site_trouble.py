@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from astran.base.errors import CatalogueError, DataUnavailable, SchedulerUnavailable, SiteNotReady
 from astran.base.night_data import MissingRun, NightData
-from astran.base.scheduler import JobRef, JobState, Known, Sight
+from astran.base.scheduler import JobRef, JobState, JobStatuses, Known
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Output, Plan, ProductKind, Stage, Task
 from astran.cli.analyses.status import run as status
@@ -57,7 +57,7 @@ class Cluster(IdleScheduler):
         self.cancelled: set[str] = set()
         self.silent = False
 
-    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+    def statuses_of(self, jobs: Sequence[JobRef]) -> JobStatuses:
         return {(job.token, index): self._of(job) for job in jobs for index in job.wanted}
 
     def _of(self, job: JobRef) -> Known:
@@ -472,7 +472,7 @@ def test_models_that_are_away_for_one_look(
     running = Known(JobState.RUNNING, "RUNNING")
     monkeypatch.setattr(
         house.scheduler,
-        "observe",
+        "statuses_of",
         lambda jobs: {(job.token, index): running for job in jobs for index in job.wanted},
     )
     number = house.launch("20231215")

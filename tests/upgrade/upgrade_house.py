@@ -113,7 +113,7 @@ class House:
             python=PYTHON,
             say=self.said.append,
             make_scheduler=lambda: self.scheduler,
-            dice=random.Random(1),
+            rng=random.Random(1),
         )
 
     def mail(self, subject: str, body: str = "", sender: str = ALICE, **headers: str) -> None:

@@ -39,7 +39,7 @@ from astran.scheduler.local.pool import advance_pool
 from astran.scheduler.local.processes import TOKEN_VARIABLE, kill_with_token
 
 _LOOK_S = 0.1
-"""Time between two looks at the task."""
+"""Time between two checks of the task."""
 GRACE_S = 10.0
 """Time between asking a task to end and killing it."""
 

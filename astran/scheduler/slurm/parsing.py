@@ -73,13 +73,13 @@ def read_queue(lines: Iterable[str]) -> Iterator[ElementRow]:
     Unreadable : a row of the table does not have its form
     """
     for line in lines:
-        parent, element, name, word, status, submitted, node, start, end, reason, _ = line.split(
-            "|"
+        parent, element, name, raw_state, status, submitted, node, start, end, reason, _ = (
+            line.split("|")
         )
         ending = _ending(status.strip())
         if not parent.strip().isdigit() or ending is None:
             raise Unreadable(f"not a row of squeue: {line[:200]}")
-        seen = _sight(word.strip(), reason.strip(), node.strip())
+        seen = _status(raw_state.strip(), reason.strip(), node.strip())
         if seen.state.ended:
             code, signal = ending
             elapsed = _between(start.strip(), end.strip())
@@ -96,8 +96,8 @@ def is_live(line: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def _alive(word: str) -> bool:
-    return not read_state(word).ended
+def _alive(raw_state: str) -> bool:
+    return not read_state(raw_state).ended
 
 
 def rows_about(lines: Iterable[str], indices: Collection[int]) -> Iterator[str]:
@@ -114,9 +114,9 @@ def parse_squeue(text: str) -> list[ElementRow]:
     return [row for lines in split_queue(text).values() for row in read_queue(lines)]
 
 
-@lru_cache(maxsize=4096)  # many elements, few different sights
-def _sight(word: str, reason: str, node: str) -> Known:
-    return Known(read_state(word, reason), word, reason=_reason(reason), node=node)
+@lru_cache(maxsize=4096)  # many elements, few different answers
+def _status(raw_state: str, reason: str, node: str) -> Known:
+    return Known(read_state(raw_state, reason), raw_state, reason=_reason(reason), node=node)
 
 
 def _reason(text: str) -> str:
@@ -147,19 +147,19 @@ def parse_sacct(text: str) -> list[ElementRow]:
     Unreadable : a row of the table does not have its form
     """
     rows: list[ElementRow] = []
-    for job, name, word, code, submitted, elapsed, rss, node, reason in _cells(text):
+    for job, name, raw_state, code, submitted, elapsed, rss, node, reason in _cells(text):
         if "." in job:
             if rows:
                 rows[-1] = _with_memory(rows[-1], read_size_mb(rss))
             continue
         parent, _, element = job.partition("_")
         if not parent.isdigit() or not re.fullmatch(r"\d+:\d+", code):
-            raise Unreadable(f"not a row of sacct: {job}|{name}|{word}|{code}")
+            raise Unreadable(f"not a row of sacct: {job}|{name}|{raw_state}|{code}")
         exit_code, signal = (int(part) for part in code.split(":"))
-        state = read_state(word)
+        state = read_state(raw_state)
         seen = Known(
             state,
-            word,
+            raw_state,
             exit_code=exit_code if state.ended else None,
             signal=(signal or None) if state.ended else None,
             reason=_reason(reason),

@@ -89,8 +89,8 @@ def abandon_submission(token: str, folder: str) -> str | None:
     try:
         link.symlink_to(_GIVEN_UP)
     except FileExistsError:
-        mark = link.readlink().name
-        return mark if mark.isdigit() else None
+        owner = link.readlink().name
+        return owner if owner.isdigit() else None
     return None
 
 
@@ -109,8 +109,7 @@ def _owner(token: str, folder: Path) -> Path:
 
 def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[str]:
     """The argument list for sbatch."""
-    throttle = batch.throttle or settings.throttle
-    array = f"0-{len(batch.scripts) - 1}" + (f"%{throttle}" if throttle else "")
+    array = f"0-{len(batch.scripts) - 1}" + (f"%{batch.throttle}" if batch.throttle else "")
     # a % in Slurm's file patterns begins a replacement, %% stands for itself
     folder = batch.folder.rstrip("/").replace("%", "%%")
     words = [
@@ -130,9 +129,9 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
         f"--mem={batch.resources.memory_mb}M",
         f"--time={batch.resources.time_min}",
     ]
-    chosen = settings.wishes_of(batch.requester).model_dump()
-    wishes = {**chosen, "exclude": ",".join(batch.exclude)}
+    placement = settings.placement_of(batch.requester).model_dump()
+    placement |= {"exclude": ",".join(batch.exclude)}
     if batch.account:
-        wishes["account"] = batch.account
-    words += [f"--{name}={value}" for name, value in wishes.items() if value]
+        placement["account"] = batch.account
+    words += [f"--{name}={value}" for name, value in placement.items() if value]
     return [*words, *settings.options, str(script)]
