@@ -196,8 +196,8 @@ class Scheduler(Protocol):
     def forbid(self, token: str, folder: str) -> str | None:
         """See to it that a batch which nobody knows never runs, should it still turn up.
 
-        Returns the job id instead where it has begun after all: the batch's folder tells, even if
-        the scheduler has forgotten the job. Raises SchedulerUnavailable.
+        Returns the job id instead where it has begun after all: the batch's folder shows it, even
+        if the scheduler has forgotten the job. Raises SchedulerUnavailable.
         """
         ...
 
@@ -220,5 +220,5 @@ class Scheduler(Protocol):
 
     def probe(self, resources: Mapping[str, Resources]) -> Iterator[Finding]:
         """Whether it answers, and would take and start the tasks of each stage: for
-        `astran doctor`. The first finding says whether it answers."""
+        `astran doctor`. The first finding is whether it answers."""
         ...

@@ -49,8 +49,8 @@ class Submission:
     submitted: datetime | None
     missing_since: datetime | None
     mark: str
-    """What the scheduler showed at the last look, if that left nothing open: what it still shows
-    is as the store has it. Empty: all must be looked at."""
+    """Signature of the last snapshot, if that left nothing open: what the scheduler still shows is
+    as the database has it. Empty: the status of every element must be read."""
 
 
 _COLUMNS = tuple(t.submission.c[name] for name in Submission.__dataclass_fields__)
@@ -143,12 +143,12 @@ def open_submissions(db: Connection, scheduler: str) -> list[Submission]:
     return [_submission(row) for row in db.execute(query.order_by(t.submission.c.id))]
 
 
-def mark_polled(db: Connection, marks: Mapping[int, str], ended: Collection[int]) -> None:
-    """Note the new marks of submissions, by id, and which have nothing in hand any more."""
+def mark_polled(db: Connection, signatures: Mapping[int, str], ended: Collection[int]) -> None:
+    """Note the new signatures of submissions, by id, and which have nothing in hand any more."""
     c = t.submission.c
-    if marks:
+    if signatures:
         query = update(t.submission).where(c.id == bindparam("_id"))
-        rows = [{"_id": key, "_mark": mark} for key, mark in marks.items()]
+        rows = [{"_id": key, "_mark": mark} for key, mark in signatures.items()]
         db.execute(query.values(mark=bindparam("_mark")), rows)
     gone = sorted(ended)
     for start in range(0, len(gone), AT_ONCE):

@@ -57,7 +57,7 @@ REASONS: Final[dict[str, str]] = {
     "AssociationTimeLimit": "The account's limit of time is reached.",
     "AccountingPolicy": "A rule of the cluster's accounting holds it back.",
     "BurstBufferOperation": "Its files could not be brought to or from the fast storage.",
-    "BurstBufferResources": "It waits for room on the fast storage.",
+    "BurstBufferResources": "It waits for space on the fast storage.",
     "BurstBufferStageIn": "Its files are being brought to the fast storage.",
     "Constraints": "No node can fulfil what it asks for.",
     "FedJobLock": "The clusters of the federation settle which of them runs it.",
@@ -98,7 +98,7 @@ _STATES: Final[dict[JobState, str]] = {
     JobState.NODE_FAIL: "It was lost because its node failed.",
     JobState.PREEMPTED: "It was ended to make room for a job with a higher priority.",
     JobState.CANCELLED: "It was cancelled.",
-    JobState.UNKNOWN: "The scheduler says a word that ASTRAN does not know.",
+    JobState.UNKNOWN: "It is in a state that ASTRAN does not know.",
 }
 
 _RAW_STATES: Final[dict[str, str]] = {
@@ -143,22 +143,22 @@ _LAUNCH_SIGNAL: Final = 53
 
 
 def explain_reason(seen: Known) -> str:
-    """One plain sentence on what the scheduler says of an element."""
+    """One plain sentence on what the scheduler shows of an element."""
     if seen.state in (JobState.PENDING, JobState.HELD):
         return (
             _reason(seen.reason) or _RAW_STATES.get(seen.raw_state.upper()) or _STATES[seen.state]
         )
     if seen.state is JobState.UNKNOWN:
-        return f"The scheduler says {seen.raw_state!r}, a word that ASTRAN does not know."
+        return f"It is in the state {seen.raw_state!r}, which ASTRAN does not know."
     if seen.state is JobState.FAILED:
         return _failure(seen)
-    said = _RAW_STATES.get(seen.raw_state.upper(), _STATES[seen.state])
+    sentence = _RAW_STATES.get(seen.raw_state.upper(), _STATES[seen.state])
     if seen.state is JobState.NODE_FAIL:
         if seen.node:
-            said = f"{said.removesuffix('.')} ({seen.node})."
+            sentence = f"{sentence.removesuffix('.')} ({seen.node})."
         elif seen.reason:
-            said = f"It was lost: {seen.reason}."
-    return said
+            sentence = f"It was lost: {seen.reason}."
+    return sentence
 
 
 def _failure(seen: Known) -> str:
@@ -168,14 +168,14 @@ def _failure(seen: Known) -> str:
         return "It could not start: its log or its work folder could not be opened on the node."
     if seen.signal:
         meaning = _SIGNALS.get(seen.signal)
-        said = f"It was ended by signal {seen.signal}"
+        sentence = f"It was ended by signal {seen.signal}"
     elif seen.exit_code:
         meaning = _CODES.get(seen.exit_code)
-        said = f"It ended with exit code {seen.exit_code}"
+        sentence = f"It ended with exit code {seen.exit_code}"
     else:
         meaning = seen.reason if " " in seen.reason else None
-        said = _STATES[JobState.FAILED].removesuffix(".")
-    return f"{said}: {meaning}." if meaning else f"{said}."
+        sentence = _STATES[JobState.FAILED].removesuffix(".")
+    return f"{sentence}: {meaning}." if meaning else f"{sentence}."
 
 
 def _reason(reason: str) -> str:

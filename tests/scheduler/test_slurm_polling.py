@@ -529,3 +529,11 @@ def test_the_array_limit_is_asked_once(slurm: SlurmScheduler, fake: FakeSlurm) -
 def test_the_array_limit_of_a_silent_cluster(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
     fake.says("scontrol", stderr=DOWN, code=1)
     assert slurm.max_batch == 1001
+
+
+@pytest.mark.parametrize(("timeout", "age_s"), [(0.5, 90), (60, 90), (600, 900)])
+def test_no_submission_is_looked_up_while_sbatch_may_still_answer(
+    timeout: float, age_s: float
+) -> None:
+    scheduler = SlurmScheduler(SlurmSettings(timeout=timeout))
+    assert scheduler.unconfirmed_age.total_seconds() == age_s

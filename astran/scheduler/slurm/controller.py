@@ -104,7 +104,7 @@ class SlurmScheduler:
 
     @cached_property
     def max_batch(self) -> int:
-        """Elements that an array may have; asked once. Slurm's own default if it does not say."""
+        """Elements that an array may have; asked once. Slurm's own default if it is not shown."""
         try:
             config = self._run(["scontrol", "show", "config"]).stdout
         except ProcessError:
@@ -117,7 +117,7 @@ class SlurmScheduler:
         Raises
         ------
         SubmitRefused : nothing was submitted
-        SubmitUnknown : no clear answer; `find_jobs` tells
+        SubmitUnknown : no clear answer; look it up by `find_jobs`
         """
         check_batch(batch)
         try:
@@ -128,9 +128,9 @@ class SlurmScheduler:
                 "Check free space and permissions of the work folder.",
                 transient=True,
             ) from error
-        words = submit_script.sbatch_command(batch, script, self._settings)
+        argv = submit_script.sbatch_command(batch, script, self._settings)
         try:
-            done = self._run(words, check=False)
+            done = self._run(argv, check=False)
         except ToolMissing as error:
             raise SubmitRefused(error.message, error.cure, transient=True) from error
         except ToolTimeout as error:
@@ -162,7 +162,7 @@ class SlurmScheduler:
 
     def forbid(self, token: str, folder: str) -> str | None:
         """A job of that name that turns up late ends before it has done anything, and one that
-        squeue kept to itself is cancelled: afterwards there is none, whatever squeue says.
+        squeue kept to itself is cancelled: afterwards there is none, whatever squeue shows.
 
         Raises
         ------
@@ -182,7 +182,7 @@ class SlurmScheduler:
         """One squeue call for all; see `SlurmSnapshot`.
 
         sacct is asked about what squeue does not show as alive. Of more than a hundred such jobs
-        it is asked about a hundred: first of those that squeue has forgotten, and by lot.
+        it is asked about a hundred: first of those that squeue has forgotten, and by chance.
         """
         found = self._queue([job.token for job in jobs]) if jobs else {}
         return SlurmSnapshot(found, self._query_sacct)
@@ -229,7 +229,7 @@ class SlurmScheduler:
             done = self._run(["scontrol", verb, elements], check=False)
         except ProcessError as error:
             raise SchedulerUnavailable(error.message, error.cure) from error
-        # an element that has begun or ended meanwhile is no failure: the next poll tells
+        # an element that has begun or ended meanwhile is no failure: the next poll shows it
         harmless = ("invalid job id", "already completing", "no longer pending", "already finished")
         if done.returncode and not any(text in done.stderr.lower() for text in harmless):
             raise SchedulerUnavailable(
@@ -237,9 +237,9 @@ class SlurmScheduler:
                 "It is tried again at the next tick.",
             )
 
-    def _scancel(self, words: Sequence[str]) -> None:
+    def _scancel(self, argv: Sequence[str]) -> None:
         try:
-            done = self._run(["scancel", *words], check=False)
+            done = self._run(["scancel", *argv], check=False)
         except ProcessError as error:
             raise SchedulerUnavailable(error.message, error.cure) from error
         harmless = ("invalid job id", "already completing or completed")
@@ -265,12 +265,12 @@ class SlurmScheduler:
 
     def _queue(self, tokens: Sequence[str]) -> dict[str, list[str]] | Unavailable:
         """squeue's rows, unread, by the id of their array."""
-        words = ["squeue", "--me", "--noheader", "--states=all"]
+        argv = ["squeue", "--me", "--noheader", "--states=all"]
         # a filter by name never fails, a filter by id does where one id is unknown
         if len(tokens) <= PARENTS_PER_CALL:
-            words.append(f"--name={','.join(tokens)}")
-        words.append(f"--Format={parsing.SQUEUE_FORMAT}")
-        return self._ask(words, parsing.split_queue)
+            argv.append(f"--name={','.join(tokens)}")
+        argv.append(f"--Format={parsing.SQUEUE_FORMAT}")
+        return self._ask(argv, parsing.split_queue)
 
     def _squeue(self, tokens: Sequence[str]) -> list[ElementRow] | Unavailable:
         found = self._queue(tokens)
@@ -282,24 +282,24 @@ class SlurmScheduler:
             return Unavailable(f"squeue: {error}")
 
     def _sacct(self, choice: Sequence[str], since: datetime) -> list[ElementRow] | Unavailable:
-        words = ["sacct", "--noheader", "--parsable2", "--duplicates", *choice]
-        words += [f"--starttime={parsing.write_time(since)}"]
-        words += [f"--format={parsing.SACCT_FORMAT}"]
-        return self._ask(words, parsing.parse_sacct)
+        argv = ["sacct", "--noheader", "--parsable2", "--duplicates", *choice]
+        argv += [f"--starttime={parsing.write_time(since)}"]
+        argv += [f"--format={parsing.SACCT_FORMAT}"]
+        return self._ask(argv, parsing.parse_sacct)
 
-    def _ask(self, words: Sequence[str], parse: Callable[[str], T]) -> T | Unavailable:
+    def _ask(self, argv: Sequence[str], parse: Callable[[str], T]) -> T | Unavailable:
         try:
-            done = self._run(words, check=False, TZ="UTC", SLURM_BITSTR_LEN="0")
+            done = self._run(argv, check=False, TZ="UTC", SLURM_BITSTR_LEN="0")
             if done.returncode:
-                return Unavailable(f"{words[0]}: {_last_line(done)}")
+                return Unavailable(f"{argv[0]}: {_last_line(done)}")
             return parse(done.stdout)
         except (ProcessError, parsing.Unreadable) as error:
-            return Unavailable(f"{words[0]}: {error}")
+            return Unavailable(f"{argv[0]}: {error}")
 
-    def _run(self, words: Sequence[str], *, check: bool = True, **extra: str) -> Completed:
+    def _run(self, argv: Sequence[str], *, check: bool = True, **extra: str) -> Completed:
         given = os.environ if self._given is None else self._given
         env = {**_clean(given), "LC_ALL": "C", **extra}
-        return self._runner(words, timeout=self._settings.timeout, check=check, env=env)
+        return self._runner(argv, timeout=self._settings.timeout, check=check, env=env)
 
 
 def _ids(query: SacctQuery) -> list[str]:

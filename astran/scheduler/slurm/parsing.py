@@ -37,7 +37,7 @@ class ElementRow:
     submitted: datetime | None
     seen: Known
     shared: bool = False
-    """One row told of several elements: a row of the element alone is newer."""
+    """One row for several elements: a row of the element alone is newer."""
 
 
 def split_queue(text: str) -> dict[str, list[str]]:
@@ -90,7 +90,7 @@ def read_queue(lines: Iterable[str]) -> Iterator[ElementRow]:
 
 
 def is_live(line: str) -> bool:
-    """Whether an unread row of squeue tells of something that has not ended."""
+    """Whether an unread row of squeue is about something that has not ended."""
     cells = line.split("|", 4)
     return len(cells) < 5 or _alive(cells[3])
 
@@ -101,7 +101,7 @@ def _alive(raw_state: str) -> bool:
 
 
 def rows_about(lines: Iterable[str], indices: Collection[int]) -> Iterator[str]:
-    """Rows of squeue that may tell of these elements, unread."""
+    """Rows of squeue that may be about these elements, unread."""
     wanted = {str(index) for index in indices}
     for line in lines:
         element = line.partition("|")[2].partition("|")[0].strip()
@@ -223,7 +223,7 @@ def write_time(moment: datetime) -> str:
 
 
 def read_size_mb(text: str) -> float | None:
-    """Memory such as `4376K`, `1.5G` or plain bytes, in MB of 1024^2 bytes; None: not told."""
+    """Memory such as `4376K`, `1.5G` or plain bytes, in MB of 1024^2 bytes; None: not given."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", text.strip())
     if not match:
         return None
@@ -232,7 +232,7 @@ def read_size_mb(text: str) -> float | None:
 
 
 def read_limit(config: str) -> int | None:
-    """Largest number of elements of an array, from `scontrol show config`; None if not told.
+    """Largest number of elements of an array, from `scontrol show config`; None if not given.
 
     MaxArraySize bounds the index, which starts at 0; max_array_tasks bounds the number.
     """

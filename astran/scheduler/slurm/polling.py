@@ -36,12 +36,12 @@ Elements = Mapping[int | None, Known]
 
 @dataclass(frozen=True, slots=True)
 class SacctQuery:
-    """A job of which squeue does not tell enough."""
+    """A job of which squeue does not show enough."""
 
     job: JobRef
     ended: tuple[int, ...]
-    """Elements of which sacct may tell how they ended; empty: squeue has forgotten some, or very
-    many have ended, so that sacct must tell of all."""
+    """Elements of which sacct may know how they ended; empty: squeue has forgotten some, or very
+    many have ended, so that sacct must be asked about all."""
 
 
 QuerySacct = Callable[[list[SacctQuery]], tuple[set[str], list[ElementRow]]]
@@ -60,7 +60,7 @@ class SlurmSnapshot:
     def __init__(
         self, queue: Mapping[str, list[str]] | Unavailable, query_sacct: QuerySacct
     ) -> None:
-        self._silent = queue if isinstance(queue, Unavailable) else None
+        self._outage = queue if isinstance(queue, Unavailable) else None
         self._queue = {} if isinstance(queue, Unavailable) else queue
         self._query_sacct = query_sacct
         self._lines: dict[str, set[str]] = {}
@@ -68,7 +68,7 @@ class SlurmSnapshot:
 
     def signature(self, job: JobRef) -> str:
         """squeue's rows of what lives of a job."""
-        # their order tells of priorities, which change without end
+        # their order follows priorities, which change without end
         return "\n".join(sorted(self._living(job)))
 
     def changed(self, job: JobRef, signature: str) -> Sequence[int] | None:
@@ -104,7 +104,7 @@ class SlurmSnapshot:
         Of very many jobs sacct is asked about a part only; forgotten elements of the others have
         no answer this time.
         """
-        controller, silent = self._shown(jobs), self._silent
+        controller, outage = self._shown(jobs), self._outage
         queries = [query for job in jobs if (query := _sacct_query(job, controller[job.token]))]
         asked, recorded = self._query_sacct(queries) if queries else (set(), [])
         accounts = by_parent(recorded)
@@ -120,10 +120,10 @@ class SlurmSnapshot:
             accounted = array_elements(job, accounts)
             for index in job.wanted:
                 seen = _pick(shown, index)
-                if seen is None and silent is None and job.token not in asked:
+                if seen is None and outage is None and job.token not in asked:
                     continue
                 record = _pick(accounted, index)
-                status = _combine(seen, record, silent)
+                status = _combine(seen, record, outage)
                 if (
                     record is None
                     and isinstance(status, Missing)
@@ -137,7 +137,7 @@ class SlurmSnapshot:
         try:
             return {job.token: _read(job, self._about(job)) for job in jobs}
         except parsing.Unreadable as error:
-            self._silent, self._queue = Unavailable(f"squeue: {error}"), {}
+            self._outage, self._queue = Unavailable(f"squeue: {error}"), {}
             return {job.token: {} for job in jobs}
 
     def _knows(self, job: JobRef) -> bool:
@@ -158,7 +158,7 @@ def by_parent(rows: Iterable[ElementRow]) -> Mapping[str, list[ElementRow]]:
 
 
 def _groups(job: JobRef, lines: Iterable[str]) -> dict[Known, set[int]] | None:
-    """The elements in each state; None where a row does not say which they are."""
+    """The elements in each state; None where a row does not name them."""
     groups: dict[Known, set[int]] = {}
     for row in parsing.read_queue(lines):
         if not _owns(job, row):
@@ -175,7 +175,7 @@ def _owns(job: JobRef, row: ElementRow) -> bool:
 
 
 def array_elements(job: JobRef, rows: Mapping[str, Sequence[ElementRow]]) -> Elements:
-    """What the job's own rows say; of several about one element (it was put back) the last."""
+    """What the job's own rows show; of several about one element (it was put back) the last."""
     found: dict[int | None, Known] = {}
     for row in sorted(rows.get(job.job_id, ()), key=lambda row: not row.shared):
         if _owns(job, row):
@@ -215,9 +215,9 @@ def _sacct_query(job: JobRef, shown: Elements) -> SacctQuery | None:
 
 
 def _combine(
-    controller: Known | None, accounting: Known | None, silent: Unavailable | None
+    controller: Known | None, accounting: Known | None, outage: Unavailable | None
 ) -> JobStatus:
-    """What follows for one element; `silent`: squeue did not answer."""
+    """What follows for one element; `outage`: squeue did not answer."""
     if controller is not None and not controller.state.ended:
         return controller
     if accounting is not None and accounting.state.ended:
@@ -226,5 +226,5 @@ def _combine(
         return controller
     if accounting is not None and accounting.state is JobState.UNKNOWN:
         return accounting
-    # sacct alone may say PENDING or RUNNING long after the end: nothing follows from that
-    return silent or Missing()
+    # sacct alone may show PENDING or RUNNING long after the end: nothing follows from that
+    return outage or Missing()

@@ -112,7 +112,7 @@ def _accounting(run: Run) -> Finding:
         return warn(
             "slurm accounting",
             f"sacct does not answer: {error.message}",
-            "Check slurmdbd. Without it ASTRAN relies on the tasks' own records, and can tell less "
+            "Check slurmdbd. Without it ASTRAN relies on the tasks' own records, and knows less "
             "about why a job failed.",
         )
     return ok("slurm accounting", "sacct answers.")
@@ -165,5 +165,5 @@ class _Trials:
             batch = Batch(
                 "astran-doctor", "doctor", one, one, ("trial",), wanted, folder, requester=sender
             )
-            sbatch, *words = submit_script.sbatch_command(batch, script, self.settings)
-            self.run([sbatch, "--test-only", *words])
+            sbatch, *options = submit_script.sbatch_command(batch, script, self.settings)
+            self.run([sbatch, "--test-only", *options])

@@ -44,7 +44,7 @@ def write_files(batch: Batch) -> Path:
     """Write array script, manifest and log links into the batch's folder; return the script.
 
     Slurm wants one pattern for the logs of all elements. The pattern leads to links, the links to
-    the logs: so Slurm's own last words (time limit, memory) stand in the element's log too.
+    the logs: so Slurm's own last lines (time limit, memory) stand in the element's log too.
 
     Raises
     ------
@@ -82,7 +82,7 @@ def abandon_submission(token: str, folder: str) -> str | None:
 
     Returns
     -------
-    The id of the job that has begun before; None if none has. OSError where that cannot be said.
+    The id of the job that has begun before; None if none has. OSError where that is not known.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     link = _owner(token, Path(folder))
@@ -112,7 +112,7 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
     array = f"0-{len(batch.scripts) - 1}" + (f"%{batch.throttle}" if batch.throttle else "")
     # a % in Slurm's file patterns begins a replacement, %% stands for itself
     folder = batch.folder.rstrip("/").replace("%", "%%")
-    words = [
+    argv = [
         "sbatch",
         "--parsable",
         f"--job-name={batch.token}",
@@ -133,5 +133,5 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
     placement |= {"exclude": ",".join(batch.exclude)}
     if batch.account:
         placement["account"] = batch.account
-    words += [f"--{name}={value}" for name, value in placement.items() if value]
-    return [*words, *settings.options, str(script)]
+    argv += [f"--{name}={value}" for name, value in placement.items() if value]
+    return [*argv, *settings.options, str(script)]

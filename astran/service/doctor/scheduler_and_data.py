@@ -55,7 +55,7 @@ def probe_outage(patient: DoctorContext) -> Iterator[Finding]:
     # sqlalchemy is imported where it is needed
     store = Database.existing(patient.site.database_url)
     if store is None:
-        return  # the examination of the database tells why
+        return  # the examination of the database gives the reason
     try:
         with store.begin() as db:
             outage = scheduler_outages.get_outage(db)
@@ -65,13 +65,13 @@ def probe_outage(patient: DoctorContext) -> Iterator[Finding]:
         yield ok("outage", "At the last poll the scheduler answered, or there was nothing to ask.")
         return
     length = patient.clock.now() - outage.since
-    tell = fail if length >= scheduler_outages.PATIENCE else warn
-    yield tell(
+    finding = fail if length >= scheduler_outages.PATIENCE else warn
+    yield finding(
         "outage",
         f"The scheduler has not answered since {outage.since:%Y-%m-%d %H:%M} UTC, for "
         f"{duration(length.total_seconds())} ({count_noun(outage.polls, 'poll')}): "
         f"{outage.reason}",
-        "No job counts as failed because of that. The examination of the scheduler tells whether "
+        "No job counts as failed because of that. The examination of the scheduler shows whether "
         "it answers now; if it does, the next tick goes on by itself.",
     )
 

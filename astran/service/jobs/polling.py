@@ -160,7 +160,7 @@ class _Updates:
             }
         )
         if ended:
-            self.move(one, TaskState.CHECKING, f"the scheduler says {status.raw_state}")
+            self.move(one, TaskState.CHECKING, f"the scheduler reports {status.raw_state}")
         elif state is JobState.RUNNING and one.state is TaskState.SUBMITTED:
             self.move(one, TaskState.RUNNING, f"on {status.node}" if status.node else "")
         elif state in (JobState.PENDING, JobState.HELD) and one.state is TaskState.RUNNING:
@@ -186,7 +186,7 @@ class _Updates:
         tasks.change_attempts(db, self.absent)
         tasks.move_tasks(db, self.now, self.moves)
         for one, raw_state in self.unknown:
-            text = f"{one.key}: the scheduler says {raw_state!r}, a word ASTRAN does not know"
+            text = f"{one.key}: the scheduler reports the unknown state {raw_state!r}"
             events.note_event(db, self.now, "strange-state", text, one.analysis_id, one.task_id)
             scheduler_outages.report_unknown_state(context, db, one.key, raw_state)
 

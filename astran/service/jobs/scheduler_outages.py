@@ -1,4 +1,4 @@
-"""A scheduler that does not answer: nothing follows for the jobs, but somebody must hear of it."""
+"""A scheduler that does not answer: nothing follows for the jobs, but the operator is alerted."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from astran.service.context import Context
 from astran.service.outgoing.enqueue import tell_operator
 
 NAME = "scheduler-outage"
-_TOLD = "scheduler-outage-told"
+_ALERTED = "scheduler-outage-told"
 PATIENCE = timedelta(minutes=30)
-"""An outage of this length is told to the operator."""
+"""An outage of this length is reported to the operator."""
 
 
 def note_outage(context: Context, db: Connection, reason: str) -> None:
@@ -28,9 +28,9 @@ def note_outage(context: Context, db: Connection, reason: str) -> None:
         context.say(text)
         return
     chores.set_hold(db, NAME, chores.Hold(before.until, before.failures + 1, reason))
-    if now < before.until or chores.get_hold(db, _TOLD) is not None:
+    if now < before.until or chores.get_hold(db, _ALERTED) is not None:
         return
-    chores.set_hold(db, _TOLD, chores.Hold(before.until, 1, reason))
+    chores.set_hold(db, _ALERTED, chores.Hold(before.until, 1, reason))
     _alert(context, db, before.until - PATIENCE, before.failures + 1, reason)
 
 
@@ -45,7 +45,7 @@ def note_answer(context: Context, db: Connection) -> None:
     text = f"{context.scheduler.display_name} answers again, after {_minutes(now - since)}"
     events.note_event(db, now, "scheduler-back", text)
     context.say(text)
-    if chores.release_hold(db, _TOLD):
+    if chores.release_hold(db, _ALERTED):
         _tell(
             context,
             db,
@@ -82,15 +82,16 @@ def outage_since(db: Connection) -> datetime | None:
 def report_unknown_state(context: Context, db: Connection, key: str, raw_state: str) -> None:
     """A state that ASTRAN does not know: reported to the operator once a day."""
     now = context.clock.now()
-    text = f"{key}: the scheduler says {raw_state!r}, a word that ASTRAN does not know"
+    text = f"{key}: the scheduler reports the unknown state {raw_state!r}"
     context.say(text)
     _tell(
         context,
         db,
         f"strange.{raw_state}.{now:%Y%m%d}",
-        f"the scheduler says {raw_state!r}",
-        f"{text}. The task counts neither as a success nor as a failure until the scheduler says "
-        "a known word or no longer knows the job. Please report the word to ASTRAN's developers.",
+        f"the scheduler reports the unknown state {raw_state!r}",
+        f"{text}. The task counts neither as a success nor as a failure until the scheduler "
+        "reports a known one or no longer knows the job. Please report the state to ASTRAN's "
+        "developers.",
     )
 
 
@@ -104,7 +105,7 @@ def _alert(context: Context, db: Connection, begin: datetime, polls: int, reason
         f"{name} has not answered since {begin:%Y-%m-%d %H:%M} UTC ({polls} polls).\n"
         f"The last error: {reason}\n\n"
         "No job counts as failed because of this, and nothing is submitted twice: ASTRAN keeps "
-        "asking and goes on when the scheduler answers. `astran doctor` tells more.",
+        "asking and goes on when the scheduler answers. Try `astran doctor`.",
     )
 
 
