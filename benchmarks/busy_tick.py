@@ -211,8 +211,7 @@ def measure(kind: str, live: int, runs: int, ended: int, ticks: int) -> dict[str
             (bin_ / command).chmod(0o755)
             (bin_ / f"{command}.txt").write_text("")
         site = folder / "site.yml"
-        slurm = {"poll_shortest_s": 0, "poll_longest_s": 0}
-        scheduler = {"kind": "slurm", "slurm": slurm}
+        scheduler = {"kind": "slurm", "poll_shortest_s": 0, "poll_longest_s": 0}
         settings = {"site": "Benchmark", "workdir": str(workdir), "database": url}
         site.write_text(json.dumps({**settings, "scheduler": scheduler}))
         db = Database.open(url)

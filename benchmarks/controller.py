@@ -74,8 +74,7 @@ def cost(act: Callable[[], object]) -> float:
 
 def open_site(folder: Path) -> Context:
     """ASTRAN with a store of its own, that looks whenever it is asked to."""
-    slurm = {"poll_shortest_s": 0, "poll_longest_s": 0, "partition": ""}
-    scheduler = {"kind": "slurm", "slurm": slurm, "resources": {}}
+    scheduler = {"kind": "slurm", "poll_shortest_s": 0, "poll_longest_s": 0, "resources": {}}
     site = folder / "site.yml"
     settings = {"site": "Benchmark", "workdir": str(folder / "work"), "scheduler": scheduler}
     site.write_text(json.dumps(settings))

@@ -134,6 +134,29 @@ def test_imports_go_one_way(sources: list[Source]) -> None:
     assert wrong == []
 
 
+def test_only_the_registry_knows_which_schedulers_there_are(sources: list[Source]) -> None:
+    """The others ask the protocol: neither a scheduler's modules nor its name or settings."""
+    kinds = {path.parent.name for path in (PACKAGE / "scheduler").glob("*/controller.py")}
+    assert {"slurm", "local"} <= kinds
+    wrong = []
+    for source in sources:
+        if source.package not in {"service", "cli", "report", "mail", "api"}:
+            continue
+        for node in source.walk():
+            parts = [name.split(".")[:3] for name in imported(source, node)]
+            if any(part[:2] == ["astran", "scheduler"] and part[2] in kinds for part in parts):
+                wrong.append(source.at(node, "imports a scheduler"))
+            if isinstance(node, ast.Compare | ast.MatchValue) and any(
+                isinstance(one, ast.Constant) and one.value in kinds for one in ast.walk(node)
+            ):
+                wrong.append(source.at(node, "asks for a scheduler by its name"))
+            if isinstance(node, ast.Attribute) and ast.unparse(node).endswith(
+                tuple(f"scheduler.{kind}" for kind in kinds)
+            ):
+                wrong.append(source.at(node, "asks for the settings of one scheduler"))
+    assert wrong == []
+
+
 def test_light_packages_import_nothing_heavy(sources: list[Source]) -> None:
     wrong = [
         source.at(node, name)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
+from astran.base.findings import Finding
 from astran.base.tasks import Resources
 
 
@@ -57,7 +58,7 @@ class JobRef:
 
 
 class JobState(StrEnum):
-    """What a scheduler can say about an element, in ASTRAN's words."""
+    """State of an element, whatever the scheduler calls it."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -70,12 +71,12 @@ class JobState(StrEnum):
     NODE_FAIL = "node-fail"
     PREEMPTED = "preempted"
     CANCELLED = "cancelled"
-    STRANGE = "strange"
-    """A word that the state map does not know: neither success nor failure; alerts."""
+    UNKNOWN = "strange"
+    """A state that ASTRAN does not know: neither success nor failure; the operator is alerted."""
 
     @property
     def ended(self) -> bool:
-        return self not in (self.PENDING, self.RUNNING, self.HELD, self.STRANGE)
+        return self not in (self.PENDING, self.RUNNING, self.HELD, self.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +84,12 @@ class Known:
     """The scheduler knows the element."""
 
     state: JobState
-    word: str
-    """The scheduler's own word, for example OUT_OF_MEMORY."""
+    raw_state: str
+    """The state as the scheduler names it, for example OUT_OF_MEMORY."""
     exit_code: int | None = None
     signal: int | None = None
     reason: str = ""
-    """Why it waits or failed, in the scheduler's words."""
+    """Why it waits or failed: a reason code of Slurm, or a text of the scheduler."""
     node: str = ""
     max_rss_mb: float | None = None
     elapsed_s: float | None = None
@@ -110,23 +111,26 @@ class Unavailable:
     reason: str
 
 
-Sight = Known | Missing | Unavailable
+JobStatus = Known | Missing | Unavailable
+JobStatuses = dict[tuple[str, int], JobStatus]
+"""Status of elements by (token, array index)."""
 
 
 class Snapshot(Protocol):
     """One answer of a scheduler about several jobs."""
 
-    def mark(self, job: JobRef) -> str:
-        """What is shown of a job, to be held against a later look; empty where that is no use."""
+    def signature(self, job: JobRef) -> str:
+        """What is shown of a job, to be compared with a later snapshot; empty where that is no
+        use."""
         ...
 
-    def changed(self, job: JobRef, mark: str) -> Sequence[int] | None:
-        """Elements of which something else is shown than at the look with that mark; None: it may
-        be any of them."""
+    def changed(self, job: JobRef, signature: str) -> Sequence[int] | None:
+        """Elements that are shown differently than in the snapshot of that signature; None: it
+        may be any of them."""
         ...
 
-    def sights(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
-        """State of each wanted element of some of the jobs, by (token, array index).
+    def statuses(self, jobs: Sequence[JobRef]) -> JobStatuses:
+        """Status of each wanted element of some of the jobs.
 
         An element without answer was not asked about this time; nothing follows for it.
         """
@@ -135,75 +139,86 @@ class Snapshot(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class FullSnapshot:
-    """The look of a scheduler that answers for each element, whether or not anything changed."""
+    """Of a scheduler that answers for each element, whether or not anything changed."""
 
-    ask: Callable[[Sequence[JobRef]], dict[tuple[str, int], Sight]]
+    query: Callable[[Sequence[JobRef]], JobStatuses]
 
-    def mark(self, job: JobRef) -> str:
+    def signature(self, job: JobRef) -> str:
         """Always empty."""
         del job
         return ""
 
-    def changed(self, job: JobRef, mark: str) -> Sequence[int] | None:
+    def changed(self, job: JobRef, signature: str) -> Sequence[int] | None:
         """It may be any."""
-        del job, mark
+        del job, signature
         return None
 
-    def sights(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
-        """See `Look`."""
-        return self.ask(jobs)
+    def statuses(self, jobs: Sequence[JobRef]) -> JobStatuses:
+        """See `Snapshot`."""
+        return self.query(jobs)
 
 
 class Scheduler(Protocol):
     """What every scheduler can do; the same contract tests run on all of them."""
 
     name: str
+    """The `kind` of the site configuration; stored with each submission."""
+    display_name: str
+    """In messages."""
+    absence_is_proof: bool
+    """A job that it does not know was never submitted: no later answer can differ."""
+    poll_every_tick: bool
+    """Polling costs nothing, and moves the jobs on: no pause between two polls."""
+    runs_elsewhere: bool
+    """Tasks run on other machines, which must see the work folder under the same path."""
 
     @property
     def max_batch(self) -> int:
         """Most elements of one array."""
         ...
 
+    @property
+    def unconfirmed_age(self) -> timedelta:
+        """Of a submission of this age without answer no process still waits for the answer."""
+        ...
+
     def submit(self, batch: Batch) -> str:
         """Submit and return the job id. Raises SubmitRefused or SubmitUnknown.
 
-        Submitting the same token twice must be avoided by the caller through `find`.
+        Submitting the same token twice must be avoided by the caller through `find_jobs`.
         """
         ...
 
-    def find(self, token: str, since: datetime) -> str | Missing | Unavailable:
-        """The job id of a token submitted after `since`, if the scheduler knows it."""
-        ...
-
-    def find_all(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
-        """`find` for several tokens at once, at the price of one."""
+    def find_jobs(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
+        """The job id of each token that the scheduler knows, submitted after the given time."""
         ...
 
     def forbid(self, token: str, folder: str) -> str | None:
         """See to it that a batch which nobody knows never runs, should it still turn up.
 
-        Returns the job id instead where it has begun after all: the batch's folder tells, even if
-        the scheduler has forgotten the job. Raises SchedulerUnavailable.
+        Returns the job id instead where it has begun after all: the batch's folder shows it, even
+        if the scheduler has forgotten the job. Raises SchedulerUnavailable.
         """
         ...
 
-    def look(self, jobs: Sequence[JobRef]) -> Snapshot:
+    def poll(self, jobs: Sequence[JobRef]) -> Snapshot:
         """Ask about all these jobs at once."""
         ...
 
-    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
-        """The sights of a look at all these jobs."""
-        ...
-
     def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:
-        """Ask for the end of a job or of some elements; seen to be true by a later `observe`."""
+        """Ask for the end of a job or of some elements; a later `poll` confirms it."""
         ...
 
     def hold(self, job: JobRef, indices: Sequence[int]) -> None:
-        """Keep waiting elements from starting; those that run go on. Seen to be true by a later
-        `observe`: HELD. Raises SchedulerUnavailable."""
+        """Keep waiting elements from starting; those that run go on. A later `poll` confirms it:
+        HELD. Raises SchedulerUnavailable."""
         ...
 
     def release(self, job: JobRef, indices: Sequence[int]) -> None:
         """Take `hold` back. Raises SchedulerUnavailable."""
+        ...
+
+    def probe(self, resources: Mapping[str, Resources]) -> Iterator[Finding]:
+        """Whether it answers, and would take and start the tasks of each stage: for
+        `astran doctor`. The first finding is whether it answers."""
         ...

@@ -112,8 +112,8 @@ class MailSettings(Settings):
     )
     accounts: dict[str, str] = Field(
         {},
-        description="Slurm account by sender: an address, or a whole domain written "
-        "@institute.example; others use scheduler.slurm.account.",
+        description="Account to be charged, by sender: an address, or a whole domain written "
+        "@institute.example; others use that of the scheduler's settings.",
         examples=[{"shifter@institute.example": "gamma-1", "@observatory.example": "guests"}],
     )
     quotas: Quotas = Field(Quotas(), description="How much may be asked for.")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from astran.base.files import name_trunk
 from astran.base.tasks import Stage
@@ -35,7 +35,6 @@ __all__ = [
     "ReleaseData",
     "ResourceLimits",
     "Runtime",
-    "SchedulerKind",
     "SchedulerSettings",
     "Security",
     "Server",
@@ -137,14 +136,6 @@ class LocalSettings(Settings):
     )
 
 
-class SchedulerKind(StrEnum):
-    """Which scheduler runs the tasks."""
-
-    AUTO = "auto"
-    SLURM = "slurm"
-    LOCAL = "local"
-
-
 class StageResources(Settings):
     """Resources for the tasks of a stage."""
 
@@ -197,8 +188,22 @@ class PackingSettings(Settings):
 class SchedulerSettings(Settings):
     """How tasks are run."""
 
-    kind: SchedulerKind = Field(
-        SchedulerKind.AUTO, description="slurm, local, or auto: slurm where sbatch is on PATH."
+    kind: Literal["auto", "slurm", "local"] = Field(
+        "auto", description="slurm, local, or auto: slurm where sbatch is on PATH."
+    )
+    throttle: int = Field(0, ge=0, description="At most so many tasks of an array at once; 0: all.")
+    lost_after_min: float = Field(
+        15.0,
+        gt=0,
+        description="A job that the scheduler no longer knows counts as lost after this [min].",
+    )
+    poll_shortest_s: float = Field(
+        2.0,
+        ge=0,
+        description="Shortest pause between two polls of a scheduler: after a change [s].",
+    )
+    poll_longest_s: float = Field(
+        180.0, ge=0, description="Longest pause, reached while nothing changes [s]."
     )
     slurm: SlurmSettings = Field(SlurmSettings(), description="Slurm.")
     local: LocalSettings = Field(LocalSettings(), description="This machine.")
@@ -224,10 +229,26 @@ class SchedulerSettings(Settings):
         "pass; never more than 12 attempts altogether.",
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_old_places(cls, data: Any) -> Any:
+        slurm = data.get("slurm") if isinstance(data, dict) else None
+        if not isinstance(slurm, dict):
+            return data
+        moved = {name: slurm[name] for name in _ONCE_OF_SLURM if name in slurm}
+        if twice := moved.keys() & data.keys():
+            raise ValueError(f"slurm.{min(twice)} is the old place of {min(twice)}: give one")
+        rest = {name: value for name, value in slurm.items() if name not in moved}
+        return {**data, **moved, "slurm": rest}
+
     @field_validator("resources")
     @classmethod
     def _complete(cls, value: dict[Stage, StageResources]) -> dict[Stage, StageResources]:
         return {**_RESOURCES, **value}
+
+
+_ONCE_OF_SLURM = ("throttle", "lost_after_min", "poll_shortest_s", "poll_longest_s")
+"""Settings of every scheduler that stood in the section of Slurm."""
 
 
 class PagesSettings(Settings):

@@ -25,10 +25,10 @@ _NOT_HERE = (
         "the jobs would be looked for on this cluster; let SLURM_CONF name the other one",
     ),
 )
-"""Options of sbatch with which jobs would be lost from sight, and why."""
+"""Options of sbatch with which jobs could not be followed, and why."""
 
 
-class SlurmWishes(Settings):
+class SlurmPlacement(Settings):
     """Where on the cluster the tasks go, and who pays."""
 
     partition: str = Field("", description="Partition; empty: the cluster's default.")
@@ -38,27 +38,17 @@ class SlurmWishes(Settings):
     reservation: str = Field("", description="Reservation to be used.")
 
 
-class SlurmSettings(SlurmWishes):
-    """What sbatch is told."""
+class SlurmSettings(SlurmPlacement):
+    """What is particular to Slurm."""
 
-    users: dict[str, SlurmWishes] = Field(
+    users: dict[str, SlurmPlacement] = Field(
         {},
         description="What differs for the analyses of a sender (a mail address) or of all senders "
         "of a domain (@institute.example). What is left out there is as above.",
         examples=[{"shifter@institute.example": {"qos": "fast", "reservation": "night"}}],
     )
-    throttle: int = Field(0, ge=0, description="At most so many tasks of an array at once; 0: all.")
     options: tuple[str, ...] = Field((), description="Further options for sbatch, one per entry.")
     timeout: float = Field(60.0, gt=0, description="Longest wait for a Slurm command [s].")
-    lost_after_min: float = Field(
-        15.0, gt=0, description="A job that Slurm no longer knows counts as lost after this [min]."
-    )
-    poll_shortest_s: float = Field(
-        2.0, ge=0, description="Shortest pause between two looks at the jobs: after a change [s]."
-    )
-    poll_longest_s: float = Field(
-        180.0, ge=0, description="Longest pause, reached while nothing changes [s]."
-    )
 
     @field_validator("options")
     @classmethod
@@ -70,20 +60,23 @@ class SlurmSettings(SlurmWishes):
 
     @field_validator("users")
     @classmethod
-    def _addresses(cls, value: dict[str, SlurmWishes]) -> dict[str, SlurmWishes]:
+    def _addresses(cls, value: dict[str, SlurmPlacement]) -> dict[str, SlurmPlacement]:
         for sender in value:
             if sender.count("@") != 1:
                 raise ValueError(
                     f"{sender!r} is neither a mail address nor a domain like @a.example"
                 )
-        return {sender.lower(): wishes for sender, wishes in value.items()}
+        return {sender.lower(): placement for sender, placement in value.items()}
 
-    def wishes_of(self, sender: str) -> SlurmWishes:
+    def placement_of(self, sender: str) -> SlurmPlacement:
         """What holds for the analyses of a sender; empty: of nobody in particular."""
         address = sender.lower()
         own = self.users.get(address) or self.users.get("@" + address.rpartition("@")[2])
-        values = {name: getattr(own, name, "") or getattr(self, name) for name in _WISHES}
-        return SlurmWishes(**values)
+        values = {
+            name: getattr(own, name, "") or getattr(self, name)
+            for name in SlurmPlacement.model_fields
+        }
+        return SlurmPlacement(**values)
 
 
 def _means(option: str, words: tuple[str, ...]) -> bool:
@@ -92,6 +85,3 @@ def _means(option: str, words: tuple[str, ...]) -> bool:
         return option[:2] in words
     begun = option.split("=")[0]
     return len(begun) > 2 and any(word.startswith(begun) for word in words)
-
-
-_WISHES = tuple(SlurmWishes.model_fields)

@@ -51,8 +51,8 @@ class Submission:
     submitted: datetime | None
     missing_since: datetime | None
     mark: str
-    """What the scheduler showed at the last poll, if that left nothing open: what it still shows
-    is as the database has it. Empty: all must be polled."""
+    """Signature of the last snapshot, if that left nothing open: what the scheduler still shows is
+    as the database has it. Empty: the status of every element must be read."""
 
     def job_ref(self, indices: tuple[int, ...] | None = None) -> JobRef:
         """How the scheduler is asked about the job, or about some of its elements."""
@@ -141,12 +141,12 @@ def open_submissions(db: Connection, scheduler: str) -> list[Submission]:
     return _READER.all(db, query.order_by(t.submission.c.id))
 
 
-def mark_polled(db: Connection, marks: Mapping[int, str], ended: Collection[int]) -> None:
-    """Note the new marks of submissions, by id, and which have nothing in hand any more."""
+def mark_polled(db: Connection, signatures: Mapping[int, str], ended: Collection[int]) -> None:
+    """Note the new signatures of submissions, by id, and which have nothing in hand any more."""
     c = t.submission.c
-    if marks:
+    if signatures:
         query = update(t.submission).where(c.id == bindparam("_id"))
-        rows = [{"_id": key, "_mark": mark} for key, mark in marks.items()]
+        rows = [{"_id": key, "_mark": mark} for key, mark in signatures.items()]
         db.execute(query.values(mark=bindparam("_mark")), rows)
     gone = sorted(ended)
     for start in range(0, len(gone), MAX_BOUND_ROWS):

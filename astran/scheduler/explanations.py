@@ -1,6 +1,6 @@
-"""What a scheduler's words mean, in sentences for people: for mails and the terminal.
+"""What a scheduler shows of a job, in sentences for people: for mails and the terminal.
 
-Sources: squeue(1), JOB REASON CODES and JOB STATE CODES; the local pool's own words.
+Sources: squeue(1), JOB REASON CODES and JOB STATE CODES; the local pool's own reasons.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ REASONS: Final[dict[str, str]] = {
     "AssociationTimeLimit": "The account's limit of time is reached.",
     "AccountingPolicy": "A rule of the cluster's accounting holds it back.",
     "BurstBufferOperation": "Its files could not be brought to or from the fast storage.",
-    "BurstBufferResources": "It waits for room on the fast storage.",
+    "BurstBufferResources": "It waits for space on the fast storage.",
     "BurstBufferStageIn": "Its files are being brought to the fast storage.",
     "Constraints": "No node can fulfil what it asks for.",
     "FedJobLock": "The clusters of the federation settle which of them runs it.",
@@ -98,10 +98,10 @@ _STATES: Final[dict[JobState, str]] = {
     JobState.NODE_FAIL: "It was lost because its node failed.",
     JobState.PREEMPTED: "It was ended to make room for a job with a higher priority.",
     JobState.CANCELLED: "It was cancelled.",
-    JobState.STRANGE: "The scheduler says a word that ASTRAN does not know.",
+    JobState.UNKNOWN: "It is in a state that ASTRAN does not know.",
 }
 
-_WORDS: Final[dict[str, str]] = {
+_RAW_STATES: Final[dict[str, str]] = {
     "BOOT_FAIL": "It was lost because its node did not boot.",
     "LAUNCH_FAILED": "It was lost because it could not be launched on its node.",
     "RECONFIG_FAIL": "It was lost because its node could not be set up for it.",
@@ -118,7 +118,7 @@ _WORDS: Final[dict[str, str]] = {
     "SPECIAL_EXIT": "It ended with a special code and is held in the queue.",
     "STAGE_OUT": "It has ended and its files are being copied.",
 }
-"""Words that say more than the state that they stand for."""
+"""States of Slurm that tell more than the state that they stand for."""
 
 _SIGNALS: Final[dict[int, str]] = {
     6: "its program aborted",
@@ -143,20 +143,22 @@ _LAUNCH_SIGNAL: Final = 53
 
 
 def explain_reason(seen: Known) -> str:
-    """One plain sentence on what the scheduler says of an element."""
+    """One plain sentence on what the scheduler shows of an element."""
     if seen.state in (JobState.PENDING, JobState.HELD):
-        return _reason(seen.reason) or _WORDS.get(seen.word.upper()) or _STATES[seen.state]
-    if seen.state is JobState.STRANGE:
-        return f"The scheduler says {seen.word!r}, a word that ASTRAN does not know."
+        return (
+            _reason(seen.reason) or _RAW_STATES.get(seen.raw_state.upper()) or _STATES[seen.state]
+        )
+    if seen.state is JobState.UNKNOWN:
+        return f"It is in the state {seen.raw_state!r}, which ASTRAN does not know."
     if seen.state is JobState.FAILED:
         return _failure(seen)
-    said = _WORDS.get(seen.word.upper(), _STATES[seen.state])
+    sentence = _RAW_STATES.get(seen.raw_state.upper(), _STATES[seen.state])
     if seen.state is JobState.NODE_FAIL:
         if seen.node:
-            said = f"{said.removesuffix('.')} ({seen.node})."
+            sentence = f"{sentence.removesuffix('.')} ({seen.node})."
         elif seen.reason:
-            said = f"It was lost: {seen.reason}."
-    return said
+            sentence = f"It was lost: {seen.reason}."
+    return sentence
 
 
 def _failure(seen: Known) -> str:
@@ -166,14 +168,14 @@ def _failure(seen: Known) -> str:
         return "It could not start: its log or its work folder could not be opened on the node."
     if seen.signal:
         meaning = _SIGNALS.get(seen.signal)
-        said = f"It was ended by signal {seen.signal}"
+        sentence = f"It was ended by signal {seen.signal}"
     elif seen.exit_code:
         meaning = _CODES.get(seen.exit_code)
-        said = f"It ended with exit code {seen.exit_code}"
+        sentence = f"It ended with exit code {seen.exit_code}"
     else:
         meaning = seen.reason if " " in seen.reason else None
-        said = _STATES[JobState.FAILED].removesuffix(".")
-    return f"{said}: {meaning}." if meaning else f"{said}."
+        sentence = _STATES[JobState.FAILED].removesuffix(".")
+    return f"{sentence}: {meaning}." if meaning else f"{sentence}."
 
 
 def _reason(reason: str) -> str:

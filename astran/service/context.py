@@ -14,7 +14,7 @@ from astran.base.scheduler import Scheduler
 from astran.config.site import MailSettings, Server, SiteConfig
 from astran.database.connection import Database
 from astran.mail.letters.service_letters import Letters
-from astran.scheduler.choice import make_scheduler
+from astran.scheduler.registry import make_scheduler
 
 if TYPE_CHECKING:
     from astran.mail.letters.service_letters import Letters
@@ -32,8 +32,8 @@ class Context:
     make_scheduler: Callable[[], Scheduler] | None = field(default=None)
     """Injected by tests; otherwise the scheduler that the site names."""
 
-    dice: random.Random = field(default_factory=random.Random)
-    """Chance, where it is wanted: in the pauses between two looks."""
+    rng: random.Random = field(default_factory=random.Random)
+    """For the pauses between two polls."""
 
     promised: float | None = None
     """What tasks under way will write to the disk [bytes]; None: not asked yet in this tick."""

@@ -82,9 +82,8 @@ def drive_analysis(
             waiting = outbox.open_count(db, analysis_id, tries_below=_MAIL_TRIES)
         if analysis.state.final and (not waiting or result.faults):
             return analysis
-        local = context.scheduler.name == "local"
-        moved = now != before or result.busy
-        pause = _SHORTEST if moved or local else min(pause * 1.5, _LONGEST)
+        moved = now != before or result.busy or context.scheduler.poll_every_tick
+        pause = _SHORTEST if moved else min(pause * 1.5, _LONGEST)
         before = now
         context.clock.sleep(pause)
 

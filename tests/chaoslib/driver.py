@@ -156,7 +156,7 @@ def _tick(house: House, case: Case, number: int, killer: Killer | None) -> int:
     runner = run_command if case.outside else Commands(house, killer)
     dice = random.Random(number)
     context = context_of(
-        house, make_scheduler=lambda: SlurmScheduler(settings, environ, dice, runner), dice=dice
+        house, make_scheduler=lambda: SlurmScheduler(settings, environ, dice, runner), rng=dice
     )
     if number == case.cancel:
         with context.db.begin() as db:

@@ -84,13 +84,14 @@ def build(folder: Path, template: Path, case: Case) -> House:
         accounting=case.accounting, min_job_age=case.min_job_age, federated=case.federated,
         next_id=100,
     )  # fmt: skip
-    slurm = {"timeout": 20 if case.outside else 60, "throttle": 3 if case.seed % 4 == 0 else 0}
+    slurm = {"timeout": 20 if case.outside else 60}
+    throttle = 3 if case.seed % 4 == 0 else 0
     site = SiteConfig.model_validate(
         {
             "site": "chaos",
             "workdir": str(folder / "work"),
             "database": f"sqlite:///{folder / 'astran.sqlite'}",
-            "scheduler": {"kind": "slurm", "slurm": slurm},
+            "scheduler": {"kind": "slurm", "slurm": slurm, "throttle": throttle},
         }
     )
     shutil.copyfile(template, folder / "astran.sqlite")

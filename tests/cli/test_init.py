@@ -9,7 +9,6 @@ import pytest
 
 from astran.cli.main import main
 from astran.cli.operation import init
-from astran.config.site import SchedulerKind
 from astran.config.yaml_files import load_site
 
 
@@ -63,9 +62,9 @@ def test_a_place_that_cannot_be_written(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_slurm_is_guessed_by_sbatch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    assert init.guess()["scheduler"]["kind"] == SchedulerKind.LOCAL
+    assert init.guess()["scheduler"]["kind"] == "local"
     tool(tmp_path / "bin", "sbatch")
-    assert init.guess()["scheduler"]["kind"] == SchedulerKind.SLURM
+    assert init.guess()["scheduler"]["kind"] == "slurm"
 
 
 def test_lstchain_is_guessed_beside_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from astran.base.errors import ConfigError
 from astran.base.night import Night
-from astran.config.site import SchedulerKind, Security
+from astran.config.site import Security
 from astran.config.yaml_files import load_site
 from astran.demo.data_tree import DataTree
 from astran.demo.demo_folder import make_fresh_folder, write_site
@@ -61,7 +61,7 @@ def test_the_site_configuration_is_valid_and_says_simulated(tmp_path):
         site = load_site(files.site)
     assert site.simulated
     assert site.workdir == files.analysis
-    assert site.scheduler.kind is SchedulerKind.LOCAL
+    assert site.scheduler.kind == "local"
     assert site.database_url.startswith("sqlite")
     assert site.mail is not None
     assert site.mail.allow == ("shifter@demo.example",)

@@ -17,7 +17,16 @@ from fakes.instant_scheduler import InstantScheduler
 from astran.base.clock import Clock
 from astran.base.errors import SubmitUnknown
 from astran.base.exit_record import ExitRecord, TaskOutcome
-from astran.base.scheduler import Batch, JobRef, JobState, Known, Missing, Sight, Unavailable
+from astran.base.scheduler import (
+    Batch,
+    JobRef,
+    JobState,
+    JobStatus,
+    JobStatuses,
+    Known,
+    Missing,
+    Unavailable,
+)
 from astran.base.tasks import Task
 from astran.production.job.products import measure_product
 
@@ -78,11 +87,11 @@ class DiskScheduler(InstantScheduler):
         path = self.folder / f"{token}.json"
         return str(json.loads(path.read_text())["job_id"]) if path.is_file() else Missing()
 
-    def find_all(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
+    def find_jobs(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
         return {token: self.find(token, begin) for token, begin in since.items()}
 
-    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
-        seen: dict[tuple[str, int], Sight] = {}
+    def statuses_of(self, jobs: Sequence[JobRef]) -> JobStatuses:
+        seen: JobStatuses = {}
         for job in jobs:
             job_id, elements = self._read(job.token)
             for index in job.wanted:
@@ -104,7 +113,7 @@ class DiskScheduler(InstantScheduler):
         tokens = [path.stem for path in sorted(self.folder.glob("*.json"))]
         return [element for token in tokens for element in self._read(token)[1]]
 
-    def _look_at(self, element: Element) -> Sight:
+    def _look_at(self, element: Element) -> JobStatus:
         state = JobState(element.state)
         if not state.ended and state is not JobState.HELD:
             element.state = state = self._play(element)

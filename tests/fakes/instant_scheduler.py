@@ -10,7 +10,7 @@ from fakes.idle_scheduler import IdleScheduler
 
 from astran.base.clock import Clock
 from astran.base.exit_record import ExitRecord, ProductRecord, TaskOutcome
-from astran.base.scheduler import Batch, JobRef, JobState, Known, Sight
+from astran.base.scheduler import Batch, JobRef, JobState, JobStatuses, Known
 from astran.base.tasks import Output, ProductKind, Task
 from astran.production.job.products import Examined, commit_product, product_checksum
 
@@ -32,7 +32,7 @@ class InstantScheduler(IdleScheduler):
             self.done.append(task)
         return super().submit(batch)
 
-    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+    def statuses_of(self, jobs: Sequence[JobRef]) -> JobStatuses:
         ended = Known(JobState.COMPLETED, "COMPLETED", exit_code=0)
         return {(job.token, index): ended for job in jobs for index in job.wanted}
 

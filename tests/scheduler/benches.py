@@ -14,14 +14,23 @@ from fakes.slurm.cluster import FakeCluster
 from services.slurm import SlurmCluster
 
 from astran.base.clock import SystemClock
-from astran.base.scheduler import Batch, JobRef, JobState, Known, Missing, Scheduler, Sight
+from astran.base.scheduler import (
+    Batch,
+    JobRef,
+    JobState,
+    JobStatus,
+    Known,
+    Missing,
+    Scheduler,
+    Unavailable,
+)
 from astran.base.tasks import Resources
 from astran.config.site import LocalSettings
 from astran.config.slurm import SlurmSettings
 from astran.scheduler.local.controller import LocalScheduler
 from astran.scheduler.slurm.controller import SlurmScheduler
 
-Sights = dict[int, Sight]
+Statuses = dict[int, JobStatus]
 
 
 @dataclass
@@ -72,49 +81,52 @@ class Bench:
         """Leave nothing running behind, also after a test that failed."""
         alive = {
             token
-            for (token, _), sight in self.scheduler.observe(self.jobs).items()
-            if isinstance(sight, Known) and not sight.state.ended
+            for (token, _), status in self.scheduler.poll(self.jobs).statuses(self.jobs).items()
+            if isinstance(status, Known) and not status.state.ended
         }
         for job in self.jobs:
             if job.token in alive:
                 self.scheduler.cancel(job)
 
-    def look(self, job: JobRef) -> Sights:
-        sights = self.scheduler.observe([job])
-        assert set(sights) == {(job.token, index) for index in range(job.size)}
-        return {index: sight for (_, index), sight in sights.items()}
+    def find(self, token: str, since: datetime) -> str | Missing | Unavailable:
+        return self.scheduler.find_jobs({token: since})[token]
+
+    def look(self, job: JobRef) -> Statuses:
+        statuses = self.scheduler.poll([job]).statuses([job])
+        assert set(statuses) == {(job.token, index) for index in range(job.size)}
+        return {index: status for (_, index), status in statuses.items()}
 
     def until(
-        self, job: JobRef, what: str, condition: Callable[[Sights], object], patience: float = 0
-    ) -> Sights:
+        self, job: JobRef, what: str, condition: Callable[[Statuses], object], patience: float = 0
+    ) -> Statuses:
         """Look again and again until the condition holds."""
         end = time.monotonic() + (patience or self.patience)
         while True:
-            sights = self.look(job)
-            if condition(sights):
-                return sights
-            assert time.monotonic() < end, f"never {what}: {sights}"
+            statuses = self.look(job)
+            if condition(statuses):
+                return statuses
+            assert time.monotonic() < end, f"never {what}: {statuses}"
             time.sleep(0.2)
 
-    def until_all(self, job: JobRef, *states: JobState, patience: float = 0) -> Sights:
+    def until_all(self, job: JobRef, *states: JobState, patience: float = 0) -> Statuses:
         wanted = ", ".join(states)
         return self.until(
             job, wanted, lambda s: all(state_of(x) in states for x in s.values()), patience
         )
 
-    def ended(self, job: JobRef) -> Sights:
+    def ended(self, job: JobRef) -> Statuses:
         return self.until(
             job, "ended", lambda s: all(isinstance(x, Known) and x.state.ended for x in s.values())
         )
 
 
-def state_of(sight: Sight) -> JobState | None:
-    return sight.state if isinstance(sight, Known) else None
+def state_of(status: JobStatus) -> JobState | None:
+    return status.state if isinstance(status, Known) else None
 
 
-def gone(sight: Sight) -> bool:
+def gone(status: JobStatus) -> bool:
     """Cancelled before its start: Slurm's accounting may never hear of such an element."""
-    return isinstance(sight, Missing) or state_of(sight) is JobState.CANCELLED
+    return isinstance(status, Missing) or state_of(status) is JobState.CANCELLED
 
 
 def local_bench(

@@ -48,10 +48,10 @@ def test_from_submission_to_end(bench: Bench) -> None:
         'echo "I am $ASTRAN_TOKEN"; kill -SEGV $$',
     )
     job = bench.submit(batch)
-    sights = bench.ended(job)
-    states = [state_of(sights[i]) for i in range(3)]
+    statuses = bench.ended(job)
+    states = [state_of(statuses[i]) for i in range(3)]
     assert states == [JobState.COMPLETED, JobState.FAILED, JobState.FAILED]
-    good, bad, crashed = (sights[i] for i in range(3))
+    good, bad, crashed = (statuses[i] for i in range(3))
     assert isinstance(good, Known) and isinstance(bad, Known) and isinstance(crashed, Known)
     assert (good.exit_code, good.signal) == (0, None)
     assert (bad.exit_code, bad.signal) == (7, None)
@@ -76,21 +76,21 @@ def test_is_found_by_its_token(bench: Bench) -> None:
     before = datetime.now(UTC)
     batch = bench.batch("sleep 60")
     job = bench.submit(batch)
-    assert bench.scheduler.find(batch.token, before) == job.job_id
+    assert bench.find(batch.token, before) == job.job_id
     bench.scheduler.cancel(job)
     bench.until(job, "cancelled", lambda s: gone(s[0]))
-    assert bench.scheduler.find(batch.token, before) == job.job_id
+    assert bench.find(batch.token, before) == job.job_id
 
 
 def test_an_unknown_token_is_missing(bench: Bench) -> None:
     since = datetime.now(UTC) - timedelta(hours=1)
-    assert bench.scheduler.find("astran-never-submitted", since) == Missing()
+    assert bench.find("astran-never-submitted", since) == Missing()
     stranger = JobRef("astran-never-submitted", "987654", since, 2, str(bench.folder))
     assert bench.look(stranger) == {0: Missing(), 1: Missing()}
 
 
 def test_nothing_asked_nothing_answered(bench: Bench) -> None:
-    assert bench.scheduler.observe([]) == {}
+    assert bench.scheduler.poll([]).statuses([]) == {}
 
 
 def test_many_jobs_at_one_look(bench: Bench) -> None:
@@ -98,8 +98,8 @@ def test_many_jobs_at_one_look(bench: Bench) -> None:
     jobs = [bench.submit(batch) for batch in batches]
     for job in jobs:
         bench.ended(job)
-    sights = bench.scheduler.observe(jobs)
-    codes = {key: sight.exit_code for key, sight in sights.items() if isinstance(sight, Known)}
+    statuses = bench.scheduler.poll(jobs).statuses(jobs)
+    codes = {key: status.exit_code for key, status in statuses.items() if isinstance(status, Known)}
     first, second = jobs
     assert codes == {(first.token, 0): 0, (first.token, 1): 1, (second.token, 0): 2}
 
@@ -108,9 +108,9 @@ def test_an_unknown_job_does_not_hide_the_others(bench: Bench) -> None:
     job = bench.submit(bench.batch("exit 4"))
     bench.ended(job)
     unknown = JobRef("astran-never-submitted", "987654", job.submitted, 1, str(bench.folder))
-    sights = bench.scheduler.observe([unknown, job])
-    known = sights[job.token, 0]
-    assert sights[unknown.token, 0] == Missing()
+    statuses = bench.scheduler.poll([unknown, job]).statuses([unknown, job])
+    known = statuses[job.token, 0]
+    assert statuses[unknown.token, 0] == Missing()
     assert isinstance(known, Known) and known.exit_code == 4
     bench.scheduler.cancel(unknown)
 
@@ -119,8 +119,8 @@ def test_one_element_is_cancelled(bench: Bench) -> None:
     job = bench.submit(bench.batch("sleep 3", "sleep 100"))
     bench.until_all(job, JobState.RUNNING)
     bench.scheduler.cancel(job, [1])
-    sights = bench.ended(job)
-    assert [state_of(sights[i]) for i in range(2)] == [JobState.COMPLETED, JobState.CANCELLED]
+    statuses = bench.ended(job)
+    assert [state_of(statuses[i]) for i in range(2)] == [JobState.COMPLETED, JobState.CANCELLED]
     bench.scheduler.cancel(job, [1])  # once more does no harm
     bench.scheduler.cancel(job, [])
 
@@ -218,8 +218,8 @@ def test_the_environment_s_defaults_for_slurm_do_not_count(
         monkeypatch.setenv("PATH", bench.cluster.env["PATH"])
         bench.scheduler = SlurmScheduler(SlurmSettings())
     job = bench.submit(bench.batch("exit 4"))
-    sight = bench.ended(job)[0]
-    assert isinstance(sight, Known) and sight.exit_code == 4
+    status = bench.ended(job)[0]
+    assert isinstance(status, Known) and status.exit_code == 4
 
 
 def test_paths_with_blanks_and_signs(bench: Bench) -> None:
@@ -242,7 +242,7 @@ def test_a_folder_that_cannot_be_written_is_a_refusal(bench: Bench) -> None:
     batch = replace(bench.batch("true"), folder=str(blocked / "batch"))
     with pytest.raises(SubmitRefused):
         bench.scheduler.submit(batch)
-    assert bench.scheduler.find(batch.token, datetime.now(UTC)) == Missing()
+    assert bench.find(batch.token, datetime.now(UTC)) == Missing()
 
 
 def test_batches_may_be_large(bench: Bench) -> None:
@@ -254,8 +254,8 @@ def test_held_elements_wait_until_they_are_released(bench: Bench) -> None:
     job = bench.submit(bench.batch("sleep 3", "true", throttle=1))
     bench.scheduler.hold(job, [1])
     bench.until(job, "held", lambda s: state_of(s[1]) is JobState.HELD)
-    sights = bench.until(job, "ended", lambda s: state_of(s[0]) is JobState.COMPLETED)
-    assert state_of(sights[1]) is JobState.HELD
+    statuses = bench.until(job, "ended", lambda s: state_of(s[0]) is JobState.COMPLETED)
+    assert state_of(statuses[1]) is JobState.HELD
     bench.scheduler.hold(job, [0])  # has ended: nothing happens
     bench.scheduler.release(job, [1])
     bench.until_all(job, JobState.COMPLETED)

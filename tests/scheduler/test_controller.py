@@ -87,9 +87,9 @@ def test_what_waits_says_why(tmp_path: Path) -> None:
     bench = local_bench(tmp_path, cores=1)
     first = bench.submit(bench.batch("sleep 30"))
     second = bench.submit(bench.batch("true"))
-    sight = bench.look(second)[0]
-    assert isinstance(sight, Known)
-    assert (sight.state, sight.reason) == (JobState.PENDING, "Resources")
+    status = bench.look(second)[0]
+    assert isinstance(status, Known)
+    assert (status.state, status.reason) == (JobState.PENDING, "Resources")
     bench.scheduler.cancel(second)
     assert state_of(bench.look(second)[0]) is JobState.CANCELLED
     bench.scheduler.cancel(first)
@@ -134,9 +134,9 @@ def test_libraries_are_told_how_many_cores_they_have(bench: Bench) -> None:
 
 def test_memory_in_use_is_measured(bench: Bench) -> None:
     batch = bench.batch(f"exec {sys.executable} -c 'x = b\"1\" * 100_000_000'")
-    sight = bench.until_all(bench.submit(batch), JobState.COMPLETED)[0]
-    assert isinstance(sight, Known) and sight.max_rss_mb is not None
-    assert 100 < sight.max_rss_mb < 400
+    status = bench.until_all(bench.submit(batch), JobState.COMPLETED)[0]
+    assert isinstance(status, Known) and status.max_rss_mb is not None
+    assert 100 < status.max_rss_mb < 400
 
 
 def test_processor_time_is_recorded_with_that_of_children(bench: Bench) -> None:
@@ -159,7 +159,7 @@ def test_users_share_the_machine_and_start_only_their_own_tasks(tmp_path: Path) 
     nobody = 65534
     for job in (theirs, waiting):
         os.chown(folder_of(bench, job).path, nobody, nobody)
-    states = [state_of(sight) for sight in bench.look(ours).values()]
+    states = [state_of(status) for status in bench.look(ours).values()]
     assert sorted(filter(None, states)) == [JobState.PENDING, JobState.RUNNING]
     bench.scheduler.cancel(ours)
     bench.until_all(ours, JobState.CANCELLED)
@@ -187,8 +187,8 @@ def test_a_log_that_cannot_be_written_is_a_failure(bench: Bench) -> None:
     blocked = bench.folder / "blocked"
     blocked.write_text("a file where a folder is wanted")
     batch = replace(bench.batch("true"), logs=(str(blocked / "log"),))
-    sight = bench.until_all(bench.submit(batch), JobState.FAILED)[0]
-    assert isinstance(sight, Known) and "could not be started" in sight.reason
+    status = bench.until_all(bench.submit(batch), JobState.FAILED)[0]
+    assert isinstance(status, Known) and "could not be started" in status.reason
 
 
 def test_a_wrapper_that_cannot_start_is_told(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,8 +196,8 @@ def test_a_wrapper_that_cannot_start_is_told(bench: Bench, monkeypatch: pytest.M
     broken.write_text("#!/bin/bash\necho no such interpreter >&2\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
-    sight = bench.until_all(bench.submit(bench.batch("true")), JobState.NODE_FAIL)[0]
-    assert isinstance(sight, Known) and "no such interpreter" in sight.reason
+    status = bench.until_all(bench.submit(bench.batch("true")), JobState.NODE_FAIL)[0]
+    assert isinstance(status, Known) and "no such interpreter" in status.reason
 
 
 def test_the_wrapper_is_light() -> None:
@@ -219,8 +219,8 @@ def test_the_wrapper_is_killed(bench: Bench) -> None:
     pid = wrapper_of(bench, job)
     wait_until("the task runs", lambda: list(with_token(batch.tokens[0])))
     os.kill(pid, signal.SIGKILL)
-    sight = bench.until_all(job, JobState.NODE_FAIL)[0]
-    assert isinstance(sight, Known) and "vanished" in sight.reason
+    status = bench.until_all(job, JobState.NODE_FAIL)[0]
+    assert isinstance(status, Known) and "vanished" in status.reason
     assert list(with_token(batch.tokens[0])) == []
 
 
@@ -237,8 +237,8 @@ def test_the_task_is_killed(bench: Bench) -> None:
         if script in Path(f"/proc/{pid}/cmdline").read_bytes() and os.getpgid(pid) == pid
     )
     os.kill(main, signal.SIGKILL)
-    sight = bench.until_all(job, JobState.FAILED)[0]
-    assert isinstance(sight, Known) and sight.signal == signal.SIGKILL
+    status = bench.until_all(job, JobState.FAILED)[0]
+    assert isinstance(status, Known) and status.signal == signal.SIGKILL
     assert list(with_token(batch.tokens[0])) == []
 
 
@@ -251,8 +251,8 @@ def test_everything_is_killed_as_by_a_reboot(bench: Bench) -> None:
         os.kill(pid, signal.SIGKILL)
         for task in with_token(batch.tokens[index]):
             os.kill(task, signal.SIGKILL)
-    sights = bench.until(job, "at rest", lambda s: state_of(s[2]) is JobState.COMPLETED)
-    assert [state_of(sights[i]) for i in range(2)] == [JobState.NODE_FAIL] * 2
+    statuses = bench.until(job, "at rest", lambda s: state_of(s[2]) is JobState.COMPLETED)
+    assert [state_of(statuses[i]) for i in range(2)] == [JobState.NODE_FAIL] * 2
     assert Path(batch.logs[2]).read_text() == "later\n"
 
 
@@ -260,8 +260,8 @@ def test_the_wrapper_is_asked_to_end(bench: Bench) -> None:
     """As on the shutdown of a machine."""
     job = bench.submit(bench.batch("sleep 300"))
     os.kill(wrapper_of(bench, job), signal.SIGTERM)
-    sight = bench.until_all(job, JobState.NODE_FAIL)[0]
-    assert isinstance(sight, Known) and "outside" in sight.reason
+    status = bench.until_all(job, JobState.NODE_FAIL)[0]
+    assert isinstance(status, Known) and "outside" in status.reason
 
 
 def test_a_task_that_will_not_end_is_killed(bench: Bench) -> None:
@@ -311,7 +311,8 @@ pool.submit(Batch(
     resources=Resources(1, 100, 5), folder=str(here / "batch"),
 ))
 while True:
-    pool.observe([JobRef(token, token, datetime.now(UTC), size, "")])
+    jobs = [JobRef(token, token, datetime.now(UTC), size, "")]
+    pool.poll(jobs).statuses(jobs)
 """
 
 _ALONE = """
@@ -345,20 +346,20 @@ def test_killed_at_random_moments_nothing_is_lost_or_doubled(tmp_path: Path) -> 
         ticking.wait()
     finished = (tmp_path / "finished").read_text().split()
     began = (tmp_path / "began").read_text().split()
-    known = [t for t in tokens if bench.scheduler.find(t, SystemClock().now()) == t]
+    known = [t for t in tokens if bench.find(t, SystemClock().now()) == t]
     assert len(known) >= len(tokens) // 2, "the submitters died too early to test anything"
     for token in known:
         job = JobRef(token, token, SystemClock().now(), size, "")
-        sights = bench.ended(job)
-        for index, sight in sights.items():
+        statuses = bench.ended(job)
+        for index, status in statuses.items():
             name = f"{token}.{index}"
             finished = (tmp_path / "finished").read_text().split()
             began = (tmp_path / "began").read_text().split()
             assert began.count(name) <= 1, f"{name} was run again"
-            if state_of(sight) is JobState.COMPLETED:
+            if state_of(status) is JobState.COMPLETED:
                 assert finished.count(name) == 1
             else:
-                assert state_of(sight) in (JobState.NODE_FAIL, JobState.FAILED)
+                assert state_of(status) in (JobState.NODE_FAIL, JobState.FAILED)
     assert not (tmp_path / "doubled").exists()
     completed = sum(1 for name in finished if name.rpartition(".")[0] in known)
     assert completed > size, "nearly nothing got through"
@@ -419,9 +420,9 @@ def test_a_damaged_end_is_no_success(bench: Bench) -> None:
     job = bench.submit(bench.batch("true"))
     bench.until_all(job, JobState.COMPLETED)
     folder_of(bench, job).file(0, "end.json").write_text('{"state": "comple')
-    sight = bench.look(job)[0]
-    assert isinstance(sight, Known)
-    assert sight.state is JobState.NODE_FAIL and "damaged" in sight.reason
+    status = bench.look(job)[0]
+    assert isinstance(status, Known)
+    assert status.state is JobState.NODE_FAIL and "damaged" in status.reason
 
 
 def test_a_pool_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
@@ -429,7 +430,7 @@ def test_a_pool_that_cannot_be_used_is_unavailable(tmp_path: Path) -> None:
     bench = local_bench(tmp_path)
     job = JobRef("tok", "tok", SystemClock().now(), 1, "")
     assert isinstance(bench.look(job)[0], Unavailable)
-    assert isinstance(bench.scheduler.find("tok", SystemClock().now()), Unavailable)
+    assert isinstance(bench.find("tok", SystemClock().now()), Unavailable)
     with pytest.raises(SchedulerUnavailable):
         bench.scheduler.cancel(job)
     with pytest.raises(SubmitRefused) as caught:

@@ -55,7 +55,7 @@ def test_what_can_never_start_is_told_apart_from_what_waits() -> None:
         (Known(JobState.NODE_FAIL, "NODE_FAIL", reason="its process vanished"), "vanished"),
         (Known(JobState.OUT_OF_MEMORY, "OUT_OF_MEMORY", signal=125), "memory"),
         (Known(JobState.CANCELLED, "CANCELLED by 0"), "cancelled"),
-        (Known(JobState.STRANGE, "VAPORISED"), "'VAPORISED'"),
+        (Known(JobState.UNKNOWN, "VAPORISED"), "'VAPORISED'"),
     ],
 )
 def test_sentences(seen: Known, part: str) -> None:

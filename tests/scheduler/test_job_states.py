@@ -43,7 +43,7 @@ DOCUMENTED = [
 
 def test_the_map_is_complete() -> None:
     assert set(STATES) == set(DOCUMENTED)
-    assert JobState.STRANGE not in STATES.values()
+    assert JobState.UNKNOWN not in STATES.values()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_words(word: str, state: JobState) -> None:
 @pytest.mark.parametrize("word", ["", "+", "RE+", "VAPORISED", "completed twice", "CANCELLEDBY"])
 def test_unknown_words_are_strange(word: str) -> None:
     state = read_state(word)
-    assert state is JobState.STRANGE
+    assert state is JobState.UNKNOWN
     assert not state.ended
 
 

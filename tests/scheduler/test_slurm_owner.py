@@ -52,9 +52,9 @@ def test_what_was_given_up_never_runs(bench: Bench) -> None:
     batch = bench.batch(f"touch '{bench.folder}/ran'")
     assert bench.scheduler.forbid(batch.token, batch.folder) is None
     assert bench.scheduler.forbid(batch.token, batch.folder) is None
-    sight = bench.ended(bench.submit(batch))[0]
-    assert isinstance(sight, Known)
-    assert (sight.state, sight.exit_code) == (JobState.FAILED, submit_script.DECLINED)
+    status = bench.ended(bench.submit(batch))[0]
+    assert isinstance(status, Known)
+    assert (status.state, status.exit_code) == (JobState.FAILED, submit_script.DECLINED)
     assert not (bench.folder / "ran").exists()
     assert "given-up" in Path(batch.logs[0]).read_text()
 

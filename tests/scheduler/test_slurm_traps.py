@@ -63,7 +63,7 @@ def test_a_lost_answer_is_found_out_by_the_token(bench: Bench, cluster: SlurmClu
     with cluster.daemons["slurmctld"].frozen(), pytest.raises(SubmitUnknown):
         bench.scheduler.submit(batch)
     wait_until("the job is there", lambda: live_arrays(cluster, batch.token), timeout=20)
-    found = bench.scheduler.find(batch.token, before)
+    found = bench.find(batch.token, before)
     assert isinstance(found, str)
     assert live_arrays(cluster, batch.token) == {found}
     job = JobRef(batch.token, found, datetime.now(UTC), 1, batch.folder)
@@ -79,11 +79,11 @@ def test_without_controller_nothing_is_concluded(bench: Bench, cluster: SlurmClu
     wait_until("the first end is recorded", lambda: "FAILED" in cluster.run(*sacct), timeout=60)
     cluster.stop_daemon("slurmctld")
     try:
-        sights = bench.look(job)
-        assert state_of(sights[0]) is JobState.FAILED, "sacct still answers"
-        assert isinstance(sights[1], Unavailable)
+        statuses = bench.look(job)
+        assert state_of(statuses[0]) is JobState.FAILED, "sacct still answers"
+        assert isinstance(statuses[1], Unavailable)
         unknown = bench.batch("true")
-        assert isinstance(bench.scheduler.find(unknown.token, datetime.now(UTC)), Unavailable)
+        assert isinstance(bench.find(unknown.token, datetime.now(UTC)), Unavailable)
         with pytest.raises(SubmitUnknown):
             bench.scheduler.submit(unknown)
         with pytest.raises(SchedulerUnavailable):
@@ -91,7 +91,7 @@ def test_without_controller_nothing_is_concluded(bench: Bench, cluster: SlurmClu
     finally:
         cluster.start_daemon("slurmctld")
     bench.until(job, "seen again", lambda s: state_of(s[1]) is JobState.RUNNING)
-    assert bench.scheduler.find(unknown.token, datetime.now(UTC)) == Missing()
+    assert bench.find(unknown.token, datetime.now(UTC)) == Missing()
     bench.scheduler.cancel(job)
     bench.until(job, "cancelled", lambda s: gone(s[1]))
 
@@ -101,14 +101,14 @@ def test_without_accounting_database_all_goes_on(bench: Bench, cluster: SlurmClu
     try:
         before = datetime.now(UTC)
         job = bench.submit(bench.batch("exit 0", "exit 9", "sleep 100"))
-        assert bench.scheduler.find(job.token, before) == job.job_id
+        assert bench.find(job.token, before) == job.job_id
         bench.until(job, "two ended", lambda s: sum(map(ended, s.values())) == 2)
         bench.scheduler.cancel(job)
-        sights = bench.until(job, "ended", lambda s: all(map(ended, s.values())))
-        states = [state_of(sights[i]) for i in range(3)]
+        statuses = bench.until(job, "ended", lambda s: all(map(ended, s.values())))
+        states = [state_of(statuses[i]) for i in range(3)]
         assert states == [JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED]
-        assert isinstance(sights[1], Known) and sights[1].exit_code == 9
-        assert bench.scheduler.find("astran-unknown", before) == Missing()
+        assert isinstance(statuses[1], Known) and statuses[1].exit_code == 9
+        assert bench.find("astran-unknown", before) == Missing()
     finally:
         cluster.start_daemon("slurmdbd")
     # what happened meanwhile is delivered later
@@ -116,27 +116,27 @@ def test_without_accounting_database_all_goes_on(bench: Bench, cluster: SlurmClu
     wait_until("records arrive", lambda: "FAILED" in cluster.run(*sacct), timeout=60)
 
 
-def ended(sight: object) -> bool:
-    return isinstance(sight, Known) and sight.state.ended
+def ended(status: object) -> bool:
+    return isinstance(status, Known) and status.state.ended
 
 
 def test_waiting_elements_that_are_cancelled_one_by_one(bench: Bench) -> None:
     """Neither squeue nor sacct ever tells of these again."""
     job = bench.submit(bench.batch("sleep 2", "sleep 2", "sleep 2", throttle=1))
     bench.scheduler.cancel(job, [1])
-    sights = bench.until(
+    statuses = bench.until(
         job,
         "at rest",
         lambda s: all(state_of(s[i]) is JobState.COMPLETED for i in (0, 2)),
     )
-    assert gone(sights[1])
+    assert gone(statuses[1])
 
 
 def test_a_held_job_is_told_as_such(bench: Bench, cluster: SlurmCluster, tmp_path: Path) -> None:
     holding = slurm_bench(cluster, tmp_path / "held", account="lst", options=["--hold"])
     job = holding.submit(holding.batch("true", "true"))
-    sights = holding.until_all(job, JobState.HELD)
-    assert isinstance(sights[0], Known) and "held" in explain_reason(sights[0])
+    statuses = holding.until_all(job, JobState.HELD)
+    assert isinstance(statuses[0], Known) and "held" in explain_reason(statuses[0])
     cluster.run("scontrol", "release", job.job_id)
     holding.until_all(job, JobState.COMPLETED)
 
@@ -146,9 +146,9 @@ def test_a_node_that_fails_is_named_and_can_be_avoided(bench: Bench, cluster: Sl
     bench.until_all(job, JobState.RUNNING)
     cluster.run("scontrol", "update", "node=n2", "state=down", "reason=test")
     try:
-        sight = bench.until_all(job, JobState.NODE_FAIL)[0]
-        assert isinstance(sight, Known) and sight.node == "n2"
-        assert "n2" in explain_reason(sight)
+        status = bench.until_all(job, JobState.NODE_FAIL)[0]
+        assert isinstance(status, Known) and status.node == "n2"
+        assert "n2" in explain_reason(status)
         other = bench.submit(bench.batch("true", exclude=["n2"]))
         seen = bench.until_all(other, JobState.COMPLETED)[0]
         assert isinstance(seen, Known) and seen.node == "n1"
@@ -226,8 +226,8 @@ def test_an_element_that_is_put_back_runs_again_and_its_last_end_counts(
     bench.until(job, "at work", lambda _: mark.exists())
     cluster.run("scontrol", "update", f"jobid={job.job_id}_0", "requeue=1", check=False)
     cluster.run("scontrol", "requeue", f"{job.job_id}_0")
-    sight = bench.until_all(job, JobState.FAILED)[0]
-    assert isinstance(sight, Known) and sight.exit_code == 6
+    status = bench.until_all(job, JobState.FAILED)[0]
+    assert isinstance(status, Known) and status.exit_code == 6
 
 
 def test_an_unreadable_configuration_is_a_refusal_that_passes(tmp_path: Path) -> None:

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 from conftest import require
-from scheduler.benches import Bench, Sights, slurm_bench, state_of
+from scheduler.benches import Bench, Statuses, slurm_bench, state_of
 from services import slurm
 from services.daemon import wait_until
 from services.slurm import SlurmCluster
 
-from astran.base.scheduler import JobRef, JobState, Known, Missing, Sight, Unavailable
+from astran.base.scheduler import JobRef, JobState, JobStatus, Known, Missing, Unavailable
 from astran.base.tasks import Resources
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -132,32 +132,32 @@ class Ends:
     def __init__(self) -> None:
         self.seen: dict[int, Known] = {}
 
-    def all_in(self, sights: Sights, indices: Iterable[int], state: JobState) -> bool:
-        self._note(sights)
-        return all(state_of(sights[index]) is state for index in indices)
+    def all_in(self, statuses: Statuses, indices: Iterable[int], state: JobState) -> bool:
+        self._note(statuses)
+        return all(state_of(statuses[index]) is state for index in indices)
 
     def as_wanted(
-        self, sights: Sights, wanted: Mapping[int, JobState | None], indices: Iterable[int]
+        self, statuses: Statuses, wanted: Mapping[int, JobState | None], indices: Iterable[int]
     ) -> bool:
         """Whether all of them have ended; each must have ended as it should."""
-        self._note(sights)
+        self._note(statuses)
         for index in indices:
             if wanted[index] is None:
-                assert sights[index] == Missing(withdrawn=True), index
+                assert statuses[index] == Missing(withdrawn=True), index
             elif index not in self.seen:
                 return False
             else:
                 assert self.seen[index].state is wanted[index], (index, self.seen[index])
         return True
 
-    def waiting(self, sights: Sights) -> int:
-        return sum(state_of(sight) is JobState.PENDING for sight in sights.values())
+    def waiting(self, statuses: Statuses) -> int:
+        return sum(state_of(status) is JobState.PENDING for status in statuses.values())
 
-    def node_of(self, sight: Sight) -> str:
-        assert isinstance(sight, Known) and sight.state is JobState.RUNNING
-        return sight.node
+    def node_of(self, status: JobStatus) -> str:
+        assert isinstance(status, Known) and status.state is JobState.RUNNING
+        return status.node
 
-    def _note(self, sights: Sights) -> None:
-        for index, sight in sights.items():
-            if isinstance(sight, Known) and sight.state.ended:
-                self.seen.setdefault(index, sight)
+    def _note(self, statuses: Statuses) -> None:
+        for index, status in statuses.items():
+            if isinstance(status, Known) and status.state.ended:
+                self.seen.setdefault(index, status)

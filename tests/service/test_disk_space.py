@@ -88,7 +88,7 @@ def test_what_others_will_write_counts_as_used(
     house: ArchiveHouse, disk: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(house.scheduler, "_do", lambda task, token: None)
-    monkeypatch.setattr(house.scheduler, "observe", lambda jobs: {})
+    monkeypatch.setattr(house.scheduler, "statuses_of", lambda jobs: {})
     disk(100.0)
     house.launch("20231213")
     house.tick()
@@ -114,7 +114,7 @@ def test_what_is_under_way_is_read_once_in_a_tick(
 
     monkeypatch.setattr(disk_space, "tasks_under_way", counted)
     monkeypatch.setattr(house.scheduler, "_do", lambda task, token: None)
-    monkeypatch.setattr(house.scheduler, "observe", lambda jobs: {})
+    monkeypatch.setattr(house.scheduler, "statuses_of", lambda jobs: {})
     promised = 1.6 * sum(house.file(run).stat().st_size for run in (100, 101))
     disk(2.0 + (promised + 1000) / 1e9)  # enough for the first alone
     house.launch("20231213")

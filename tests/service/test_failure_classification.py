@@ -132,7 +132,7 @@ def test_a_good_record_does_not_make_a_time_out_a_success(tmp_path: Path) -> Non
     ],
 )
 def test_what_the_scheduler_said_is_told_in_words(seen: Known, reason: str) -> None:
-    report = {"raw_state": seen.word, "explanation": explain_reason(seen)}
+    report = {"raw_state": seen.raw_state, "explanation": explain_reason(seen)}
     assert classify_end(end(seen.state, None, **report), LATER).reason == reason
 
 

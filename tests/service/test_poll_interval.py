@@ -1,4 +1,4 @@
-"""How often the scheduler is asked, with a clock and dice that a test holds."""
+"""How often the scheduler is asked, with a clock and random numbers that a test holds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,16 @@ from typing import Any
 import pytest
 from fakes.idle_scheduler import IdleScheduler
 
-from astran.base.scheduler import JobRef, JobState, Known, Missing, Sight, Unavailable
+from astran.base.findings import Finding, Result
+from astran.base.scheduler import (
+    JobRef,
+    JobState,
+    JobStatus,
+    JobStatuses,
+    Known,
+    Missing,
+    Unavailable,
+)
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Output, Plan, ProductKind, Stage, Task
 from astran.config.model import build_settings
@@ -24,7 +33,7 @@ from astran.database.connection import Database
 from astran.database.schema import tables
 from astran.service.context import Context
 from astran.service.doctor import scheduler_and_data
-from astran.service.doctor.findings import DoctorContext, Finding, Result
+from astran.service.doctor.doctor_context import DoctorContext
 from astran.service.jobs import poll_interval, scheduler_outages
 from astran.service.jobs.polling import poll_scheduler
 from astran.service.operator import daily_summary
@@ -57,18 +66,19 @@ class Cluster(IdleScheduler):
     """Counts the looks; says what a test tells it."""
 
     name = "slurm"
+    display_name = "Slurm"
 
     def __init__(self) -> None:
         super().__init__()
         self.looks = 0
-        self.sight: Sight = Known(JobState.PENDING, "PENDING", reason="Priority")
+        self.sight: JobStatus = Known(JobState.PENDING, "PENDING", reason="Priority")
         self.forgotten: set[str] = set()
 
-    def find_all(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
+    def find_jobs(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
         self.looks += 1
         return {token: "1" if token not in self.forgotten else Missing() for token in since}
 
-    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+    def statuses_of(self, jobs: Sequence[JobRef]) -> JobStatuses:
         self.looks += 1
         return {(job.token, index): self.sight for job in jobs for index in job.wanted}
 
@@ -76,8 +86,8 @@ class Cluster(IdleScheduler):
 class House:
     """A service with one analysis of one run, whose job the cluster has."""
 
-    def __init__(self, folder: Path, **slurm: Any) -> None:
-        site = {"site": "T", "workdir": str(folder), "mail": MAIL, "scheduler": {"slurm": slurm}}
+    def __init__(self, folder: Path, **scheduler: Any) -> None:
+        site = {"site": "T", "workdir": str(folder), "mail": MAIL, "scheduler": scheduler}
         self.cluster, self.clock = Cluster(), Hands()
         self.db = Database.open(f"sqlite:///{folder / 'a.sqlite'}")
         config = build_settings(SiteConfig, site, "test")
@@ -106,9 +116,9 @@ class House:
             submissions.confirm_submission(db, now, submissions.submission_by_token(db, "tok"), "1")
         return made.id
 
-    def follow(self, minutes: float = 0, dice: random.Random | None = None) -> None:
+    def follow(self, minutes: float = 0, rng: random.Random | None = None) -> None:
         self.clock.sleep(60 * minutes)
-        self.context.dice = dice or random.Random(1)
+        self.context.rng = rng or random.Random(1)
         poll_scheduler(self.context)
 
     def looks_in(self, minutes: int) -> list[int]:
@@ -166,14 +176,15 @@ def test_a_submission_makes_the_next_look_come_soon(house: House) -> None:
 
 
 def test_chance_keeps_the_pause_within_its_bounds(house: House) -> None:
-    pauses = {
-        poll_interval.next_pause(house.context, 50, random.Random(i)).total_seconds()
-        for i in range(200)
-    }
+    def pause(unchanged: int, seed: int = 1) -> float:
+        settings, rng = house.context.site.scheduler, random.Random(seed)
+        return poll_interval.next_pause(settings, unchanged, rng).total_seconds()
+
+    pauses = {pause(50, seed) for seed in range(200)}
     assert len(pauses) > 100
     assert 180 * 0.8 <= min(pauses) < 160 and 200 < max(pauses) <= 180 * 1.2
-    assert poll_interval.next_pause(house.context, 10**6, random.Random(1)).total_seconds() <= 216
-    shortest = poll_interval.next_pause(house.context, 0, random.Random(1)).total_seconds()
+    assert pause(10**6) <= 216
+    shortest = pause(0)
     assert 1.6 <= shortest <= 2.4
 
 
@@ -215,7 +226,7 @@ def test_an_outage_is_told_once_it_lasts_and_when_it_is_over(house: House) -> No
     assert house.letters() == [] and house.events("scheduler-unavailable") == 1
     house.looks_in(60)
     (letter,) = house.letters()
-    assert "no answer from slurm" in letter
+    assert "no answer from Slurm" in letter
     assert house.state() is TaskState.SUBMITTED, "nothing follows for the job"
     house.cluster.sight = Known(JobState.PENDING, "PENDING")
     house.looks_in(4)
@@ -235,7 +246,7 @@ def test_a_short_outage_is_told_to_nobody(house: House) -> None:
 
 
 def test_an_unknown_word_is_told_once_a_day_and_decides_nothing(house: House) -> None:
-    house.cluster.sight = Known(JobState.STRANGE, "VAPORISED")
+    house.cluster.sight = Known(JobState.UNKNOWN, "VAPORISED")
     house.looks_in(20)
     (letter,) = house.letters()
     assert "VAPORISED" in letter

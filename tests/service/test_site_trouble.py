@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 from astran.base.errors import CatalogueError, DataUnavailable, SchedulerUnavailable, SiteNotReady
 from astran.base.night_data import MissingRun, NightData
-from astran.base.scheduler import JobRef, JobState, Known, Sight
+from astran.base.scheduler import JobRef, JobState, JobStatuses, Known
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Output, Plan, ProductKind, Stage, Task
 from astran.cli.analyses.status import run as status
@@ -57,7 +57,7 @@ class Cluster(IdleScheduler):
         self.cancelled: set[str] = set()
         self.silent = False
 
-    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+    def statuses_of(self, jobs: Sequence[JobRef]) -> JobStatuses:
         return {(job.token, index): self._of(job) for job in jobs for index in job.wanted}
 
     def _of(self, job: JobRef) -> Known:
@@ -205,7 +205,7 @@ def test_trouble_of_the_site_is_waited_out(
     bench: House, broken: Break, state: AnalysisState, error: Exception
 ) -> None:
     number = bench.launch(state)
-    broken("planning.look", error)
+    broken("planning.find_data", error)
     faults = bench.tick()
     assert faults, "monitoring sees it"
     bench.tick(6, after=3.5 * HOUR)
@@ -213,7 +213,7 @@ def test_trouble_of_the_site_is_waited_out(
     assert bench.letters(number) == ["trouble"], "told once"
     assert bench.to_operator() == 1, "told once"
     assert "tries again since 2023-12-08 09:01 UTC" in bench.words(number)
-    broken("planning.look", None)
+    broken("planning.find_data", None)
     assert bench.tick(1, after=HOUR) == []
     assert bench.state(number) is AnalysisState.WAITING
     assert bench.get(number).trouble == ""
@@ -241,7 +241,7 @@ def test_it_is_tried_again_with_growing_pauses(
 def test_trouble_that_does_not_pass_ends_it_with_its_tasks(bench: House, broken: Break) -> None:
     """What runs is stopped first; the report comes when nothing lives any more."""
     number = bench.launch(AnalysisState.WAITING, task=True)
-    broken("planning.look", SITE_TROUBLES[0])
+    broken("planning.find_data", SITE_TROUBLES[0])
     bench.tick(3)
     assert bench.task(number) is TaskState.RUNNING, "what has begun goes on"
     bench.tick(15, after=3 * HOUR)
@@ -258,7 +258,7 @@ def test_it_waits_as_long_as_for_its_data(bench: House, broken: Break) -> None:
     with bench.db.begin() as db:
         config = {**CONFIG, "waiting": {"hours": 72}}
         db.execute(update(t.analysis).values(config=config))
-    broken("planning.look", SITE_TROUBLES[0])
+    broken("planning.find_data", SITE_TROUBLES[0])
     bench.tick(14, after=5 * HOUR)
     assert bench.state(number) is AnalysisState.RECEIVED
     bench.tick(3, after=5 * HOUR)
@@ -267,7 +267,7 @@ def test_it_waits_as_long_as_for_its_data(bench: House, broken: Break) -> None:
 
 def test_what_the_request_has_wrong_is_answered_at_once(bench: House, broken: Break) -> None:
     number = bench.launch()
-    broken("planning.look", CatalogueError("No run of Crab was taken in that night."))
+    broken("planning.find_data", CatalogueError("No run of Crab was taken in that night."))
     assert bench.tick() == []
     assert bench.state(number) is AnalysisState.FAILED
     assert bench.letters(number) == ["report"]
@@ -275,9 +275,9 @@ def test_what_the_request_has_wrong_is_answered_at_once(bench: House, broken: Br
 
 def test_a_wrong_request_stops_what_has_begun(bench: House, broken: Break) -> None:
     number = bench.launch(AnalysisState.WAITING, task=True)
-    broken("planning.look", None)
+    broken("planning.find_data", None)
     bench.tick(2)
-    broken("planning.look", CatalogueError("The models 'x' are not below /models."))
+    broken("planning.find_data", CatalogueError("The models 'x' are not below /models."))
     with bench.db.begin() as db:
         analyses.change_analysis(db, number, next_look=None)
     bench.tick()
@@ -289,10 +289,10 @@ def test_a_wrong_request_stops_what_has_begun(bench: House, broken: Break) -> No
 
 def test_a_fault_of_astran_stops_the_tasks_before_the_end(bench: House, broken: Break) -> None:
     number = bench.launch(AnalysisState.WAITING, task=True)
-    broken("planning.look", None)
+    broken("planning.find_data", None)
     bench.tick(3)
     assert bench.task(number) is TaskState.RUNNING
-    broken("planning.look", ValueError("a bug"))
+    broken("planning.find_data", ValueError("a bug"))
     with bench.db.begin() as db:
         analyses.change_analysis(db, number, next_look=None)
     bench.tick(3)
@@ -303,13 +303,15 @@ def test_a_fault_of_astran_stops_the_tasks_before_the_end(bench: House, broken: 
     assert "a bug" in bench.get(number).reason
 
 
-@pytest.mark.parametrize("place", ["ending.check_ended", "reporting.build_report"])
+@pytest.mark.parametrize(
+    "place", ["jobs.completion.complete_ended", "reporting.reports.build_report"]
+)
 def test_a_fault_that_meets_the_ending_itself(bench: House, broken: Break, place: str) -> None:
     """Whatever cannot be done, the tasks end, and then the analysis does."""
     number = bench.launch(AnalysisState.RUNNING, task=True)
     bench.tick(3)
     assert bench.task(number) is TaskState.RUNNING
-    broken("steering.act", ValueError("a bug"))
+    broken("jobs.task_control.act_on_requests", ValueError("a bug"))
     broken(place, TypeError("another bug"))
     bench.tick(15)
     assert bench.state(number) in (AnalysisState.FAILED,)
@@ -320,7 +322,7 @@ def test_a_fault_that_meets_the_ending_itself(bench: House, broken: Break, place
 def test_nothing_ends_while_the_scheduler_cannot_be_asked(bench: House, broken: Break) -> None:
     number = bench.launch(AnalysisState.RUNNING, task=True)
     bench.tick(3)
-    broken("steering.act", ValueError("a bug"))
+    broken("jobs.task_control.act_on_requests", ValueError("a bug"))
     bench.cluster.silent = True
     bench.tick(30)
     assert bench.state(number) is AnalysisState.REPORTING
@@ -390,11 +392,11 @@ def test_orphans_alone_are_healed(bench: House) -> None:
 @pytest.mark.parametrize(
     ("state", "place"),
     [
-        (AnalysisState.RECEIVED, "planning.look"),
-        (AnalysisState.WAITING, "planning.look"),
-        (AnalysisState.RUNNING, "steering.act"),
-        (AnalysisState.RUNNING, "ending.check_ended"),
-        (AnalysisState.REPORTING, "reporting.build_report"),
+        (AnalysisState.RECEIVED, "planning.find_data"),
+        (AnalysisState.WAITING, "planning.find_data"),
+        (AnalysisState.RUNNING, "jobs.task_control.act_on_requests"),
+        (AnalysisState.RUNNING, "jobs.completion.complete_ended"),
+        (AnalysisState.REPORTING, "reporting.reports.build_report"),
     ],
 )
 def test_cancel_works_in_every_trouble(
@@ -403,7 +405,7 @@ def test_cancel_works_in_every_trouble(
     has_task = state in (AnalysisState.WAITING, AnalysisState.RUNNING)
     number = bench.launch(state, task=has_task)
     if has_task:
-        broken("planning.look", None)
+        broken("planning.find_data", None)
         bench.tick(3)
         with bench.db.begin() as db:
             analyses.change_analysis(db, number, next_look=None)
@@ -440,7 +442,7 @@ def test_status_says_it(
     from argparse import Namespace
 
     bench.launch()
-    broken("planning.look", SITE_TROUBLES[0])
+    broken("planning.find_data", SITE_TROUBLES[0])
     bench.tick()
     site = tmp_path / "site.yml"
     site.write_text(f"site: T\nworkdir: {bench.site.workdir}\n")
@@ -451,9 +453,9 @@ def test_status_says_it(
 
 def test_it_is_in_the_history(bench: House, broken: Break) -> None:
     number = bench.launch()
-    broken("planning.look", SITE_TROUBLES[0])
+    broken("planning.find_data", SITE_TROUBLES[0])
     bench.tick(2)
-    broken("planning.look", None)
+    broken("planning.find_data", None)
     bench.tick(5)
     with bench.db.begin() as db:
         kinds = [event.kind for event in events.history(db, number)]
@@ -470,7 +472,7 @@ def test_models_that_are_away_for_one_look(
     running = Known(JobState.RUNNING, "RUNNING")
     monkeypatch.setattr(
         house.scheduler,
-        "observe",
+        "statuses_of",
         lambda jobs: {(job.token, index): running for job in jobs for index in job.wanted},
     )
     number = house.launch("20231215")

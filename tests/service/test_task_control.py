@@ -38,9 +38,8 @@ class House:
             if os.environ.get(name) != value:
                 monkeypatch.setenv(name, value)
         self.site = folder / "site.yml"
-        slurm = {"poll_shortest_s": 0, "poll_longest_s": 0}
         settings = {"site": "T", "workdir": str(folder / "work")}
-        scheduler = {"kind": "slurm", "slurm": slurm}
+        scheduler = {"kind": "slurm", "poll_shortest_s": 0, "poll_longest_s": 0}
         self.site.write_text(json.dumps({**settings, "scheduler": scheduler}))
         self.context: Context = make_context(load_site(self.site))
         self.db = self.context.db

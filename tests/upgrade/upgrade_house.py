@@ -110,7 +110,7 @@ class House:
             clock=self.clock,
             python=PYTHON,
             make_scheduler=lambda: self.scheduler,
-            dice=random.Random(1),
+            rng=random.Random(1),
         )
 
     def mail(self, subject: str, body: str = "", sender: str = ALICE, **headers: str) -> None:

@@ -14,8 +14,9 @@ from astran.base.errors import ConfigError
 from astran.base.files import write_atomic
 from astran.cli.common import Exit
 from astran.config.examples import comment, render_example
-from astran.config.site import SchedulerKind, SiteConfig
+from astran.config.site import SiteConfig
 from astran.config.yaml_files import load_site
+from astran.scheduler.registry import available_kind
 
 USUAL = Path("~/.config/astran/site.yml")
 TOOL = "lstchain_dl1_to_dl2"
@@ -76,11 +77,10 @@ def run(args: argparse.Namespace) -> int:
 
 def guess() -> dict[str, Any]:
     """Values for the starter, nested as in the file."""
-    kind = SchedulerKind.SLURM if shutil.which("sbatch") else SchedulerKind.LOCAL
     values: dict[str, Any] = {
         "site": f"{getpass.getuser()} at {socket.gethostname().split('.')[0]}",
         "workdir": str(Path("~/astran").expanduser().absolute()),
-        "scheduler": {"kind": kind.value},
+        "scheduler": {"kind": available_kind()},
     }
     beside = Path(sys.executable).parent
     if (beside / TOOL).is_file():

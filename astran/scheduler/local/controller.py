@@ -1,33 +1,37 @@
 """The local pool behind the scheduler port: a queue of processes on this machine, no daemon.
 
-Every look moves the pool on (`local_pool.pump`), and so does every task that ends. Any process of
-it may be killed at any moment: an element never runs twice at the same time, and is never lost.
+Every poll moves the pool on (`LocalScheduler.advance`), and so does every task that ends. Any
+process of it may be killed at any moment: an element never runs twice at the same time, and is
+never lost.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from astran.base.clock import Clock
 from astran.base.errors import SchedulerUnavailable, SubmitRefused
 from astran.base.files import write_json
+from astran.base.findings import Finding, ok, warn
 from astran.base.scheduler import (
     Batch,
     FullSnapshot,
     JobRef,
     JobState,
+    JobStatus,
+    JobStatuses,
     Known,
     Missing,
-    Sight,
     Snapshot,
     Unavailable,
 )
-from astran.config.site import LocalSettings
+from astran.base.tasks import Resources
+from astran.config.site import LocalSettings, SchedulerSettings
 from astran.scheduler.batches import check_batch, check_token
 from astran.scheduler.local.job_files import (
     Capacity,
@@ -68,7 +72,12 @@ class LocalScheduler:
     """
 
     name = "local"
+    display_name = "the local pool"
+    absence_is_proof = True
+    poll_every_tick = True
+    runs_elsewhere = False
     max_batch = 100_000
+    unconfirmed_age = timedelta(0)
 
     def __init__(
         self, pool: Path, settings: LocalSettings, clock: Clock, minute_s: float = 60.0
@@ -79,6 +88,18 @@ class LocalScheduler:
         self.capacity = Capacity(
             settings.cores or usable_cores(), settings.memory_mb or usable_memory_mb()
         )
+
+    @staticmethod
+    def is_available() -> bool:
+        """Everywhere."""
+        return True
+
+    @classmethod
+    def from_settings(
+        cls, settings: SchedulerSettings, workdir: Path, clock: Clock
+    ) -> LocalScheduler:
+        """The pool of a site."""
+        return cls(workdir / "pool", settings.local, clock)
 
     def submit(self, batch: Batch) -> str:
         """Put the batch into the queue; its id is its token. A second time changes nothing.
@@ -96,13 +117,16 @@ class LocalScheduler:
                 "Check free space and permissions of the work folder.",
                 transient=True,
             ) from error
-        # it is in the queue now: if this fails, the next look or the next end starts it
+        # it is in the queue now: if this fails, the next poll or the next end starts it
         with suppress(SchedulerUnavailable):
-            self.pump()
+            self.advance()
         return batch.token
 
-    def find(self, token: str, since: datetime) -> str | Missing | Unavailable:
+    def find_jobs(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
         """The token itself, if such a batch was put into the queue."""
+        return {token: self._find(token) for token in since}
+
+    def _find(self, token: str) -> str | Missing | Unavailable:
         try:
             (self._job(check_token(token)).path / "job.json").stat()
         except FileNotFoundError:
@@ -111,17 +135,13 @@ class LocalScheduler:
             return Unavailable(f"the pool in {self._pool} cannot be read: {error}")
         return token
 
-    def find_all(self, since: Mapping[str, datetime]) -> dict[str, str | Missing | Unavailable]:
-        """`find` for several tokens."""
-        return {token: self.find(token, begin) for token, begin in since.items()}
-
     def forbid(self, token: str, folder: str) -> str | None:
         """The pool's answers are certain: what it does not know cannot turn up."""
-        found = self.find(token, self._clock.now())
+        found = self._find(token)
         return found if isinstance(found, str) else None
 
-    def pump(self) -> None:
-        """Settle what vanished and start what fits; every `observe` does this too.
+    def advance(self) -> None:
+        """Settle what vanished and start what fits; every poll does this too.
 
         Raises
         ------
@@ -129,32 +149,31 @@ class LocalScheduler:
         """
         try:
             with pool_lock(self._pool):
-                self._pump()
+                self._advance()
         except (OSError, ValueError) as error:
             raise SchedulerUnavailable(
                 f"The pool in {self._pool} cannot be used: {error}",
                 "Check free space and permissions of the work folder.",
             ) from error
 
-    def look(self, jobs: Sequence[JobRef]) -> Snapshot:
-        """One that asks for each element, when it is wanted."""
+    def poll(self, jobs: Sequence[JobRef]) -> Snapshot:
+        """One that reads the state of each element, when it is wanted."""
         del jobs
-        return FullSnapshot(self.observe)
+        return FullSnapshot(self._read_statuses)
 
-    def observe(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
-        """One answer for each element."""
-        sights: dict[tuple[str, int], Sight] = {}
+    def _read_statuses(self, jobs: Sequence[JobRef]) -> JobStatuses:
+        statuses: JobStatuses = {}
         try:
             with pool_lock(self._pool):
-                self._pump()
+                self._advance()
                 for job in jobs:
-                    sights.update(self._observe(job))
+                    statuses.update(self._statuses_of(job))
         except (OSError, ValueError) as error:
             nothing = Unavailable(f"the pool in {self._pool} cannot be used: {error}")
             for job in jobs:
                 for index in job.wanted:
-                    sights.setdefault((job.token, index), nothing)
-        return sights
+                    statuses.setdefault((job.token, index), nothing)
+        return statuses
 
     def cancel(self, job: JobRef, indices: Sequence[int] | None = None) -> None:
         """Take elements out of the queue, and ask the wrappers of running ones to end them.
@@ -176,7 +195,7 @@ class LocalScheduler:
                         folder.write_end(index, end)
                     elif seen.phases[index] is Phase.ALIVE:
                         folder.file(index, "cancel").touch()
-                self._pump()
+                self._advance()
         except (OSError, ValueError) as error:
             raise SchedulerUnavailable(
                 f"The pool in {self._pool} cannot be used: {error}",
@@ -185,33 +204,52 @@ class LocalScheduler:
 
     def hold(self, job: JobRef, indices: Sequence[int]) -> None:
         """Queued elements stay in the queue. Raises SchedulerUnavailable."""
-        self._mark(job, indices, held=True)
+        self._set_hold(job, indices, held=True)
 
     def release(self, job: JobRef, indices: Sequence[int]) -> None:
         """Take `hold` back. Raises SchedulerUnavailable."""
-        self._mark(job, indices, held=False)
+        self._set_hold(job, indices, held=False)
 
-    def _mark(self, job: JobRef, indices: Sequence[int], *, held: bool) -> None:
+    def _set_hold(self, job: JobRef, indices: Sequence[int], *, held: bool) -> None:
         folder = self._job(job.job_id)
         try:
             with pool_lock(self._pool):
                 for index in indices if folder.path.is_dir() else ():
-                    mark = folder.file(index, "hold")
+                    file = folder.file(index, "hold")
                     if held:
-                        mark.touch()
+                        file.touch()
                     else:
-                        mark.unlink(missing_ok=True)
-                self._pump()
+                        file.unlink(missing_ok=True)
+                self._advance()
         except (OSError, ValueError) as error:
             raise SchedulerUnavailable(
                 f"The pool in {self._pool} cannot be used: {error}",
                 "It is tried again at the next tick.",
             ) from error
 
+    def probe(self, resources: Mapping[str, Resources]) -> Iterator[Finding]:
+        """What the machine has, and which stages ask for more."""
+        cores, memory = self.capacity.cores, self.capacity.memory_mb
+        text = f"{cores} cores and {memory} MB of this machine."
+        large = [
+            f"{stage} ({wanted.cpus} cores, {wanted.memory_mb} MB)"
+            for stage, wanted in resources.items()
+            if wanted.cpus > cores or wanted.memory_mb > memory
+        ]
+        if large:
+            yield warn(
+                "local pool",
+                f"{text} Tasks of these stages ask for more: {', '.join(large)}.",
+                "They run one at a time and may run out of memory: correct scheduler.resources if "
+                "they need less.",
+            )
+        else:
+            yield ok("local pool", text)
+
     def _job(self, token: str) -> JobFolder:
         return JobFolder(self._pool / "jobs" / token)
 
-    def _pump(self) -> None:
+    def _advance(self) -> None:
         write_capacity(self._pool, self.capacity)
         advance_pool(self._pool, self._clock.now())
 
@@ -232,7 +270,7 @@ class LocalScheduler:
                 raise
 
     def _spec(self, batch: Batch) -> dict[str, object]:
-        wishes = batch.resources
+        wanted = batch.resources
         passed_on = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
         spec = JobSpec(
             token=batch.token,
@@ -241,27 +279,27 @@ class LocalScheduler:
             logs=batch.logs,
             tokens=batch.tokens,
             folder=batch.folder,
-            cpus=wishes.cpus,
-            memory_mb=wishes.memory_mb,
-            limit_s=wishes.time_min * self._minute_s,
+            cpus=wanted.cpus,
+            memory_mb=wanted.memory_mb,
+            limit_s=wanted.time_min * self._minute_s,
             throttle=batch.throttle,
             # numerical libraries would else take all cores of the machine for each task
-            environment={**passed_on, "OMP_NUM_THREADS": str(wishes.cpus)},
+            environment={**passed_on, "OMP_NUM_THREADS": str(wanted.cpus)},
             created=iso(self._clock.now()),
         )
         return {name: getattr(spec, name) for name in JobSpec.__dataclass_fields__}
 
-    def _observe(self, ref: JobRef) -> Mapping[tuple[str, int], Sight]:
+    def _statuses_of(self, ref: JobRef) -> JobStatuses:
         folder = self._job(ref.job_id)
         if not folder.path.is_dir():
             return {(ref.token, index): Missing() for index in ref.wanted}
         job = read_phases(folder, folder.read_spec(), self._clock.now())
         return {
-            (ref.token, index): (self._sight(job, index) if index < len(job.phases) else Missing())
+            (ref.token, index): (self._status(job, index) if index < len(job.phases) else Missing())
             for index in ref.wanted
         }
 
-    def _sight(self, job: Job, index: int) -> Sight:
+    def _status(self, job: Job, index: int) -> JobStatus:
         if job.phases[index] is Phase.HELD:
             return Known(JobState.HELD, "PENDING", reason="JobHeldUser")
         if job.phases[index] is Phase.QUEUED:

@@ -1,6 +1,6 @@
 """What the local pool keeps on disk. There is no daemon: these files and locks are all its state.
 
-    <pool>/lock                 held by whoever looks at the pool or changes it
+    <pool>/lock                 held by whoever reads the pool or changes it
     <pool>/capacity.json        cores and memory to share out
     <pool>/jobs/<token>/        one folder for each batch; it appears whole, by a rename
         job.json                what to run (JobSpec)
@@ -9,7 +9,7 @@
         <i>.start.json          element i was started (Start)
         <i>.cancel              somebody wants element i to end
         <i>.end.json            how it ended (End)
-        wrappers.log            last words of wrappers that could not do their work
+        wrappers.log            last lines of wrappers that could not do their work
         done                    every element has ended; the time of that
 
 The kernel releases a lock with the last process that holds it, however that ends: a process id is
@@ -129,7 +129,7 @@ class JobFolder:
         write_json(self.file(index, "start.json"), asdict(start))
 
     def read_end(self, index: int) -> ElementEnd | None:
-        """None where there is none yet; a damaged record says nothing good."""
+        """None where there is none yet; a damaged record is no success."""
         try:
             data = _read(self.file(index, "end.json"))
             return (
@@ -178,7 +178,7 @@ def try_flock(path: Path) -> int | None:
 
 @contextmanager
 def pool_lock(pool: Path, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
-    """Be the only one who looks at the pool.
+    """Be the only one who reads or changes the pool.
 
     Raises
     ------

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 _SHARE = 0.9
-"""Part of the memory that is shared out where the site does not say; the rest is for all else."""
+"""Part of the memory that is shared out where the site sets none; the rest is for all else."""
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 

@@ -189,7 +189,7 @@ def _start(folder: JobFolder, index: int, now: datetime) -> bool:
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": str(package),
     }
-    words = [
+    argv = [
         sys.executable,
         "-m",
         "astran.scheduler.local.task_wrapper",
@@ -200,7 +200,7 @@ def _start(folder: JobFolder, index: int, now: datetime) -> bool:
     try:
         with log.open("ab") as output:
             first = subprocess.Popen(
-                [*words, str(lock)],
+                [*argv, str(lock)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -226,7 +226,7 @@ def _start(folder: JobFolder, index: int, now: datetime) -> bool:
 
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").strip().splitlines()
-    return lines[-1][:300] if lines else "it said nothing"
+    return lines[-1][:300] if lines else "no message"
 
 
 def _forget_if_old(path: Path, mark: Path, now: datetime) -> None:

@@ -38,8 +38,8 @@ from astran.scheduler.local.job_files import (
 from astran.scheduler.local.pool import advance_pool
 from astran.scheduler.local.processes import TOKEN_VARIABLE, kill_with_token
 
-_LOOK_S = 0.1
-"""Time between two looks at the task."""
+_CHECK_INTERVAL_S = 0.1
+"""Time between two checks of the task."""
 GRACE_S = 10.0
 """Time between asking a task to end and killing it."""
 
@@ -126,7 +126,7 @@ class TaskWatch:
 
     def _watch(self, task: subprocess.Popen[bytes], log: IO[bytes]) -> tuple[JobState | None, str]:
         end = time.monotonic() + self._spec.limit_s
-        wishes: list[tuple[Callable[[], bool], JobState, str]] = [
+        reasons_to_end: list[tuple[Callable[[], bool], JobState, str]] = [
             (self._cancelled, JobState.CANCELLED, "it was cancelled"),
             (lambda: time.monotonic() > end, JobState.TIMEOUT, "its time limit was reached"),
             (lambda: self._asked_by_signal, JobState.NODE_FAIL, "it was stopped from outside"),
@@ -135,8 +135,8 @@ class TaskWatch:
         deadline = 0.0
         while not _has_ended(task):
             if verdict[0] is None:
-                for wish, state, reason in wishes:
-                    if wish():
+                for holds, state, reason in reasons_to_end:
+                    if holds():
                         verdict = (state, reason)
                         deadline = time.monotonic() + GRACE_S
                         log.write(f"\nASTRAN ends this task: {reason}.\n".encode())
@@ -145,7 +145,7 @@ class TaskWatch:
                         break
             elif time.monotonic() > deadline:
                 os.killpg(task.pid, signal.SIGKILL)
-            time.sleep(_LOOK_S)
+            time.sleep(_CHECK_INTERVAL_S)
         # not reaped yet, so its group's id cannot be anybody else's
         os.killpg(task.pid, signal.SIGKILL)
         task.wait()

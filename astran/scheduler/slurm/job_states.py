@@ -1,4 +1,4 @@
-"""Slurm's words for the state of a job, all of them, in ASTRAN's words.
+"""Slurm's names of the state of a job, all of them, and what they mean to ASTRAN.
 
 Source: `slurm.h` (job_states and the JOB_STATE_* flags), squeue(1) and sacct(1) up to Slurm 25.05.
 """
@@ -79,14 +79,14 @@ def bare_reason(reason: str) -> str:
     return reason.strip().strip("()").split(",")[0].split(":")[0].strip()
 
 
-@lru_cache(maxsize=1024)  # many elements, few different words
-def read_state(word: str, reason: str = "") -> JobState:
-    """State for a word of squeue or sacct.
+@lru_cache(maxsize=1024)  # many elements, few different states
+def read_state(raw_state: str, reason: str = "") -> JobState:
+    """State for what squeue or sacct print.
 
-    `CANCELLED by 1234` and words that sacct cut short (`OUT_OF_ME+`) are understood; a word that
-    is not in the map is STRANGE, which is neither success nor failure.
+    `CANCELLED by 1234` and names that sacct cut short (`OUT_OF_ME+`) are understood; a name that
+    is not in the map is UNKNOWN, which is neither success nor failure.
     """
-    plain = word.strip().upper()
+    plain = raw_state.strip().upper()
     if plain.startswith("CANCELLED BY "):
         plain = "CANCELLED"
     state = STATES.get(plain)
@@ -94,7 +94,7 @@ def read_state(word: str, reason: str = "") -> JobState:
         meant = {found for name, found in STATES.items() if name.startswith(plain[:-1])}
         state = meant.pop() if len(meant) == 1 else None
     if state is None:
-        return JobState.STRANGE
+        return JobState.UNKNOWN
     return JobState.HELD if state is JobState.PENDING and is_stuck(reason) else state
 
 

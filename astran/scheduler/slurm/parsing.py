@@ -37,7 +37,7 @@ class ElementRow:
     submitted: datetime | None
     seen: Known
     shared: bool = False
-    """One row told of several elements: a row of the element alone is newer."""
+    """One row for several elements: a row of the element alone is newer."""
 
 
 def split_queue(text: str) -> dict[str, list[str]]:
@@ -73,13 +73,13 @@ def read_queue(lines: Iterable[str]) -> Iterator[ElementRow]:
     Unreadable : a row of the table does not have its form
     """
     for line in lines:
-        parent, element, name, word, status, submitted, node, start, end, reason, _ = line.split(
-            "|"
+        parent, element, name, raw_state, status, submitted, node, start, end, reason, _ = (
+            line.split("|")
         )
         ending = _ending(status.strip())
         if not parent.strip().isdigit() or ending is None:
             raise Unreadable(f"not a row of squeue: {line[:200]}")
-        seen = _sight(word.strip(), reason.strip(), node.strip())
+        seen = _status(raw_state.strip(), reason.strip(), node.strip())
         if seen.state.ended:
             code, signal = ending
             elapsed = _between(start.strip(), end.strip())
@@ -90,18 +90,18 @@ def read_queue(lines: Iterable[str]) -> Iterator[ElementRow]:
 
 
 def is_live(line: str) -> bool:
-    """Whether an unread row of squeue tells of something that has not ended."""
+    """Whether an unread row of squeue is about something that has not ended."""
     cells = line.split("|", 4)
     return len(cells) < 5 or _alive(cells[3])
 
 
 @lru_cache(maxsize=256)
-def _alive(word: str) -> bool:
-    return not read_state(word).ended
+def _alive(raw_state: str) -> bool:
+    return not read_state(raw_state).ended
 
 
 def rows_about(lines: Iterable[str], indices: Collection[int]) -> Iterator[str]:
-    """Rows of squeue that may tell of these elements, unread."""
+    """Rows of squeue that may be about these elements, unread."""
     wanted = {str(index) for index in indices}
     for line in lines:
         element = line.partition("|")[2].partition("|")[0].strip()
@@ -109,9 +109,9 @@ def rows_about(lines: Iterable[str], indices: Collection[int]) -> Iterator[str]:
             yield line
 
 
-@lru_cache(maxsize=4096)  # many elements, few different sights
-def _sight(word: str, reason: str, node: str) -> Known:
-    return Known(read_state(word, reason), word, reason=_reason(reason), node=node)
+@lru_cache(maxsize=4096)  # many elements, few different answers
+def _status(raw_state: str, reason: str, node: str) -> Known:
+    return Known(read_state(raw_state, reason), raw_state, reason=_reason(reason), node=node)
 
 
 def _reason(text: str) -> str:
@@ -142,19 +142,19 @@ def parse_sacct(text: str) -> list[ElementRow]:
     Unreadable : a row of the table does not have its form
     """
     rows: list[ElementRow] = []
-    for job, name, word, code, submitted, elapsed, rss, node, reason in _cells(text):
+    for job, name, raw_state, code, submitted, elapsed, rss, node, reason in _cells(text):
         if "." in job:
             if rows:
                 rows[-1] = _with_memory(rows[-1], read_size_mb(rss))
             continue
         parent, _, element = job.partition("_")
         if not parent.isdigit() or not re.fullmatch(r"\d+:\d+", code):
-            raise Unreadable(f"not a row of sacct: {job}|{name}|{word}|{code}")
+            raise Unreadable(f"not a row of sacct: {job}|{name}|{raw_state}|{code}")
         exit_code, signal = (int(part) for part in code.split(":"))
-        state = read_state(word)
+        state = read_state(raw_state)
         seen = Known(
             state,
-            word,
+            raw_state,
             exit_code=exit_code if state.ended else None,
             signal=(signal or None) if state.ended else None,
             reason=_reason(reason),
@@ -218,7 +218,7 @@ def write_time(moment: datetime) -> str:
 
 
 def read_size_mb(text: str) -> float | None:
-    """Memory such as `4376K`, `1.5G` or plain bytes, in MB of 1024^2 bytes; None: not told."""
+    """Memory such as `4376K`, `1.5G` or plain bytes, in MB of 1024^2 bytes; None: not given."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)", text.strip())
     if not match:
         return None
@@ -227,7 +227,7 @@ def read_size_mb(text: str) -> float | None:
 
 
 def read_limit(config: str) -> int | None:
-    """Largest number of elements of an array, from `scontrol show config`; None if not told.
+    """Largest number of elements of an array, from `scontrol show config`; None if not given.
 
     MaxArraySize bounds the index, which starts at 0; max_array_tasks bounds the number.
     """

@@ -1,4 +1,4 @@
-"""What squeue and sacct together say of jobs: one look.
+"""What squeue and sacct together show of jobs: one snapshot.
 
 squeue is believed about what lives, sacct about what has ended.
 """
@@ -10,7 +10,15 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from astran.base.scheduler import JobRef, JobState, Known, Missing, Sight, Unavailable
+from astran.base.scheduler import (
+    JobRef,
+    JobState,
+    JobStatus,
+    JobStatuses,
+    Known,
+    Missing,
+    Unavailable,
+)
 from astran.scheduler.slurm import parsing, submit_script
 from astran.scheduler.slurm.parsing import ElementRow
 
@@ -19,24 +27,24 @@ MARGIN = timedelta(minutes=5)
 NOTED_LATE = timedelta(days=1)
 """A submission whose answer was lost may be found, and noted, so much later."""
 
-FEW = 20
-"""Of more elements of a job sacct is not asked one by one."""
+MAX_SACCT_ELEMENTS = 20
+"""Of more elements of a job sacct is asked about the whole job."""
 
 Elements = Mapping[int | None, Known]
-"""What is said of each element of a job; None: of all that have no word of their own."""
+"""What is shown of each element of a job; None: of all that have no row of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class SacctQuery:
-    """A job of which squeue does not tell enough."""
+    """A job of which squeue does not show enough."""
 
     job: JobRef
     ended: tuple[int, ...]
-    """Elements of which sacct may tell how they ended; empty: squeue has forgotten some, or very
-    many have ended, so that sacct must tell of all."""
+    """Elements of which sacct may know how they ended; empty: squeue has forgotten some, or very
+    many have ended, so that sacct must be asked about all."""
 
 
-AskBooks = Callable[[list[SacctQuery]], tuple[set[str], list[ElementRow]]]
+QuerySacct = Callable[[list[SacctQuery]], tuple[set[str], list[ElementRow]]]
 """Asks sacct about jobs; tokens of those that it was asked about, and its rows."""
 
 
@@ -46,26 +54,28 @@ class SlurmSnapshot:
     Parameters
     ----------
     queue : squeue's rows, unread, by the id of their array; or why there are none
-    ask_books : asks sacct, which is done only about jobs that squeue does not show as alive
+    query_sacct : asks sacct, which is done only about jobs that squeue does not show as alive
     """
 
-    def __init__(self, queue: Mapping[str, list[str]] | Unavailable, ask_books: AskBooks) -> None:
-        self._silent = queue if isinstance(queue, Unavailable) else None
+    def __init__(
+        self, queue: Mapping[str, list[str]] | Unavailable, query_sacct: QuerySacct
+    ) -> None:
+        self._outage = queue if isinstance(queue, Unavailable) else None
         self._queue = {} if isinstance(queue, Unavailable) else queue
-        self._ask_books = ask_books
+        self._query_sacct = query_sacct
         self._lines: dict[str, set[str]] = {}
         """Of each job what lives."""
 
-    def mark(self, job: JobRef) -> str:
+    def signature(self, job: JobRef) -> str:
         """squeue's rows of what lives of a job."""
-        # their order tells of priorities, which change without end
+        # their order follows priorities, which change without end
         return "\n".join(sorted(self._living(job)))
 
-    def changed(self, job: JobRef, mark: str) -> Sequence[int] | None:
+    def changed(self, job: JobRef, signature: str) -> Sequence[int] | None:
         """By the rows that are new and those that are gone; None where nothing lives any more."""
-        then = set(mark.split("\n"))
+        then = set(signature.split("\n"))
         now = self._living(job, then)
-        if not now or not mark:
+        if not now or not signature:
             return None
         if now == then:
             return ()
@@ -88,42 +98,46 @@ class SlurmSnapshot:
             }
         return self._lines[job.job_id]
 
-    def sights(self, jobs: Sequence[JobRef]) -> dict[tuple[str, int], Sight]:
+    def statuses(self, jobs: Sequence[JobRef]) -> JobStatuses:
         """An answer for each wanted element, at the price of at most one sacct call.
 
-        Of very many jobs sacct hears of a part only; the forgotten elements of the others have no
-        answer this time.
+        Of very many jobs sacct is asked about a part only; forgotten elements of the others have
+        no answer this time.
         """
-        controller, silent = self._shown(jobs), self._silent
-        doubts = [doubt for job in jobs if (doubt := _doubt(job, controller[job.token]))]
-        asked, recorded = self._ask_books(doubts) if doubts else (set(), [])
+        controller, outage = self._shown(jobs), self._outage
+        queries = [query for job in jobs if (query := _sacct_query(job, controller[job.token]))]
+        asked, recorded = self._query_sacct(queries) if queries else (set(), [])
         accounts = by_parent(recorded)
-        doubted = {doubt.job.token for doubt in doubts}
-        sights: dict[tuple[str, int], Sight] = {}
+        unclear = {query.job.token for query in queries}
+        statuses: JobStatuses = {}
         for job in jobs:
             shown = controller[job.token]
-            if job.token not in doubted:
-                sights |= {
+            if job.token not in unclear:
+                statuses |= {
                     (job.token, index): shown.get(index) or shown[None] for index in job.wanted
                 }
                 continue
-            told = array_elements(job, accounts)
+            accounted = array_elements(job, accounts)
             for index in job.wanted:
                 seen = _pick(shown, index)
-                if seen is None and silent is None and job.token not in asked:
+                if seen is None and outage is None and job.token not in asked:
                     continue
-                record = _pick(told, index)
-                sight = _judge(seen, record, silent)
-                if record is None and isinstance(sight, Missing) and (told or self._knows(job)):
-                    sight = Missing(withdrawn=not submit_script.has_begun(job, index))
-                sights[job.token, index] = sight
-        return sights
+                record = _pick(accounted, index)
+                status = _combine(seen, record, outage)
+                if (
+                    record is None
+                    and isinstance(status, Missing)
+                    and (accounted or self._knows(job))
+                ):
+                    status = Missing(withdrawn=not submit_script.has_begun(job, index))
+                statuses[job.token, index] = status
+        return statuses
 
     def _shown(self, jobs: Sequence[JobRef]) -> dict[str, Elements]:
         try:
             return {job.token: _read(job, self._about(job)) for job in jobs}
         except parsing.Unreadable as error:
-            self._silent, self._queue = Unavailable(f"squeue: {error}"), {}
+            self._outage, self._queue = Unavailable(f"squeue: {error}"), {}
             return {job.token: {} for job in jobs}
 
     def _knows(self, job: JobRef) -> bool:
@@ -144,7 +158,7 @@ def by_parent(rows: Iterable[ElementRow]) -> Mapping[str, list[ElementRow]]:
 
 
 def _groups(job: JobRef, lines: Iterable[str]) -> dict[Known, set[int]] | None:
-    """The elements in each state; None where a row does not say which they are."""
+    """The elements in each state; None where a row does not name them."""
     groups: dict[Known, set[int]] = {}
     for row in parsing.read_queue(lines):
         if not _owns(job, row):
@@ -161,7 +175,7 @@ def _owns(job: JobRef, row: ElementRow) -> bool:
 
 
 def array_elements(job: JobRef, rows: Mapping[str, Sequence[ElementRow]]) -> Elements:
-    """What the job's own rows say; of several about one element (it was put back) the last."""
+    """What the job's own rows show; of several about one element (it was put back) the last."""
     found: dict[int | None, Known] = {}
     for row in sorted(rows.get(job.job_id, ()), key=lambda row: not row.shared):
         if _owns(job, row):
@@ -187,7 +201,7 @@ def _pick(shown: Elements, index: int) -> Known | None:
     return shown.get(index) or shown.get(None)
 
 
-def _doubt(job: JobRef, shown: Elements) -> SacctQuery | None:
+def _sacct_query(job: JobRef, shown: Elements) -> SacctQuery | None:
     """What sacct is needed for; None where all wanted elements live."""
     ended = []
     for index in job.wanted:
@@ -196,19 +210,21 @@ def _doubt(job: JobRef, shown: Elements) -> SacctQuery | None:
             return SacctQuery(job, ())
         if seen.state.ended:
             ended.append(index)
-    few = len(ended) <= FEW
+    few = len(ended) <= MAX_SACCT_ELEMENTS
     return SacctQuery(job, tuple(ended) if few else ()) if ended else None
 
 
-def _judge(controller: Known | None, accounting: Known | None, silent: Unavailable | None) -> Sight:
-    """What squeue and sacct together say of one element; `silent`: squeue did not answer."""
+def _combine(
+    controller: Known | None, accounting: Known | None, outage: Unavailable | None
+) -> JobStatus:
+    """What follows for one element; `outage`: squeue did not answer."""
     if controller is not None and not controller.state.ended:
         return controller
     if accounting is not None and accounting.state.ended:
         return accounting
     if controller is not None:
         return controller
-    if accounting is not None and accounting.state is JobState.STRANGE:
+    if accounting is not None and accounting.state is JobState.UNKNOWN:
         return accounting
-    # sacct alone may say PENDING or RUNNING long after the end: nothing follows from that
-    return silent or Missing()
+    # sacct alone may show PENDING or RUNNING long after the end: nothing follows from that
+    return outage or Missing()

@@ -48,7 +48,7 @@ _NOT_NOW: Final = (
 """Words of a refusal that passes with time."""
 
 _POLICY: Final = "job violates accounting/qos policy"
-"""Said both of a full quota and of a job that is too large; other words tell which."""
+"""Printed both for a full quota and for a job that is too large; other words distinguish."""
 _TOO_LARGE: Final = ("perjob", "minute", "walldur", "maxwall", "maxcpu", "maxmem", "maxnode")
 
 _CURES: Final = (
@@ -72,7 +72,7 @@ def read_answer(done: Completed) -> str:
 
     Raises
     ------
-    SubmitRefused : Slurm said no; `transient` if that passes with time
+    SubmitRefused : a clear refusal; `transient` if that passes with time
     SubmitUnknown : anything else; the job may exist
     """
     ids = {
@@ -82,18 +82,18 @@ def read_answer(done: Completed) -> str:
     }
     if done.returncode == 0 and len(ids) == 1:
         return ids.pop()
-    said = _telling(done.stderr) or _telling(done.stdout) or "it said nothing"
+    message = _message(done.stderr) or _message(done.stdout) or "no message"
     text = done.stderr.lower()
     refused = "sbatch: " in text and not any(words in text for words in _UNCLEAR)
     if done.returncode == 0 or ids or not refused:
         raise SubmitUnknown(
-            f"sbatch gave no clear answer (return code {done.returncode}): {said}",
+            f"sbatch gave no clear answer (return code {done.returncode}): {message}",
             "The job is looked up by its name before anything is submitted again.",
         )
-    raise SubmitRefused(f"Slurm refused the job: {said}", _cure(text), _passes(text))
+    raise SubmitRefused(f"Slurm refused the job: {message}", _cure(text), _passes(text))
 
 
-def _telling(text: str) -> str:
+def _message(text: str) -> str:
     """The lines of the output without their prefix, in one."""
     lines = [re.sub(r"^sbatch: (error: |fatal: )?", "", line.strip()) for line in text.splitlines()]
     return "; ".join(line for line in lines if line)[:500]

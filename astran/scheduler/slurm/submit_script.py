@@ -44,7 +44,7 @@ def write_files(batch: Batch) -> Path:
     """Write array script, manifest and log links into the batch's folder; return the script.
 
     Slurm wants one pattern for the logs of all elements. The pattern leads to links, the links to
-    the logs: so Slurm's own last words (time limit, memory) stand in the element's log too.
+    the logs: so Slurm's own last lines (time limit, memory) stand in the element's log too.
 
     Raises
     ------
@@ -82,15 +82,15 @@ def abandon_submission(token: str, folder: str) -> str | None:
 
     Returns
     -------
-    The id of the job that has begun before; None if none has. OSError where that cannot be said.
+    The id of the job that has begun before; None if none has. OSError where that is not known.
     """
     Path(folder).mkdir(parents=True, exist_ok=True)
     link = _owner(token, Path(folder))
     try:
         link.symlink_to(_GIVEN_UP)
     except FileExistsError:
-        mark = link.readlink().name
-        return mark if mark.isdigit() else None
+        owner = link.readlink().name
+        return owner if owner.isdigit() else None
     return None
 
 
@@ -109,11 +109,10 @@ def _owner(token: str, folder: Path) -> Path:
 
 def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[str]:
     """The argument list for sbatch."""
-    throttle = batch.throttle or settings.throttle
-    array = f"0-{len(batch.scripts) - 1}" + (f"%{throttle}" if throttle else "")
+    array = f"0-{len(batch.scripts) - 1}" + (f"%{batch.throttle}" if batch.throttle else "")
     # a % in Slurm's file patterns begins a replacement, %% stands for itself
     folder = batch.folder.rstrip("/").replace("%", "%%")
-    words = [
+    argv = [
         "sbatch",
         "--parsable",
         f"--job-name={batch.token}",
@@ -130,9 +129,9 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
         f"--mem={batch.resources.memory_mb}M",
         f"--time={batch.resources.time_min}",
     ]
-    chosen = settings.wishes_of(batch.requester).model_dump()
-    wishes = {**chosen, "exclude": ",".join(batch.exclude)}
+    placement = settings.placement_of(batch.requester).model_dump()
+    placement |= {"exclude": ",".join(batch.exclude)}
     if batch.account:
-        wishes["account"] = batch.account
-    words += [f"--{name}={value}" for name, value in wishes.items() if value]
-    return [*words, *settings.options, str(script)]
+        placement["account"] = batch.account
+    argv += [f"--{name}={value}" for name, value in placement.items() if value]
+    return [*argv, *settings.options, str(script)]

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from astran.base.clock import Clock
 from astran.base.errors import AstranError, ConfigError
+from astran.base.findings import Finding, fail, failed_by, ok
 from astran.config.yaml_files import load_site, site_path
 from astran.service.doctor import machine, mail, scheduler_and_data, test_mail
-from astran.service.doctor.findings import DoctorContext, Examination, Finding, fail, failed_by, ok
+from astran.service.doctor.doctor_context import DoctorContext, Examination
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.files import literal_prefix
+from astran.base.findings import Finding, Result, fail, failed_by, ok, warn
+from astran.base.tasks import Resources
 from astran.base.text import count_noun, duration
 from astran.catalogue.path_patterns import find_files
-from astran.config.site import ReleaseData, SchedulerKind, SiteConfig
+from astran.config.site import ReleaseData, SiteConfig
 from astran.database.connection import Database
 from astran.production.environment.releases import probe_environment
 from astran.production.environment.toolset import Tool
-from astran.scheduler.local.controller import LocalScheduler
-from astran.service.doctor.findings import DoctorContext, Finding, Result, fail, failed_by, ok, warn
+from astran.scheduler.registry import make_scheduler
+from astran.service.doctor.doctor_context import DoctorContext
 from astran.service.doctor.machine import file_system
-from astran.service.doctor.slurm_probe import probe_slurm
 from astran.service.jobs import scheduler_outages
 from astran.telescopes.lst.catalogue.response.models import choose_models, model_folders
 
@@ -31,15 +31,23 @@ _MANY = 10_000
 
 def probe_scheduler(patient: DoctorContext) -> Iterator[Finding]:
     """The one that the site names, or that `auto` finds."""
-    settings = patient.site.scheduler
-    here = shutil.which("sbatch") is not None
-    if settings.kind is SchedulerKind.SLURM or (settings.kind is SchedulerKind.AUTO and here):
-        findings = list(probe_slurm(settings.slurm, settings.resources))
-        yield from findings
-        if findings[0].result is Result.OK:
-            yield from _seen_by_nodes(patient.site.workdir)
-    else:
-        yield from _local(patient)
+    site = patient.site
+    scheduler = make_scheduler(site.scheduler, site.workdir, patient.clock)
+    resources = {
+        str(stage): Resources(wanted.cpus, wanted.memory_mb, wanted.time_min)
+        for stage, wanted in site.scheduler.resources.items()
+    }
+    findings = list(scheduler.probe(resources))
+    yield from findings
+    if not scheduler.runs_elsewhere or findings[0].result is not Result.OK:
+        return
+    if (kind := file_system(site.workdir)) in _OF_ONE_MACHINE:
+        yield warn(
+            f"{scheduler.name} workdir",
+            f"{site.workdir} lies on a file system of this machine ({kind}).",
+            "The nodes must see it under the same path: move `workdir` to a shared file system, "
+            "unless jobs run on this machine alone.",
+        )
 
 
 def probe_outage(patient: DoctorContext) -> Iterator[Finding]:
@@ -47,57 +55,25 @@ def probe_outage(patient: DoctorContext) -> Iterator[Finding]:
     # sqlalchemy is imported where it is needed
     store = Database.existing(patient.site.database_url)
     if store is None:
-        return  # the examination of the database tells why
+        return  # the examination of the database gives the reason
     try:
         with store.begin() as db:
-            silence = scheduler_outages.get_outage(db)
+            outage = scheduler_outages.get_outage(db)
     finally:
         store.close()
-    if silence is None:
-        yield ok("outage", "At the last look the scheduler answered, or there was nothing to ask.")
+    if outage is None:
+        yield ok("outage", "At the last poll the scheduler answered, or there was nothing to ask.")
         return
-    length = patient.clock.now() - silence.since
-    tell = fail if length >= scheduler_outages.PATIENCE else warn
-    yield tell(
+    length = patient.clock.now() - outage.since
+    finding = fail if length >= scheduler_outages.PATIENCE else warn
+    yield finding(
         "outage",
-        f"The scheduler has not answered since {silence.since:%Y-%m-%d %H:%M} UTC, for "
-        f"{duration(length.total_seconds())} ({count_noun(silence.looks, 'look')}): "
-        f"{silence.reason}",
-        "No job counts as failed because of that. The examination of the scheduler tells whether "
+        f"The scheduler has not answered since {outage.since:%Y-%m-%d %H:%M} UTC, for "
+        f"{duration(length.total_seconds())} ({count_noun(outage.polls, 'poll')}): "
+        f"{outage.reason}",
+        "No job counts as failed because of that. The examination of the scheduler shows whether "
         "it answers now; if it does, the next tick goes on by itself.",
     )
-
-
-def _seen_by_nodes(folder: Path) -> Iterator[Finding]:
-    kind = file_system(folder)
-    if kind in _OF_ONE_MACHINE:
-        yield warn(
-            "slurm workdir",
-            f"{folder} lies on a file system of this machine ({kind}).",
-            "The nodes must see it under the same path: move `workdir` to a shared file system, "
-            "unless jobs run on this machine alone.",
-        )
-
-
-def _local(patient: DoctorContext) -> Iterator[Finding]:
-    site = patient.site
-    pool = LocalScheduler(site.workdir / "pool", site.scheduler.local, patient.clock)
-    cores, memory = pool.capacity.cores, pool.capacity.memory_mb
-    text = f"{cores} cores and {memory} MB of this machine."
-    large = [
-        f"{stage} ({wanted.cpus} cores, {wanted.memory_mb} MB)"
-        for stage, wanted in site.scheduler.resources.items()
-        if wanted.cpus > cores or wanted.memory_mb > memory
-    ]
-    if large:
-        yield warn(
-            "local pool",
-            f"{text} Tasks of these stages ask for more: {', '.join(large)}.",
-            "They run one at a time and may run out of memory: correct scheduler.resources if they "
-            "need less.",
-        )
-    else:
-        yield ok("local pool", text)
 
 
 def probe_environments(patient: DoctorContext) -> Iterator[Finding]:

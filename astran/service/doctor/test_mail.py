@@ -14,6 +14,7 @@ from email.policy import SMTP
 from email.utils import format_datetime, make_msgid
 
 from astran.base.errors import ConfigError, MailError
+from astran.base.findings import Finding, fail, ok, warn
 from astran.config.site import MailSettings
 from astran.mail.imap import Inbox
 from astran.mail.letters.mime import bare_address
@@ -23,7 +24,7 @@ from astran.mail.parsing.mail_facts import MailFacts
 from astran.mail.senders.authentication_results import authentication_results, is_vouched
 from astran.mail.senders.verification import signers
 from astran.mail.smtp import SmtpPostman
-from astran.service.doctor.findings import DoctorContext, Finding, fail, ok, warn
+from astran.service.doctor.doctor_context import DoctorContext
 from astran.service.doctor.mail import with_hint
 
 _PART = "test mail"

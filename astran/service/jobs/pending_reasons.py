@@ -1,4 +1,4 @@
-"""Why a task waits, in words, and whom it waits for."""
+"""Why a task waits, in a sentence, and whom it waits for."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from astran.service.config_files import config_of
 from astran.service.context import Context
 from astran.service.outgoing import enqueue
 
-_TOLD = "decision"
+_EVENT = "decision"
 
 
 def why_waiting(attempt: AttemptRow) -> str:
-    """What the scheduler says of a job in its queue, as a sentence; empty where it is not there."""
+    """Why a job is still in the queue, as a sentence; empty where it is not there."""
     return last_reason(attempt) if attempt.status in (JobState.PENDING, JobState.HELD) else ""
 
 
 def last_reason(attempt: AttemptRow) -> str:
-    """What the scheduler last said of an attempt, as a sentence; empty where it said nothing."""
+    """The last status of an attempt, as a sentence; empty where there is none."""
     if not attempt.status:
         return ""
     return explain_reason(
@@ -52,7 +52,7 @@ def ask_scheduler(context: Context) -> None:
         for analysis_id, held in tasks.held(db).items():
             analysis = analyses.get_analysis(db, analysis_id)
             if analysis.requester and not events.count_events(
-                db, _TOLD, analysis.created, analysis_id
+                db, _EVENT, analysis.created, analysis_id
             ):
                 _ask(context, db, analysis, held)
 
@@ -69,5 +69,5 @@ def _ask(
         f"{many} will not start without help",
         [TableRow((key, one_line(why_waiting(attempt)))) for key, attempt in held],
     )
-    enqueue.enqueue_letter(context, db, _TOLD, letter, analysis)
-    events.note_event(db, context.clock.now(), _TOLD, f"{many} held", analysis.id)
+    enqueue.enqueue_letter(context, db, _EVENT, letter, analysis)
+    events.note_event(db, context.clock.now(), _EVENT, f"{many} held", analysis.id)

@@ -1,4 +1,4 @@
-"""One look at the scheduler for all live analyses, and what follows for each attempt."""
+"""One poll of the scheduler for all live analyses, and what follows for each attempt."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from astran.service.context import Context
 from astran.service.jobs import poll_interval, scheduler_outages
 from astran.service.jobs.unconfirmed_submissions import resolve_unconfirmed
 
-LOST_LOOKS = 8
-"""In so many looks in a row the scheduler must not have known a job before it counts as lost: time
-alone proves nothing where nobody looked, or nobody answered."""
-CANCELLED_LOOKS = 2
+LOST_POLLS = 8
+"""In so many polls in a row the scheduler must not have known a job before it counts as lost: time
+alone proves nothing where nobody asked, or nobody answered."""
+CANCELLED_POLLS = 2
 """The same for a job that was cancelled on request: its absence is what was asked for."""
 
 
 def poll_scheduler(context: Context) -> None:
-    """Find out about lost answers and look at all that is live, if it is time to."""
+    """Resolve unconfirmed submissions and poll all that is live, if a poll is due."""
     with context.db.begin() as db:
         if not poll_interval.is_poll_due(context, db):
             return
-        doubts = submissions.unconfirmed_submissions(db)
+        unconfirmed = submissions.unconfirmed_submissions(db)
         batches = submissions.open_submissions(db, context.scheduler.name)
-    if not doubts and not batches:
+    if not unconfirmed and not batches:
         return
-    settled = resolve_unconfirmed(context, doubts)
+    settled = resolve_unconfirmed(context, unconfirmed)
     if settled:
         with context.db.begin() as db:
             batches = submissions.open_submissions(db, context.scheduler.name)
@@ -47,14 +47,14 @@ def poll_scheduler(context: Context) -> None:
 
 
 def update_attempts(context: Context, batches: list[Submission], settled: bool = False) -> None:
-    """Ask the scheduler once about everything that is live, and write down what it says.
+    """Poll the scheduler once about everything that is live, and store what has changed.
 
-    What it shows as at the last look is left alone: neither is that answer read nor any task that
-    it is about. `settled`: there was news already.
+    What it shows as at the poll before is left alone: neither is that answer read nor any task that
+    it is about. `settled`: something has changed already.
     """
     refs = {batch.id: batch.job_ref() for batch in batches}
-    look = context.scheduler.look(list(refs.values()))
-    elements = {batch.id: look.changed(refs[batch.id], batch.mark) for batch in batches}
+    snapshot = context.scheduler.poll(list(refs.values()))
+    elements = {batch.id: snapshot.changed(refs[batch.id], batch.mark) for batch in batches}
     changed = {batch.id: batch for batch in batches if elements[batch.id] != ()}
     parts = {key: some for key in changed if (some := elements[key]) is not None}
     rows: list[LiveTask] = []
@@ -64,42 +64,45 @@ def update_attempts(context: Context, batches: list[Submission], settled: bool =
                 *live_tasks_of_submissions(db, changed.keys() - parts.keys()),
                 *live_tasks_of_elements(db, parts),
             ]
-    sights = look.sights(_refs(rows, changed))
-    news = _News(context.clock.now())  # the answers may have taken long
-    quiet = timedelta(minutes=context.site.scheduler.slurm.lost_after_min)
-    silence = ""
+    statuses = snapshot.statuses(_refs(rows, changed))
+    updates = _Updates(context.clock.now())  # the answers may have taken long
+    lost_after = timedelta(minutes=context.site.scheduler.lost_after_min)
+    outage_reason = ""
     unsettled, remaining = set(), set(parts)
     for row in rows:
         batch, index = row.submission_id, row.array_index
-        sight = sights.get((changed[batch].token, index))
-        if isinstance(sight, Known):
-            if not sight.state.ended:
+        status = statuses.get((changed[batch].token, index))
+        if isinstance(status, Known):
+            if not status.state.ended:
                 remaining.add(batch)
-                as_before = (row.status, row.word, row.reason)
-                if as_before == (sight.state, sight.word, sight.reason) and not row.missing_since:
+                before = (row.status, row.word, row.reason)
+                shown = (status.state, status.raw_state, status.reason)
+                if before == shown and not row.missing_since:
                     continue  # as it was: elapsed time and memory are written when they are final
-            if sight.state is JobState.STRANGE:
+            if status.state is JobState.UNKNOWN:
                 unsettled.add(batch)
-            news.seen(row, sight)
+            updates.known(row, status)
             continue
         unsettled.add(batch)
-        if isinstance(sight, Unavailable):
-            silence = sight.reason
-        elif isinstance(sight, Missing):
-            news.missing(row, quiet, withdrawn=sight.withdrawn)
+        if isinstance(status, Unavailable):
+            outage_reason = status.reason
+        elif isinstance(status, Missing):
+            updates.missing(row, lost_after, withdrawn=status.withdrawn)
     with context.db.begin() as db:
-        if silence:
-            scheduler_outages.note_outage(context, db, silence)
+        if outage_reason:
+            scheduler_outages.note_outage(context, db, outage_reason)
         elif batches:
             scheduler_outages.note_answer(context, db)
-        news.write(context, db)
-        marks = {key: "" if key in unsettled else look.mark(refs[key]) for key in changed}
+        updates.write(context, db)
+        signatures = {
+            key: "" if key in unsettled else snapshot.signature(refs[key]) for key in changed
+        }
         submissions.mark_polled(
             db,
-            {key: mark for key, mark in marks.items() if mark != changed[key].mark},
+            {key: text for key, text in signatures.items() if text != changed[key].mark},
             changed.keys() - remaining - unsettled,
         )
-        poll_interval.note_poll(context, db, settled or bool(news.moves), context.dice)
+        poll_interval.note_poll(context, db, settled or bool(updates.moves))
 
 
 def _refs(rows: list[LiveTask], batches: Mapping[int, Submission]) -> list[JobRef]:
@@ -110,8 +113,8 @@ def _refs(rows: list[LiveTask], batches: Mapping[int, Submission]) -> list[JobRe
 
 
 @dataclass
-class _News:
-    """What a look told, gathered so that it can be written with few statements."""
+class _Updates:
+    """What follows from a poll, gathered so that it can be written with few statements."""
 
     now: datetime
     attempts: list[dict[str, Any]] = field(default_factory=list)
@@ -121,60 +124,61 @@ class _News:
     lost."""
     withdrawn: set[int] = field(default_factory=set)
     """Attempts of these that somebody took out of the queue."""
-    unknown: list[dict[str, Any]] = field(default_factory=list)
-    strange: list[tuple[LiveTask, str]] = field(default_factory=list)
+    absent: list[dict[str, Any]] = field(default_factory=list)
+    unknown: list[tuple[LiveTask, str]] = field(default_factory=list)
+    """Tasks in a state that ASTRAN does not know, with its name."""
 
     def move(self, one: LiveTask, to: TaskState, text: str) -> None:
         self.moves.append(TaskMove(one.task_id, one.analysis_id, one.key, one.state, to, text))
 
-    def seen(self, one: LiveTask, sight: Known) -> None:
-        state, ended = sight.state, sight.state.ended
+    def known(self, one: LiveTask, status: Known) -> None:
+        state, ended = status.state, status.state.ended
         self.attempts.append(
             {
                 "id": one.attempt_id,
                 "sight": state,
-                "word": sight.word,
-                "reason": sight.reason,
-                "exit_code": sight.exit_code,
-                "signal": sight.signal,
-                "node": sight.node or one.node,
-                "max_rss_mb": sight.max_rss_mb,
-                "elapsed_s": sight.elapsed_s,
+                "word": status.raw_state,
+                "reason": status.reason,
+                "exit_code": status.exit_code,
+                "signal": status.signal,
+                "node": status.node or one.node,
+                "max_rss_mb": status.max_rss_mb,
+                "elapsed_s": status.elapsed_s,
                 "missing_since": None,
                 "missing_looks": 0,
                 "ended": self.now if ended else None,
             }
         )
         if ended:
-            self.move(one, TaskState.CHECKING, f"the scheduler says {sight.word}")
+            self.move(one, TaskState.CHECKING, f"the scheduler reports {status.raw_state}")
         elif state is JobState.RUNNING and one.state is TaskState.SUBMITTED:
-            self.move(one, TaskState.RUNNING, f"on {sight.node}" if sight.node else "")
+            self.move(one, TaskState.RUNNING, f"on {status.node}" if status.node else "")
         elif state in (JobState.PENDING, JobState.HELD) and one.state is TaskState.RUNNING:
             self.move(one, TaskState.SUBMITTED, "requeued")
-        elif state is JobState.STRANGE and one.word != sight.word:
-            self.strange.append((one, sight.word))
+        elif state is JobState.UNKNOWN and one.word != status.raw_state:
+            self.unknown.append((one, status.raw_state))
 
-    def missing(self, one: LiveTask, quiet: timedelta, *, withdrawn: bool) -> None:
+    def missing(self, one: LiveTask, lost_after: timedelta, *, withdrawn: bool) -> None:
         """The scheduler answered and does not know the job: the task's own record decides, and
-        only a long silence of both makes it lost."""
-        since, looks = one.missing_since or self.now, one.missing_looks + 1
-        # Slurm keeps no record of a waiting element that was cancelled: its silence confirms that
-        confirmed = one.request == TaskRequest.CANCEL and looks >= CANCELLED_LOOKS
-        lost = confirmed or (looks >= LOST_LOOKS and self.now - since >= quiet)
+        only a long absence of both makes it lost."""
+        since, polls = one.missing_since or self.now, one.missing_looks + 1
+        # no record is kept of a waiting element that was cancelled: its absence confirms that
+        confirmed = one.request == TaskRequest.CANCEL and polls >= CANCELLED_POLLS
+        lost = confirmed or (polls >= LOST_POLLS and self.now - since >= lost_after)
         self.gone.append((one, lost))
         if withdrawn or confirmed:
             self.withdrawn.add(one.attempt_id)
-        self.unknown.append({"id": one.attempt_id, "missing_since": since, "missing_looks": looks})
+        self.absent.append({"id": one.attempt_id, "missing_since": since, "missing_looks": polls})
 
     def write(self, context: Context, db: Connection) -> None:
         self._settle_gone(db)
         tasks.change_attempts(db, self.attempts)
-        tasks.change_attempts(db, self.unknown)
+        tasks.change_attempts(db, self.absent)
         tasks.move_tasks(db, self.now, self.moves)
-        for one, word in self.strange:
-            text = f"{one.key}: the scheduler says {word!r}, a word ASTRAN does not know"
+        for one, raw_state in self.unknown:
+            text = f"{one.key}: the scheduler reports the unknown state {raw_state!r}"
             events.note_event(db, self.now, "strange-state", text, one.analysis_id, one.task_id)
-            scheduler_outages.report_unknown_state(context, db, one.key, word)
+            scheduler_outages.report_unknown_state(context, db, one.key, raw_state)
 
     def _settle_gone(self, db: Connection) -> None:
         rows = tasks.get_all(db, [one.task_id for one, _ in self.gone])
@@ -185,8 +189,8 @@ class _News:
                 ended.append({"id": one.attempt_id, "ended": self.now, "sight": "", "word": ""})
                 self.move(one, TaskState.CHECKING, "unknown to the scheduler, has a record")
             elif lost and one.attempt_id in self.withdrawn:
-                sight = {"sight": JobState.CANCELLED, "word": ""}
-                ended.append({"id": one.attempt_id, "ended": self.now, **sight})
+                cancelled = {"sight": JobState.CANCELLED, "word": ""}
+                ended.append({"id": one.attempt_id, "ended": self.now, **cancelled})
                 self.move(one, TaskState.CHECKING, "it was taken out of the queue")
             elif lost:
                 tasks.change_attempt(db, one.attempt_id, ended=self.now)

@@ -112,7 +112,7 @@ def _submit(
         tokens=tuple(attempt_tokens),
         resources=resources,
         folder=str(folder),
-        throttle=context.site.scheduler.slurm.throttle,
+        throttle=context.site.scheduler.throttle,
         exclude=exclude,
         requester=analysis.requester,
         account=context.site.mail.account_of(analysis.requester) if context.site.mail else "",

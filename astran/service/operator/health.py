@@ -57,7 +57,7 @@ def describe_health(context: Context, db: Connection) -> Health:
         ("Tasks running", str(counts.get(TaskState.RUNNING, 0))),
         ("Tasks waiting", str(sum(counts.get(state, 0) for state in _WAITING))),
         ("Mails to be sent", str(mails.waiting)),
-        ("Scheduler", context.site.scheduler.kind.value),
+        ("Scheduler", context.site.scheduler.kind),
         ("Disk of the work folder", free),
     )
     return Health(facts, tuple(troubles), tuple(durations.typical_seconds(db)))

@@ -66,7 +66,7 @@ def execution_stats(context: Context, db: Connection, read_s: float | None) -> E
         tasks_waiting=sum(
             counts.get(s, 0) for s in (TaskState.PLANNED, TaskState.SUBMITTING, TaskState.SUBMITTED)
         ),
-        scheduler="" if kind == "auto" else kind.value,
+        scheduler="" if kind == "auto" else kind,
         typical=tuple(durations.typical_seconds(db)),
         read_s=read_s,
     )

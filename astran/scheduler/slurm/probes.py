@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from astran.base.errors import ProcessError
-from astran.base.process import run_command
+from astran.base.findings import Finding, fail, failed_by, ok, warn
+from astran.base.process import Completed
 from astran.base.scheduler import Batch
-from astran.base.tasks import Resources, Stage
-from astran.config.site import StageResources
+from astran.base.tasks import Resources
 from astran.config.slurm import SlurmSettings
 from astran.scheduler.slurm import submit_script
-from astran.service.doctor.findings import Finding, fail, failed_by, ok, warn
+
+Run = Callable[[Sequence[str]], Completed]
+"""Runs a command of Slurm as the scheduler does; raises ProcessError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,12 @@ class Partition:
 
 
 def probe_slurm(
-    settings: SlurmSettings, resources: Mapping[Stage, StageResources]
+    settings: SlurmSettings, resources: Mapping[str, Resources], run: Run
 ) -> Iterator[Finding]:
     """Controller, accounting, partition, and a trial submission per stage that submits nothing."""
     try:
-        version = run_command(["sbatch", "--version"], timeout=settings.timeout).stdout.strip()
-        run_command(["squeue", "--noheader", "--me", "--format=%i"], timeout=settings.timeout)
+        version = run(["sbatch", "--version"]).stdout.strip()
+        run(["squeue", "--noheader", "--me", "--format=%i"])
     except ProcessError as error:
         yield fail(
             "slurm",
@@ -45,9 +47,9 @@ def probe_slurm(
         )
         return
     yield ok("slurm", f"{version}: squeue answers.")
-    yield _accounting(settings)
+    yield _accounting(run)
     try:
-        found = partitions(settings)
+        found = partitions(run)
     except ProcessError as error:
         yield failed_by("slurm partition", error, "Check slurmctld.")
         return
@@ -60,30 +62,15 @@ def probe_slurm(
         yield ok("slurm partition", text)
     else:
         yield warn("slurm partition", text, "Ask the administrators when it will be up again.")
-    bad = [f for stage, r in resources.items() for f in _refused(settings, stage, r, ours)]
-    yield from bad or [
-        ok("slurm tasks", f"sbatch would take the tasks of all {len(resources)} stages.")
-    ]
+    trials = _Trials(settings, resources, run)
+    yield from trials.findings(ours)
     for sender in settings.users:
-        yield from _of_sender(settings, resources, found, sender)
-
-
-def _of_sender(
-    settings: SlurmSettings,
-    resources: Mapping[Stage, StageResources],
-    found: list[Partition],
-    sender: str,
-) -> Iterator[Finding]:
-    """Whether sbatch would take the tasks of a sender that the settings treat differently."""
-    wanted = settings.wishes_of(sender).partition
-    partition = _partition(found, wanted)
-    if partition is None:
-        yield _no_partition(wanted, found, sender)
-        return
-    bad = [
-        f for stage, r in resources.items() for f in _refused(settings, stage, r, partition, sender)
-    ]
-    yield from bad or [ok("slurm tasks", f"sbatch would take the tasks of {sender}.")]
+        wanted = settings.placement_of(sender).partition
+        partition = _partition(found, wanted)
+        if partition is None:
+            yield _no_partition(wanted, found, sender)
+        else:
+            yield from trials.findings(partition, sender)
 
 
 def _partition(found: list[Partition], wanted: str) -> Partition | None:
@@ -99,10 +86,9 @@ def _no_partition(wanted: str, found: list[Partition], sender: str = "") -> Find
     )
 
 
-def partitions(settings: SlurmSettings) -> list[Partition]:
+def partitions(run: Run) -> list[Partition]:
     """All partitions that sinfo lists (ProcessError if it does not answer)."""
-    argv = ["sinfo", "--noheader", "--format=%P|%a|%l|%D"]
-    lines = run_command(argv, timeout=settings.timeout).stdout.split()
+    lines = run(["sinfo", "--noheader", "--format=%P|%a|%l|%D"]).stdout.split()
     found = []
     for line in lines:
         name, state, limit, nodes = line.split("|")
@@ -119,53 +105,65 @@ def minutes(text: str) -> float | None:
     return 1440 * days + 60 * hours + mins + seconds / 60
 
 
-def _accounting(settings: SlurmSettings) -> Finding:
+def _accounting(run: Run) -> Finding:
     try:
-        run_command(["sacct", "--noheader", "-X", "--format=JobID"], timeout=settings.timeout)
+        run(["sacct", "--noheader", "-X", "--format=JobID"])
     except ProcessError as error:
         return warn(
             "slurm accounting",
             f"sacct does not answer: {error.message}",
-            "Check slurmdbd. Without it ASTRAN relies on the tasks' own records, and can tell less "
+            "Check slurmdbd. Without it ASTRAN relies on the tasks' own records, and knows less "
             "about why a job failed.",
         )
     return ok("slurm accounting", "sacct answers.")
 
 
-def _refused(
-    settings: SlurmSettings,
-    stage: Stage,
-    wanted: StageResources,
-    partition: Partition,
-    sender: str = "",
-) -> Iterator[Finding]:
-    """What stands in the way of a task of this stage, of a sender in particular."""
-    task = f"task of stage {stage}" + (f" of {sender}" if sender else "")
-    asks = f"{wanted.cpus} cores, {wanted.memory_mb} MB, {wanted.time_min} min"
-    limit = minutes(partition.limit)
-    if limit is not None and wanted.time_min > limit:
-        # sbatch may take such a job, and then lets it wait for ever
-        yield fail(
-            "slurm tasks",
-            f"A {task} asks for {wanted.time_min} min; the time limit of "
-            f"{partition.name} is {limit:g} min.",
-            f"Lower scheduler.resources.{stage}.time_min, or choose another partition.",
-        )
-        return
-    with tempfile.TemporaryDirectory(prefix="astran-doctor-") as folder:
-        script = Path(folder, "trial.sh")
-        script.write_text("#!/bin/bash\n")
-        resources = Resources(wanted.cpus, wanted.memory_mb, wanted.time_min)
-        one = (str(script),)
-        batch = Batch(
-            "astran-doctor", "doctor", one, one, ("trial",), resources, folder, requester=sender
-        )
-        sbatch, *words = submit_script.sbatch_command(batch, script, settings)
+@dataclass(frozen=True, slots=True)
+class _Trials:
+    """Submissions on trial, of which Slurm keeps none."""
+
+    settings: SlurmSettings
+    resources: Mapping[str, Resources]
+    """By stage."""
+    run: Run
+
+    def findings(self, partition: Partition, sender: str = "") -> Iterator[Finding]:
+        """Whether sbatch would take a task of each stage, of a sender in particular."""
+        bad = [f for stage in self.resources for f in self._refused(stage, partition, sender)]
+        whose = sender or f"all {len(self.resources)} stages"
+        yield from bad or [ok("slurm tasks", f"sbatch would take the tasks of {whose}.")]
+
+    def _refused(self, stage: str, partition: Partition, sender: str) -> Iterator[Finding]:
+        """What stands in the way of a task of this stage."""
+        wanted = self.resources[stage]
+        task = f"task of stage {stage}" + (f" of {sender}" if sender else "")
+        limit = minutes(partition.limit)
+        if limit is not None and wanted.time_min > limit:
+            # sbatch may take such a job, and then lets it wait for ever
+            yield fail(
+                "slurm tasks",
+                f"A {task} asks for {wanted.time_min} min; the time limit of "
+                f"{partition.name} is {limit:g} min.",
+                f"Lower scheduler.resources.{stage}.time_min, or choose another partition.",
+            )
+            return
         try:
-            run_command([sbatch, "--test-only", *words], timeout=settings.timeout)
+            self._submit(wanted, sender)
         except ProcessError as error:
+            asks = f"{wanted.cpus} cores, {wanted.memory_mb} MB, {wanted.time_min} min"
             yield fail(
                 "slurm tasks",
                 f"Slurm would refuse a {task} ({asks}): {error.message}",
                 f"Check scheduler.slurm and scheduler.resources.{stage}.",
             )
+
+    def _submit(self, wanted: Resources, sender: str) -> None:
+        with tempfile.TemporaryDirectory(prefix="astran-doctor-") as folder:
+            script = Path(folder, "trial.sh")
+            script.write_text("#!/bin/bash\n")
+            one = (str(script),)
+            batch = Batch(
+                "astran-doctor", "doctor", one, one, ("trial",), wanted, folder, requester=sender
+            )
+            sbatch, *options = submit_script.sbatch_command(batch, script, self.settings)
+            self.run([sbatch, "--test-only", *options])

@@ -15,9 +15,9 @@ from astran.base.scheduler import (
     Batch,
     JobRef,
     JobState,
+    JobStatus,
     Known,
     Missing,
-    Sight,
     Snapshot,
     Unavailable,
 )
@@ -57,10 +57,15 @@ def accounted(
     return f"12_{index}|{name}|{word}|{code}|{when}|5||n1|None\n"
 
 
-def look(slurm: SlurmScheduler) -> tuple[Sight, Sight]:
-    sights = slurm.observe([JOB])
-    assert set(sights) == {("tok", 0), ("tok", 1)}
-    return sights["tok", 0], sights["tok", 1]
+def second(slurm: SlurmScheduler, job: JobRef) -> JobStatus:
+    """What is said of the second element."""
+    return slurm.poll([job]).statuses([job])["tok", 1]
+
+
+def look(slurm: SlurmScheduler) -> tuple[JobStatus, JobStatus]:
+    statuses = slurm.poll([JOB]).statuses([JOB])
+    assert set(statuses) == {("tok", 0), ("tok", 1)}
+    return statuses["tok", 0], statuses["tok", 1]
 
 
 def states(slurm: SlurmScheduler) -> list[JobState]:
@@ -120,14 +125,14 @@ def test_cancelled_before_the_start_without_any_row(
     fake.says("squeue", queued(0, "RUNNING"))
     fake.says("sacct", accounted(0, "RUNNING"))
     job = replace(JOB, folder=str(tmp_path))
-    assert slurm.observe([job])["tok", 1] == Missing(withdrawn=True)
+    assert second(slurm, job) == Missing(withdrawn=True)
     only = replace(job, indices=(1,))
-    assert slurm.observe([only])["tok", 1] == Missing(withdrawn=True), "others are known"
+    assert second(slurm, only) == Missing(withdrawn=True), "others are known"
     (tmp_path / "array_tok_1.log").touch()
-    assert slurm.observe([job])["tok", 1] == Missing()
+    assert second(slurm, job) == Missing()
     fake.says("squeue")
     fake.says("sacct")
-    assert slurm.observe([job])["tok", 1] == Missing(), "nothing is known of the whole array"
+    assert second(slurm, job) == Missing(), "nothing is known of the whole array"
 
 
 @pytest.mark.parametrize(
@@ -136,9 +141,9 @@ def test_cancelled_before_the_start_without_any_row(
 def test_without_accounting(slurm: SlurmScheduler, fake: FakeSlurm, error: str) -> None:
     fake.says("sacct", stderr=error, code=1)
     fake.says("squeue", queued(0, "TIMEOUT", 15))
-    sights = look(slurm)
-    assert isinstance(sights[0], Known) and sights[0].state is JobState.TIMEOUT
-    assert isinstance(sights[1], Missing)
+    statuses = look(slurm)
+    assert isinstance(statuses[0], Known) and statuses[0].state is JobState.TIMEOUT
+    assert isinstance(statuses[1], Missing)
 
 
 def test_without_controller_only_ends_are_known(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
@@ -153,12 +158,12 @@ def test_without_controller_only_ends_are_known(slurm: SlurmScheduler, fake: Fak
 def test_without_any_answer_nothing_follows(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
     fake.says("squeue", stderr=DOWN, code=1)
     fake.says("sacct", stderr=NO_DATABASE, code=1)
-    assert all(isinstance(sight, Unavailable) for sight in look(slurm))
+    assert all(isinstance(status, Unavailable) for status in look(slurm))
 
 
 def test_an_unreadable_answer_is_none(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
     fake.says("squeue", "12|0|tok|RUNN\n")
-    assert all(isinstance(sight, Unavailable) for sight in look(slurm))
+    assert all(isinstance(status, Unavailable) for status in look(slurm))
 
 
 def test_a_command_that_hangs_is_no_answer(fake: FakeSlurm) -> None:
@@ -166,7 +171,7 @@ def test_a_command_that_hangs_is_no_answer(fake: FakeSlurm) -> None:
     (fake.folder / "squeue").write_text("#!/bin/bash\nsleep 20\n")
     (fake.folder / "sbatch").write_text("#!/bin/bash\nsleep 20\n")
     (fake.folder / "scancel").write_text("#!/bin/bash\nsleep 20\n")
-    assert all(isinstance(sight, Unavailable) for sight in look(slurm))
+    assert all(isinstance(status, Unavailable) for status in look(slurm))
     for indices in (None, [1]):
         with pytest.raises(SchedulerUnavailable):
             slurm.cancel(JOB, indices)
@@ -176,7 +181,7 @@ def test_a_command_that_hangs_is_no_answer(fake: FakeSlurm) -> None:
 
 def test_a_command_that_is_not_there_is_no_answer(fake: FakeSlurm) -> None:
     slurm = SlurmScheduler(SlurmSettings(), {**fake.environ, "PATH": str(fake.folder / "none")})
-    assert all(isinstance(sight, Unavailable) for sight in look(slurm))
+    assert all(isinstance(status, Unavailable) for status in look(slurm))
     with pytest.raises(SubmitRefused) as caught:
         slurm.submit(batch(fake.folder))
     assert caught.value.transient
@@ -187,7 +192,7 @@ def test_a_strange_word_is_neither_success_nor_failure(
 ) -> None:
     fake.says("squeue", queued(0, "VAPORISED"))
     fake.says("sacct", accounted(1, "EVAPORATED"))
-    assert states(slurm) == [JobState.STRANGE, JobState.STRANGE]
+    assert states(slurm) == [JobState.UNKNOWN, JobState.UNKNOWN]
 
 
 @pytest.mark.parametrize("change", [{"name": "other"}, {"when": "2017-05-01T10:00:00"}])
@@ -222,17 +227,17 @@ MANY = [JobRef(f"tok{i}", str(100 + i), SUBMITTED, 1, "/nowhere") for i in range
 def test_one_call_of_each_command_whatever_the_number_of_jobs(
     slurm: SlurmScheduler, fake: FakeSlurm
 ) -> None:
-    sights = slurm.observe(MANY)
+    statuses = slurm.poll(MANY).statuses(MANY)
     assert len(fake.calls("squeue")) == 1
     (asked,) = asked_of(fake)
     assert len(asked) == len(set(asked)) == 100
     # the others were not asked about: nothing is said of them
-    assert sights == {(f"tok{number - 100}", 0): Missing() for number in asked}
+    assert statuses == {(f"tok{number - 100}", 0): Missing() for number in asked}
 
 
 def test_by_lot_every_job_has_its_turn_soon(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
     for _ in range(20):
-        slurm.observe(MANY)
+        slurm.poll(MANY).statuses(MANY)
     assert {number for call in asked_of(fake) for number in call} == set(range(100, 350))
 
 
@@ -246,8 +251,8 @@ def test_what_squeue_has_forgotten_is_asked_about_first(
         if i % 50 != 7
     ]
     fake.says("squeue", "".join(rows))
-    sights = slurm.observe(MANY)
-    assert len(sights) == 250, "what squeue shows as ended needs no sacct"
+    statuses = slurm.poll(MANY).statuses(MANY)
+    assert len(statuses) == 250, "what squeue shows as ended needs no sacct"
     (asked,) = asked_of(fake)
     assert len(asked) == 100 and {107, 157, 207, 257, 307} <= set(asked)
 
@@ -256,7 +261,7 @@ def test_without_accounting_squeue_s_silence_counts_for_all(
     slurm: SlurmScheduler, fake: FakeSlurm
 ) -> None:
     fake.says("sacct", stderr=NO_DATABASE, code=1)
-    assert slurm.observe(MANY) == {(job.token, 0): Missing() for job in MANY}
+    assert slurm.poll(MANY).statuses(MANY) == {(job.token, 0): Missing() for job in MANY}
     assert len(fake.calls("sacct")) == 1
 
 
@@ -265,7 +270,7 @@ def test_elements_that_ended_long_ago_are_not_asked_about(
 ) -> None:
     fake.says("squeue", queued(1, "RUNNING"))
     job = JobRef("tok", "12", SUBMITTED, 2, "/nowhere", indices=(1,))
-    assert set(slurm.observe([job])) == {("tok", 1)}
+    assert set(slurm.poll([job]).statuses([job])) == {("tok", 1)}
     assert fake.calls("sacct") == []
 
 
@@ -285,7 +290,7 @@ def test_a_look_leaves_nothing_out_and_trusts_no_json(
     that of 22.05 calls every exit code 0. One unknown id makes `squeue --jobs` fail."""
     fake.says("squeue", queued(1, "RUNNING"))
     look(slurm)
-    slurm.find("other", SUBMITTED)
+    slurm.find_jobs({"other": SUBMITTED})
     (queue, again), (books, found) = fake.calls("squeue"), fake.calls("sacct")
     words = {word.partition("=")[0] for word in [*queue, *again, *books, *found]}
     assert not words & {"-p", "--partition", "-r", "--json", "--yaml", "-q", "--qos", "-A"}
@@ -297,10 +302,10 @@ def test_of_few_ends_no_more_is_asked_than_is_wanted(
 ) -> None:
     """Not about the thousand others of the array."""
     fake.says("squeue", queued(0, "COMPLETED") + queued(1, "RUNNING") + queued("2-999", "PENDING"))
-    slurm.observe([replace(JOB, size=1000)])
+    slurm.poll([replace(JOB, size=1000)]).statuses([replace(JOB, size=1000)])
     assert [word for word in fake.calls("sacct")[0] if "jobs" in word] == ["--jobs=12_0"]
     fake.says("squeue", queued("0-199", "CANCELLED") + queued("200-999", "PENDING"))
-    slurm.observe([replace(JOB, size=1000)])
+    slurm.poll([replace(JOB, size=1000)]).statuses([replace(JOB, size=1000)])
     assert [word for word in fake.calls("sacct")[1] if "jobs" in word] == ["--jobs=12"]
 
 
@@ -309,10 +314,10 @@ def test_what_has_changed_is_told_by_the_rows(slurm: SlurmScheduler, fake: FakeS
 
     def look(*rows: str) -> Snapshot:
         fake.says("squeue", "".join(rows))
-        return slurm.look([job])
+        return slurm.poll([job])
 
     ended, running, waiting = queued(0, "COMPLETED"), queued(1, "RUNNING"), queued("2-9", "PENDING")
-    mark = look(ended, running, waiting).mark(job)
+    mark = look(ended, running, waiting).signature(job)
     assert look(waiting, running, ended).changed(job, mark) == (), "their order does not matter"
     assert look(ended, queued("1-2", "RUNNING"), queued("3-9%5", "PENDING")).changed(job, mark) == [
         2
@@ -326,19 +331,19 @@ def test_what_has_changed_is_told_by_the_rows(slurm: SlurmScheduler, fake: FakeS
         assert look(*rows).changed(job, mark) is None, "all must be looked at"
     assert look(running).changed(job, "") is None
     fake.says("squeue", stderr=DOWN, code=1)
-    silent = slurm.look([job])
-    assert silent.mark(job) == "" and silent.changed(job, mark) is None
+    silent = slurm.poll([job])
+    assert silent.signature(job) == "" and silent.changed(job, mark) is None
 
 
 def test_nothing_is_asked_without_jobs(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
     """An empty list of ids would make sacct tell of other people's jobs."""
-    assert slurm.observe([]) == {}
+    assert slurm.poll([]).statuses([]) == {}
     assert fake.calls("squeue") == fake.calls("sacct") == []
 
 
 def test_find_asks_sacct_where_squeue_has_forgotten(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
     fake.says("sacct", accounted(0, "COMPLETED") + accounted(1, "COMPLETED"))
-    assert slurm.find("tok", SUBMITTED) == "12"
+    assert slurm.find_jobs({"tok": SUBMITTED})["tok"] == "12"
     (call,) = fake.calls("sacct")
     assert "--name=tok" in call
     assert "--starttime=2026-11-21T00:36:10" in call
@@ -348,17 +353,17 @@ def test_many_are_found_at_the_price_of_one(slurm: SlurmScheduler, fake: FakeSlu
     fake.says("squeue", queued(0, "RUNNING"))
     fake.says("sacct", accounted(0, "COMPLETED", name="gone").replace("12_", "9_"))
     since = dict.fromkeys(["tok", "gone", "never"], SUBMITTED)
-    assert slurm.find_all(since) == {"tok": "12", "gone": "9", "never": Missing()}
+    assert slurm.find_jobs(since) == {"tok": "12", "gone": "9", "never": Missing()}
     assert len(fake.calls("squeue")) == 1
     (call,) = fake.calls("sacct")
     assert "--name=gone,never" in call
-    assert slurm.find_all({}) == {}
+    assert slurm.find_jobs({}) == {}
     assert len(fake.calls("squeue")) == 1
 
 
 def test_find_takes_no_older_job(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
     fake.says("squeue", queued(0, "RUNNING", when="2026-11-21T00:30:00"))
-    assert slurm.find("tok", SUBMITTED) == Missing()
+    assert slurm.find_jobs({"tok": SUBMITTED})["tok"] == Missing()
 
 
 @pytest.mark.parametrize(
@@ -377,7 +382,7 @@ def test_find_says_missing_only_with_squeue_s_word(
         fake.says("squeue", stderr=DOWN, code=1)
     if not sacct_up:
         fake.says("sacct", stderr=NO_DATABASE, code=1)
-    assert isinstance(slurm.find("tok", SUBMITTED), answer)
+    assert isinstance(slurm.find_jobs({"tok": SUBMITTED})["tok"], answer)
 
 
 def test_cancel_names_job_and_elements(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
@@ -427,7 +432,6 @@ def test_the_command_line_of_sbatch(fake: FakeSlurm) -> None:
         account="lst",
         qos="fast",
         constraint="big",
-        throttle=9,
         options=("--nice=100", "--gres=lustre:1"),
     )
     fake.says("sbatch", "77;astran\n")
@@ -525,3 +529,11 @@ def test_the_array_limit_is_asked_once(slurm: SlurmScheduler, fake: FakeSlurm) -
 def test_the_array_limit_of_a_silent_cluster(slurm: SlurmScheduler, fake: FakeSlurm) -> None:
     fake.says("scontrol", stderr=DOWN, code=1)
     assert slurm.max_batch == 1001
+
+
+@pytest.mark.parametrize(("timeout", "age_s"), [(0.5, 90), (60, 90), (600, 900)])
+def test_no_submission_is_looked_up_while_sbatch_may_still_answer(
+    timeout: float, age_s: float
+) -> None:
+    scheduler = SlurmScheduler(SlurmSettings(timeout=timeout))
+    assert scheduler.unconfirmed_age.total_seconds() == age_s
