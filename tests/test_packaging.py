@@ -162,11 +162,12 @@ def test_templates_and_configs_are_found(installed: Path, tmp_path: Path) -> Non
     code = """
 from astran.base.files import packaged
 from astran.config.examples import analysis_example, site_example
+from astran.telescopes.lst.settings import LstConfig
 from astran.production.job.scripts import render
 
 assert packaged("templates").parent.name == "astran", packaged("templates")
 assert (packaged("configs") / "site.example.yml").read_text() == site_example()
-assert (packaged("configs") / "analysis.example.yml").read_text() == analysis_example()
+assert (packaged("configs") / "analysis.example.yml").read_text() == analysis_example(LstConfig)
 text = render("task.sh.j2", title="x", setup=(), bin="", variables=(), command=["true", "a b"])
 assert text.rstrip().endswith("exec true 'a b'"), text
 """

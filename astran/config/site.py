@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field, PrivateAttr, field_validator
 
@@ -172,7 +173,7 @@ class ResourceLimits(Settings):
         return wanted_min if self.time_min is None else min(wanted_min, self.time_min)
 
 
-_RESOURCES = {
+_RESOURCES: dict[str, StageResources] = {
     # figures for LST-1 runs of 20 min with standard forests
     Stage.DL2: StageResources(cpus=2, memory_mb=16000, time_min=240),
     Stage.IRF: StageResources(cpus=1, memory_mb=6000, time_min=60),
@@ -202,7 +203,7 @@ class SchedulerSettings(Settings):
     )
     slurm: SlurmSettings = Field(SlurmSettings(), description="Slurm.")
     local: LocalSettings = Field(LocalSettings(), description="This machine.")
-    resources: dict[Stage, StageResources] = Field(
+    resources: dict[str, StageResources] = Field(
         _RESOURCES,
         description="Resources by stage, until some tasks were run; stages not named keep "
         "their default.",
@@ -222,7 +223,7 @@ class SchedulerSettings(Settings):
 
     @field_validator("resources")
     @classmethod
-    def _complete(cls, value: dict[Stage, StageResources]) -> dict[Stage, StageResources]:
+    def _complete(cls, value: dict[str, StageResources]) -> dict[str, StageResources]:
         return {**_RESOURCES, **value}
 
 
@@ -259,10 +260,27 @@ class PagesSettings(Settings):
         return value.rstrip("/")
 
 
+class TelescopeSettings(Settings):
+    """A telescope of the site."""
+
+    chain: str = Field(
+        "",
+        description="The chain that analyses its data, module:attribute or FILE.py:attribute; "
+        "empty: the one that an installed package brings along.",
+    )
+    settings: dict[str, Any] = Field({}, description="What that chain calls its settings.")
+
+
 class SiteConfig(Settings):
     """One installation of ASTRAN."""
 
     site: str = Field(description="Name of the site, shown in mails.", examples=["My institute"])
+    telescope: str = Field("", description="Telescope of requests that name none; empty: LST-1.")
+    telescopes: dict[str, TelescopeSettings] = Field(
+        {},
+        description="Telescopes beside LST-1, and what their chains need to know.",
+        examples=[{"TOY": {"chain": "/path/to/toy_chain.py:CHAIN"}}],
+    )
     workdir: Path = Field(
         description="Folder for analyses, scripts, logs and results; an absolute path.",
         examples=["/path/to/astran"],
@@ -330,6 +348,11 @@ class SiteConfig(Settings):
         if not given:
             return self
         return self.model_copy(update={"data": self.data.model_copy(update=given)})
+
+    @property
+    def chains(self) -> dict[str, str]:
+        """The chains that the site names, by telescope."""
+        return {name: each.chain for name, each in self.telescopes.items() if each.chain}
 
     @property
     def products_dir(self) -> Path:

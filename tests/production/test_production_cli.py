@@ -22,8 +22,8 @@ from astran.cli.production.entry_points import (
     create_index_main,
 )
 from astran.cli.production.night_options import add_night_options, read_night_options
-from astran.config.analysis import StartLevel
 from astran.telescopes.lst.manual import Workspace
+from astran.telescopes.lst.settings import StartLevel
 
 GOOD, BAD, USAGE, ODD = 0, 1, 2, 3
 

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from astran.base.findings import Finding, Result
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
+from astran.service.doctor.doctor_context import DoctorContext, Examination
 from astran.service.doctor.examination import Probe, run_bounded
-from astran.service.doctor.findings import DoctorContext, Examination, Finding, Result
 
 NOW = datetime(2023, 12, 8, 12, tzinfo=UTC)
 Make = Callable[..., DoctorContext]

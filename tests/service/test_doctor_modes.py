@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from doctor_patient import FixedClock
 
+from astran.base.findings import Finding, Result
 from astran.base.permissions import private_umask
 from astran.cli.common import make_context
 from astran.config.yaml_files import load_site
 from astran.service.doctor import machine
-from astran.service.doctor.findings import DoctorContext, Finding, Result
+from astran.service.doctor.doctor_context import DoctorContext
 
 
 @pytest.fixture(autouse=True)

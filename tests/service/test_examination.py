@@ -21,11 +21,12 @@ from doctor_patient import NOW, Make, found, make_patient
 from services.postgres import Postgres
 
 from astran.base.clock import SystemClock
+from astran.base.findings import Finding, Result, ok
 from astran.cli.main import main
 from astran.database.connection import Database
 from astran.service.doctor import machine, scheduler_and_data
+from astran.service.doctor.doctor_context import DoctorContext
 from astran.service.doctor.examination import CHECKS, Probe, run_bounded, run_probes
-from astran.service.doctor.findings import DoctorContext, Finding, Result, ok
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from services.daemon import free_ports
 from services.dovecot import Dovecot
 from services.smtp import SmtpServer
 
+from astran.base.findings import Finding, Result
 from astran.config.model import build_settings
 from astran.config.site import MailSettings
 from astran.database import chores
@@ -23,7 +24,7 @@ from astran.database.connection import Database
 from astran.mail.parsing.headers import read_message
 from astran.service.doctor import mail as doctor_mail
 from astran.service.doctor import test_mail
-from astran.service.doctor.findings import DoctorContext, Finding, Result
+from astran.service.doctor.doctor_context import DoctorContext
 from astran.service.outgoing import login_backoff
 
 SERVICE = "astran@astran.test"

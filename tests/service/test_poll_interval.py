@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from fakes.idle_scheduler import IdleScheduler
 
+from astran.base.findings import Finding, Result
 from astran.base.scheduler import JobRef, JobState, Known, Missing, Sight, Unavailable
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Output, Plan, ProductKind, Stage, Task
@@ -24,7 +25,7 @@ from astran.database.connection import Database
 from astran.database.schema import tables
 from astran.service.context import Context
 from astran.service.doctor import scheduler_and_data
-from astran.service.doctor.findings import DoctorContext, Finding, Result
+from astran.service.doctor.doctor_context import DoctorContext
 from astran.service.jobs import poll_interval, scheduler_outages
 from astran.service.jobs.polling import poll_scheduler
 from astran.service.operator import daily_summary

@@ -9,8 +9,8 @@ import pytest
 from doctor_patient import Make, found, make_patient
 from services.slurm import SlurmCluster
 
+from astran.base.findings import Finding, Result
 from astran.service.doctor import scheduler_and_data
-from astran.service.doctor.findings import Finding, Result
 from astran.service.doctor.slurm_probe import minutes
 
 STAGES = ("dl2", "irf", "dl3", "index", "highlevel")

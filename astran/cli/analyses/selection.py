@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from astran.base.tasks import Stage
 from astran.cli.common import add_site_option
 from astran.database.task_requests import TaskSelection
 from astran.database.tasks import TaskRow
@@ -31,9 +30,7 @@ def add_one_parser(subparsers: Any, name: str, text: str) -> argparse.ArgumentPa
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """`--stage S` and `--run N`: a part of the analysis."""
-    parser.add_argument(
-        "--stage", choices=[stage.value for stage in Stage], default="", help="only this stage"
-    )
+    parser.add_argument("--stage", metavar="S", default="", help="only this stage, for example dl2")
     parser.add_argument("--run", type=int, metavar="N", help="only this run")
 
 

@@ -19,7 +19,8 @@ from astran.config.yaml_files import load_site, site_path
 from astran.launch_language.resolve import describe_resolved
 from astran.mail.parsing.headers import HEADER_BYTES, Message, message_id, read_headers
 from astran.service.intake.decision import Decision, MailOutcome, decide_from_headers, decide_mail
-from astran.service.intake.lstchain_check import check_with_lstchain
+from astran.service.intake.software_check import check_with_software
+from astran.telescopes.registry import register_chains
 
 _NO_ADDRESS = "astran@localhost"
 _EPILOG = """\
@@ -71,15 +72,17 @@ def run(args: argparse.Namespace) -> int:
     """Judge each file; 2 where one cannot be read."""
     site = _site(args)
     rules = _rules(args, site)
+    telescope = site.telescope if site else ""
+    register_chains(site.chains if site else {})
     today = Night.of(datetime.now(UTC))
     memory = _Memory() if args.remember else None
     code = Exit.OK
     for name in args.files:
         try:
-            decision, message = _judge(Path(name), rules, today)
+            decision, message = _judge(Path(name), rules, today, telescope)
             if site is not None:
                 # as the launcher does; here no answer of an environment is kept
-                decision = check_with_lstchain(site, decision, keep=False)
+                decision = check_with_software(site, decision, keep=False)
         except OSError as error:
             print(f"astran check-mail: {name}: {error.strerror}", file=sys.stderr)
             code = Exit.USAGE
@@ -139,7 +142,9 @@ class _Memory:
         return decision, first
 
 
-def _judge(path: Path, rules: MailSettings, today: Night) -> tuple[Decision, Message]:
+def _judge(
+    path: Path, rules: MailSettings, today: Night, telescope: str
+) -> tuple[Decision, Message]:
     """As the launcher does: by headers and size where they are enough, else by the whole mail."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -147,7 +152,7 @@ def _judge(path: Path, rules: MailSettings, today: Night) -> tuple[Decision, Mes
         decision = decide_from_headers(message, size, rules)
         if decision is None:
             file.seek(0)
-            decision = decide_mail(file.read(), rules, today)
+            decision = decide_mail(file.read(), rules, today, telescope=telescope)
     return decision, message
 
 

@@ -13,10 +13,10 @@ from rich.padding import Padding
 from rich.text import Text
 
 from astran.base.clock import SystemClock
+from astran.base.findings import Finding, Result
 from astran.base.text import count_noun, strip_control
 from astran.cli.common import Exit, add_site_option
 from astran.service.doctor.examination import run_probes
-from astran.service.doctor.findings import Finding, Result
 
 _STYLES = {Result.OK: "green", Result.WARN: "yellow", Result.FAIL: "bold red"}
 

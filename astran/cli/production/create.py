@@ -13,8 +13,8 @@ from astran.api import ProductionRun
 from astran.base.errors import ConfigError
 from astran.cli.common import Exit, add_site_option, read_site, run_guarded
 from astran.cli.production.night_options import add_night_options, read_night_options
-from astran.config.analysis import AnalysisConfig, StartLevel
 from astran.config.site import SiteConfig
+from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 _EPILOG = """\
 examples:
@@ -119,7 +119,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add_site_option(parser)
 
 
-def _config(args: argparse.Namespace, start: StartLevel, inputs: Sequence[Path]) -> AnalysisConfig:
+def _config(args: argparse.Namespace, start: StartLevel, inputs: Sequence[Path]) -> LstConfig:
     data = read_night_options(args)
     if "date" not in data and (date := _date_of(inputs)):
         data["date"] = date

@@ -13,9 +13,10 @@ from pathlib import Path
 
 from astran.base.clock import Clock
 from astran.base.errors import AstranError, ConfigError
+from astran.base.findings import Finding, fail, failed_by, ok
 from astran.config.yaml_files import load_site, site_path
 from astran.service.doctor import machine, mail, scheduler_and_data, test_mail
-from astran.service.doctor.findings import DoctorContext, Examination, Finding, fail, failed_by, ok
+from astran.service.doctor.doctor_context import DoctorContext, Examination
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ CHECKS = (
     Probe("test mail", test_mail.test_mail, 240),
     Probe("scheduler", scheduler_and_data.probe_scheduler, 300),
     Probe("outage", scheduler_and_data.probe_outage, 60),
-    Probe("lstchain", scheduler_and_data.probe_environments, 1200),
+    Probe("software", scheduler_and_data.probe_software, 1200),
     Probe("data", scheduler_and_data.probe_data, 120),
     Probe("launcher", machine.probe_launcher, 30),
 )

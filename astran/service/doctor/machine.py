@@ -12,6 +12,7 @@ from pathlib import Path
 
 from astran.base.errors import ProcessError
 from astran.base.files import packaged_path, try_lock
+from astran.base.findings import Finding, fail, ok, warn
 from astran.base.permissions import UMASK, current_umask, mode_of
 from astran.base.process import run_command
 from astran.base.text import duration
@@ -19,7 +20,7 @@ from astran.database.connection import HEAD, Database
 from astran.database.location import identity
 from astran.database.location.file_modes import too_open_files
 from astran.database.location.identity import STATE, memory_files
-from astran.service.doctor.findings import DoctorContext, Finding, fail, ok, warn
+from astran.service.doctor.doctor_context import DoctorContext
 
 LEAST_FREE = 2 * 2**30
 """Below this no night fits [bytes]."""

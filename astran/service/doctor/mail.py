@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 from astran.base.errors import AstranError, ConfigError, MailAuthError, MailError
+from astran.base.findings import Finding, fail, failed_by, ok, warn
 from astran.config.site import MailSettings, Security, Server
 from astran.mail.imap import Inbox
 from astran.mail.smtp import SmtpPostman
-from astran.service.doctor.findings import DoctorContext, Finding, fail, failed_by, ok, warn
+from astran.service.doctor.doctor_context import DoctorContext
 from astran.service.outgoing import login_backoff
 
 _NO_MAIL = 2**32 - 1

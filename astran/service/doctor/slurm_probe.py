@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from astran.base.errors import ProcessError
+from astran.base.findings import Finding, fail, failed_by, ok, warn
 from astran.base.process import run_command
 from astran.base.scheduler import Batch
-from astran.base.tasks import Resources, Stage
+from astran.base.tasks import Resources
 from astran.config.site import StageResources
 from astran.config.slurm import SlurmSettings
 from astran.scheduler.slurm import submit_script
-from astran.service.doctor.findings import Finding, fail, failed_by, ok, warn
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Partition:
 
 
 def probe_slurm(
-    settings: SlurmSettings, resources: Mapping[Stage, StageResources]
+    settings: SlurmSettings, resources: Mapping[str, StageResources]
 ) -> Iterator[Finding]:
     """Controller, accounting, partition, and a trial submission per stage that submits nothing."""
     try:
@@ -70,7 +70,7 @@ def probe_slurm(
 
 def _of_sender(
     settings: SlurmSettings,
-    resources: Mapping[Stage, StageResources],
+    resources: Mapping[str, StageResources],
     found: list[Partition],
     sender: str,
 ) -> Iterator[Finding]:
@@ -134,7 +134,7 @@ def _accounting(settings: SlurmSettings) -> Finding:
 
 def _refused(
     settings: SlurmSettings,
-    stage: Stage,
+    stage: str,
     wanted: StageResources,
     partition: Partition,
     sender: str = "",

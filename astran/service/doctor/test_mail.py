@@ -15,6 +15,7 @@ from email.utils import format_datetime, make_msgid
 from typing import TYPE_CHECKING
 
 from astran.base.errors import ConfigError, MailError
+from astran.base.findings import Finding, fail, ok, warn
 from astran.config.site import MailSettings
 from astran.mail.imap import Inbox
 from astran.mail.letters.mime import bare_address
@@ -22,7 +23,7 @@ from astran.mail.parsing import headers
 from astran.mail.senders.authentication_results import authentication_results, is_vouched
 from astran.mail.senders.verification import signers
 from astran.mail.smtp import SmtpPostman
-from astran.service.doctor.findings import DoctorContext, Finding, fail, ok, warn
+from astran.service.doctor.doctor_context import DoctorContext
 from astran.service.doctor.mail import with_hint
 
 if TYPE_CHECKING:

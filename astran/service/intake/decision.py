@@ -112,7 +112,11 @@ def decide_from_headers(headers: Message, size: int, rules: MailSettings) -> Dec
 
 
 def decide_mail(
-    raw: bytes, rules: MailSettings, today: Night, proof: Proof | None = None
+    raw: bytes,
+    rules: MailSettings,
+    today: Night,
+    proof: Proof | None = None,
+    telescope: str = "",
 ) -> Decision:
     """The decision on a whole mail.
 
@@ -124,6 +128,7 @@ def decide_mail(
     rules : who may ask, and how senders are verified
     today : the night that is going on, or the last one
     proof : verifies a sender where the headers alone do not; None: as the rules say
+    telescope : of a request that names none; empty: the default
 
     Raises
     ------
@@ -139,7 +144,8 @@ def decide_mail(
             return unverified
         raise
     with _time_limit():
-        return _by_headers(message, len(raw), rules, verdict) or _by_text(message, verdict, today)
+        decision = _by_headers(message, len(raw), rules, verdict)
+        return decision or _by_text(message, verdict, today, telescope)
 
 
 def _time_limit() -> AbstractContextManager[None]:
@@ -191,7 +197,7 @@ def _by_headers(
     return None
 
 
-def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
+def _by_text(message: Message, judgement: Judgement, today: Night, telescope: str) -> Decision:
     body = read_body(message)
     thread = answer_to(message, judgement.sender)
     texts = [without_secret(text) for text in body.texts]
@@ -203,7 +209,7 @@ def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
         return replace(base, outcome=MailOutcome.IGNORE)
     if not command.takes_parameters:
         return base
-    parsed = parse_agreeing(texts)
+    parsed = parse_agreeing(texts, telescope)
     if parsed.empty and body.answers:
         # a word of thanks under "Re: ASTRAN-LAUNCH" is no launch
         return replace(base, outcome=MailOutcome.IGNORE, command=None)
@@ -213,7 +219,7 @@ def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
     found = [*parsed.problems, *_of_the_mail(body.damage, aside, thread)]
     parsed = replace(parsed, problems=tuple(found))
     try:
-        config = resolve_config(parsed, resolve_source, today)
+        config = resolve_config(parsed, resolve_source, today, telescope)
     except ConfigError as error:
         return replace(
             base,

@@ -1,14 +1,11 @@
-"""What `astran doctor` finds out: one line per part, with a cure where something is wrong."""
+"""Findings of an examination: one line per part, with a cure where something is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from astran.base.clock import Clock
 from astran.base.errors import AstranError, ConfigError
-from astran.config.site import SiteConfig
 
 
 class Result(StrEnum):
@@ -31,21 +28,6 @@ class Finding:
     def to_json(self) -> dict[str, str]:
         """`{part, result, message, cure}`."""
         return {key: str(value) for key, value in asdict(self).items()}
-
-
-@dataclass(frozen=True, slots=True)
-class DoctorContext:
-    """What is examined."""
-
-    site: SiteConfig
-    clock: Clock
-    python: str
-    """Interpreter in which ASTRAN is installed."""
-    send_test: str = ""
-    """Address to which a test mail is sent; empty: none."""
-
-
-Examination = Callable[[DoctorContext], Iterator[Finding]]
 
 
 def ok(part: str, message: str) -> Finding:
