@@ -19,7 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from astran.base.clock import Clock, SystemClock
 from astran.base.errors import CatalogueError, ConfigError
@@ -30,17 +30,14 @@ from astran.catalogue.sources import is_same_source, resolve_source
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.database.location import identity
-from astran.production.environment.releases import find_toolset
 from astran.production.job.shell_script import make_shell_script
 from astran.telescopes.lst import inventory
 from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.environment.releases import find_toolset
 from astran.telescopes.lst.inventory import Inventory
 from astran.telescopes.lst.manual import Workspace, dl2_tasks, dl3_tasks, index_tasks, run_tasks
 from astran.telescopes.lst.settings import LstConfig, StartLevel
-
-if TYPE_CHECKING:
-    from astran.telescopes.lst.manual import Workspace
 
 Say = Callable[[str], None]
 Place = str | Path

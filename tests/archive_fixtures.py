@@ -140,7 +140,7 @@ def _text(raw: bytes) -> str:
 @pytest.fixture(scope="session")
 def asked_tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What lstchain says of its tools; asking takes seconds."""
-    from astran.production.environment.releases import find_toolset
+    from astran.telescopes.lst.environment.releases import find_toolset
 
     work = tmp_path_factory.mktemp("asked")
     site = {"site": "Test", "workdir": str(work), "lstchain": HERE}

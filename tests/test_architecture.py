@@ -136,6 +136,23 @@ def test_imports_go_one_way(sources: list[Source]) -> None:
     assert wrong == []
 
 
+NEUTRAL = {"service", "database", "report", "scheduler", "mail"}
+OF_A_TELESCOPE = re.compile(r"\b(?:lst|lstchain|LstConfig)(?=\b|_)|\bLST-?1\b", re.I)
+
+
+def test_the_engine_names_no_telescope(sources: list[Source]) -> None:
+    """What is done for a telescope stands behind the port alone."""
+    wrong = [
+        f"{source.path.relative_to(ROOT)}:{number}: {line.strip()}"
+        for source in sources
+        # migrations are a record of what was
+        if source.package in NEUTRAL and "versions" not in source.path.parts
+        for number, line in enumerate(source.text.splitlines(), 1)
+        if OF_A_TELESCOPE.search(line)
+    ]
+    assert wrong == []
+
+
 def test_light_packages_import_nothing_heavy(sources: list[Source]) -> None:
     wrong = [
         source.at(node, name)
@@ -175,6 +192,15 @@ def test_an_idle_tick_loads_nothing_heavy_or_seldom_needed(tmp_path: Path) -> No
     tick = f"from astran.cli.launcher import main\nassert main(['--site', {str(site)!r}]) == 0"
     assert "alembic" in loaded_after(tick)  # the first one makes the database
     assert loaded_after(tick) & (HEAVY | {"jinja2", "alembic", "rich"}) == set()
+    chains = "print([name for name in sys.modules if name.startswith('astran.telescopes.lst')])"
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys\n{tick}\n{chains}"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=ROOT,
+    )
+    assert done.stdout.splitlines()[-1] == "[]", "no chain is loaded before it is asked for"
 
 
 # ---- names and places ---------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, PrivateAttr, field_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from astran.base.files import name_trunk
 from astran.base.tasks import Stage
@@ -316,6 +316,15 @@ class SiteConfig(Settings):
         False, description="All data of this site are simulated; said on every plot and mail."
     )
     _file: Path | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _known_stages(self) -> SiteConfig:
+        unknown = self.scheduler.resources.keys() - set(Stage)
+        # others have stages of their own, which only their chains know
+        if unknown and not self.telescopes:
+            stages = ", ".join(Stage)
+            raise ValueError(f"scheduler.resources: {min(unknown)} is no stage; stages: {stages}")
+        return self
 
     @field_validator("workdir", "shared", "products", mode="after")
     @classmethod

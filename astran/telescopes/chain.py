@@ -11,7 +11,16 @@ from astran.base.clock import Clock
 from astran.base.errors import Problem
 from astran.base.findings import Finding
 from astran.base.night_data import NightData
-from astran.base.tasks import Expectation, HeaderCard, InputGuard, PastTask, Plan, Stage, Task
+from astran.base.tasks import (
+    Expectation,
+    HeaderCard,
+    InputGuard,
+    PastTask,
+    Plan,
+    Resources,
+    Stage,
+    Task,
+)
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
 
@@ -40,6 +49,11 @@ class PlanRequest(Generic[Config]):
     """False leaves no trace on disk."""
     past_tasks: PastTasks | None = None
     """None: nothing is to be learnt from what was run."""
+
+    def resources(self, stage: str, usual: Resources) -> Resources:
+        """What tasks of a stage ask for: as the site has it, else the usual."""
+        own = self.site.scheduler.resources.get(stage)
+        return Resources(own.cpus, own.memory_mb, own.time_min) if own else usual
 
 
 class TelescopeChain(Protocol[Config]):

@@ -16,7 +16,7 @@ from astran.base.night_data import (
     RunFile,
 )
 from astran.config.site import SiteConfig
-from astran.production.environment.toolset import Tool, Toolset
+from astran.telescopes.lst.environment.toolset import Tool, Toolset
 from astran.telescopes.lst.settings import LstConfig
 
 OPTIONS = {

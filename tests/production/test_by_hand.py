@@ -23,9 +23,9 @@ from demo_fixtures import SmallNight
 from astran.base.clock import SystemClock
 from astran.base.exit_record import TaskOutcome
 from astran.config.site import SiteConfig
-from astran.production.environment.releases import find_toolset
 from astran.telescopes.lst import manual
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.environment.releases import find_toolset
 from astran.telescopes.lst.manual import Workspace
 from astran.telescopes.lst.settings import LstConfig
 

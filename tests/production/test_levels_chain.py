@@ -22,9 +22,9 @@ from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.night_data import NightData
 from astran.base.tasks import Plan, Stage, Task
 from astran.config.site import SiteConfig
-from astran.production.environment.releases import find_toolset
 from astran.telescopes.lst import manual
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.environment.releases import find_toolset
 from astran.telescopes.lst.manual import Workspace
 from astran.telescopes.lst.planning.plan import make_plan
 from astran.telescopes.lst.settings import LstConfig

@@ -25,10 +25,10 @@ from astran.config.site import SiteConfig
 from astran.production.audit.dl2_audit import audit_dl2
 from astran.production.audit.findings import Dl2Audit, State
 from astran.production.checks.dl2 import TABLE
-from astran.production.environment.releases import find_toolset
-from astran.production.environment.toolset import Toolset
 from astran.telescopes.lst import manual
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.environment.releases import find_toolset
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.manual import Workspace
 from astran.telescopes.lst.planning.plan import make_plan
 from astran.telescopes.lst.settings import Dl2Settings, Engine, LstConfig

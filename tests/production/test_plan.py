@@ -22,7 +22,7 @@ from production_samples import (
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night_data import IrfCuts, MissingRun, NightData, ReadyIrf, RunFile
 from astran.base.tasks import Plan, ProductKind, Stage, Task
-from astran.production.environment.toolset import Tool, Toolset
+from astran.telescopes.lst.environment.toolset import Tool, Toolset
 from astran.telescopes.lst.planning.plan import make_plan
 from astran.telescopes.lst.settings import LstConfig
 

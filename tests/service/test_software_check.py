@@ -10,9 +10,9 @@ import pytest
 from astran.base.errors import ConfigError
 from astran.config.site import SiteConfig
 from astran.mail.letters.content import describe_settings
-from astran.production.environment.releases import NoSuchRelease
-from astran.production.environment.toolset import Toolset
 from astran.telescopes.lst.chain import CHAIN
+from astran.telescopes.lst.environment.releases import NoSuchRelease
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.settings import LstConfig
 
 STANDARD = {"random_forest_zd_interpolation": {"interpolate_energy": True}}

@@ -12,7 +12,7 @@ from pydantic import Field
 from astran.base.clock import Clock
 from astran.base.errors import CatalogueError, ProductError
 from astran.base.night_data import FileRef, MissingRun, NightData, RunFile
-from astran.base.tasks import Expectation, Output, Plan, Task, fingerprint
+from astran.base.tasks import Expectation, Output, Plan, Resources, Task, fingerprint
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
 from astran.telescopes.chain import PlanRequest, TelescopeChain
@@ -143,5 +143,6 @@ def _task(
         script=str(jobs / f"Script_{key}.sh"),
         log=str(folder / "log" / f"{key}.log"),
         record=str(jobs / f"{key}.record.json"),
+        resources=request.resources(stage, Resources(cpus=1, memory_mb=200, time_min=5)),
         **more,
     )

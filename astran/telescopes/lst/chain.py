@@ -17,11 +17,11 @@ from astran.catalogue.sources import is_same_source
 from astran.config.site import SiteConfig
 from astran.production.checks.inputs import check_inputs
 from astran.production.checks.registry import check_product
-from astran.production.environment.releases import NoSuchRelease, find_toolset, with_release
-from astran.production.environment.toolset import Toolset
 from astran.telescopes.chain import PlanRequest, TelescopeChain
 from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, PATIENT_S
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.environment.releases import NoSuchRelease, find_toolset, with_release
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.key_names import FREE_KEYS, KEY_KINDS, KEY_NAMES
 from astran.telescopes.lst.planning.dl3_header import fill_header
 from astran.telescopes.lst.planning.lstchain_parameters import parameter_problems

@@ -18,9 +18,9 @@ from astran.base.night_data import NightData
 from astran.base.process import ProcessAttendant
 from astran.base.tasks import Stage, Task
 from astran.config.site import SiteConfig
-from astran.production.environment.toolset import Toolset
 from astran.production.job.scripts import write_scripts
 from astran.production.run_task import TOKEN
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.planning.layout import Layout
 from astran.telescopes.lst.planning.plan import make_plan
 from astran.telescopes.lst.planning.task_builder import TaskMaker

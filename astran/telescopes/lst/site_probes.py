@@ -14,9 +14,9 @@ from astran.base.findings import Finding, fail, failed_by, ok, warn
 from astran.base.text import count_noun
 from astran.catalogue.path_patterns import find_files
 from astran.config.site import ReleaseData, SiteConfig
-from astran.production.environment.releases import probe_environment
-from astran.production.environment.toolset import Tool
 from astran.telescopes.lst.catalogue.response.models import choose_models, model_folders
+from astran.telescopes.lst.environment.releases import probe_environment
+from astran.telescopes.lst.environment.toolset import Tool
 
 _MANY = 10_000
 """Files of a pattern that are counted at most."""

@@ -17,7 +17,7 @@ from astran.base.night_data import FileRef, MonteCarlo
 from astran.base.tasks import HeaderCard, Task
 from astran.production.checks.dl2 import engine_of
 from astran.production.checks.fits_files import AEFF, open_fits
-from astran.production.environment.toolset import Toolset
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.planning.irf_choice import IrfSet
 from astran.telescopes.lst.settings import Cuts, LstConfig, StartLevel
 

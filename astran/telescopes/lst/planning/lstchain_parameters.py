@@ -14,7 +14,7 @@ from typing import Any
 from astran.base.errors import Problem
 from astran.base.night_data import MonteCarlo
 from astran.config.model import nearest_word
-from astran.production.environment.toolset import Toolset
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 JSON, TOOL = "lstchain_config", "dl3.tool"

@@ -16,7 +16,7 @@ from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night_data import FileRef, Models, MonteCarlo, NightData, RunFile
 from astran.base.tasks import Expectation, Output, Plan, ProductKind, Stage, Task, fingerprint
 from astran.config.site import SiteConfig
-from astran.production.environment.toolset import Toolset
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.planning import (
     argv,
     dl3_header,
