@@ -14,6 +14,7 @@ from astran.base.errors import AstranError
 from astran.config.site import SiteConfig
 from astran.config.yaml_files import load_site, site_path
 from astran.database.location import file_modes, identity, opening
+from astran.telescopes.registry import register_chains
 
 if TYPE_CHECKING:
     from astran.service.context import Context
@@ -69,6 +70,7 @@ def read_site(args: argparse.Namespace) -> SiteConfig:
     """
     site = load_site(site_path(args.site))
     identity.check_store(site)
+    register_chains(site.chains)
     return site
 
 

@@ -265,8 +265,7 @@ class TelescopeSettings(Settings):
 
     chain: str = Field(
         "",
-        description="The chain that analyses its data, module:attribute or FILE.py:attribute; "
-        "empty: the one that an installed package brings along.",
+        description="Its chain, module:attribute or FILE.py:attribute; empty: of a package.",
     )
     settings: dict[str, Any] = Field({}, description="What that chain calls its settings.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -94,6 +95,20 @@ def test_a_broken_product_is_found_by_the_check_of_the_chain(toy_house: ToyHouse
     toy_house.send("ASTRAN-LAUNCH", TOY_LAUNCH)
     assert toy_house.run_to_end() in ("partial", "failed")
     assert "something else than numbers" in toy_house.box()[-1].text
+
+
+def test_a_plan_by_hand(tmp_path: Path) -> None:
+    night = tmp_path / "toy" / "20231207"
+    night.mkdir(parents=True)
+    (night / "raw_7.txt").write_text("1\n")
+    toy = {"chain": f"{CHAIN_FILE}:CHAIN", "settings": {"data": str(tmp_path / "toy")}}
+    site = {"site": "Test", "workdir": str(tmp_path / "work"), "telescopes": {"TOY": toy}}
+    (tmp_path / "site.yml").write_text(yaml.safe_dump({**site, "telescope": "TOY"}))
+    (tmp_path / "crab.yml").write_text("target: Crab\ndate: 20231207\n")
+    words = ["--config-analysis", tmp_path / "crab.yml", "--site", tmp_path / "site.yml"]
+    command = [sys.executable, "-m", "astran.cli.main", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "cal-7" in done.stdout and "sum" in done.stdout
 
 
 @pytest.mark.usefixtures("toy")
