@@ -69,7 +69,7 @@ test-slurm24:
 other-lstchain: $(VENV3)/.installed
 
 examples: $(VENV)/.installed-test
-	$(BIN)/python -m astran.config.examples configs
+	$(BIN)/python -m astran.telescopes.examples configs
 
 # plays in /srv/astran, which must not be there; needs PostgreSQL
 upgrade-data: $(VENV)/.installed-test

@@ -20,7 +20,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from astran.base.clock import Clock, SystemClock
 from astran.base.errors import CatalogueError, ConfigError
@@ -28,20 +28,17 @@ from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.night_data import MissingRun, NightData
 from astran.base.tasks import ProductKind, Task
 from astran.catalogue.sources import is_same_source, resolve_source
-from astran.config.analysis import AnalysisConfig, StartLevel
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.database.location import identity
-from astran.production.environment.releases import find_toolset
 from astran.production.job.shell_script import make_shell_script
-from astran.service.products import inventory
-from astran.service.products.inventory import Inventory
+from astran.telescopes.lst import inventory
 from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.environment.releases import find_toolset
+from astran.telescopes.lst.inventory import Inventory
 from astran.telescopes.lst.manual import Workspace, dl2_tasks, dl3_tasks, index_tasks, run_tasks
-
-if TYPE_CHECKING:
-    from astran.telescopes.lst.manual import Workspace
+from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 Place = str | Path
 
@@ -89,7 +86,7 @@ class ProductionRun:
 
 def configure_analysis(
     target: str, date: str, runs: Iterable[int] | None = None, **parameters: object
-) -> AnalysisConfig:
+) -> LstConfig:
     """The configuration of an analysis.
 
     Parameters
@@ -121,14 +118,14 @@ def set_parameter(data: dict[str, Any], name: str, value: object) -> None:
     data[last] = value
 
 
-def configure(data: dict[str, Any], start: StartLevel | None = None) -> AnalysisConfig:
+def configure(data: dict[str, Any], start: StartLevel | None = None) -> LstConfig:
     """Check a configuration given as plain data; the target may be a name."""
     if isinstance(data.get("target"), str):
         data = {**data, "target": resolve_source(data["target"]).model_dump()}
     if start is not None:
         # files are named by somebody who may read them anyway
         data = {**data, "start": start, "folder": ""}
-    return build_settings(AnalysisConfig, data, "The request")
+    return build_settings(LstConfig, data, "The request")
 
 
 # ---- making --------------------------------------------------------------------------------------
@@ -136,7 +133,7 @@ def configure(data: dict[str, Any], start: StartLevel | None = None) -> Analysis
 
 def prepare_dl2(
     site: SiteConfig,
-    config: AnalysisConfig,
+    config: LstConfig,
     inputs: Iterable[Place] = (),
     output: Place | None = None,
     *,
@@ -167,7 +164,7 @@ def prepare_dl2(
 
 def prepare_dl3(
     site: SiteConfig,
-    config: AnalysisConfig,
+    config: LstConfig,
     inputs: Iterable[Place] = (),
     output: Place | None = None,
     *,
@@ -206,7 +203,7 @@ def prepare_index(
 
 def create_dl2(
     site: SiteConfig,
-    config: AnalysisConfig,
+    config: LstConfig,
     inputs: Iterable[Place] = (),
     output: Place | None = None,
 ) -> tuple[ExitRecord, ...]:
@@ -216,7 +213,7 @@ def create_dl2(
 
 def create_dl3(
     site: SiteConfig,
-    config: AnalysisConfig,
+    config: LstConfig,
     inputs: Iterable[Place] = (),
     output: Place | None = None,
 ) -> tuple[ExitRecord, ...]:
@@ -238,7 +235,7 @@ def check_dl2(
     site: SiteConfig | None = None,
     places: Iterable[Place] = (),
     *,
-    config: AnalysisConfig | None = None,
+    config: LstConfig | None = None,
     night: str = "",
     runs: Iterable[int] = (),
     dl1: Iterable[Place] = (),
@@ -266,7 +263,7 @@ def check_dl3(
     site: SiteConfig | None = None,
     places: Iterable[Place] = (),
     *,
-    config: AnalysisConfig | None = None,
+    config: LstConfig | None = None,
     night: str = "",
     runs: Iterable[int] = (),
     clock: Clock | None = None,
@@ -279,7 +276,7 @@ def check(
     kind: ProductKind,
     site: SiteConfig | None = None,
     places: Iterable[Place] = (),
-    config: AnalysisConfig | None = None,
+    config: LstConfig | None = None,
     night: str = "",
     runs: Iterable[int] = (),
     dl1: Iterable[Place] = (),

@@ -34,11 +34,11 @@ from astran.config.slurm import SlurmSettings  # noqa: E402
 from astran.database import analyses, tasks  # noqa: E402
 from astran.database.analyses import RequestOrigin  # noqa: E402
 from astran.database.connection import Database  # noqa: E402
-from astran.production.environment import releases  # noqa: E402
 from astran.scheduler.slurm.controller import SlurmScheduler  # noqa: E402
 from astran.service import planning  # noqa: E402
 from astran.service.context import Context  # noqa: E402
 from astran.service.tick import run_tick  # noqa: E402
+from astran.telescopes.lst.environment import releases  # noqa: E402
 
 BAR = 1.3
 PER_NIGHT = 20

@@ -26,11 +26,12 @@ from sqlalchemy import Connection, insert
 
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Output, Plan, ProductKind, Stage, Task
-from astran.config.analysis import AnalysisConfig, Target
+from astran.config.analysis import Target
 from astran.database import plans
 from astran.database.analyses import RequestOrigin, create_analysis, get_analysis, move_analysis
 from astran.database.connection import Database
 from astran.database.schema import tables as t
+from astran.telescopes.lst.settings import LstConfig
 
 BAR_FULL_S = 60.0
 BAR_UPDATE_S = 2.0
@@ -93,7 +94,7 @@ def add_analysis(db: Connection, work: Path, number: int, picture: bytes) -> Non
         "GRB 221009A",
     )
     now = FIRST + timedelta(hours=12 * number)
-    config = AnalysisConfig(
+    config = LstConfig(
         target=Target(name=names[number % len(names)], ra=number % 360, dec=20.0),
         date=f"{now - timedelta(hours=24):%Y%m%d}",
     )

@@ -19,7 +19,6 @@ from simulated_archive import NEW, OLD, Archive, copy
 
 from astran.base.tasks import Stage
 from astran.catalogue.sources import resolve_source
-from astran.config.analysis import AnalysisConfig
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.database import analyses, outbox
@@ -27,6 +26,7 @@ from astran.database.analyses import Analysis, RequestOrigin
 from astran.database.connection import Database
 from astran.service.context import Context
 from astran.service.tick import run_tick
+from astran.telescopes.lst.settings import LstConfig
 
 HERE = {"default": "here", "environments": {"here": {"bin": str(Path(sys.executable).parent)}}}
 
@@ -87,7 +87,7 @@ class ArchiveHouse:
 
     def launch(self, night: str, target: str = "Crab", **more: object) -> int:
         data = {"target": resolve_source(target).model_dump(), "date": night, **more}
-        config = build_settings(AnalysisConfig, data, "test")
+        config = build_settings(LstConfig, data, "test")
         with self.context.db.begin() as db:
             origin = RequestOrigin(subject="ASTRAN-LAUNCH", in_reply_to="<l@a.test>")
             workdir = self.context.site.workdir
@@ -140,7 +140,7 @@ def _text(raw: bytes) -> str:
 @pytest.fixture(scope="session")
 def asked_tools(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What lstchain says of its tools; asking takes seconds."""
-    from astran.production.environment.releases import find_toolset
+    from astran.telescopes.lst.environment.releases import find_toolset
 
     work = tmp_path_factory.mktemp("asked")
     site = {"site": "Test", "workdir": str(work), "lstchain": HERE}

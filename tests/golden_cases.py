@@ -23,12 +23,13 @@ from simulated_archive import NEW, OLD, TABLE, Archive
 
 import astran
 from astran.catalogue.sources import resolve_source
-from astran.config.yaml_files import load_analysis, load_site
+from astran.config.yaml_files import load_site
 from astran.database.connection import Database
 from astran.demo.data_tree import DataTree
 from astran.demo.simulate import TEST_NODES, Simulation
 from astran.service.context import Context
 from astran.service.planning import describe_awaited, find_data, make_plan_of
+from astran.telescopes.configuration import load_analysis
 
 ROOT = "/srv/astran"
 """Stands for the folder of the test."""
@@ -291,12 +292,13 @@ def plan_of(case: Case, root: Path) -> dict[str, Any]:
         context = Context(at, Database("sqlite://"), SetClock(case.now), PYTHON)
         data = find_data(context, config, patient=True)
         waits = describe_awaited(context, config, data)
-        plan, _ = make_plan_of(context, config, data, at.workdir / config.label, keep=False)
+        plan = make_plan_of(context, config, data, at.workdir / config.label, keep=False)
     made: dict[str, Any] = {"waits": waits or "", **asdict(plan)}
     made["tasks"] = [task.to_json() for task in plan.tasks]
     made["files"] = {path: _read(text) for task in plan.tasks for path, text in task.files}
     for task in made["tasks"]:
         task["files"] = [path for path, _ in task["files"]]
+        assert not task.pop("telescope"), "the default needs no name"
     text = rootless(json.dumps(made, default=str), root)
     return dict(json.loads(text))
 

@@ -19,8 +19,8 @@ from astran.demo.cache import cache_root, cached
 from astran.demo.forests import quiet_environment
 from astran.demo.montecarlo import EventSample
 from astran.demo.simulate import TEST_NODES
-from astran.production.environment.releases import probe_environment
-from astran.production.environment.toolset import Toolset
+from astran.telescopes.lst.environment.releases import probe_environment
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.planning import argv
 
 

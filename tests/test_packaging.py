@@ -160,11 +160,13 @@ def test_templates_and_configs_are_found(installed: Path, tmp_path: Path) -> Non
     code = """
 from astran.base.files import packaged_path
 from astran.config.examples import analysis_example, site_example
+from astran.telescopes.lst.settings import LstConfig
 from astran.production.job.scripts import render_job_script
 
 assert packaged_path("templates").parent.name == "astran", packaged_path("templates")
 assert (packaged_path("configs") / "site.example.yml").read_text() == site_example()
-assert (packaged_path("configs") / "analysis.example.yml").read_text() == analysis_example()
+example = analysis_example(LstConfig)
+assert (packaged_path("configs") / "analysis.example.yml").read_text() == example
 words = {"title": "x", "setup": (), "bin": "", "variables": (), "command": ["true", "a b"]}
 text = render_job_script("task.sh.j2", **words)
 assert text.rstrip().endswith("exec true 'a b'"), text

@@ -14,7 +14,8 @@ from typing import Any
 
 
 class Stage(StrEnum):
-    """Steps of production, in the order in which the data pass them."""
+    """Usual steps of production, in the order in which the data pass them; a chain may have
+    others."""
 
     DL2 = "dl2"
     IRF = "irf"
@@ -24,7 +25,7 @@ class Stage(StrEnum):
 
 
 class ProductKind(StrEnum):
-    """How a product proves that it is one; see astran.production.checks.registry."""
+    """Usual kinds of products; a chain may have others, which it checks itself."""
 
     DL2 = "dl2"
     IRF = "irf"
@@ -42,6 +43,8 @@ class Resources:
     time_min: int = 60
 
 
+OWN_SOFTWARE = "astran"
+"""Name of ASTRAN among the versions of a plan."""
 Expectation = str | int | float | bool
 HeaderCard = tuple[str, Expectation, str]
 """Keyword, value and comment of a FITS header."""
@@ -58,7 +61,8 @@ class Output:
 
     name: str
     path: str
-    check: ProductKind
+    check: str
+    """A ProductKind, or a kind of the chain's own."""
     expect: tuple[tuple[str, Expectation], ...] = ()
     """What the check must find, for example the cuts; see astran.production.checks.registry."""
 
@@ -94,7 +98,8 @@ class Task:
 
     key: str
     """Unique within its analysis, for example `dl2-15864`."""
-    stage: Stage
+    stage: str
+    """A Stage, or one of the chain's own."""
     argv: tuple[str, ...]
     outputs: tuple[Output, ...]
     folder: str
@@ -131,6 +136,8 @@ class Task:
     depends_on_success: bool = False
     """What it makes depends on which tasks before it succeed: once these have ended, the service
     completes the fingerprint with theirs."""
+    telescope: str = ""
+    """Whose chain made it, as the registry knows it; empty: the default, LST-1."""
     store: str = ""
     """Folder of the site's store, in which its products are kept for everyone; see
     astran.base.product_store. Empty: they are kept in the folder of the analysis alone."""
@@ -149,13 +156,13 @@ class Task:
         return cls(
             **{
                 **plain,
-                "stage": Stage(plain["stage"]),
+                "stage": _usual(Stage, plain["stage"]),
                 "argv": tuple(plain["argv"]),
                 "outputs": tuple(
                     Output(
                         o["name"],
                         o["path"],
-                        ProductKind(o["check"]),
+                        _usual(ProductKind, o["check"]),
                         tuple((k, v) for k, v in o.get("expect", ())),
                     )
                     for o in plain["outputs"]
@@ -179,6 +186,24 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class PastProduct:
+    """A product of a task that succeeded."""
+
+    made_after_s: float
+    """Time from the start of the task until the product was there [s]."""
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PastTask:
+    """A task that succeeded, as the database knows it."""
+
+    inputs: tuple[str, ...]
+    products: tuple[PastProduct, ...]
+    """In the order in which they were made."""
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """All tasks of an analysis, and what a person should know about how they came to be."""
 
@@ -190,12 +215,24 @@ class Plan:
     left_out: tuple[tuple[int, str], ...] = ()
     """Runs that were asked for but cannot be analysed, each with the reason."""
 
+    def software(self, task: Task) -> tuple[str, str]:
+        """Name and version of what a task runs: ASTRAN, or that of its environment."""
+        for name, version in self.versions:
+            if bool(task.environment) == (name != OWN_SOFTWARE):
+                return name, version
+        return "" if task.environment else OWN_SOFTWARE, ""
+
     def task(self, key: str) -> Task:
         """The task with that key (KeyError otherwise)."""
         for task in self.tasks:
             if task.key == key:
                 return task
         raise KeyError(key)
+
+
+def _usual(names: type[StrEnum], name: str) -> str:
+    """The member of that name where there is one."""
+    return names(name) if name in names._value2member_map_ else name
 
 
 def fingerprint(**parts: Any) -> str:

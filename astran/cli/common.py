@@ -15,6 +15,7 @@ from astran.base.permissions import private_umask
 from astran.config.site import SiteConfig
 from astran.config.yaml_files import load_site, site_path
 from astran.database.location import file_modes, identity
+from astran.telescopes.registry import register_chains
 
 if TYPE_CHECKING:
     from astran.service.context import Context
@@ -76,6 +77,7 @@ def read_site(args: argparse.Namespace) -> SiteConfig:
     """
     site = load_site(site_path(args.site))
     identity.check_store(site)
+    register_chains(site.chains)
     return site
 
 

@@ -19,35 +19,6 @@ from astran.base.night import Night
 from astran.config.model import Settings
 
 
-class StartLevel(StrEnum):
-    """Data level from which an analysis starts."""
-
-    DL1 = "dl1"
-    DL2 = "dl2"
-    DL3 = "dl3"
-
-
-class Engine(StrEnum):
-    """What turns DL1 into DL2."""
-
-    STOCK = "stock"
-    FAST = "fast"
-
-
-class Cuts(StrEnum):
-    """Kind of the gammaness and theta cuts."""
-
-    GLOBAL = "global"
-    ENERGY_DEPENDENT = "energy-dependent"
-
-
-class IrfNodes(StrEnum):
-    """Of which Monte Carlo nodes IRFs are made."""
-
-    ALL = "all"
-    AROUND = "around"
-
-
 class Target(Settings):
     """The source to be analysed, ICRS."""
 
@@ -95,70 +66,7 @@ def _merge(found: dict[str, Any], more: dict[str, Any]) -> None:
 
 _INFINITE = {"inf": "inf", "+inf": "inf", "infinity": "inf", "-inf": "-inf", "-infinity": "-inf"}
 Parameters = Annotated[dict[str, Any], BeforeValidator(nested)]
-"""Parameters of lstchain, by name or dotted name; judged by lstchain itself when planning."""
-
-
-class Dl2Settings(Settings):
-    """DL1 to DL2: energy, direction and gammaness by random forests."""
-
-    engine: Engine = Field(
-        Engine.FAST,
-        description="fast: lstchain's steps with a faster evaluation of the same forests, the same "
-        "bits, and the stock tool for what that does not know; stock: always lstchain's own tool.",
-    )
-
-    models: str = Field(
-        "",
-        description="Folder of random forests below the site's `data.models`; "
-        "empty: chosen by the site's rule.",
-    )
-    nsb: float | None = Field(
-        None,
-        ge=0,
-        le=10,
-        description="Level of night-sky background that models and Monte Carlo are chosen for, "
-        "above a dark sky [p.e./ns]; none: that of each run.",
-    )
-
-
-class Dl3Settings(Settings):
-    """Event selection and instrument response."""
-
-    cuts: Cuts = Field(
-        Cuts.GLOBAL, description="Kind of gammaness and theta cuts: global or energy-dependent."
-    )
-    gammaness_cut: float = Field(
-        0.7, gt=0, lt=1, description="Global cut: least gammaness of an event, 0 to 1."
-    )
-    theta_cut: float = Field(
-        0.2,
-        gt=0.01,
-        le=1.0,
-        description="Global cut: radius of the ON region [deg].",
-    )
-    gh_efficiency: float = Field(
-        0.7, gt=0, lt=1, description="Energy-dependent cuts: fraction of gammas kept by gammaness."
-    )
-    theta_containment: float = Field(
-        0.7, gt=0, lt=1, description="Energy-dependent cuts: fraction of gammas within theta."
-    )
-    intensity_min: float = Field(
-        50.0, ge=0, le=100000, description="Least image intensity [p.e.]; also in the IRFs."
-    )
-    nearest_irf: bool = Field(
-        False, description="Use the nearest IRF node instead of interpolating over the pointing."
-    )
-    irf_nodes: IrfNodes = Field(
-        IrfNodes.ALL,
-        description="all: IRFs of all Monte Carlo nodes are made, and kept for everyone; around: "
-        "only of those that a run's pointing needs, with the same result.",
-    )
-    tool: Parameters = Field(
-        {},
-        description="Further parameters of lstchain's tools for IRFs and DL3, by dotted name, in a "
-        "mail also without `dl3.tool.` before it; empty: as ASTRAN sets them.",
-        examples=[{"DataBinning.true_energy_n_bins": 20, "DL3Cuts.min_theta_cut": 0.1}],
-    )
+"""Parameters of a chain's software, by name or dotted name, which only that can judge."""
 
 
 class HighlevelSettings(Settings):
@@ -213,63 +121,11 @@ class WaitingSettings(Settings):
     )
 
 
-class Moon(StrEnum):
-    """Whether runs under the moon are analysed."""
-
-    ANY = "any"
-    DARK = "dark"
-
-
-class QualitySettings(Settings):
-    """Runs that are not worth the computing; what is not known of a run is never held against it,
-    and said. Cuts and defaults after lstchain's notebook data_quality.ipynb where it has them."""
-
-    apply: bool = Field(True, description="Leave out runs that fail a cut; no: only say so.")
-    zenith_max: float | None = Field(
-        70.0,
-        gt=0,
-        le=90,
-        description="Largest mean zenith distance [deg]; all-sky Monte Carlo ends there.",
-    )
-    rate_min: float | None = Field(
-        1000.0,
-        ge=0,
-        description="Least rate of shower events [Hz]; below, lstchain's livetime is wrong, as it "
-        "counts only gaps shorter than 10 ms.",
-    )
-    rate_422_min: float | None = Field(
-        1.5,
-        ge=0,
-        description="Least rate of showers per p.e. at 422 p.e., corrected for zenith, by the data "
-        "check; less means cloud or dust. 1.5 as in lstchain's notebook.",
-    )
-    relative_rate_min: float | None = Field(
-        0.5,
-        ge=0,
-        le=1,
-        description="The same by DL1 where there is no data check, relative to the good runs of "
-        "the night; 0.5 is a transmission of 0.55, the limit of MAGIC (Fruck and Gaug 2015), as "
-        "the rate falls with its power 1.2.",
-    )
-    nsb_max: float | None = Field(
-        2.3,
-        gt=0,
-        description="Largest spread of the pedestal charge (night sky) by the data check [p.e.]; "
-        "2.3 as in lstchain's notebook: roughly moonless.",
-    )
-    pointing_max: float | None = Field(
-        0.01,
-        gt=0,
-        description="Largest spread of the pointing's declination within a run [deg]; 0.01 as in "
-        "lstchain's notebook.",
-    )
-    moon: Moon = Field(
-        Moon.ANY, description="any: the NSB level decides; dark: no run with the moon up."
-    )
+NO_THETA = "theta cut not available"
 
 
 class AnalysisConfig(Settings):
-    """One analysis: target, night and every parameter."""
+    """One analysis: target, night and what all telescopes share. Each chain adds its own."""
 
     target: Target = Field(description="The source.")
     date: str = Field(
@@ -280,26 +136,12 @@ class AnalysisConfig(Settings):
         description="Run numbers; none: all runs of the target in that night.",
         examples=[[15864, 15865]],
     )
-    start: StartLevel = Field(
-        StartLevel.DL1, description="Data level to start from: dl1, dl2 or dl3."
-    )
+    telescope: str = Field("", description="Telescope that took the data; empty: the site's own.")
+    start: str = Field("", description="Data level to start from.")
     folder: str = Field(
-        "",
-        description="For start dl2 or dl3: folder of the data, below one that the site allows.",
-    )
-    lstchain: str = Field("", description="Wanted lstchain version; empty: the site's default.")
-    lstchain_config: Parameters = Field(
-        {},
-        description="Parameters of lstchain's own JSON configuration from DL1 to DL2, by dotted "
-        "name; empty: as in the site's file, else lstchain's standard.",
-        examples=[{"random_forest_zd_interpolation.interpolate_energy": False}],
+        "", description="Folder of the data, below one that the site allows; empty: the archive."
     )
     waiting: WaitingSettings = Field(WaitingSettings(), description="Data that are not there yet.")
-    quality: QualitySettings = Field(
-        QualitySettings(), description="Runs that are not worth the computing."
-    )
-    dl2: Dl2Settings = Field(Dl2Settings(), description="DL1 to DL2.")
-    dl3: Dl3Settings = Field(Dl3Settings(), description="Cuts and IRFs.")
     highlevel: HighlevelSettings = Field(HighlevelSettings(), description="Results.")
 
     @field_validator("date", mode="before")
@@ -336,16 +178,31 @@ class AnalysisConfig(Settings):
         return f"{slug(self.target.name)}{self.date}"
 
     @property
-    def theta_cut_chosen(self) -> bool:
-        """Whether the theta cut was asked for; DL3 of others come with cuts of their own."""
-        return "theta_cut" in self.dl3.model_fields_set
+    def theta_cut_deg(self) -> float | None:
+        """Radius of the ON region that is asked for; None: as the data have it."""
+        return None
+
+    @property
+    def idle_keys(self) -> set[str]:
+        """Dotted names of parameters that change nothing, given the others."""
+        return set() if self.telescope else {"telescope"}
+
+    def describe_cuts(self, theta: str) -> str:
+        """The event selection in words.
+
+        Parameters
+        ----------
+        theta : the directional cut that was made, in words; empty: not known
+        """
+        return f"{theta or NO_THETA}; other cuts as in the data"
+
+    def describe_absent(self, key: str) -> str:
+        """What holds where this parameter was not chosen, in words; empty: its default."""
+        return ""
 
     def plain(self) -> dict[str, Any]:
         """The configuration as plain data; building it again gives the same configuration."""
-        data = self.model_dump(mode="json")
-        if self.start is StartLevel.DL3 and not self.theta_cut_chosen:
-            del data["dl3"]["theta_cut"]
-        return data
+        return self.model_dump(mode="json")
 
     def to_yaml(self, header: str = "") -> str:
         """The configuration as YAML, with `header` as leading comment lines."""

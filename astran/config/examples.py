@@ -4,24 +4,20 @@ In an example a line that begins with "# " is help; a line that begins with "#" 
 setting at its default, to be changed by taking the "#" away. What a model requires stands there
 with an example value.
 
-    python -m astran.config.examples configs     writes configs/site.example.yml and its sibling
+astran.telescopes.examples writes the files of configs/ from here.
 """
 
 from __future__ import annotations
 
-import sys
 import textwrap
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from astran.base.files import write_atomic
-from astran.config.analysis import AnalysisConfig
 from astran.config.model import Settings, settings_type
 from astran.config.site import SiteConfig
 
@@ -51,9 +47,9 @@ def site_example() -> str:
     return comment(_SITE) + "\n" + render_example(SiteConfig)
 
 
-def analysis_example() -> str:
-    """The text of configs/analysis.example.yml."""
-    return comment(_ANALYSIS) + "\n" + render_example(AnalysisConfig)
+def analysis_example(model: type[Settings]) -> str:
+    """The text of an example of a telescope's configuration."""
+    return comment(_ANALYSIS) + "\n" + render_example(model)
 
 
 def comment(text: str) -> str:
@@ -171,15 +167,3 @@ def _flow(value: Any) -> str:
 
 def _no_example(name: str) -> Any:
     raise KeyError(f"the required field {name!r} has no example")
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write both examples into a folder."""
-    (folder,) = map(Path, sys.argv[1:] if argv is None else argv)
-    write_atomic(folder / "site.example.yml", site_example())
-    write_atomic(folder / "analysis.example.yml", analysis_example())
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -163,7 +163,7 @@ class ResourceLimits(Settings):
         return wanted_min if self.time_min is None else min(wanted_min, self.time_min)
 
 
-_RESOURCES = {
+_RESOURCES: dict[str, StageResources] = {
     # figures for LST-1 runs of 20 min with standard forests
     Stage.DL2: StageResources(cpus=2, memory_mb=16000, time_min=240),
     Stage.IRF: StageResources(cpus=1, memory_mb=6000, time_min=60),
@@ -188,7 +188,7 @@ class PackingSettings(Settings):
 class SchedulerSettings(Settings):
     """How tasks are run."""
 
-    kind: Literal["auto", "slurm", "local"] = Field(
+    kind: Literal[auto, slurm, local] = Field(
         "auto", description="slurm, local, or auto: slurm where sbatch is on PATH."
     )
     throttle: int = Field(0, ge=0, description="At most so many tasks of an array at once; 0: all.")
@@ -207,7 +207,7 @@ class SchedulerSettings(Settings):
     )
     slurm: SlurmSettings = Field(SlurmSettings(), description="Slurm.")
     local: LocalSettings = Field(LocalSettings(), description="This machine.")
-    resources: dict[Stage, StageResources] = Field(
+    resources: dict[str, StageResources] = Field(
         _RESOURCES,
         description="Resources by stage, until some tasks were run; stages not named keep "
         "their default.",
@@ -243,7 +243,7 @@ class SchedulerSettings(Settings):
 
     @field_validator("resources")
     @classmethod
-    def _complete(cls, value: dict[Stage, StageResources]) -> dict[Stage, StageResources]:
+    def _complete(cls, value: dict[str, StageResources]) -> dict[str, StageResources]:
         return {**_RESOURCES, **value}
 
 
@@ -284,10 +284,26 @@ class PagesSettings(Settings):
         return value.rstrip("/")
 
 
+class TelescopeSettings(Settings):
+    """A telescope of the site."""
+
+    chain: str = Field(
+        "",
+        description="Its chain, module:attribute or FILE.py:attribute; empty: of a package.",
+    )
+    settings: dict[str, Any] = Field({}, description="What that chain calls its settings.")
+
+
 class SiteConfig(Settings):
     """One installation of ASTRAN."""
 
     site: str = Field(description="Name of the site, shown in mails.", examples=["My institute"])
+    telescope: str = Field("", description="Telescope of requests that name none; empty: LST-1.")
+    telescopes: dict[str, TelescopeSettings] = Field(
+        {},
+        description="Telescopes beside LST-1, and what their chains need to know.",
+        examples=[{"TOY": {"chain": "/path/to/toy_chain.py:CHAIN"}}],
+    )
     workdir: Path = Field(
         description="Folder for analyses, scripts, logs and results; an absolute path.",
         examples=["/path/to/astran"],
@@ -324,6 +340,15 @@ class SiteConfig(Settings):
     )
     _file: Path | None = PrivateAttr(None)
 
+    @model_validator(mode="after")
+    def _known_stages(self) -> SiteConfig:
+        unknown = self.scheduler.resources.keys() - set(Stage)
+        # others have stages of their own, which only their chains know
+        if unknown and not self.telescopes:
+            stages = ", ".join(Stage)
+            raise ValueError(f"scheduler.resources: {min(unknown)} is no stage; stages: {stages}")
+        return self
+
     @field_validator("workdir", "shared", "products", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
@@ -355,6 +380,11 @@ class SiteConfig(Settings):
         if not given:
             return self
         return self.model_copy(update={"data": self.data.model_copy(update=given)})
+
+    @property
+    def chains(self) -> dict[str, str]:
+        """The chains that the site names, by telescope."""
+        return {name: each.chain for name, each in self.telescopes.items() if each.chain}
 
     @property
     def products_dir(self) -> Path:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from astran.base.errors import ConfigError
-from astran.config.analysis import AnalysisConfig
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 
 if TYPE_CHECKING:
-    from astran.config.analysis import AnalysisConfig, Target
-
     _Loader = yaml.SafeLoader
 else:
     # the one written in C is much faster; not every build of PyYAML has it
@@ -136,15 +132,3 @@ def load_site(path: Path) -> SiteConfig:
     """The site configuration (ConfigError with every problem otherwise)."""
     site = build_settings(SiteConfig, read_yaml(path), f"The site configuration {path}")
     return site.read_from(path)
-
-
-def load_analysis(path: Path, resolve: Callable[[str], Target]) -> AnalysisConfig:
-    """An analysis configuration, as ASTRAN or a person wrote it.
-
-    `target: Crab` alone is enough: `resolve` turns a name into name and coordinates
-    (CatalogueError for an unknown one). ConfigError with every problem otherwise.
-    """
-    data = read_yaml(path)
-    if isinstance(data.get("target"), str):
-        data["target"] = resolve(data["target"]).model_dump()
-    return build_settings(AnalysisConfig, data, f"The analysis configuration {path}")

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, insert, select
 
 from astran.base.states import TaskState
-from astran.base.tasks import Plan, Stage, Task
+from astran.base.tasks import Plan, Task
 from astran.database.events import note_event
 from astran.database.history.resource_usage import task_kinds
 from astran.database.schema import tables as t
@@ -40,7 +40,7 @@ def store_plan(
     source_id = _source(db, *source)
     software = {name: _ensure(db, t.software, name=name, version=v) for name, v in plan.versions}
     of = select(t.stage.c.name, t.stage.c.id).where(t.stage.c.analysis_id == analysis_id)
-    stages = {Stage(row.name): row.id for row in db.execute(of)}
+    stages = {row.name: row.id for row in db.execute(of)}
     there = select(t.task.c.key, t.task.c.id).where(t.task.c.analysis_id == analysis_id)
     ids = {row.key: row.id for row in db.execute(there)}
     new = [task for task in plan.tasks if task.key not in ids and task.run not in started_runs]
@@ -54,14 +54,13 @@ def store_plan(
         if task.run is not None:
             run_id = _ensure(db, t.run, number=task.run, night_id=night_id, source_id=source_id)
         plain = task.to_json()
-        wanted = "lstchain" if task.environment else "astran"
         ids[task.key] = _insert(
             db,
             t.task,
             analysis_id=analysis_id,
             stage_id=stages[task.stage],
             run_id=run_id,
-            software_id=software.get(wanted),
+            software_id=software.get(plan.software(task)[0]),
             key=task.key,
             state=TaskState.PLANNED,
             fingerprint=task.fingerprint,

@@ -20,7 +20,6 @@ import yaml
 from astran.base.clock import Clock
 from astran.base.errors import ProductError
 from astran.base.files import write_json
-from astran.config.analysis import AnalysisConfig
 from astran.config.model import build_settings
 from astran.demo.data_tree import DataTree
 from astran.demo.demo_folder import (
@@ -36,6 +35,7 @@ from astran.demo.servers import Delivered, MailServers
 from astran.demo.simulate import SOURCE, TEST_NODES, Simulation, simulated_night
 from astran.demo.ticks import Launcher
 from astran.demo.truth import count_gammas
+from astran.telescopes.lst.settings import LstConfig
 
 _REPORT_TIMEOUT = 1200.0
 _ANSWER_TIMEOUT = 180.0
@@ -184,7 +184,7 @@ def _figures(files: DemoFolder, tree: DataTree, simulation: Simulation) -> dict[
             f"See the mails in {files.mails} and the logs in {files.logs}.",
         ) from error
     config = build_settings(
-        AnalysisConfig,
+        LstConfig,
         yaml.safe_load((folder / f"config_{folder.name}.yml").read_text()),
         "The configuration of the analysis",
     )

@@ -14,7 +14,7 @@ from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night import Night
 from astran.config.analysis import AnalysisConfig, HighlevelSettings, Target
 from astran.config.model import build_settings
-from astran.config.yaml_files import load_analysis
+from astran.telescopes.configuration import load_analysis
 
 DEFAULT_THETA_DEG = 0.2
 
@@ -140,7 +140,7 @@ def read_options(args: argparse.Namespace) -> Options:
         night=_night(args, config),
         runs=_runs(args, config),
         theta_cut=args.theta_cut,
-        fallback_theta=config.dl3.theta_cut if config else DEFAULT_THETA_DEG,
+        fallback_theta=(config and config.theta_cut_deg) or DEFAULT_THETA_DEG,
         fallback_origin="configuration" if config else "default",
         background=Background(args.map_background) if args.map_background else None,
         spectrum=not args.no_spectrum,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from astran.config.analysis import AnalysisConfig
 from astran.config.model import dotted_fields
+from astran.telescopes.registry import find_chain
 
 _OWN_WORDS = {
     "target": "Name of the source, for example Crab. Required.",
@@ -16,10 +16,10 @@ _OWN_WORDS = {
 }
 
 
-def describe_keys() -> list[tuple[str, str]]:
+def describe_keys(telescope: str = "") -> list[tuple[str, str]]:
     """Every key of the launch language with its meaning, the required ones first."""
     leaves = {
-        name: text for name, text in dotted_fields(AnalysisConfig).items()
+        name: text for name, text in dotted_fields(find_chain(telescope).settings_type).items()
         if not name.startswith("target.")
     }  # fmt: skip
     return list({**_OWN_WORDS, **{k: v for k, v in leaves.items() if k not in _OWN_WORDS}}.items())

@@ -1,6 +1,7 @@
-"""The keys of the launch language: the leaves of the analysis configuration, and their other names.
+"""The keys of the launch language: the leaves of an analysis configuration, and their other names.
 
-The configuration model is the one source; a parameter added there can be given by mail at once.
+The configuration model of a telescope's chain is the one source; a parameter added there can be
+given by mail at once.
 """
 
 from __future__ import annotations
@@ -8,12 +9,14 @@ from __future__ import annotations
 import re
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
-from functools import cache
+from functools import cached_property, lru_cache
+from typing import Any
 
-from astran.config.analysis import AnalysisConfig
 from astran.config.model import Settings, nearest_word, settings_type
+from astran.telescopes.registry import find_chain
 
 
 class ValueKind(StrEnum):
@@ -56,8 +59,6 @@ _PLAIN = (
     Key("ra", ValueKind.RA, "deg"),
     Key("dec", ValueKind.DEC, "deg"),
     Key("folder", ValueKind.PATH),
-    Key("lstchain", ValueKind.VERSION),
-    Key("dl2.models", ValueKind.PATH),
     Key("repeat", ValueKind.REPEAT),
 )
 _OTHER_NAMES = {
@@ -79,99 +80,104 @@ _OTHER_NAMES = {
     "folder": ("data folder", "input folder", "directory"),
     "waiting.hours": ("wait", "wait hours", "wait for"),
     "waiting.at_deadline": ("deadline", "if late", "if incomplete"),
-    "quality.apply": ("quality", "quality cuts", "run selection"),
-    "quality.zenith_max": ("zenith", "max zenith", "maximum zenith", "zd max"),
-    "quality.nsb_max": ("max nsb", "maximum nsb"),
-    "lstchain": ("lstchain version", "version of lstchain"),
-    "dl2.nsb": ("nsb", "nsb level", "nsb tuning"),
-    "dl2.models": ("rf models", "random forests", "model folder"),
-    "dl3.gammaness_cut": ("gammaness", "gh cut", "gammaness threshold", "global gammaness cut",
-        "DL3Cuts.global_gh_cut",
-    ),
-    "dl3.theta_cut": (
-        "theta", "theta cut", "on radius", "global theta cut", "DL3Cuts.global_theta_cut",
-    ),
-    "dl3.gh_efficiency": ("gammaness efficiency", "gh eff", "DL3Cuts.gh_efficiency"),
-    "dl3.theta_containment": ("DL3Cuts.theta_containment",),
-    "dl3.intensity_min": ("intensity", "intensity cut", "min intensity", "minimum intensity"),
     "highlevel.energy_min": ("emin", "e min", "min energy", "minimum energy"),
     "highlevel.energy_max": ("emax", "e max", "max energy", "maximum energy"),
     "highlevel.off_regions": ("off positions", "number of off regions", "n off"),
+    "telescope": ("instrument",),
 }  # fmt: skip
-OF_LSTCHAIN = ("lstchain_config", "dl3.tool")
-"""Parameters of lstchain: any name may follow, which only lstchain itself can judge."""
-_OF_LSTCHAIN = {name: name for name in OF_LSTCHAIN} | {
-    name: f"dl3.tool.{name}"
-    for name in (
-        "EventSelector", "DL3Cuts", "DataBinning", "IRFFITSWriter", "DataReductionFITSWriter",
-    )
-}  # fmt: skip
-SECTIONS = frozenset({"target", "waiting", "quality", "dl2", "dl3", "highlevel"})
 _UNIT = re.compile(r"\[([^\[\]]+)\]")
 _DOTTED = re.compile(r"(\.\w+)+")
 _JOINTS = re.compile(r"[\s_-]+")
 
 
-@cache
-def all_keys() -> dict[str, Key]:
-    """Every key by its dotted name."""
-    found = {key.name: key for key in _PLAIN}
-    for name, annotation, text in _leaves(AnalysisConfig, ""):
-        if not name.startswith("target.") and name not in found:
-            found[name] = _key(name, annotation, text)
-    return found
+@lru_cache(maxsize=32)
+def keys_of(telescope: str = "") -> KeyTable:
+    """The keys of a telescope (ConfigError for an unknown one)."""
+    chain = find_chain(telescope)
+    names = {**_OTHER_NAMES, **chain.key_names}
+    return KeyTable(chain.settings_type, chain.key_kinds, names, chain.free_keys)
 
 
-def find_key(written: str) -> Key | None:
-    """The key that a person meant, without guessing: case, blanks, hyphens and underscores do not
-    matter, and the section may be left out where the rest is unique."""
-    return _spellings().get(_squash(written)) or _free(written)
+@dataclass(frozen=True)
+class KeyTable:
+    """Every key that a mail may hold, and how it may be written."""
 
+    model: type[Settings]
+    """Model of the configuration."""
+    kinds: Mapping[str, str]
+    """Kinds of values that their types do not tell, by dotted name."""
+    other_names: Mapping[str, tuple[str, ...]]
+    free: Mapping[str, str]
+    """Begins of keys below which any name may follow, and the keys that they stand for."""
 
-def suggest_keys(written: str) -> str | None:
-    """The key whose spelling is nearest to an unknown one, if any is near."""
-    head, dot, rest = written.strip().partition(".")
-    if dot and (group := nearest_word(head, _OF_LSTCHAIN, cutoff=0.75)):
-        return f"{group}.{rest}"
-    squashed = _squash(written)
-    if len(squashed) < 3:
+    @cached_property
+    def keys(self) -> dict[str, Key]:
+        """Every key by its dotted name."""
+        found = {key.name: key for key in _PLAIN}
+        found |= {name: Key(name, ValueKind(kind)) for name, kind in self.kinds.items()}
+        for name, annotation, text in _leaves(self.model, ""):
+            if not name.startswith("target.") and name not in found:
+                found[name] = _key(name, annotation, text)
+        return found
+
+    @cached_property
+    def sections(self) -> frozenset[str]:
+        """Names of groups of keys."""
+        fields = self.model.model_fields.items()
+        return frozenset(name for name, info in fields if settings_type(info.annotation))
+
+    def find(self, written: str) -> Key | None:
+        """The key that a person meant, without guessing: case, blanks, hyphens and underscores do
+        not matter, and the section may be left out where the rest is unique."""
+        return self._spellings.get(_squash(written)) or self._free(written)
+
+    def suggest(self, written: str) -> str | None:
+        """The key whose spelling is nearest to an unknown one, if any is near."""
+        head, dot, rest = written.strip().partition(".")
+        if dot and (group := nearest_word(head, self.free, cutoff=0.75)):
+            return f"{group}.{rest}"
+        squashed = _squash(written)
+        if len(squashed) < 3:
+            return None
+        # names that begin alike but are long are compared only with what has a chance
+        found = nearest_word(squashed[:60], self._spellings, cutoff=0.75)
+        return self._spellings[found].name if found else None
+
+    def free_group(self, name: str) -> str:
+        """The free key that a dotted name is or lies below; empty: none."""
+        groups = (key.name for key in self.keys.values() if key.kind is ValueKind.FREE)
+        return next((group for group in groups if f"{name}.".startswith(f"{group}.")), "")
+
+    def _free(self, written: str) -> Key | None:
+        """A parameter whose name is kept as written."""
+        bare = ".".join(part.strip() for part in written.split("."))
+        for group, name in self.free.items():
+            rest = bare[len(group) :]
+            if bare.lower().startswith(group.lower()) and _DOTTED.fullmatch(rest):
+                return Key(name + rest, ValueKind.FREE)
         return None
-    # names that begin alike but are long are compared only with what has a chance
-    found = nearest_word(squashed[:60], _spellings(), cutoff=0.75)
-    return _spellings()[found].name if found else None
 
-
-def _free(written: str) -> Key | None:
-    """A parameter of lstchain, whose name is kept as written."""
-    bare = ".".join(part.strip() for part in written.split("."))
-    for group, name in _OF_LSTCHAIN.items():
-        rest = bare[len(group) :]
-        if bare.lower().startswith(group.lower()) and _DOTTED.fullmatch(rest):
-            return Key(name + rest, ValueKind.FREE)
-    return None
+    @cached_property
+    def _spellings(self) -> dict[str, Key]:
+        found: dict[str, Key] = {}
+        leaves: dict[str, list[Key]] = {}
+        for key in self.keys.values():
+            found[_squash(key.name)] = key
+            leaves.setdefault(_squash(key.name.rpartition(".")[2]), []).append(key)
+        for leaf, keys in leaves.items():
+            if len(keys) == 1:
+                found.setdefault(leaf, keys[0])
+        for name, others in self.other_names.items():
+            for other in others:
+                found.setdefault(_squash(other), self.keys[name])
+        return found
 
 
 def _squash(written: str) -> str:
     return _JOINTS.sub("", written.strip().lower())
 
 
-@cache
-def _spellings() -> dict[str, Key]:
-    found: dict[str, Key] = {}
-    leaves: dict[str, list[Key]] = {}
-    for key in all_keys().values():
-        found[_squash(key.name)] = key
-        leaves.setdefault(_squash(key.name.rpartition(".")[2]), []).append(key)
-    for leaf, keys in leaves.items():
-        if len(keys) == 1:
-            found.setdefault(leaf, keys[0])
-    for name, others in _OTHER_NAMES.items():
-        for other in others:
-            found.setdefault(_squash(other), all_keys()[name])
-    return found
-
-
-def _leaves(model: type[Settings], prefix: str) -> typing.Iterator[tuple[str, typing.Any, str]]:
+def _leaves(model: type[Settings], prefix: str) -> typing.Iterator[tuple[str, Any, str]]:
     for name, info in model.model_fields.items():
         inner = settings_type(info.annotation)
         if inner is None:
@@ -180,7 +186,7 @@ def _leaves(model: type[Settings], prefix: str) -> typing.Iterator[tuple[str, ty
             yield from _leaves(inner, f"{prefix}{name}.")
 
 
-def _key(name: str, annotation: typing.Any, text: str) -> Key:
+def _key(name: str, annotation: Any, text: str) -> Key:
     unit = match[1] if (match := _UNIT.search(text)) else ""
     parts = [annotation]
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from astran.launch_language.keys import SECTIONS, Key, ValueKind, find_key
+from astran.launch_language.keys import Key, KeyTable, ValueKind
 
 _EDGES = "\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f"
 """Unseen characters that programs leave at the ends of lines; inside a value they are refused."""
@@ -50,7 +50,7 @@ class KeyLine:
     """Whether only lines of this kind part it from one with a known key."""
 
 
-def scan_lines(text: str, max_lines: int, max_line: int) -> Iterator[KeyLine]:
+def scan_lines(text: str, max_lines: int, max_line: int, keys: KeyTable) -> Iterator[KeyLine]:
     """All lines of the form `key: value`, in order, each with the value's further lines.
 
     The text has plain typography already (`astran.base.unicode_fold`). Lines beyond `max_lines` are
@@ -61,9 +61,9 @@ def scan_lines(text: str, max_lines: int, max_line: int) -> Iterator[KeyLine]:
     block: list[KeyLine] = []
     number = 0
     while number < len(lines):
-        found = _split(lines[number], max_line)
+        found = _split(lines[number], max_line, keys)
         if found is None:
-            if not _is_detail(lines[number]):
+            if not _is_detail(lines[number], keys):
                 yield from _closed(block)
                 block = []
             number += 1
@@ -72,9 +72,13 @@ def scan_lines(text: str, max_lines: int, max_line: int) -> Iterator[KeyLine]:
         first = number
         number += 1
         if key is not None:
-            value, number = _gather(key, value, lines, number, max_line)
-        block += [KeyLine(first + 1, *part) for part in _inline(written, key, value)]
-        if key is not None and key.kind is ValueKind.RUNS and _is_remarked(lines, number, max_line):
+            value, number = _gather(key, value, lines, number, max_line, keys)
+        block += [KeyLine(first + 1, *part) for part in _inline(written, key, value, keys)]
+        if (
+            key is not None
+            and key.kind is ValueKind.RUNS
+            and _is_remarked(lines, number, max_line, keys)
+        ):
             # more of the list, with something else in it: its reader says what
             block.append(KeyLine(number + 1, written, key, _clean(lines[number], "")))
             number += 1
@@ -87,7 +91,7 @@ def _closed(block: list[KeyLine]) -> list[KeyLine]:
     return [replace(entry, joined=known) for entry in block]
 
 
-def _split(line: str, max_line: int) -> tuple[str, Key | None, str] | None:
+def _split(line: str, max_line: int, keys: KeyTable) -> tuple[str, Key | None, str] | None:
     """Key as written, key as known, value; None for a line that is not of that form."""
     head = line[:150].strip(_EDGES + " \t")
     if not head or head.startswith((">", "|")):
@@ -101,7 +105,7 @@ def _split(line: str, max_line: int) -> tuple[str, Key | None, str] | None:
         body = body[match.end() :]
     place = min((at for at in (body.find(c, 0, _KEY_ENDS) for c in ":=") if at > 0), default=-1)
     tab = body.find("\t", 0, _KEY_ENDS)
-    if tab > 0 and (place < 0 or tab < place) and find_key(body[:tab]):
+    if tab > 0 and (place < 0 or tab < place) and keys.find(body[:tab]):
         place = tab
     if place < 0:
         return None
@@ -112,7 +116,7 @@ def _split(line: str, max_line: int) -> tuple[str, Key | None, str] | None:
     bare = _KEY_UNIT.sub("", written).rstrip()
     if not _KEY.fullmatch(bare) or len(bare.split()) > 4:
         return None
-    key = find_key(written) or find_key(bare)
+    key = keys.find(written) or keys.find(bare)
     if len(line) > max_line and key is None:
         return None
     return written, key, _clean(value, mark)
@@ -136,7 +140,9 @@ def _clean(value: str, mark: str) -> str:
     return value
 
 
-def _gather(key: Key, value: str, lines: list[str], number: int, max_line: int) -> tuple[str, int]:
+def _gather(
+    key: Key, value: str, lines: list[str], number: int, max_line: int, keys: KeyTable
+) -> tuple[str, int]:
     """The value with its further lines, and the number of the next line to look at."""
     if key.kind is ValueKind.RUNS:
         opened = value
@@ -151,7 +157,7 @@ def _gather(key: Key, value: str, lines: list[str], number: int, max_line: int) 
         return opened, number
     if not value and number < len(lines):
         line = lines[number].strip(_EDGES + " \t")
-        found = _split(lines[number], max_line)
+        found = _split(lines[number], max_line, keys)
         if found is not None and key.kind is ValueKind.TARGET and found[0].lower() == "name":
             return found[2], number + 1
         if line and found is None:
@@ -171,9 +177,9 @@ def _is_list(text: str) -> bool:
     return bool(_DIGIT.search(text)) and all(_RUN.fullmatch(word) for word in words)
 
 
-def _is_remarked(lines: list[str], number: int, max_line: int) -> bool:
+def _is_remarked(lines: list[str], number: int, max_line: int, keys: KeyTable) -> bool:
     """Whether the line below a list of runs belongs to it, although it holds something else."""
-    if number >= len(lines) or _split(lines[number], max_line) is not None:
+    if number >= len(lines) or _split(lines[number], max_line, keys) is not None:
         return False
     line = lines[number][:max_line].strip(_EDGES + " \t")
     if _BEGINS_WITH_RUN.match(_item(line)):
@@ -182,7 +188,9 @@ def _is_remarked(lines: list[str], number: int, max_line: int) -> bool:
     return bool(_OPEN_LIST.search(above)) and bool(_HOLDS_RUN.search(line))
 
 
-def _inline(written: str, key: Key | None, value: str) -> Iterator[tuple[str, Key | None, str]]:
+def _inline(
+    written: str, key: Key | None, value: str, keys: KeyTable
+) -> Iterator[tuple[str, Key | None, str]]:
     """Several `key: value` on one line, parted by comma, semicolon or bar."""
     if key is None or len(value) > _LONGEST_INLINE or not _NEXT_KEY.search(value):
         yield written, key, value
@@ -191,7 +199,7 @@ def _inline(written: str, key: Key | None, value: str) -> Iterator[tuple[str, Ke
     current: tuple[str, Key | None, str] = (written, key, pieces[0])
     for piece in pieces[1:]:
         other, _, rest = piece.replace("=", ":", 1).partition(":")
-        if other_key := find_key(other.strip()):
+        if other_key := keys.find(other.strip()):
             yield current[0], current[1], _clean(current[2], "")
             current = (other.strip(), other_key, rest)
         else:
@@ -199,6 +207,6 @@ def _inline(written: str, key: Key | None, value: str) -> Iterator[tuple[str, Ke
     yield current[0], current[1], _clean(current[2], "")
 
 
-def _is_detail(line: str) -> bool:
+def _is_detail(line: str, keys: KeyTable) -> bool:
     """A line that does not part what stands above it from what stands below: a bare section."""
-    return line.strip().rstrip(":").lower() in SECTIONS
+    return line.strip().rstrip(":").lower() in keys.sections

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from astran.base.errors import Problem
+from astran.base.errors import ConfigError, Problem
 from astran.base.text import one_line
 from astran.base.unicode_fold import fold_punctuation
-from astran.launch_language.keys import SECTIONS, ValueKind, find_key, suggest_keys
+from astran.launch_language.keys import KeyTable, ValueKind, keys_of
 from astran.launch_language.lines import KeyLine, scan_lines
 from astran.launch_language.values import BadValue, read_value, refuse_strange
 
@@ -47,8 +47,26 @@ class Parsed:
     """Nothing in the text looks like a launch at all."""
 
 
-def parse(text: str) -> Parsed:
-    """Read a mail's new text. Never raises; a result without problems can be resolved."""
+def parse(text: str, telescope: str = "") -> Parsed:
+    """Read a mail's new text. Never raises; a result without problems can be resolved.
+
+    Parameters
+    ----------
+    telescope : whose keys hold where the text names none
+    """
+    first = _parse(text, keys_of(telescope))
+    named = first.params.get("telescope")
+    if not named:
+        return first
+    try:
+        return _parse(text, keys_of(named))
+    except ConfigError as error:
+        line = first.lines.get("telescope")
+        problem = Problem("telescope", error.message, error.cure, line)
+        return replace(first, problems=(*first.problems, problem))
+
+
+def _parse(text: str, keys: KeyTable) -> Parsed:
     problems: list[Problem] = []
     if len(text) > MAX_CHARACTERS or text.count("\n") > MAX_LINES:
         problems.append(
@@ -59,17 +77,17 @@ def parse(text: str) -> Parsed:
     written: dict[str, str] = {}
     clash: set[str] = set()
     failed: set[str] = set()
-    found = list(scan_lines(fold_punctuation(text[:MAX_CHARACTERS]), MAX_LINES, MAX_LINE))
+    found = list(scan_lines(fold_punctuation(text[:MAX_CHARACTERS]), MAX_LINES, MAX_LINE, keys))
     first, last = _extent(found)
     # a line apart from a block that is whole may be small talk
     whole = set(REQUIRED) <= {entry.key.name for entry in found if entry.key is not None}
     for entry in found:
         if entry.key is None:
-            if problem := _unknown(entry, first <= entry.line <= last, whole):
+            if problem := _unknown(entry, first <= entry.line <= last, whole, keys):
                 problems.append(problem)
             continue
         name = entry.key.name
-        if not entry.value and entry.written.lower() in SECTIONS and name not in REQUIRED:
+        if not entry.value and entry.written.lower() in keys.sections and name not in REQUIRED:
             continue
         try:
             refuse_strange(entry.written)
@@ -101,13 +119,13 @@ def parse(text: str) -> Parsed:
     return Parsed(params, _capped(problems), lines, empty=not known)
 
 
-def parse_agreeing(texts: Sequence[str]) -> Parsed:
+def parse_agreeing(texts: Sequence[str], telescope: str = "") -> Parsed:
     """Read a mail whose text exists in several forms (plain and HTML).
 
     The first form that says anything counts. A later one that says something else, or nothing, is
     a problem: it is then unknown which of them the sender saw.
     """
-    forms = [parse(text) for text in texts] or [parse("")]
+    forms = [parse(text, telescope) for text in texts] or [parse("", telescope)]
     # a plain form that only says "see the HTML" is common
     while len(forms) > 1 and forms[0].empty:
         del forms[0]
@@ -128,27 +146,27 @@ def _extent(found: Sequence[KeyLine]) -> tuple[int, int]:
     return (known[0], known[-1]) if known else (1, 0)
 
 
-def _unknown(entry: KeyLine, inside: bool, whole: bool) -> Problem | None:
+def _unknown(entry: KeyLine, inside: bool, whole: bool, keys: KeyTable) -> Problem | None:
     """The problem with an unknown key; None for small talk that happens to have a colon."""
     low = entry.written.lower()
-    if low in SECTIONS and not entry.value:
+    if low in keys.sections and not entry.value:
         return None
     if _SMALL_TALK.fullmatch(low):
         return None
-    guess = suggest_keys(entry.written)
+    guess = keys.suggest(entry.written)
     if not (inside or entry.joined):
         if guess is None and "." not in low.strip("."):
             return None
-        if whole and not (guess and _would_do(guess, entry.value)):
+        if whole and not (guess and _would_do(guess, entry.value, keys)):
             return None
     where = one_line(entry.written, 60)
     hint = f"Did you mean {guess!r}?" if guess else "ASTRAN-HELP in a subject gets all keys."
     return Problem(where, "unknown key.", hint, entry.line)
 
 
-def _would_do(name: str, value: str) -> bool:
+def _would_do(name: str, value: str, keys: KeyTable) -> bool:
     """Whether a value is one for this key: then its key was misspelt."""
-    key = find_key(name)
+    key = keys.find(name)
     try:
         if key is not None:
             read_value(key, value)

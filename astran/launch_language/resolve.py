@@ -9,16 +9,18 @@ from typing import Any
 from astran.base.errors import CatalogueError, ConfigError, Problem
 from astran.base.night import Night
 from astran.config.analysis import AnalysisConfig, Target
-from astran.config.model import build_settings, dotted_fields
-from astran.launch_language.keys import OF_LSTCHAIN
+from astran.config.model import Settings, build_settings, dotted_fields
+from astran.launch_language.keys import KeyTable, keys_of
 from astran.launch_language.parser import Parsed
+from astran.telescopes.configuration import build_analysis
+from astran.telescopes.registry import find_chain
 
 _APART_DEG = 0.5
 """A known source and coordinates given beside it may differ by so much."""
 
 
 def resolve_config(
-    parsed: Parsed, resolve_source: Callable[[str], Target], today: Night
+    parsed: Parsed, resolve_source: Callable[[str], Target], today: Night, telescope: str = ""
 ) -> AnalysisConfig:
     """The analysis configuration that a mail asks for.
 
@@ -28,6 +30,7 @@ def resolve_config(
     resolve_source : name of a source to its catalogue entry; CatalogueError for an unknown one
     today : the night that is going on, or the last one; later ones are in the future, and it is
         the date of a standing order's configuration
+    telescope : where the mail names none
 
     Raises
     ------
@@ -48,12 +51,18 @@ def resolve_config(
         hint = f"Name a later night: `repeat: until {today.evening.replace(month=12, day=31)}`."
         problems.append(Problem("repeat", "is over already.", hint, parsed.lines.get("repeat")))
     # placeholders stand in for what is missing, so that the model still judges all the rest
-    data = _nested(rest) | {"target": _PLACEHOLDER if target is None else target.model_dump()}
+    rest["telescope"] = telescope = rest.get("telescope") or telescope
+    try:
+        keys = keys_of(telescope)
+    except ConfigError as error:
+        unknown = [Problem("telescope", error.message, error.cure)]
+        raise ConfigError("The request cannot be used:", problems or unknown) from error
+    data = _nested(rest, keys) | {"target": _PLACEHOLDER if target is None else target.model_dump()}
     data.setdefault("date", str(today))
     try:
-        config = build_settings(AnalysisConfig, data, "The request")
+        config = build_analysis(data, "The request")
     except ConfigError as error:
-        problems += [_placed(problem, parsed.lines) for problem in error.problems]
+        problems += [_placed(problem, parsed.lines, keys.model) for problem in error.problems]
         config = None
     if problems or config is None:
         problems.sort(key=lambda problem: problem.line or 10**9)
@@ -79,8 +88,9 @@ def example_launch(parsed: Parsed | None = None) -> str:
     """A correct launch text, with the optional keys that a wrong one used."""
     values = {"target": "Crab", "date": "20231207", "runs": "15864, 15865"}
     used = list(parsed.params) if parsed else ["dl3.theta_cut", "dl3.gammaness_cut"]
+    model = _model(str(parsed.params.get("telescope", "")) if parsed else "")
     for name in used:
-        value = _default(name)
+        value = _default(name, model)
         if name not in values and value not in (None, ""):
             values[name] = str(value)
     comments = {"runs": "optional; without it, all runs of the night"}
@@ -92,9 +102,18 @@ def example_launch(parsed: Parsed | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _default(name: str) -> Any:
+def _model(telescope: str) -> type[AnalysisConfig]:
+    """The model of a telescope's configuration; the common one for an unknown telescope."""
+    try:
+        model: type[AnalysisConfig] = find_chain(telescope).settings_type
+    except ConfigError:
+        return AnalysisConfig
+    return model
+
+
+def _default(name: str, model: type[AnalysisConfig]) -> Any:
     """The configuration's default for a dotted name; None where it has none."""
-    value: Any = {key: info.default for key, info in AnalysisConfig.model_fields.items()}
+    value: Any = {key: info.default for key, info in model.model_fields.items()}
     for part in name.split("."):
         value = value.get(part) if isinstance(value, dict) else getattr(value, part, None)
     return value if isinstance(value, str | int | float) else None
@@ -126,7 +145,7 @@ def _target(
             Target, {key: given[at] for key, at in _COORDINATES.items()}, "The target"
         )
     except ConfigError as error:
-        problems += [_placed(problem, lines) for problem in error.problems]
+        problems += [_placed(problem, lines, Target) for problem in error.problems]
         return None
     if known is None:
         return own
@@ -156,12 +175,12 @@ def _separation(a: Target, b: Target) -> float:
     return math.degrees(2 * math.asin(min(1.0, math.sqrt(h))))
 
 
-def _nested(params: Mapping[str, Any]) -> dict[str, Any]:
+def _nested(params: Mapping[str, Any], keys: KeyTable) -> dict[str, Any]:
     """Dotted names to nested mappings."""
     data: dict[str, Any] = {}
     for name, value in params.items():
-        # names below these are lstchain's, and the model nests them
-        group = next((each for each in OF_LSTCHAIN if f"{name}.".startswith(f"{each}.")), "")
+        # what lies below a free key the model nests by itself
+        group = keys.free_group(name)
         *path, leaf = (group or name).split(".")
         place = data
         for part in path:
@@ -175,12 +194,12 @@ def _nested(params: Mapping[str, Any]) -> dict[str, Any]:
     return data
 
 
-def _placed(problem: Problem, lines: Mapping[str, int]) -> Problem:
+def _placed(problem: Problem, lines: Mapping[str, int], model: type[Settings]) -> Problem:
     where = problem.where
     line = lines.get(where)
     if line is None:
         # a check of a whole section, or an element of a list
         inside = [at for name, at in lines.items() if name.startswith(f"{where}.")]
         line = min(inside, default=lines.get(where.split(".")[0]))
-    hint = problem.suggestion or dotted_fields(AnalysisConfig).get(where, "")
+    hint = problem.suggestion or dotted_fields(model).get(where, "")
     return Problem(where, problem.reason, hint, line)

@@ -30,11 +30,10 @@ from astran.base.logging_setup import LogForm, configure_logging
 from astran.base.permissions import private_umask
 from astran.base.process import ProcessAttendant
 from astran.base.tasks import Task
-from astran.production.checks.inputs import check_inputs
 from astran.production.job.fits_header import write_header_cards
 from astran.production.job.logs import extract_log_excerpt, find_advice, find_remarks
 from astran.production.job.products import commit_product, examine_product
-from astran.telescopes.lst.planning.dl3_header import fill_header
+from astran.telescopes.registry import find_chain
 
 _log = logging.getLogger(__name__)
 
@@ -150,7 +149,8 @@ class _Run:
         self._tool(attendant)
         if attendant.stopped_by is None:
             self._stamp()
-            found = [examine_product(self.work / one.name, one) for one in self.task.outputs]
+            chain = find_chain(self.task.telescope)
+            found = [examine_product(self.work / one.name, one, chain) for one in self.task.outputs]
             for warning in find_remarks(Path(self.task.log)):
                 found[0].facts.setdefault("warnings", []).append(warning)
         if attendant.stopped_by is not None:
@@ -169,7 +169,7 @@ class _Run:
             listed = ", ".join(missing[:3]) + (" and others" if len(missing) > 3 else "")
             raise _Failure(TaskOutcome.INPUT_MISSING, f"Input not found: {listed}")
         for guard in self.task.guards:
-            check_inputs(guard)
+            find_chain(self.task.telescope).check_input(guard)
 
     def _prepare(self) -> None:
         parent = self.work.parent
@@ -210,7 +210,9 @@ class _Run:
         for output in self.task.outputs:
             product = self.work / output.name
             if self.task.header and product.is_file():
-                write_header_cards(product, fill_header(self.task, product))
+                write_header_cards(
+                    product, find_chain(self.task.telescope).fill_header(self.task, product)
+                )
 
     def _write(self, outcome: TaskOutcome, message: str) -> None:
         used = resource.getrusage(resource.RUSAGE_CHILDREN)

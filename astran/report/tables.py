@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from astran.base.text import duration, one_line
-from astran.config.analysis import AnalysisConfig, Cuts, StartLevel
+from astran.config.analysis import AnalysisConfig
 from astran.report.formatting import (
     ABSENT,
     finite_number,
@@ -90,7 +90,7 @@ def number_rows(results: dict[str, Any], config: AnalysisConfig) -> tuple[Fact, 
                 " (0 and 1 without sources)",
             )
         )
-    rows.append(Fact("Cuts", _cuts(all_runs, config)))
+    rows.append(Fact("Cuts", config.describe_cuts(_theta(all_runs))))
     optional = (
         ("Flux", _flux(results)),
         ("Spectrum", _spectrum(results)),
@@ -126,28 +126,14 @@ def _peak(sky: dict[str, Any]) -> str:
     return format_significance(sky.get("peak_significance")) + place
 
 
-def _cuts(numbers: dict[str, Any], config: AnalysisConfig) -> str:
-    theta = _theta(numbers, config)
-    if config.start is StartLevel.DL3:
-        return f"{theta}; gammaness and intensity as in the DL3 files"
-    cuts = config.dl3
-    if cuts.cuts is Cuts.GLOBAL:
-        gammaness = f"gammaness > {cuts.gammaness_cut:g}"
-    else:
-        gammaness = f"gammaness for {cuts.gh_efficiency:g} of the gammas at each energy"
-    return f"{gammaness}, {theta}, intensity > {cuts.intensity_min:g} p.e."
-
-
-def _theta(numbers: dict[str, Any], config: AnalysisConfig) -> str:
-    """The directional cut that was made; what was asked for only where nothing else is known."""
+def _theta(numbers: dict[str, Any]) -> str:
+    """The directional cut that was made; empty where it is not known."""
     made = get_part(numbers, "theta_cut")
     least, most = finite_number(made.get("min_deg")), finite_number(made.get("max_deg"))
     fixed_cut = finite_number(numbers.get("theta_cut_deg"))
     if fixed_cut is None and least is not None and most is not None:
         return f"theta < {least:.3g} to {most:.3g} deg by energy"
-    if fixed_cut is None and config.start is not StartLevel.DL3 and config.dl3.cuts is Cuts.GLOBAL:
-        fixed_cut = config.dl3.theta_cut
-    return "theta cut not available" if fixed_cut is None else f"theta < {fixed_cut:.3g} deg"
+    return "" if fixed_cut is None else f"theta < {fixed_cut:.3g} deg"
 
 
 def _energies(numbers: dict[str, Any]) -> str:

@@ -8,14 +8,14 @@ from typing import Any
 
 from astran.base.files import write_atomic
 from astran.config.analysis import AnalysisConfig
-from astran.config.model import build_settings
 from astran.database.analyses import Analysis
+from astran.telescopes.configuration import build_analysis
 
 
 def config_of(analysis: Analysis | Mapping[str, Any]) -> AnalysisConfig:
     """The configuration of a stored analysis."""
     data = analysis.config if isinstance(analysis, Analysis) else analysis
-    return build_settings(AnalysisConfig, dict(data), "The stored configuration")
+    return build_analysis(dict(data), "The stored configuration")
 
 
 def write_config(analysis: Analysis, config: AnalysisConfig) -> Path:

@@ -15,6 +15,7 @@ from astran.config.site import MailSettings, Server, SiteConfig
 from astran.database.connection import Database
 from astran.mail.letters.service_letters import Letters
 from astran.scheduler.registry import make_scheduler
+from astran.telescopes.registry import register_chains
 
 if TYPE_CHECKING:
     from astran.mail.letters.service_letters import Letters
@@ -37,6 +38,9 @@ class Context:
 
     promised: float | None = None
     """What tasks under way will write to the disk [bytes]; None: not asked yet in this tick."""
+
+    def __post_init__(self) -> None:
+        register_chains(self.site.chains)
 
     @cached_property
     def scheduler(self) -> Scheduler:

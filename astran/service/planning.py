@@ -6,42 +6,35 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Connection
 
 from astran.base.errors import AstranError, CatalogueError, ConfigError, SiteTrouble
-from astran.base.night_data import FileRef, NightData, RunFile
+from astran.base.night_data import NightData
 from astran.base.states import AnalysisState
-from astran.base.tasks import Plan, Stage
-from astran.catalogue.sources import is_same_source
-from astran.config.analysis import AnalysisConfig, AtDeadline, StartLevel
-from astran.config.site import SiteConfig
+from astran.base.tasks import PastTask, Plan
+from astran.config.analysis import AnalysisConfig, AtDeadline
 from astran.database import analyses, plans, tasks
 from astran.database.analyses import Analysis
+from astran.database.history.past_tasks import newest_tasks
 from astran.database.schema.version import HEAD
-from astran.production.environment.releases import find_toolset, with_release
 from astran.production.job.scripts import write_scripts
 from astran.service.config_files import config_of, write_config
 from astran.service.context import Context
-from astran.service.jobs.dl2_throughput import measure_dl2_throughput
 from astran.service.jobs.resource_estimates import apply_estimates
 from astran.service.jobs.task_control import leave_out_failed
 from astran.service.outgoing.enqueue import enqueue_deadline, enqueue_waiting
 from astran.service.reporting.reports import report_expired
-from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, PATIENT_S
-from astran.telescopes.lst.catalogue.night import LstCatalogue
-from astran.telescopes.lst.planning.plan import make_plan
-
-if TYPE_CHECKING:
-    from astran.production.environment.toolset import Toolset
-    from astran.telescopes.lst.planning.subrun_packs import Dl2Throughput
+from astran.telescopes.chain import PlanRequest
+from astran.telescopes.registry import chain_reference, find_chain
 
 _log = logging.getLogger(__name__)
 
-
-NOWHERE = FileRef("", 0, 0)
+PAST_TASKS = 30
+"""So many tasks are learnt from."""
 
 
 def waiting_deadline(config: AnalysisConfig, context: Context) -> datetime:
@@ -52,7 +45,7 @@ def waiting_deadline(config: AnalysisConfig, context: Context) -> datetime:
 
 
 def find_data(context: Context, config: AnalysisConfig, patient: bool = False) -> NightData:
-    """What the catalogue knows now.
+    """What the chain of the telescope finds now.
 
     Parameters
     ----------
@@ -60,10 +53,9 @@ def find_data(context: Context, config: AnalysisConfig, patient: bool = False) -
         long it takes, and leave no trace
     """
     late = context.clock.now() >= waiting_deadline(config, context)
-    budget = PATIENT_S if patient else BUDGET_S
-    site = _site_for(context, config, keep=not patient)
-    catalogue = LstCatalogue(site, context.clock, is_same_source, budget, not patient)
-    return catalogue.find(config, late=late)
+    return find_chain(config.telescope).find_data(
+        context.site, config, context.clock, late=late, patient=patient
+    )
 
 
 def make_plan_of(
@@ -72,41 +64,35 @@ def make_plan_of(
     data: NightData,
     folder: Path,
     keep: bool,
-    until: Stage = Stage.HIGHLEVEL,
-) -> tuple[Plan, Toolset | None]:
-    """The plan up to a stage, and the software environment for it. `keep` False leaves no trace on
-    disk."""
-    tools = None
-    if config.start is not StartLevel.DL3:
-        tools = find_toolset(context.site, config.lstchain, keep=keep)
-    site = _site_for(context, config, keep)
+    last_stage: str = "",
+) -> Plan:
+    """The plan up to a stage. `keep` False leaves no trace on disk."""
     # a plan that is only shown needs no database
     stored = context.db.version() == HEAD
-    paces = _paces(context, tools.version) if stored and tools and _in_parts(data) else None
-    plan = make_plan(config, site, data, tools, folder, context.python, until, paces)
+    learns = stored and context.site.scheduler.learn
+    request = PlanRequest(
+        context.site,
+        config,
+        data,
+        folder,
+        context.python,
+        last_stage,
+        keep,
+        partial(_past_tasks, context) if learns else None,
+    )
+    plan = find_chain(config.telescope).make_plan(request)
+    reference = chain_reference(config.telescope)
+    if reference:
+        plan = replace(plan, tasks=tuple(replace(t, telescope=reference) for t in plan.tasks))
     if not stored:
-        return plan, tools
+        return plan
     with context.db.begin() as db:
-        return apply_estimates(db, context.site.scheduler, plan), tools
+        return apply_estimates(db, context.site.scheduler, plan)
 
 
-def _in_parts(data: NightData) -> bool:
-    return any(run.parts for run in data.runs)
-
-
-def _paces(context: Context, version: str) -> dict[str, Dl2Throughput] | None:
-    """What tasks of packed subruns have taught."""
-    if not context.site.scheduler.learn:
-        return None
+def _past_tasks(context: Context, stage: str, software: str, key_begin: str) -> list[PastTask]:
     with context.db.begin() as db:
-        return measure_dl2_throughput(db, version)
-
-
-def _site_for(context: Context, config: AnalysisConfig, keep: bool) -> SiteConfig:
-    """The site, with the data that belong to the wanted release of lstchain."""
-    if config.start is StartLevel.DL3:
-        return context.site
-    return with_release(context.site, config.lstchain, keep=keep)
+        return newest_tasks(db, stage, software, key_begin, PAST_TASKS)
 
 
 def plan_or_wait(context: Context, analysis: Analysis) -> None:
@@ -122,8 +108,9 @@ def plan_or_wait(context: Context, analysis: Analysis) -> None:
     config = config_of(analysis)
     write_config(analysis, config)
     begun = _begun(context, analysis)
+    chain = find_chain(config.telescope)
     try:
-        data = _with_begun(find_data(context, config), begun)
+        data = chain.keep_started(find_data(context, config), begun)
         if data.looking:
             # not all files could be opened in the time of one look
             return
@@ -137,13 +124,13 @@ def plan_or_wait(context: Context, analysis: Analysis) -> None:
         if not data.runs and not data.dl3:
             _nothing(context, analysis, config, data)
             return
-        plan, tools = make_plan_of(context, config, data, analysis.folder, keep=True)
+        plan = make_plan_of(context, config, data, analysis.folder, keep=True)
     except SiteTrouble:
         raise
     except (ConfigError, CatalogueError) as error:
         expire(context, analysis, error)
         return
-    _write_scripts(context, plan, tools, begun)
+    _write_scripts(context, plan, begun)
     with context.db.begin() as db:
         left_out = [list(item) for item in plan.left_out]
         if analyses.move_analysis(
@@ -169,21 +156,6 @@ def _begun(context: Context, analysis: Analysis) -> frozenset[int]:
     return frozenset(row.spec.run for row in rows if row.spec.run is not None)
 
 
-def _with_begun(data: NightData, begun: frozenset[int]) -> NightData:
-    """What was begun is gone on with, whatever became of its DL1: the stored tasks know it."""
-    fresh = [run for run in data.runs if run.run not in begun]
-    level = next((one.level for one in data.monte_carlo), "")
-    seen = {run.run: run for run in data.runs}
-    known = (_known(seen.get(run) or RunFile(run, NOWHERE, level=level)) for run in begun)
-    runs = sorted((*fresh, *known), key=lambda run: run.run)
-    missing = tuple(gap for gap in data.missing if gap.run not in begun)
-    return replace(data, runs=tuple(runs), missing=missing)
-
-
-def _known(run: RunFile) -> RunFile:
-    return replace(run, file=NOWHERE, parts=())
-
-
 def _start_complete(
     context: Context,
     analysis: Analysis,
@@ -191,13 +163,14 @@ def _start_complete(
     data: NightData,
     begun: frozenset[int],
 ) -> None:
-    """Runs whose data are complete need not wait for the others: up to their DL3."""
+    """Runs whose data are complete need not wait for the others."""
     fresh = tuple(run for run in data.runs if run.run not in begun)
-    if not fresh or config.start is not StartLevel.DL1:
+    last_stage = find_chain(config.telescope).early_stage(config)
+    if not fresh or not last_stage:
         return
     part = replace(data, runs=fresh, missing=())
-    plan, tools = make_plan_of(context, config, part, analysis.folder, keep=True, until=Stage.DL3)
-    _write_scripts(context, plan, tools, begun)
+    plan = make_plan_of(context, config, part, analysis.folder, True, last_stage)
+    _write_scripts(context, plan, begun)
     with context.db.begin() as db:
         # first said, so that a cancelled analysis gets no new task
         if analyses.lock(db, analysis.id) is AnalysisState.WAITING:
@@ -208,12 +181,11 @@ def _start_complete(
     _log.info("%s: starting with runs %s", analysis.label, runs)
 
 
-def _write_scripts(
-    context: Context, plan: Plan, tools: Toolset | None, begun: frozenset[int]
-) -> None:
+def _write_scripts(context: Context, plan: Plan, begun: frozenset[int]) -> None:
     for task in plan.tasks:
         if task.run not in begun:
-            write_scripts(task, context.site, tools, context.python)
+            software = " ".join(plan.software(task)) if task.environment else ""
+            write_scripts(task, context.site, software, context.python)
 
 
 def _store(

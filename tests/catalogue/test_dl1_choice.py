@@ -8,7 +8,6 @@ import pytest
 
 from astran.base.night_data import FileRef
 from astran.catalogue.path_patterns import MatchedPath
-from astran.config.analysis import AnalysisConfig
 from astran.telescopes.lst.catalogue.dl1.night_archive import subrun_pattern
 from astran.telescopes.lst.catalogue.dl1.selection import (
     Condition,
@@ -24,6 +23,7 @@ from astran.telescopes.lst.catalogue.runs.target_runs import (
     runs_by_pointing,
     separation_deg,
 )
+from astran.telescopes.lst.settings import LstConfig
 
 RUN = 15861
 
@@ -178,7 +178,7 @@ def test_the_pattern_of_subruns(whole: str, parts: str) -> None:
 
 # ---- runs by pointing ----------------------------------------------------------------------------
 
-CRAB = AnalysisConfig.model_validate(
+CRAB = LstConfig.model_validate(
     {"target": {"name": "Crab", "ra": 83.6331, "dec": 22.0145}, "date": "20231213"}
 )
 POINTINGS = {

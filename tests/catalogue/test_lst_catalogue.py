@@ -11,10 +11,10 @@ import pytest
 
 from astran.base.errors import CatalogueError
 from astran.base.night_data import NightData
-from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.catalogue.night import LstCatalogue, is_same_name
 from astran.telescopes.lst.catalogue.response.models import ALWAYS
+from astran.telescopes.lst.settings import LstConfig
 
 NOW = datetime(2023, 12, 14, 15, tzinfo=UTC)
 
@@ -74,7 +74,7 @@ class Tree:
         )
         target = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
         asked = {"target": target, "date": "20231213", **config}
-        return LstCatalogue(site, self.clock).find(AnalysisConfig.model_validate(asked))
+        return LstCatalogue(site, self.clock).find(LstConfig.model_validate(asked))
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_names_are_compared_by_the_given_rule(tree: Tree) -> None:
         {"site": "t", "workdir": str(tree.root), "data": tree.settings}
     )
     target = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
-    config = AnalysisConfig.model_validate({"target": target, "date": "20231213"})
+    config = LstConfig.model_validate({"target": target, "date": "20231213"})
     catalogue = LstCatalogue(site, tree.clock, lambda a, b: {a, b} == {"M 1", "Crab"})
     assert [run.run for run in catalogue.find(config).runs] == [15861]
     with pytest.raises(CatalogueError):
@@ -352,7 +352,7 @@ def test_given_files(tree: Tree) -> None:
         {"site": "t", "workdir": str(tree.root), "data": tree.settings}
     )
     target = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
-    config = AnalysisConfig.model_validate({"target": target, "date": "20231213"})
+    config = LstConfig.model_validate({"target": target, "date": "20231213"})
     catalogue = LstCatalogue(site, tree.clock)
     data = catalogue.with_files(config, paths)
     assert [run.run for run in data.runs] == [15861, 15862]
@@ -369,13 +369,13 @@ def test_given_subruns(tree: Tree) -> None:
     )
     target = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
     plain = {"target": target, "date": "20231213"}
-    config = AnalysisConfig.model_validate(plain)
+    config = LstConfig.model_validate(plain)
     parts = [tree.file(f"dl1_LST-1.Run00007.{part:04d}.h5") for part in (1, 0)]
     catalogue = LstCatalogue(site, tree.clock)
     (run,) = catalogue.with_files(config, parts, with_irfs=False).runs
     assert [file.name[-7:] for file in run.parts] == ["0000.h5", "0001.h5"]
     with pytest.raises(CatalogueError, match="given twice"):
         catalogue.with_files(config, [*parts, tree.file("dl1_LST-1.Run00007.h5")])
-    dl2 = AnalysisConfig.model_validate({**plain, "start": "dl2"})
+    dl2 = LstConfig.model_validate({**plain, "start": "dl2"})
     with pytest.raises(CatalogueError, match="a part of run 7 only"):
         catalogue.with_files(dl2, parts)

@@ -12,10 +12,10 @@ from astran.base.clock import SystemClock
 from astran.base.dl2_provenance import Dl2Provenance
 from astran.base.errors import CatalogueError
 from astran.base.night_data import NightData
-from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.catalogue.night import LstCatalogue
 from astran.telescopes.lst.catalogue.response.models import ALWAYS, choose_models, model_folders
+from astran.telescopes.lst.settings import LstConfig
 
 FORESTS = (*ALWAYS, "reg_disp_norm.sav", "cls_disp_sign.sav", "training_dirs.ecsv")
 LINES = ("dec_2276", "dec_3476", "dec_4822", "dec_6166", "dec_6676", "dec_931")
@@ -64,7 +64,7 @@ class AllSky:
             {"site": "t", "workdir": str(self.root / "work"), "data": self.data}
         )
         asked.setdefault("target", {"name": "Crab", "ra": 83.6331, "dec": 22.0145})
-        config = AnalysisConfig.model_validate({"date": "20231213", **asked})
+        config = LstConfig.model_validate({"date": "20231213", **asked})
         return LstCatalogue(site, SystemClock()).find(config)
 
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from astran.base.night_data import FileRef, RunFile
-from astran.config.analysis import QualitySettings
 from astran.telescopes.lst.catalogue.file_inspection.facts import CheckFacts, Dl1Facts
 from astran.telescopes.lst.catalogue.runs.quality_cuts import KnownConditions, apply_quality_cuts
+from astran.telescopes.lst.settings import QualitySettings
 
 GOOD = Dl1Facts(
     events=1_000_000,

@@ -15,13 +15,13 @@ from fakes.slurm.cluster import FakeCluster
 from astran.base.exit_record import ExitRecord, ProductRecord, TaskOutcome
 from astran.base.states import AnalysisState
 from astran.base.tasks import Output, Plan, ProductKind, Resources, Stage, Task
-from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
 from astran.database import analyses, plans
 from astran.database.analyses import RequestOrigin
 from astran.database.connection import Database
 from astran.production.job import scripts
 from astran.service.context import Context
+from astran.telescopes.lst.settings import LstConfig
 
 _STAND_IN = """\
 #!/bin/bash
@@ -103,7 +103,7 @@ def build(folder: Path, template: Path, case: Case) -> House:
 def _store(folder: Path, site: SiteConfig, clock: PlayedClock, case: Case) -> tuple[Task, ...]:
     target = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
     night = f"{clock.now() - timedelta(days=1):%Y%m%d}"
-    config = AnalysisConfig.model_validate({"target": target, "date": night})
+    config = LstConfig.model_validate({"target": target, "date": night})
     db = _opened(site.database_url)
     with db.begin() as connection:
         made = analyses.create_analysis(

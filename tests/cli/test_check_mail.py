@@ -165,14 +165,14 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_others(
 def test_with_a_site_its_lstchain_is_asked_too(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from astran.production.environment import releases
-    from astran.production.environment.toolset import Toolset
+    from astran.telescopes.lst import chain
+    from astran.telescopes.lst.environment.toolset import Toolset
 
     def toolset(site: Any, wanted: str, *, keep: bool) -> Toolset:
         assert not keep
         return Toolset("here", "0.12.3", standard={"tailcut": {"picture_thresh": 8}})
 
-    monkeypatch.setattr(releases, "find_toolset", toolset)
+    monkeypatch.setattr(chain, "find_toolset", toolset)
     site: dict[str, Any] = {"site": "test", "workdir": str(folder / "work")}
     server = {"host": "localhost", "port": 1, "security": "none"}
     site["mail"] = {"address": "astran@lst.example", "imap": server, "smtp": server}

@@ -14,11 +14,12 @@ from services import browser as browsers
 
 from astran.base.states import AnalysisState
 from astran.cli.main import main
-from astran.config.analysis import AnalysisConfig, Target
+from astran.config.analysis import Target
 from astran.database import analyses
 from astran.database.analyses import RequestOrigin
 from astran.database.connection import Database
 from astran.report import pdf
+from astran.telescopes.lst.settings import LstConfig
 
 HOSTILE = "<script>alert(1)</script>\x1b[31mred\x1b]0;t\x07 \u202egnp " + "x" * 1_000_000
 
@@ -30,7 +31,7 @@ def site(tmp_path: Path) -> Path:
     path.write_text(f"site: Test\nworkdir: {tmp_path}\nscheduler: {{kind: local}}\n")
     db = Database.open(f"sqlite:///{tmp_path / 'astran.sqlite'}")
     now = datetime(2023, 12, 8, 9, tzinfo=UTC)
-    config = AnalysisConfig(target=Target(name=HOSTILE[:60], ra=83.6, dec=22.0), date="20231207")
+    config = LstConfig(target=Target(name=HOSTILE[:60], ra=83.6, dec=22.0), date="20231207")
     with db.begin() as connection:
         for ends in (True, False):
             made = analyses.create_analysis(

@@ -13,11 +13,12 @@ from sqlalchemy import insert
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Plan, Stage, Task
 from astran.cli.main import main
-from astran.config.analysis import AnalysisConfig, Target
+from astran.config.analysis import Target
 from astran.database import analyses, plans
 from astran.database.analyses import RequestOrigin
 from astran.database.connection import Database
 from astran.database.schema import tables as t
+from astran.telescopes.lst.settings import LstConfig
 
 HOSTILE = "<b>\x1b[31mred\x1b]0;t\x07 \u202egnp \x9b2J"
 
@@ -29,7 +30,7 @@ def site(tmp_path: Path) -> Path:
     path.write_text(f"site: Test\nworkdir: {tmp_path}\nscheduler: {{kind: local}}\n")
     db = Database.open(f"sqlite:///{tmp_path / 'astran.sqlite'}")
     now = datetime(2023, 12, 8, 9, tzinfo=UTC)
-    config = AnalysisConfig(target=Target(name="Crab", ra=83.6, dec=22.0), date="20231207")
+    config = LstConfig(target=Target(name="Crab", ra=83.6, dec=22.0), date="20231207")
     with db.begin() as connection:
         for number in (1, 2):
             made = analyses.create_analysis(

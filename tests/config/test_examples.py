@@ -10,15 +10,16 @@ import pytest
 import yaml
 
 from astran.base.files import packaged_path
-from astran.config.analysis import AnalysisConfig
-from astran.config.examples import analysis_example, main, render_example, site_example
+from astran.config.examples import analysis_example, render_example, site_example
 from astran.config.model import Settings, build_settings, settings_type
 from astran.config.site import SiteConfig
 from astran.config.yaml_files import load_site
+from astran.telescopes.examples import main
+from astran.telescopes.lst.settings import LstConfig
 
 EXAMPLES: dict[str, tuple[type[Settings], str]] = {
     "site.example.yml": (SiteConfig, site_example()),
-    "analysis.example.yml": (AnalysisConfig, analysis_example()),
+    "analysis.example.yml": (LstConfig, analysis_example(LstConfig)),
 }
 example = pytest.mark.parametrize(("model", "text"), EXAMPLES.values(), ids=EXAMPLES.keys())
 

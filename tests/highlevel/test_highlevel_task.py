@@ -18,9 +18,9 @@ from PIL import Image
 from synthetic_dl3 import DEC, RA, write_night, write_run
 
 from astran.cli import highlevel as command
-from astran.config.analysis import AnalysisConfig
 from astran.highlevel import options
 from astran.highlevel.__main__ import main
+from astran.telescopes.lst.settings import LstConfig
 
 PLACE = ["--target", "Crab", "--ra", str(RA), "--dec", str(DEC)]
 
@@ -180,7 +180,7 @@ def parsed(*words: str) -> options.Options:
 
 
 def test_options_win_over_the_configuration(tmp_path: Path) -> None:
-    config = AnalysisConfig.model_validate(
+    config = LstConfig.model_validate(
         {
             "target": {"name": "Crab", "ra": RA, "dec": DEC},
             "date": "20231207",

@@ -6,12 +6,13 @@ import pytest
 
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night import Night
-from astran.config.analysis import AnalysisConfig, StartLevel, Target
+from astran.config.analysis import Target
 from astran.config.model import dotted_fields
 from astran.launch_language.key_help import describe_keys
-from astran.launch_language.keys import all_keys, find_key
+from astran.launch_language.keys import keys_of
 from astran.launch_language.parser import parse
 from astran.launch_language.resolve import example_launch, resolve_config
+from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 TODAY = Night.parse("20240101")
 CRAB = Target(name="Crab", ra=83.6331, dec=22.0145)
@@ -23,7 +24,7 @@ def known(name: str) -> Target:
     raise CatalogueError(f"`{name}` is not in the source catalogue.", "Did you mean Crab?")
 
 
-def config(text: str) -> AnalysisConfig:
+def config(text: str) -> LstConfig:
     return resolve_config(parse(text), known, TODAY)
 
 
@@ -41,7 +42,7 @@ def test_a_request_with_all_that_it_says_and_defaults_for_the_rest() -> None:
     assert made.date == "20231207"
     assert made.runs == (15864,)
     assert made.dl3.theta_cut == 0.3
-    assert made.dl3.gammaness_cut == AnalysisConfig.model_fields["dl3"].default.gammaness_cut
+    assert made.dl3.gammaness_cut == LstConfig.model_fields["dl3"].default.gammaness_cut
     assert made.start is StartLevel.DL3
     assert made.label == "Crab20231207"
 
@@ -95,14 +96,14 @@ def test_the_example_is_correct_and_shows_the_keys_that_were_used(text: str) -> 
 
 def test_the_help_names_every_key_of_the_language() -> None:
     named = dict(describe_keys())
-    assert set(named) == set(all_keys())
+    assert set(named) == set(keys_of().keys)
     assert all(named.values())
     assert list(named)[:2] == ["target", "date"]
 
 
 def test_every_parameter_of_the_configuration_can_be_given() -> None:
-    for name in dotted_fields(AnalysisConfig):
-        found = find_key(name)
+    for name in dotted_fields(LstConfig):
+        found = keys_of().find(name)
         assert found is not None
         assert found.name == name.removeprefix("target.").replace("name", "target")
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from astran.base.errors import Problem
 from astran.base.states import AnalysisState
 from astran.base.tasks import Plan, Stage, Task
-from astran.config.analysis import AnalysisConfig, Dl3Settings, Target
+from astran.config.analysis import Target
 from astran.config.site import MailSettings, Server
 from astran.mail.letters.content import ExecutionStats
 from astran.mail.letters.mime import Thread
 from astran.mail.letters.service_letters import Letters
 from astran.report.model import Report, ReportPlot, RunOutcome, StageLine
 from astran.report.tables import TableRow
+from astran.telescopes.lst.settings import Dl3Settings, LstConfig
 
 NOW = datetime(2023, 12, 8, 9, 12, 30, tzinfo=UTC)
 SERVER = Server(host="localhost", port=993)
@@ -26,7 +27,7 @@ MAIL = MailSettings(
     address="astran@lst1.example", imap=SERVER, smtp=SERVER, operator="operator@lst1.example"
 )
 THREAD = Thread("shifter@institute.example", "ASTRAN-LAUNCH Crab", "<ask.1@institute.example>")
-CONFIG = AnalysisConfig(
+CONFIG = LstConfig(
     target=Target(name="Crab", ra=83.6331, dec=22.0145),
     date="20231207",
     runs=(15864, 15865, 15866),

@@ -18,9 +18,10 @@ import pytest
 
 from astran.base.errors import MailError, Problem
 from astran.base.states import AnalysisState
-from astran.config.analysis import AnalysisConfig, Dl3Settings, Target
+from astran.config.analysis import Target
 from astran.mail.letters import content
 from astran.mail.letters.mime import LOOP_HEADER, Thread
+from astran.telescopes.lst.settings import Dl3Settings, LstConfig
 
 KINDS = samples.KINDS
 EXPECTED = Path(__file__).parent / "expected"
@@ -377,7 +378,7 @@ class TestHostileText:
     def letters(cls, tmp_path_factory: pytest.TempPathFactory) -> list[EmailMessage]:
         folder = tmp_path_factory.mktemp("hostile")
         target = Target(name=HOSTILE[:60], ra=1, dec=-2)
-        config = AnalysisConfig(target=target, date="20231207")
+        config = LstConfig(target=target, date="20231207")
         long = HOSTILE + "x" * 1_000_000
         run = replace(samples.BAD_RUN, reason=HOSTILE, stage=HOSTILE, log_excerpt=(long, HOSTILE))
         plots = samples.write_plots(folder)
@@ -504,7 +505,7 @@ def test_a_tick_without_letters_loads_no_template_engine() -> None:
 
 def test_an_analysis_from_dl3_shows_only_what_is_in_force() -> None:
     data = {"target": {"name": "Crab", "ra": 83.6, "dec": 22.0}, "date": "20131003"}
-    plain = AnalysisConfig.model_validate({**data, "start": "dl3", "folder": "magic"})
+    plain = LstConfig.model_validate({**data, "start": "dl3", "folder": "magic"})
     rows = {row.key: row.value for row in content.describe_settings(plain, ())}
     assert rows["dl3.theta_cut"] == "as in the DL3 files"
     assert not {"dl2.models", "dl3.gammaness_cut", "lstchain"} & rows.keys()

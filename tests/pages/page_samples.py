@@ -11,9 +11,10 @@ from typing import Any
 from letters.letter_samples import RUNS, numbers, png
 
 from astran.base.states import AnalysisState
-from astran.config.analysis import AnalysisConfig, Target
+from astran.config.analysis import Target
 from astran.report.model import Report, ReportPlot, RunOutcome, StageLine
 from astran.report.pages.page_data import Health, PageData, PageSignature, ProductLine, TaskSheet
+from astran.telescopes.lst.settings import LstConfig
 
 NOW = datetime(2023, 12, 8, 9, 12, 30, tzinfo=UTC)
 HEALTH = Health(
@@ -60,7 +61,7 @@ def make_sheet(
     report = Report(
         request_id=f"A{number}",
         state=state,
-        config=AnalysisConfig(target=Target(name=target, ra=83.6331, dec=22.0145), date=night),
+        config=LstConfig(target=Target(name=target, ra=83.6331, dec=22.0145), date=night),
         site="LST-1, La Palma",
         requester="shifter@institute.example",
         runs=runs if good else (bad,),
@@ -115,7 +116,7 @@ def hostile_sheet(folder: Path, number: int) -> PageData:
     own = folder / f"A{number}"
     (own / "dl3.log").write_text(f"{HOSTILE}\n{'x' * 1_000_000}\n{HOSTILE}\n")
     long = HOSTILE + "y" * 1_000_000
-    config = AnalysisConfig(target=Target(name=HOSTILE[:60], ra=1, dec=2), date="20231207")
+    config = LstConfig(target=Target(name=HOSTILE[:60], ra=1, dec=2), date="20231207")
     picture = own / f"{HOSTILE[:8]}.png"
     picture.write_bytes(png())
     report = replace(

@@ -12,7 +12,7 @@ from fakes.idle_scheduler import IdleScheduler
 
 from astran.base.states import AnalysisState
 from astran.cli.main import main
-from astran.config.analysis import AnalysisConfig, Target
+from astran.config.analysis import Target
 from astran.config.site import LocalSettings, PagesSettings, SchedulerSettings, SiteConfig
 from astran.database import analyses, events
 from astran.database.analyses import Analysis, RequestOrigin
@@ -21,6 +21,7 @@ from astran.service.context import Context
 from astran.service.reporting.privacy import private_rule
 from astran.service.reporting.site_pages import EVERY, write_due, write_pages
 from astran.service.tick import run_tick
+from astran.telescopes.lst.settings import LstConfig
 
 
 class Hands:
@@ -62,7 +63,7 @@ class Office:
         )
 
     def launch(self, name: str = "Crab", ra: float = 83.633, dec: float = 22.014) -> Analysis:
-        config = AnalysisConfig(target=Target(name=name, ra=ra, dec=dec), date="20231207")
+        config = LstConfig(target=Target(name=name, ra=ra, dec=dec), date="20231207")
         with self.context.db.begin() as db:
             return analyses.create_analysis(
                 db,

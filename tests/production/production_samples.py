@@ -15,9 +15,9 @@ from astran.base.night_data import (
     NightData,
     RunFile,
 )
-from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
-from astran.production.environment.toolset import Tool, Toolset
+from astran.telescopes.lst.environment.toolset import Tool, Toolset
+from astran.telescopes.lst.settings import LstConfig
 
 OPTIONS = {
     Tool.DL1_TO_DL2: "input-files path-models output-dir config overwrite log-level",
@@ -51,9 +51,9 @@ def a_site(workdir: Path, **more: Any) -> SiteConfig:
     )
 
 
-def a_config(**more: Any) -> AnalysisConfig:
+def a_config(**more: Any) -> LstConfig:
     target = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
-    return AnalysisConfig.model_validate({"target": target, "date": "20231213", **more})
+    return LstConfig.model_validate({"target": target, "date": "20231213", **more})
 
 
 def ref(path: str, size: int = 1000, mtime_ns: int = 5) -> FileRef:

@@ -22,12 +22,12 @@ from demo_fixtures import SmallNight
 
 from astran.base.clock import SystemClock
 from astran.base.exit_record import TaskOutcome
-from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
-from astran.production.environment.releases import find_toolset
 from astran.telescopes.lst import manual
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.environment.releases import find_toolset
 from astran.telescopes.lst.manual import Workspace
+from astran.telescopes.lst.settings import LstConfig
 
 pytestmark = [pytest.mark.lstchain, pytest.mark.slow]
 BIN = Path(sys.executable).parent
@@ -154,12 +154,12 @@ def _by_astran(made: Both, night: SmallNight, dl1: Path, models: Path) -> None:
         bench = Workspace(site, find_toolset(site), made.astran / engine, sys.executable)
         catalogue = LstCatalogue(site, SystemClock())
         to_dl2 = {f"{INTERPOLATION}.interpolate_energy": False}
-        first = AnalysisConfig.model_validate(
+        first = LstConfig.model_validate(
             {**asked, "dl2": {"engine": engine}, "lstchain_config": to_dl2}
         )
         found = catalogue.with_files(first, [dl1], with_irfs=False)
         records = manual.run_tasks(manual.dl2_tasks(first, found, bench), bench)
-        second = AnalysisConfig.model_validate({**asked, "start": "dl2"})
+        second = LstConfig.model_validate({**asked, "start": "dl2"})
         found = catalogue.with_files(second, [made.dl2(engine)])
         tasks = manual.dl3_tasks(second, found, bench)
         records += manual.run_tasks(tasks, bench)

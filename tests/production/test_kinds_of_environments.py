@@ -18,9 +18,9 @@ from astran.base.errors import ConfigError
 from astran.base.tasks import Stage, Task
 from astran.config.model import build_settings
 from astran.config.site import Environment, SiteConfig
-from astran.production.environment.releases import find_toolset
-from astran.production.environment.toolset import Tool
 from astran.production.job.scripts import write_scripts
+from astran.telescopes.lst.environment.releases import find_toolset
+from astran.telescopes.lst.environment.toolset import Tool
 
 MODULES = Path("/usr/share/modules/init/bash")
 

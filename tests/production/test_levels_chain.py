@@ -21,13 +21,13 @@ from astran.base.errors import CatalogueError
 from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.night_data import NightData
 from astran.base.tasks import Plan, Stage, Task
-from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
-from astran.production.environment.releases import find_toolset
 from astran.telescopes.lst import manual
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.environment.releases import find_toolset
 from astran.telescopes.lst.manual import Workspace
 from astran.telescopes.lst.planning.plan import make_plan
+from astran.telescopes.lst.settings import LstConfig
 
 pytestmark = [pytest.mark.lstchain, pytest.mark.slow]
 TARGET = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
@@ -45,9 +45,9 @@ class Site:
     night: SmallNight
     settings: dict[str, Any]
 
-    def config(self, **asked: Any) -> AnalysisConfig:
+    def config(self, **asked: Any) -> LstConfig:
         date = str(self.night.simulation.night)
-        return AnalysisConfig.model_validate({"target": TARGET, "date": date, **asked})
+        return LstConfig.model_validate({"target": TARGET, "date": date, **asked})
 
     def site(self, **data: Any) -> SiteConfig:
         here = {"bin": str(Path(sys.executable).parent)}

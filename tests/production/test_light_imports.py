@@ -8,7 +8,7 @@ import sys
 MODULES = (
     "astran.telescopes.lst.catalogue.night",
     "astran.telescopes.lst.planning.plan",
-    "astran.production.environment.releases",
+    "astran.telescopes.lst.environment.releases",
     "astran.production.job.scripts",
     "astran.production.job.logs",
     "astran.production.checks.registry",

@@ -21,17 +21,17 @@ from astran.base.clock import SystemClock
 from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.night_data import NightData
 from astran.base.tasks import Plan, Stage, Task
-from astran.config.analysis import AnalysisConfig, Dl2Settings, Engine
 from astran.config.site import SiteConfig
 from astran.production.audit.dl2_audit import audit_dl2
 from astran.production.audit.findings import Dl2Audit, State
 from astran.production.checks.dl2 import TABLE
-from astran.production.environment.releases import find_toolset
-from astran.production.environment.toolset import Toolset
 from astran.telescopes.lst import manual
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.environment.releases import find_toolset
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.manual import Workspace
 from astran.telescopes.lst.planning.plan import make_plan
+from astran.telescopes.lst.settings import Dl2Settings, Engine, LstConfig
 
 pytestmark = [pytest.mark.lstchain, pytest.mark.slow]
 TARGET = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
@@ -42,7 +42,7 @@ class Made:
     """A site on the small night with everything up to the index made."""
 
     site: SiteConfig
-    config: AnalysisConfig
+    config: LstConfig
     data: NightData
     tools: Toolset
     folder: Path
@@ -67,7 +67,7 @@ def made(simulated_night: SmallNight, tmp_path_factory: pytest.TempPathFactory) 
         }
     )
     date = str(simulated_night.simulation.night)
-    config = AnalysisConfig.model_validate({"target": TARGET, "date": date})
+    config = LstConfig.model_validate({"target": TARGET, "date": date})
     data = LstCatalogue(site, SystemClock()).find(config)
     tools = find_toolset(site)
     folder = work / config.label
@@ -216,7 +216,7 @@ def test_kept_irfs_serve_the_next_analysis(made: Made) -> None:
 
 def test_energy_dependent_cuts_from_existing_dl2(made: Made, tmp_path: Path) -> None:
     asked = {"target": TARGET, "date": made.config.date, "start": "dl2"}
-    config = AnalysisConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
+    config = LstConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
     files = sorted((made.folder / "DL2").glob("*.h5"))[:1]
     data = LstCatalogue(made.site, SystemClock()).with_files(config, files)
     records = by_hand(manual.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)
@@ -277,9 +277,7 @@ def test_thinned_events_are_noticed(made: Made, tmp_path: Path) -> None:
     data = LstCatalogue(made.site, SystemClock()).with_files(
         made.config.model_copy(update={"start": "dl2"}), [thin]
     )
-    config = AnalysisConfig.model_validate(
-        {"target": TARGET, "date": made.config.date, "start": "dl2"}
-    )
+    config = LstConfig.model_validate({"target": TARGET, "date": made.config.date, "start": "dl2"})
     record = by_hand(manual.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)[-1]
     assert record.outcome is TaskOutcome.OK
     found = record.products[0].facts
@@ -365,7 +363,7 @@ def test_too_little_monte_carlo_is_told(made: Made, tmp_path: Path) -> None:
         table = handle.get_node(TABLE)
         table.remove_rows(60, table.nrows)
     asked = {"target": TARGET, "date": made.config.date, "start": "dl2"}
-    config = AnalysisConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
+    config = LstConfig.model_validate({**asked, "dl3": {"cuts": "energy-dependent"}})
     node = replace(node, file=replace(node.file, path=str(few)))
     data = replace(made.data, monte_carlo=(replace(alone, nodes=(node,)),), kept_irfs=())
     tasks = manual.dl3_tasks(config, data, made.bench(tmp_path))
@@ -379,7 +377,7 @@ def test_a_source_without_coordinates_in_the_net_needs_no_net(made: Made, tmp_pa
     """Coordinates are given, negative ones too; the tool asks nobody for the name."""
     target = {"name": "Nobody's source", "ra": 83.6331, "dec": -22.0145}
     asked = {"target": target, "date": made.config.date, "start": "dl2"}
-    config = AnalysisConfig.model_validate(asked)
+    config = LstConfig.model_validate(asked)
     files = sorted((made.folder / "DL2").glob("*.h5"))[:1]
     data = LstCatalogue(made.site, SystemClock()).with_files(config, files)
     record = by_hand(manual.dl3_tasks(config, data, made.bench(tmp_path)), made, tmp_path)[-1]

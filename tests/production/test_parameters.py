@@ -13,11 +13,12 @@ from production_samples import TOOLS, a_config, a_night, a_site, site_settings
 from astran.base.errors import ConfigError
 from astran.base.night_data import NightData
 from astran.base.tasks import Plan, Stage
-from astran.config.analysis import AnalysisConfig, nested
+from astran.config.analysis import nested
 from astran.config.model import build_settings
 from astran.telescopes.lst.planning import lstchain_parameters
 from astran.telescopes.lst.planning.plan import make_plan
 from astran.telescopes.lst.planning.tool_configs import forest_settings
+from astran.telescopes.lst.settings import LstConfig
 
 STANDARD = {
     "events_filters": {"intensity": [0, "inf"]},
@@ -63,7 +64,7 @@ KNOWING = replace(TOOLS, standard=STANDARD, traits=TRAITS)
 ZD = "random_forest_zd_interpolation"
 
 
-def a_request(parameter: str, value: Any, **more: Any) -> AnalysisConfig:
+def a_request(parameter: str, value: Any, **more: Any) -> LstConfig:
     """With one parameter of lstchain."""
     group, _, name = parameter.partition(":")
     if group == "tool":
@@ -71,7 +72,7 @@ def a_request(parameter: str, value: Any, **more: Any) -> AnalysisConfig:
     return a_config(lstchain_config={name: value}, **more)
 
 
-def a_plan(config: AnalysisConfig, data: NightData | None = None) -> Plan:
+def a_plan(config: LstConfig, data: NightData | None = None) -> Plan:
     work = Path("/work/Crab20231213")
     data = data or a_night()
     return make_plan(config, a_site(Path("/work")), data, KNOWING, work, "/usr/bin/python3")
@@ -219,7 +220,7 @@ def test_irf_and_dl3_get_the_same_parameters() -> None:
         assert filters["event_type"] == [32, 32]
 
 
-def changed(config: AnalysisConfig) -> set[Stage]:
+def changed(config: LstConfig) -> set[Stage]:
     """Stages whose fingerprints differ from those of a request without parameters of lstchain."""
     before = {task.key: task.fingerprint for task in a_plan(a_config()).tasks}
     after = {task.key: (task.stage, task.fingerprint) for task in a_plan(config).tasks}
@@ -251,7 +252,7 @@ def test_dotted_and_nested_are_the_same() -> None:
     one = a_config(lstchain_config={f"{ZD}.interpolate_energy": False, "tailcut": {"x": 1}})
     other = a_config(lstchain_config={ZD: {"interpolate_energy": False}, "tailcut.x": 1})
     assert one == other
-    assert build_settings(AnalysisConfig, one.plain(), "again") == one
+    assert build_settings(LstConfig, one.plain(), "again") == one
 
 
 def test_infinity_is_a_word_in_every_format() -> None:
@@ -259,14 +260,14 @@ def test_infinity_is_a_word_in_every_format() -> None:
     assert nested(given) == {"a": [0, "inf"], "b": "-inf", "c": [1, "inf"]}
     with pytest.raises(ConfigError, match="nan"):
         build_settings(
-            AnalysisConfig, {**a_config().plain(), "lstchain_config": {"a": float("nan")}}, "x"
+            LstConfig, {**a_config().plain(), "lstchain_config": {"a": float("nan")}}, "x"
         )
 
 
 def test_a_value_and_a_group_contradict_each_other() -> None:
     with pytest.raises(ConfigError, match="as a value and as a group"):
         build_settings(
-            AnalysisConfig, {**a_config().plain(), "lstchain_config": {"a": 1, "a.b": 2}}, "x"
+            LstConfig, {**a_config().plain(), "lstchain_config": {"a": 1, "a.b": 2}}, "x"
         )
 
 

@@ -22,15 +22,15 @@ from production_samples import (
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night_data import IrfCuts, MissingRun, NightData, ReadyIrf, RunFile
 from astran.base.tasks import Plan, ProductKind, Stage, Task
-from astran.config.analysis import AnalysisConfig
-from astran.production.environment.toolset import Tool, Toolset
+from astran.telescopes.lst.environment.toolset import Tool, Toolset
 from astran.telescopes.lst.planning.plan import make_plan
+from astran.telescopes.lst.settings import LstConfig
 
 FOLDER = Path("/archive/Crab20231213")
 
 
 def plan(
-    config: AnalysisConfig | None = None,
+    config: LstConfig | None = None,
     data: NightData | None = None,
     tools: Toolset | None = TOOLS,
     folder: Path = FOLDER,
@@ -127,7 +127,7 @@ def test_theta_cut_is_only_passed_for_foreign_dl3_and_on_request() -> None:
     """The cut of DL3 that lstchain made is in the files."""
     data = NightData(True, folder="/data/magic", dl3=(ref("/data/magic/run1.fits"),))
 
-    def theta(config: AnalysisConfig, night: NightData | None = None) -> list[str]:
+    def theta(config: LstConfig, night: NightData | None = None) -> list[str]:
         argv = plan(config, night).task("highlevel").argv
         return [word for word in argv if word.startswith("--theta-cut")]
 
@@ -221,7 +221,7 @@ def test_irfs_and_dl3_share_one_event_selection() -> None:
 def test_one_folder_per_flavour_of_irfs() -> None:
     """A folder of mixed flavours ends in a KeyError of the DL3 tool."""
 
-    def folder(config: AnalysisConfig, **data: object) -> Path:
+    def folder(config: LstConfig, **data: object) -> Path:
         task = plan(config, a_night(**data)).task("irf-theta_10.000_az_102.199")
         return Path(task.outputs[0].path).parent
 

@@ -17,8 +17,8 @@ from astran.base.errors import ConfigError
 from astran.cli.production.check import check_dl2, check_dl3
 from astran.cli.production.create import create_dl2, create_dl3, create_index
 from astran.cli.production.night_options import add_night_options, read_night_options
-from astran.config.analysis import StartLevel
 from astran.telescopes.lst.manual import Workspace
+from astran.telescopes.lst.settings import StartLevel
 
 GOOD, BAD, USAGE, ODD = 0, 1, 2, 3
 

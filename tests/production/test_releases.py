@@ -14,7 +14,7 @@ from production_samples import a_site
 
 from astran.base.errors import ConfigError
 from astran.config.site import SiteConfig
-from astran.production.environment.releases import (
+from astran.telescopes.lst.environment.releases import (
     NoSuchRelease,
     by_name,
     find_toolset,
@@ -22,7 +22,7 @@ from astran.production.environment.releases import (
     version_key,
     with_release,
 )
-from astran.production.environment.toolset import Tool
+from astran.telescopes.lst.environment.toolset import Tool
 
 CTAPIPE_HELP = """\
 Create DL3. Use --nonsense in prose only.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from production_samples import TOOLS, a_site
+from production_samples import a_site
 
 from astran.base.errors import ConfigError
 from astran.base.tasks import Stage, Task
@@ -56,7 +56,7 @@ def run_with_fake_python(script: Path, tmp_path: Path) -> tuple[dict[str, str], 
 def test_script_runs_the_runner_on_the_task(tmp_path: Path) -> None:
     task = a_task(tmp_path, environment="e", variables=(("OMP_NUM_THREADS", "2"),))
     script = write_scripts(
-        task, site_with(tmp_path, bin="/opt/lst/bin"), TOOLS, str(tmp_path / "teller")
+        task, site_with(tmp_path, bin="/opt/lst/bin"), "lstchain 0.12.1", str(tmp_path / "teller")
     )
     variables, argv = run_with_fake_python(script, tmp_path)
     assert argv[:4] == ["-E", "-P", "-m", "astran.production.run_task"]

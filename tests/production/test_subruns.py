@@ -17,7 +17,7 @@ from astran.base.exit_record import TaskOutcome
 from astran.base.night_data import FileRef, Models, RunFile
 from astran.base.tasks import Stage
 from astran.config.site import PackingSettings, StageResources
-from astran.production.environment.toolset import Tool
+from astran.telescopes.lst.environment.toolset import Tool
 from astran.telescopes.lst.planning.plan import make_plan
 from astran.telescopes.lst.planning.subrun_packs import (
     Dl2Throughput,
@@ -179,7 +179,7 @@ def test_packed_subruns_give_the_dl2_of_the_run(
     import numpy as np
     import tables
 
-    from astran.production.environment.releases import find_toolset
+    from astran.telescopes.lst.environment.releases import find_toolset
     from astran.telescopes.lst.manual import Workspace, dl2_tasks, run_tasks
 
     source = simulated_night.tree.dl1(15861)

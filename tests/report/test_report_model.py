@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from astran.base.states import AnalysisState
-from astran.config.analysis import AnalysisConfig, Cuts, Dl3Settings, StartLevel, Target
+from astran.config.analysis import Target
 from astran.report.formatting import (
     finite_number,
     format_count,
@@ -18,8 +18,9 @@ from astran.report.formatting import (
 )
 from astran.report.model import Report, RunOutcome, StageLine
 from astran.report.tables import number_rows
+from astran.telescopes.lst.settings import Cuts, Dl3Settings, LstConfig, StartLevel
 
-CONFIG = AnalysisConfig(target=Target(name="Crab", ra=83.6331, dec=22.0145), date="20231207")
+CONFIG = LstConfig(target=Target(name="Crab", ra=83.6331, dec=22.0145), date="20231207")
 STACKED = {
     "n_on": 1185,
     "n_off": 972,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from astran.base.states import AnalysisState
-from astran.config.analysis import AnalysisConfig, Target
+from astran.config.analysis import Target
 from astran.config.site import MailSettings, Server, SiteConfig
 from astran.database import analyses, standing_orders
 from astran.database.analyses import RequestOrigin
@@ -18,6 +18,7 @@ from astran.database.connection import Database
 from astran.database.schema.tables import outgoing_mail
 from astran.service.context import Context
 from astran.service.intake import standing_orders as order_runs
+from astran.telescopes.lst.settings import LstConfig
 
 START = datetime(2023, 12, 7, 9, tzinfo=UTC)
 
@@ -52,7 +53,7 @@ def letters(context: Context) -> list[str]:
 
 
 def test_the_summary_comes_once_and_tells_of_each_night(context: Context) -> None:
-    config = AnalysisConfig(target=Target(name="Crab", ra=83.6, dec=22.0), date="20231207")
+    config = LstConfig(target=Target(name="Crab", ra=83.6, dec=22.0), date="20231207")
     headline = "Crab, 2023-12-07: 24.3 sigma in 1.02 h, 3 of 3 runs"
     with context.db.begin() as db:
         origin = RequestOrigin(subject="ASTRAN-LAUNCH Crab", in_reply_to="<ask@institute.example>")

@@ -13,7 +13,7 @@ from sqlalchemy import insert
 from astran.base.scheduler import JobState
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Plan, Stage, Task
-from astran.config.analysis import AnalysisConfig, Target
+from astran.config.analysis import Target
 from astran.config.site import MailSettings, Server, SiteConfig
 from astran.database import analyses, plans
 from astran.database.analyses import RequestOrigin
@@ -22,6 +22,7 @@ from astran.database.schema import tables as t
 from astran.service.context import Context
 from astran.service.jobs.pending_reasons import ask_scheduler
 from astran.service.reporting.overview import summarise_analysis
+from astran.telescopes.lst.settings import LstConfig
 
 NOW = datetime(2023, 12, 8, 9, tzinfo=UTC)
 
@@ -46,7 +47,7 @@ def context(tmp_path: Path) -> Context:
 
 def queue(context: Context, sight: JobState, reason: str, wish: str = "") -> None:
     """An analysis with one job in the queue."""
-    config = AnalysisConfig(target=Target(name="Crab", ra=83.6, dec=22.0), date="20231207")
+    config = LstConfig(target=Target(name="Crab", ra=83.6, dec=22.0), date="20231207")
     spec = Task("dl2-15864", Stage.DL2, ("x",), (), "", "", "", "", run=15864)
     with context.db.begin() as db:
         workdir = context.site.workdir

@@ -11,7 +11,6 @@ from upgrade.upgrade_house import ALICE, CAROL, DORA, STRANGER, House, Killed, k
 
 from astran.base.errors import MailUnavailable
 from astran.catalogue.sources import resolve_source
-from astran.config.yaml_files import load_analysis
 from astran.database import analyses
 from astran.database.task_requests import TaskRequest, TaskSelection
 from astran.service.intake.mailbox import take_in
@@ -20,6 +19,7 @@ from astran.service.manual_run import find_or_start
 from astran.service.outgoing.delivery import deliver_due
 from astran.service.reporting import reports
 from astran.service.tick import run_tick
+from astran.telescopes.configuration import load_analysis
 
 BEGIN = datetime(2023, 12, 16, 9, tzinfo=UTC)
 END = datetime(2023, 12, 17, 10, tzinfo=UTC)

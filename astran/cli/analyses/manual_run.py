@@ -20,10 +20,10 @@ from astran.cli.common import Exit, make_context, read_site
 from astran.cli.interrupt import interruptible
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
-from astran.config.yaml_files import load_analysis
 from astran.database.analyses import Analysis
 from astran.service.context import Context
 from astran.service.manual_run import AnalysisProgress, drive_analysis, find_or_start
+from astran.telescopes.configuration import load_analysis
 
 _COLOURS = {
     "done": "green",
@@ -37,7 +37,7 @@ _COLOURS = {
 def run(args: argparse.Namespace) -> int:
     """Show the plan, or do the work."""
     site = read_site(args)
-    config = load_analysis(args.config_analysis, resolve_source)
+    config = load_analysis(args.config_analysis, resolve_source, site.telescope)
     if args.email and site.mail is None:
         raise ConfigError(
             "--email needs a mailbox to send from.",
@@ -167,7 +167,7 @@ def _show_plan(site: SiteConfig, config: AnalysisConfig) -> int:
     if waits and not data.runs:
         console.print(f"{config.label} {waits}.\nNothing can be planned before.", highlight=False)
         return Exit.OK
-    plan, _ = make_plan_of(context, config, data, folder, keep=False)
+    plan = make_plan_of(context, config, data, folder, keep=False)
     console.print(f"[bold]Plan for {config.target.name}, night of {config.night.iso}[/]")
     console.print(f"Folder: {folder}", highlight=False, soft_wrap=True)
     if waits:

@@ -6,7 +6,6 @@ import argparse
 import re
 from collections.abc import Iterable
 
-from astran.base.tasks import Stage
 from astran.base.text import count_noun
 from astran.cli.common import Exit, add_site_option, make_context, read_site
 from astran.database.analyses import get_analysis
@@ -32,9 +31,7 @@ def add_id(parser: argparse.ArgumentParser) -> None:
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """`--stage S` and `--run N`: a part of the analysis."""
-    parser.add_argument(
-        "--stage", choices=[stage.value for stage in Stage], default="", help="only this stage"
-    )
+    parser.add_argument("--stage", metavar="S", default="", help="only this stage, for example dl2")
     parser.add_argument("--run", type=int, metavar="N", help="only this run")
 
 

@@ -20,7 +20,8 @@ from astran.launch_language.resolve import describe_resolved
 from astran.mail.parsing.headers import HEADER_BYTES, read_headers
 from astran.mail.parsing.mail_facts import MailFacts
 from astran.service.intake.decision import Decision, MailOutcome, decide_from_headers, decide_mail
-from astran.service.intake.lstchain_check import check_with_lstchain
+from astran.service.intake.software_check import check_with_software
+from astran.telescopes.registry import register_chains
 
 _NO_ADDRESS = "astran@localhost"
 _EPILOG = """\
@@ -68,15 +69,17 @@ def run(args: argparse.Namespace) -> int:
     """Judge each file; 2 where one cannot be read."""
     site = _site(args)
     rules = _rules(args, site)
+    telescope = site.telescope if site else ""
+    register_chains(site.chains if site else {})
     today = Night.of(datetime.now(UTC))
     memory = _Memory() if args.remember else None
     code = Exit.OK
     for name in args.files:
         try:
-            decision, message = _judge(Path(name), rules, today)
+            decision, message = _judge(Path(name), rules, today, telescope)
             if site is not None:
                 # as the launcher does; here no answer of an environment is kept
-                decision = check_with_lstchain(site, decision, keep=False)
+                decision = check_with_software(site, decision, keep=False)
         except OSError as error:
             print(f"astran check-mail: {name}: {error.strerror}", file=sys.stderr)
             code = Exit.USAGE
@@ -136,7 +139,9 @@ class _Memory:
         return decision, first
 
 
-def _judge(path: Path, rules: MailSettings, today: Night) -> tuple[Decision, MailFacts]:
+def _judge(
+    path: Path, rules: MailSettings, today: Night, telescope: str
+) -> tuple[Decision, MailFacts]:
     """As the launcher does: by headers and size where they are enough, else by the whole mail."""
     size = path.stat().st_size
     with path.open("rb") as file:
@@ -144,7 +149,7 @@ def _judge(path: Path, rules: MailSettings, today: Night) -> tuple[Decision, Mai
         decision = decide_from_headers(facts, size, rules)
         if decision is None:
             file.seek(0)
-            decision = decide_mail(file.read(), rules, today)
+            decision = decide_mail(file.read(), rules, today, telescope=telescope)
     return decision, facts
 
 

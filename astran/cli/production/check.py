@@ -25,7 +25,7 @@ from astran.cli.production.night_options import (
     read_run_numbers,
 )
 from astran.production.audit.findings import Audit, Dl2Audit, Dl3Audit, State
-from astran.service.products.inventory import Inventory
+from astran.telescopes.lst.inventory import Inventory
 
 _COLOURS = {
     State.OK: "green",

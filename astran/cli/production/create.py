@@ -14,8 +14,8 @@ from astran.base.errors import ConfigError
 from astran.base.logging_setup import LogForm, configure_logging
 from astran.cli.common import Exit, add_logging_options, add_site_option, read_site, run_guarded
 from astran.cli.production.night_options import add_night_options, read_night_options
-from astran.config.analysis import AnalysisConfig, StartLevel
 from astran.config.site import SiteConfig
+from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 _EPILOG = """\
 examples:
@@ -123,7 +123,7 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add_logging_options(parser)
 
 
-def _config(args: argparse.Namespace, start: StartLevel, inputs: Sequence[Path]) -> AnalysisConfig:
+def _config(args: argparse.Namespace, start: StartLevel, inputs: Sequence[Path]) -> LstConfig:
     data = read_night_options(args)
     if "date" not in data and (date := _date_of(inputs)):
         data["date"] = date

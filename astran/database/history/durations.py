@@ -9,7 +9,6 @@ from statistics import median
 from sqlalchemy import Connection, func, select
 
 from astran.base.states import TaskState
-from astran.base.tasks import Stage
 from astran.database.schema import tables as t
 
 
@@ -52,7 +51,7 @@ def typical_seconds(db: Connection, newest: int = 100) -> Sequence[tuple[str, fl
     return [(name, median(times[name])) for name in sorted(times, key=lambda n: order[n])]
 
 
-def turnarounds(db: Connection, newest: int = 200) -> dict[Stage, float]:
+def turnarounds(db: Connection, newest: int = 200) -> dict[str, float]:
     """By stage: median time from submission to end of the newest finished tasks [s].
 
     It holds the time in the queue, too, as it has been lately.
@@ -67,9 +66,9 @@ def turnarounds(db: Connection, newest: int = 200) -> dict[Stage, float]:
         .order_by(t.attempt.c.id.desc())
         .limit(newest)
     )
-    times: dict[Stage, list[float]] = {}
+    times: dict[str, list[float]] = {}
     for name, submitted, ended in db.execute(query):
-        times.setdefault(Stage(name), []).append((ended - submitted).total_seconds())
+        times.setdefault(name, []).append((ended - submitted).total_seconds())
     return {stage: median(found) for stage, found in times.items()}
 
 

@@ -39,17 +39,13 @@ def task_kinds(plan: Plan) -> dict[str, TaskKind]:
     The input of a task is all that it and the tasks before it read.
     """
     tasks = {task.key: task for task in plan.tasks}
-    versions = dict(plan.versions)
     sizes: dict[str, float] = {}
     return {
-        key: TaskKind(task.stage, _software(task, versions), _step(_input_mb(task, tasks, sizes)))
+        key: TaskKind(
+            task.stage, " ".join(plan.software(task)).strip(), _step(_input_mb(task, tasks, sizes))
+        )
         for key, task in tasks.items()
     }
-
-
-def _software(task: Task, versions: Mapping[str, str]) -> str:
-    name = "lstchain" if task.environment else "astran"
-    return f"{name} {versions.get(name, '')}".strip()
 
 
 def _input_mb(task: Task, tasks: Mapping[str, Task], known: dict[str, float]) -> float:

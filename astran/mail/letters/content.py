@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from astran.base.errors import Problem
 from astran.base.tasks import Plan, Task
 from astran.base.text import duration, one_line, quoted_line
-from astran.config.analysis import AnalysisConfig, Cuts, StartLevel
+from astran.config.analysis import AnalysisConfig
 from astran.config.model import dotted_fields
 from astran.report.tables import TableRow
 
@@ -104,17 +104,17 @@ def describe_settings(config: AnalysisConfig, chosen: Collection[str]) -> list[S
 
     `chosen` holds dotted names; `dl3` stands for all that is below it.
     """
-    idle = _not_in_force(config)
+    idle = config.idle_keys
     target = config.target
     place = f"{one_line(target.name, 60)} (RA {target.ra:g} deg, Dec {target.dec:+g} deg, ICRS)"
     named = any(name.partition(".")[0] == "target" for name in chosen)
     rows = [Setting("target", place, named)]
-    for key, help_text in dotted_fields(AnalysisConfig).items():
+    for key, help_text in dotted_fields(type(config)).items():
         if key.startswith("target.") or key in idle:
             continue
         value = _plain_value(config, key)
         if isinstance(value, Mapping):
-            # parameters of lstchain: only those that are set
+            # free parameters: only those that are set
             rows += [Setting(f"{key}.{name}", text, True) for name, text in _leaves(value)]
         else:
             rows.append(Setting(key, _value(config, key, help_text), _is_in(key, chosen)))
@@ -125,7 +125,7 @@ def describe_stages(plan: Plan) -> list[TableRow]:
     """The stages of a plan: name, number of tasks, what each of them asks for."""
     rows: dict[str, list[Task]] = {}
     for task in plan.tasks:
-        rows.setdefault(task.stage.value, []).append(task)
+        rows.setdefault(str(task.stage), []).append(task)
     return [
         TableRow(
             (
@@ -138,22 +138,6 @@ def describe_stages(plan: Plan) -> list[TableRow]:
         )
         for stage, tasks in rows.items()
     ]
-
-
-def _not_in_force(config: AnalysisConfig) -> set[str]:
-    """Parameters that change nothing, given the others."""
-    if config.start is StartLevel.DL3:
-        # the files come with their own cuts and models; only a theta cut may be asked for
-        production = {
-            name for name in dotted_fields(AnalysisConfig) if name[:4] in ("dl2.", "dl3.")
-        }
-        return production - {"dl3.theta_cut"} | {"lstchain"}
-    idle = {"folder"} if config.start is StartLevel.DL1 else set()
-    if config.start is StartLevel.DL2:
-        idle |= {name for name in dotted_fields(AnalysisConfig) if name.startswith("dl2.")}
-    if config.dl3.cuts is Cuts.GLOBAL:
-        return idle | {"dl3.gh_efficiency", "dl3.theta_containment"}
-    return idle | {"dl3.gammaness_cut", "dl3.theta_cut"}
 
 
 def _is_in(key: str, chosen: Collection[str]) -> bool:
@@ -177,8 +161,8 @@ def _leaves(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, s
 
 
 def _value(config: AnalysisConfig, key: str, help_text: str) -> str:
-    if key == "dl3.theta_cut" and config.start is StartLevel.DL3 and not config.theta_cut_chosen:
-        return "as in the DL3 files"
+    if absent := config.describe_absent(key):
+        return absent
     value = _plain_value(config, key)
     if value is None or value == "":
         # help texts say what an absent value means: "none: all runs of the target"

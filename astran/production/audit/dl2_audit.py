@@ -21,10 +21,10 @@ from astran.production.checks.dl2 import (
     NEEDED_OF_DATA,
     NEEDED_OF_MC,
     RECONSTRUCTED,
+    SHOWER,
     TABLE,
 )
 from astran.production.checks.files import STUB_BYTES
-from astran.telescopes.lst.planning.tool_configs import SHOWER
 
 DL1_TABLE = "/dl1/event/telescope/parameters/LST_LSTCam"
 ALWAYS = (

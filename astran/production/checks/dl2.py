@@ -10,8 +10,9 @@ from typing import Any
 
 from astran.base.errors import ProductError
 from astran.production.checks.files import STUB_BYTES, require_present
-from astran.telescopes.lst.planning.tool_configs import SHOWER
 
+SHOWER = 32
+"""event_type of a shower candidate (SUBARRAY); pedestals and flat-field events are others."""
 TABLE = "/dl2/event/telescope/parameters/LST_LSTCam"
 RECONSTRUCTED = ("reco_energy", "reco_alt", "reco_az", "gammaness")
 NEEDED = ("event_id", "tel_id", "event_type", "intensity", "alt_tel", "az_tel", *RECONSTRUCTED)

@@ -17,7 +17,7 @@ from astran.base.exit_record import ProductRecord
 from astran.base.files import sha256
 from astran.base.product_store import iter_files, store_path, store_product
 from astran.base.tasks import Output
-from astran.production.checks.registry import check_product
+from astran.telescopes.chain import TelescopeChain
 
 _log = logging.getLogger(__name__)
 
@@ -32,13 +32,13 @@ class Examined:
     facts: dict[str, Any]
 
 
-def examine_product(path: Path, output: Output) -> Examined:
+def examine_product(path: Path, output: Output, chain: TelescopeChain[Any]) -> Examined:
     """Check a product and take its checksum (ProductError if it is not there or not good)."""
     if not path.exists():
         raise ProductError(
             f"The tool reported success, but {path.name} is not there.", "See the log of the task."
         )
-    facts = check_product(path, output.check, dict(output.expect))
+    facts = chain.check_product(path, output.check, dict(output.expect))
     digest, files = product_checksum(path)
     if files:
         facts["files"] = files
@@ -100,7 +100,7 @@ def _record(one: Examined, stored: str) -> ProductRecord:
         size=size,
         mtime_ns=mtime_ns,
         sha256=one.sha256,
-        check=one.output.check.value,
+        check=str(one.output.check),
         facts=one.facts,
         stored=stored,
     )

@@ -13,20 +13,18 @@ from astran.base.errors import SiteNotReady
 from astran.base.files import literal_prefix, packaged_path, write_atomic, write_json
 from astran.base.tasks import Task
 from astran.config.site import Environment, SiteConfig
-from astran.production.environment.toolset import Toolset
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
 
-def write_scripts(task: Task, site: SiteConfig, tools: Toolset | None, python: str) -> Path:
+def write_scripts(task: Task, site: SiteConfig, software: str | None, python: str) -> Path:
     """Write a task's script, the task itself beside it (`<script>.json`) and its small files, and
     make its log folder.
 
     Parameters
     ----------
-    tools : the lstchain environment of the plan, named in the script; its set-up itself is always
-        taken from the site configuration
+    software : name and version of the task's tools, named in the script
     python : interpreter of ASTRAN, which runs the runner
 
     Returns
@@ -41,7 +39,7 @@ def write_scripts(task: Task, site: SiteConfig, tools: Toolset | None, python: s
     description = script.with_name(f"{script.name}.json")
     text = render_job_script(
         "task.sh.j2",
-        title=_title(task, tools),
+        title=_title(task, software),
         **_environment(task, site),
         # -E and -P: variables or files of the tool's environment must not change ASTRAN
         command=[python, "-E", "-P", "-m", "astran.production.run_task", str(description)],
@@ -113,9 +111,9 @@ def _seen(site: SiteConfig) -> Iterator[Path]:
     yield from data.roots
 
 
-def _title(task: Task, tools: Toolset | None) -> str:
-    software = f", lstchain {tools.version}" if tools and tools.name == task.environment else ""
-    return f"{task.key} of {task.folder}{software}".replace("\n", " ")
+def _title(task: Task, software: str | None) -> str:
+    what = f", {software}" if software else ""
+    return f"{task.key} of {task.folder}{what}".replace("\n", " ")
 
 
 def _environment(task: Task, site: SiteConfig) -> dict[str, object]:

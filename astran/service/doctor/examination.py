@@ -41,7 +41,7 @@ CHECKS = (
     Probe("test mail", test_mail.test_mail, 240),
     Probe("scheduler", scheduler_and_data.probe_scheduler, 300),
     Probe("outage", scheduler_and_data.probe_outage, 60),
-    Probe("lstchain", scheduler_and_data.probe_environments, 1200),
+    Probe("software", scheduler_and_data.probe_software, 1200),
     Probe("data", scheduler_and_data.probe_data, 120),
     Probe("launcher", machine.probe_launcher, 30),
 )

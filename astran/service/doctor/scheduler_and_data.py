@@ -1,32 +1,23 @@
-"""Examinations of what does the work: scheduler, lstchain environments, data."""
+"""Examinations of what does the work: scheduler, software, data."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Iterator
-from itertools import islice
-from pathlib import Path
+from typing import Any
 
-from astran.base.errors import CatalogueError, ConfigError
-from astran.base.files import literal_prefix
-from astran.base.findings import Finding, Result, fail, failed_by, ok, warn
+from astran.base.findings import Finding, Result, fail, ok, warn
 from astran.base.tasks import Resources
 from astran.base.text import count_noun, duration
-from astran.catalogue.path_patterns import find_files
-from astran.config.site import ReleaseData, SiteConfig
+from astran.config.site import SiteConfig
 from astran.database.connection import Database
-from astran.production.environment.releases import probe_environment
-from astran.production.environment.toolset import Tool
 from astran.scheduler.registry import make_scheduler
 from astran.service.doctor.doctor_context import DoctorContext
 from astran.service.doctor.machine import file_system
 from astran.service.jobs import scheduler_outages
-from astran.telescopes.lst.catalogue.response.models import choose_models, model_folders
+from astran.telescopes.chain import TelescopeChain
+from astran.telescopes.registry import find_chain, register_chains
 
 _OF_ONE_MACHINE = frozenset(("btrfs", "ext3", "ext4", "overlay", "tmpfs", "xfs", "zfs"))
-_MANY = 10_000
-"""Files of a pattern that are counted at most."""
 
 
 def probe_scheduler(patient: DoctorContext) -> Iterator[Finding]:
@@ -76,133 +67,19 @@ def probe_outage(patient: DoctorContext) -> Iterator[Finding]:
     )
 
 
-def probe_environments(patient: DoctorContext) -> Iterator[Finding]:
-    """Ask each lstchain environment for its version and tools."""
-    needed = bool(patient.site.data.dl1 or patient.site.data.models)
-    for name, environment in patient.site.lstchain.environments.items():
-        part = f"lstchain {name}"
-        try:
-            tools = probe_environment(name, environment)
-        except ConfigError as error:
-            cure = f"Check lstchain.environments.{name} in the site configuration."
-            finding = failed_by(part, error, cure)
-            if needed:
-                yield finding
-            else:
-                yield warn(part, f"{finding.message} Only DL3 can be analysed.", finding.cure)
-            continue
-        missing = [tool.value for tool in Tool if tool not in tools.options]
-        if missing:
-            yield fail(
-                part,
-                f"lstchain {tools.version} lacks {', '.join(missing)}.",
-                "Install a release of lstchain that has all of them.",
-            )
-        else:
-            yield ok(part, f"lstchain {tools.version} with all its tools.")
+def probe_software(patient: DoctorContext) -> Iterator[Finding]:
+    """The software of each telescope's chain."""
+    for chain in _chains(patient.site):
+        yield from chain.probe_software(patient.site)
 
 
 def probe_data(patient: DoctorContext) -> Iterator[Finding]:
-    """Do the folders of the patterns exist, and do files that do not depend on the night?"""
-    site = patient.site
-    if not site.data.dl1:
-        yield warn(
-            "data dl1",
-            "data.dl1 is empty: analyses can only start from DL2 or DL3.",
-            "Set the pattern of the run-wise DL1 files.",
-        )
-    for key in ("dl1", "run_catalog"):
-        yield from _pattern(site, key, "data", every_night=False)
-    yield from _for_a_release(site, "data")
-    for name, environment in site.lstchain.environments.items():
-        if environment.data != ReleaseData():
-            yield from _for_a_release(site.with_release(name), f"lstchain {name} data")
-    for key in ("log", "cleaning"):
-        if pattern := getattr(site.data.nsb, key):
-            yield _folder(f"data nsb.{key}", Path(pattern).parent, f"Correct data.nsb.{key}.")
-    for root in site.data.roots:
-        yield _folder("data roots", root, "Correct data.roots, or make the folder.")
+    """The data of each telescope, and what belongs to them."""
+    for chain in _chains(patient.site):
+        yield from chain.probe_data(patient.site)
 
 
-def _for_a_release(site: SiteConfig, section: str) -> Iterator[Finding]:
-    """Models, Monte Carlo and IRFs, which may differ between releases of lstchain."""
-    for key in ("mc_dl1", "mc_dl2", "irf"):
-        yield from _pattern(site, key, section, every_night=True)
-    yield from _models(site, section)
-    if site.data.lstchain_config is not None:
-        yield _json_file(site.data.lstchain_config, section)
-
-
-def _pattern(site: SiteConfig, key: str, section: str, *, every_night: bool) -> Iterator[Finding]:
-    pattern: str = getattr(site.data, key)
-    if pattern:
-        part = f"{section} {key}"
-        try:
-            yield from _files(part, key, pattern, every_night=every_night)
-        except ConfigError as error:
-            yield failed_by(part, error, f"Correct data.{key}.")
-
-
-def _files(part: str, key: str, pattern: str, *, every_night: bool) -> Iterator[Finding]:
-    folder = literal_prefix(pattern)
-    if not folder.is_dir():
-        yield fail(
-            part,
-            f"There is no folder {folder}, where the pattern {pattern} begins.",
-            f"Correct data.{key}, or mount the file system.",
-        )
-        return
-    # no night has this date: of a nightly pattern only the spelling is tried. The declination line
-    # depends on the source: any will do.
-    known = {} if every_night else {"date": "19000101"}
-    number = sum(1 for _ in islice(find_files(pattern.replace("{dec}", "*"), **known), _MANY))
-    if not every_night:
-        yield ok(part, f"{folder} is there.")
-    elif number:
-        yield ok(part, f"{count_noun(number, 'file')}.")
-    else:
-        yield warn(part, f"No file fits {pattern}.", f"Check data.{key}.")
-
-
-def _models(site: SiteConfig, section: str) -> Iterator[Finding]:
-    root = site.data.models
-    if root is None:
-        if site.data.dl1:
-            yield fail(
-                f"{section} models",
-                "data.models is not set: DL1 cannot be turned into DL2.",
-                "Set it to the folder of the random forests.",
-            )
-        return
-    try:
-        # the declination of the Crab: any would do to see whether there are models at all
-        found = model_folders(root)
-        chosen = [choose_models(found, 22.0, place.level).models for place in found]
-    except CatalogueError as error:
-        yield failed_by(f"{section} models", error, "Correct data.models.")
-    else:
-        for models in chosen:
-            yield ok(
-                f"{section} models", f"{models.folder}: {count_noun(len(models.files), 'file')}."
-            )
-
-
-def _json_file(path: Path, section: str) -> Finding:
-    part = f"{section} lstchain_config"
-    try:
-        json.loads(path.read_text())
-    except OSError as error:
-        return fail(
-            part,
-            f"{path} cannot be read: {error.strerror}.",
-            "Correct data.lstchain_config.",
-        )
-    except ValueError as error:
-        return fail(part, f"{path} is no JSON: {error}.", "Correct the file.")
-    return ok(part, f"{path} is there.")
-
-
-def _folder(part: str, path: Path, cure: str) -> Finding:
-    if path.is_dir() and os.access(path, os.R_OK | os.X_OK):
-        return ok(part, f"{path} is there.")
-    return fail(part, f"{path} is no folder that can be read.", cure)
+def _chains(site: SiteConfig) -> Iterator[TelescopeChain[Any]]:
+    register_chains(site.chains)
+    for telescope in dict.fromkeys((site.telescope, *site.telescopes)):
+        yield find_chain(telescope)

@@ -106,7 +106,11 @@ def decide_from_headers(facts: MailFacts, size: int, rules: MailSettings) -> Dec
 
 
 def decide_mail(
-    raw: bytes, rules: MailSettings, today: Night, proof: Proof | None = None
+    raw: bytes,
+    rules: MailSettings,
+    today: Night,
+    proof: Proof | None = None,
+    telescope: str = "",
 ) -> Decision:
     """The decision on a whole mail.
 
@@ -118,6 +122,7 @@ def decide_mail(
     rules : who may ask, and how senders are verified
     today : the night that is going on, or the last one
     proof : verifies a sender where the headers alone do not; None: as the rules say
+    telescope : of a request that names none; empty: the default
 
     Raises
     ------
@@ -135,7 +140,7 @@ def decide_mail(
         raise
     with _time_limit():
         by_headers = _by_headers(facts, len(raw), rules, judgement)
-        return by_headers or _by_text(facts, judgement, today)
+        return by_headers or _by_text(facts, judgement, today, telescope)
 
 
 def _time_limit() -> AbstractContextManager[None]:
@@ -183,7 +188,7 @@ def _by_headers(
     return None
 
 
-def _by_text(facts: MailFacts, judgement: Judgement, today: Night) -> Decision:
+def _by_text(facts: MailFacts, judgement: Judgement, today: Night, telescope: str) -> Decision:
     body = read_body(facts.message)
     thread = answer_to(facts)
     texts = [without_secret(text) for text in body.texts]
@@ -195,7 +200,7 @@ def _by_text(facts: MailFacts, judgement: Judgement, today: Night) -> Decision:
         return replace(base, outcome=MailOutcome.IGNORE)
     if not command.takes_parameters:
         return base
-    parsed = parse_agreeing(texts)
+    parsed = parse_agreeing(texts, telescope)
     if parsed.empty and body.answers:
         # a word of thanks under "Re: ASTRAN-LAUNCH" is no launch
         return replace(base, outcome=MailOutcome.IGNORE, command=None)
@@ -205,7 +210,7 @@ def _by_text(facts: MailFacts, judgement: Judgement, today: Night) -> Decision:
     found = [*parsed.problems, *_of_the_mail(body.damage, aside, thread)]
     parsed = replace(parsed, problems=tuple(found))
     try:
-        config = resolve_config(parsed, resolve_source, today)
+        config = resolve_config(parsed, resolve_source, today, telescope)
     except ConfigError as error:
         return replace(
             base,

@@ -54,7 +54,9 @@ def _answer(context: Context, chore: Chore) -> None:
         references=request.references,
     )
     parsed = Parsed(params=dict(request.params))
-    config = resolve_config(parsed, resolve_source, Night.of(context.clock.now()))
+    config = resolve_config(
+        parsed, resolve_source, Night.of(context.clock.now()), context.site.telescope
+    )
     try:
         plan = _plan(context, config)
     except AstranError as error:
@@ -76,7 +78,7 @@ def _plan(context: Context, config: AnalysisConfig) -> Plan:
             break
         data = find_data(context, config)
     with tempfile.TemporaryDirectory(prefix="astran-plan-") as folder:
-        plan, _ = make_plan_of(context, config, data, Path(folder), keep=False)
+        plan = make_plan_of(context, config, data, Path(folder), keep=False)
     return plan
 
 

@@ -37,7 +37,10 @@ def execute(context: Context, db: Connection, decision: Decision) -> None:
             _list(context, db, sender, thread)
         case _:
             enqueue.enqueue_letter(
-                context, db, "help", context.letters.help(thread, keys=describe_keys())
+                context,
+                db,
+                "help",
+                context.letters.help(thread, keys=describe_keys(context.site.telescope)),
             )
 
 

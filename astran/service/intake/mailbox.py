@@ -40,9 +40,9 @@ from astran.service.intake import bounces, carry_out
 from astran.service.intake.decision import Decision, decide_from_headers, decide_mail
 from astran.service.intake.filing import age_s, folder_of, note_mail
 from astran.service.intake.header_fetch import HeaderFetch, HeaderFetcher
-from astran.service.intake.lstchain_check import check_with_lstchain
 from astran.service.intake.secret_removal import cut_fault, without_secrets
 from astran.service.intake.setting_aside import set_aside
+from astran.service.intake.software_check import check_with_software
 from astran.service.operator import mailbox_outages
 from astran.service.operator.mailbox_outages import MailboxTrouble
 from astran.service.outgoing import login_backoff
@@ -384,6 +384,6 @@ _LARGEST_BOUNCE = 12_000_000
 
 
 def _decided(context: Context, raw: bytes) -> Decision:
-    return check_with_lstchain(
-        context.site, decide_mail(raw, context.mail, Night.of(context.clock.now()))
-    )
+    today, site = Night.of(context.clock.now()), context.site
+    decision = decide_mail(raw, context.mail, today, telescope=site.telescope)
+    return check_with_software(site, decision)

@@ -13,14 +13,13 @@ from sqlalchemy import Connection
 
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night import Night
-from astran.config.analysis import AnalysisConfig
-from astran.config.model import build_settings
 from astran.database import chores, events, standing_orders
 from astran.database.standing_orders import Order, OrderState
 from astran.service.context import Context
 from astran.service.intake import quotas
 from astran.service.outgoing import enqueue
 from astran.service.planning import find_data
+from astran.telescopes.configuration import build_analysis
 
 _log = logging.getLogger(__name__)
 
@@ -84,9 +83,7 @@ def _morning(night: Night) -> datetime:
 
 
 def _start_if_there(context: Context, order: Order, night: Night) -> None:
-    config = build_settings(
-        AnalysisConfig, {**order.config, "date": str(night)}, "The standing order"
-    )
+    config = build_analysis({**order.config, "date": str(night)}, "The standing order")
     try:
         data = find_data(context, config)
     except (CatalogueError, ConfigError) as error:

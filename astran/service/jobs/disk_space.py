@@ -26,6 +26,7 @@ _GROWTH = {Stage.DL2: 1.6, Stage.DL3: 0.1}
 """Size of the products of a stage, of that of its input: DL2 has 290 bytes per event, DL1 186; of
 them few events pass the cuts of DL3."""
 _LEAST = {Stage.IRF: 20e6, Stage.INDEX: 1e6, Stage.HIGHLEVEL: 50e6}
+_LEAST_OF_OTHERS = 50e6
 
 
 def affordable_tasks(
@@ -70,8 +71,8 @@ def needed_bytes(row: TaskRow) -> float:
     stage = row.stage
     growth = _GROWTH.get(stage)
     if growth is None:
-        return _LEAST[stage]
-    if stage is Stage.DL2 and row.run is None:
+        return _LEAST.get(stage, _LEAST_OF_OTHERS)
+    if stage == Stage.DL2 and row.run is None:
         growth *= 2  # subruns, which are then put together
     return growth * _size(path for path in row.spec.inputs if path.endswith(".h5"))
 

@@ -40,7 +40,12 @@ class Role(StrEnum):
     """Configuration of the analysis."""
 
 
-_READS = {Stage.DL2: Role.DL1, Stage.IRF: Role.MC, Stage.DL3: Role.DL2, Stage.HIGHLEVEL: Role.DL3}
+_READS: dict[str, Role] = {
+    Stage.DL2: Role.DL1,
+    Stage.IRF: Role.MC,
+    Stage.DL3: Role.DL2,
+    Stage.HIGHLEVEL: Role.DL3,
+}
 """What the first input of a stage is, if no task of this site made it."""
 
 
@@ -69,7 +74,7 @@ class TaskNode:
 
     id: int
     key: str
-    stage: Stage
+    stage: str
     analysis: str
     """For example A12: the analysis that did the work."""
     label: str
@@ -286,7 +291,7 @@ def _role(task: TaskRow, number: int, path: str) -> Role:
         return Role.MODELS
     if stage is Stage.DL3 and (number > 0 or path.endswith((".fits", ".fits.gz"))):
         return Role.IRF
-    return _READS[stage]
+    return _READS.get(stage, Role.DL1)
 
 
 def _product(one: MadeProduct) -> FileNode:

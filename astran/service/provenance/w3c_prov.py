@@ -52,7 +52,7 @@ def make_prov_document(lineage: Lineage, subject: FileNode, asked: Path) -> Prov
             _activity(task.id),
             task.began,
             task.finished,
-            [("prov:type", QualifiedName(own, task.stage.value)), *_about_task(task)],
+            [("prov:type", QualifiedName(own, str(task.stage))), *_about_task(task)],
         )
         _relate(doc, task)
     for made, used, number in lineage.derived():

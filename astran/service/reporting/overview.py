@@ -86,10 +86,11 @@ def describe_analysis(context: Context, db: Connection, analysis: Analysis) -> d
 
 def stage_states(rows: Sequence[TaskRow]) -> dict[str, dict[str, int]]:
     """By stage, in the order of the chain: how many tasks are in each state."""
-    found: dict[Stage, Counter[str]] = {}
+    found: dict[str, Counter[str]] = {}
     for row in rows:
         found.setdefault(row.spec.stage, Counter())[row.state.value] += 1
-    return {stage.value: dict(found[stage]) for stage in Stage if stage in found}
+    usual = [stage for stage in Stage if stage in found]
+    return {str(stage): dict(found[stage]) for stage in dict.fromkeys((*usual, *found))}
 
 
 def run_states(rows: Sequence[TaskRow]) -> list[dict[str, Any]]:
@@ -99,7 +100,7 @@ def run_states(rows: Sequence[TaskRow]) -> list[dict[str, Any]]:
         if row.spec.run is None:
             continue
         own = found.setdefault(row.spec.run, {"run": row.spec.run, "stages": {}, "reason": ""})
-        own["stages"][row.spec.stage.value] = row.state.value
+        own["stages"][str(row.spec.stage)] = row.state.value
         if row.reason and not row.state.succeeded:
             own["reason"] = own["reason"] or row.reason
     return [found[run] for run in sorted(found)]

@@ -13,7 +13,7 @@ from astran.base.errors import StoreError
 from astran.base.failures import Omissions
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Stage
-from astran.config.analysis import AnalysisConfig, Engine
+from astran.config.analysis import AnalysisConfig
 from astran.database import analyses, events, outbox, tasks
 from astran.database.analyses import Analysis
 from astran.database.history.durations import stage_figures
@@ -25,6 +25,7 @@ from astran.service.config_files import config_of
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import enqueue_letter, thread_of_analysis
 from astran.service.reporting.page_update import page_address, plan_update
+from astran.telescopes.registry import find_chain
 
 _log = logging.getLogger(__name__)
 
@@ -121,7 +122,10 @@ def build_report(
             result_files.ResultFiles(),
         )
     results = found.results if found else None
-    runs = _runs(analysis, rows, attempts, results)
+    good = results is not None
+    if not find_chain(config.telescope).results_stage:
+        good = all(row.state.succeeded for row in rows if row.spec.run is None)
+    runs = _runs(analysis, rows, attempts, results, good)
     errors = _errors(analysis, highlevel, attempts)
     stages = omissions.part(
         "The table of stages", lambda: _stages(db, analysis, rows), tuple[StageLine, ...]()
@@ -157,21 +161,10 @@ def build_report(
 
 
 def _engines(db: Connection, analysis: Analysis, config: AnalysisConfig) -> tuple[str, ...]:
-    """What made DL2, where the fast engine was asked for."""
-    if config.dl2.engine is not Engine.FAST:
-        return ()
-    used: dict[str, int] = {}
-    for products in products_by_task(db, analysis.id).values():
-        for product in products:
-            if engine := str(product.facts.get("engine", "")):
-                used[engine] = used.get(engine, 0) + 1
-    return tuple(
-        f"DL2 of {number} file{'s' if number > 1 else ''} by the "
-        + (f"stock engine, because of {why}" if (why := engine.partition(": ")[2]) else
-           f"{engine} engine")
-        + "."
-        for engine, number in sorted(used.items())
-    )  # fmt: skip
+    """What the products tell of how they were made."""
+    made = products_by_task(db, analysis.id).values()
+    facts = [product.facts for products in made for product in products]
+    return find_chain(config.telescope).describe_production(config, facts)
 
 
 def results_folder(rows: list[TaskRow]) -> Path | None:
@@ -183,7 +176,7 @@ def results_folder(rows: list[TaskRow]) -> Path | None:
 
 
 def _end_state(results: dict[str, object] | None, runs: tuple[RunOutcome, ...]) -> AnalysisState:
-    if results is None:
+    if results is None and not any(run.ok for run in runs):
         return AnalysisState.FAILED
     return AnalysisState.DONE if all(run.ok for run in runs) else AnalysisState.PARTIAL
 
@@ -193,6 +186,7 @@ def _runs(
     rows: list[TaskRow],
     attempts: dict[int, AttemptRow],
     results: dict[str, object] | None,
+    good: bool,
 ) -> tuple[RunOutcome, ...]:
     numbers = result_files.entries_by_run(results, "runs")
     excluded = result_files.entries_by_run(results, "excluded")
@@ -215,7 +209,7 @@ def _runs(
             outcomes[run] = RunOutcome(run=run, ok=False, stage=Stage.HIGHLEVEL, reason=reason)
         else:
             outcomes[run] = RunOutcome(
-                run=run, ok=results is not None, stage=Stage.HIGHLEVEL, numbers=numbers.get(run)
+                run=run, ok=good, stage=Stage.HIGHLEVEL, numbers=numbers.get(run)
             )
     for run, why in analysis.left_out:
         outcomes.setdefault(run, RunOutcome(run=run, ok=False, reason=why))
@@ -247,8 +241,8 @@ def _stages(db: Connection, analysis: Analysis, rows: list[TaskRow]) -> tuple[St
     figures = stage_figures(db, analysis.id)
     lines = []
     for stage in dict.fromkeys(row.spec.stage for row in rows):
-        own = [row for row in rows if row.spec.stage is stage]
-        wall, memory, tries = figures.get(stage.value, (None, None, 0))
+        own = [row for row in rows if row.spec.stage == stage]
+        wall, memory, tries = figures.get(stage, (None, None, 0))
         lines.append(
             StageLine(
                 stage=stage,

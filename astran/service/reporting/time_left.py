@@ -7,7 +7,6 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from astran.base.tasks import Stage
 from astran.database.history import durations
 from astran.database.tasks import AttemptRow, TaskRow
 from astran.service.context import Context
@@ -32,7 +31,7 @@ def remaining_seconds(
 
 def longest_path(
     rows: Sequence[TaskRow],
-    usual: Mapping[Stage, float],
+    usual: Mapping[str, float],
     since: Mapping[int, datetime],
     now: datetime,
 ) -> float | None:

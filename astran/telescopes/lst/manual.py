@@ -18,14 +18,14 @@ from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.night_data import NightData
 from astran.base.process import ProcessAttendant
 from astran.base.tasks import Stage, Task
-from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
-from astran.production.environment.toolset import Toolset
 from astran.production.job.scripts import write_scripts
 from astran.production.run_task import TOKEN
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.planning.layout import Layout
 from astran.telescopes.lst.planning.plan import make_plan
 from astran.telescopes.lst.planning.task_builder import TaskMaker
+from astran.telescopes.lst.settings import LstConfig
 
 _log = logging.getLogger(__name__)
 
@@ -42,12 +42,12 @@ class Workspace:
     """Interpreter of ASTRAN."""
 
 
-def dl2_tasks(config: AnalysisConfig, data: NightData, bench: Workspace) -> tuple[Task, ...]:
+def dl2_tasks(config: LstConfig, data: NightData, bench: Workspace) -> tuple[Task, ...]:
     """One task per run of `data`, which starts from DL1."""
     return _tasks(config, data, bench, Stage.DL2)
 
 
-def dl3_tasks(config: AnalysisConfig, data: NightData, bench: Workspace) -> tuple[Task, ...]:
+def dl3_tasks(config: LstConfig, data: NightData, bench: Workspace) -> tuple[Task, ...]:
     """One task per run of `data`, which starts from DL2, after those for missing IRFs."""
     return _tasks(config, data, bench, Stage.DL3)
 
@@ -95,9 +95,7 @@ def describe_record(record: ExitRecord) -> list[str]:
     return lines + [f"  {line}" for line in record.log_excerpt]
 
 
-def _tasks(
-    config: AnalysisConfig, data: NightData, bench: Workspace, until: Stage
-) -> tuple[Task, ...]:
+def _tasks(config: LstConfig, data: NightData, bench: Workspace, until: Stage) -> tuple[Task, ...]:
     plan = make_plan(config, bench.site, data, bench.tools, bench.folder, bench.python, until)
     return plan.tasks
 
@@ -105,7 +103,8 @@ def _tasks(
 def _run(task: Task, bench: Workspace, attendant: ProcessAttendant) -> ExitRecord | None:
     # only products of analyses that are on record are found again in the store
     task = replace(task, store="")
-    script = write_scripts(task, bench.site, bench.tools, bench.python)
+    software = f"lstchain {bench.tools.version}" if task.environment else ""
+    script = write_scripts(task, bench.site, software, bench.python)
     log, token = Path(task.log), secrets.token_hex(8)
     log.unlink(missing_ok=True)
     attendant.run(["bash", str(script)], env={**os.environ, TOKEN: token}, output=log)

@@ -17,7 +17,6 @@ from astran.base.errors import CatalogueError, DataUnavailable
 from astran.base.night import Night
 from astran.base.night_data import ConfigText, FileRef, MissingRun, NightData, RunFile, run_number
 from astran.catalogue import data_folders, path_patterns
-from astran.config.analysis import AnalysisConfig, StartLevel
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.catalogue.dl1.night_archive import NightArchive
 from astran.telescopes.lst.catalogue.dl1.selection import subrun
@@ -32,6 +31,7 @@ from astran.telescopes.lst.catalogue.runs.target_runs import (
     runs_by_catalog,
     runs_by_pointing,
 )
+from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 
 def is_same_name(one: str, other: str) -> bool:
@@ -67,9 +67,7 @@ class LstCatalogue:
         self._clock = clock
         self._same_source = same_source
 
-    def find(
-        self, config: AnalysisConfig, with_irfs: bool = True, *, late: bool = False
-    ) -> NightData:
+    def find(self, config: LstConfig, with_irfs: bool = True, *, late: bool = False) -> NightData:
         """Look for the data of an analysis as they are now.
 
         Parameters
@@ -100,7 +98,7 @@ class LstCatalogue:
                 return self._from_dl3(config)
 
     def with_files(
-        self, config: AnalysisConfig, files: Sequence[Path], with_irfs: bool = True
+        self, config: LstConfig, files: Sequence[Path], with_irfs: bool = True
     ) -> NightData:
         """The same for given files: DL1 or DL2, by the start level of `config`.
 
@@ -133,7 +131,7 @@ class LstCatalogue:
 
     # ---- start levels --------------------------------------------------------------------------
 
-    def _from_dl1(self, config: AnalysisConfig, with_irfs: bool, late: bool) -> NightData:
+    def _from_dl1(self, config: LstConfig, with_irfs: bool, late: bool) -> NightData:
         eyes = self._inspector()
         night = NightArchive(self._data, config.date, self._clock, eyes)
         # asked for at once, as a site without them cannot analyse anything
@@ -177,7 +175,7 @@ class LstCatalogue:
             budget_s=self._budget_s,
         )
 
-    def _from_dl2(self, config: AnalysisConfig) -> NightData:
+    def _from_dl2(self, config: LstConfig) -> NightData:
         folder = data_folders.allowed_folder(config.folder, self._data.roots)
         found = data_folders.dl2_files(folder)
         eyes = self._inspector()
@@ -205,7 +203,7 @@ class LstCatalogue:
             lstchain_config=self._lstchain_config() if self._data.mc_dl1 else None,
         )
 
-    def _from_dl3(self, config: AnalysisConfig) -> NightData:
+    def _from_dl3(self, config: LstConfig) -> NightData:
         folder = data_folders.allowed_folder(config.folder, self._data.roots)
         files = data_folders.dl3_files(folder)
         if not files:
@@ -227,7 +225,7 @@ class LstCatalogue:
 
     # ---- runs ----------------------------------------------------------------------------------
 
-    def _wanted(self, config: AnalysisConfig, night: NightArchive, late: bool) -> WantedRuns:
+    def _wanted(self, config: LstConfig, night: NightArchive, late: bool) -> WantedRuns:
         over = self._over(config.night)
         sources = night.sources
         if sources is not None:
@@ -262,7 +260,7 @@ class LstCatalogue:
 
     # ---- models, Monte Carlo, IRFs -------------------------------------------------------------
 
-    def _shelf(self, config: AnalysisConfig, wants: NeededResponse) -> ResponseResolver:
+    def _shelf(self, config: LstConfig, wants: NeededResponse) -> ResponseResolver:
         return ResponseResolver(self._site, config, wants)
 
     def _lstchain_config(self) -> ConfigText | None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import astran
-from astran.config.analysis import Cuts, Dl3Settings, Target
+from astran.config.analysis import Target
 from astran.config.site import SiteConfig
-from astran.production.environment.toolset import Tool, Toolset
+from astran.telescopes.lst.environment.toolset import Tool, Toolset
+from astran.telescopes.lst.settings import Cuts, Dl3Settings
 
 _FAST = Path(astran.__file__).resolve().parent / "dl2"
 """The package of the fast engine, run by path: the lstchain environment need not hold ASTRAN."""

@@ -15,11 +15,11 @@ import astran
 from astran.base.dl2_provenance import Dl2Provenance
 from astran.base.night_data import FileRef, MonteCarlo
 from astran.base.tasks import HeaderCard, Task
-from astran.config.analysis import AnalysisConfig, Cuts, StartLevel
 from astran.production.checks.dl2 import engine_of
 from astran.production.checks.fits_files import AEFF, open_fits
-from astran.production.environment.toolset import Toolset
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.planning.irf_choice import IrfSet
+from astran.telescopes.lst.settings import Cuts, LstConfig, StartLevel
 
 SCHEMA = 1
 """Part of the fingerprint: DL3 without these words is made anew."""
@@ -33,7 +33,7 @@ _POINTING = ("ZEN_PNT", "AZ_PNT")
 
 
 def dl3_header(
-    config: AnalysisConfig,
+    config: LstConfig,
     tools: Toolset,
     made_with: MonteCarlo,
     dl2: Dl2Provenance,
@@ -82,7 +82,7 @@ def models_digest(files: Sequence[FileRef]) -> str:
     return sha256("".join(lines).encode()).hexdigest()
 
 
-def _cuts(config: AnalysisConfig) -> list[HeaderCard]:
+def _cuts(config: LstConfig) -> list[HeaderCard]:
     dl3 = config.dl3
     cards: list[HeaderCard] = [("CUTTYPE", dl3.cuts.value, "kind of gammaness and theta cuts")]
     if dl3.cuts is Cuts.GLOBAL:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from astran.config.analysis import AnalysisConfig, StartLevel
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.planning.argv import WORK
+from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 
 def highlevel_argv(
-    config: AnalysisConfig,
+    config: LstConfig,
     site: SiteConfig,
     dl3: str,
     runs: Sequence[int],
@@ -38,7 +38,7 @@ def highlevel_argv(
     return tuple(words)
 
 
-def _choices(config: AnalysisConfig) -> Iterator[tuple[str, object]]:
+def _choices(config: LstConfig) -> Iterator[tuple[str, object]]:
     # DL3 that lstchain made holds its cut; a cut of another's DL3 is only changed on request
     if config.start is StartLevel.DL3 and config.theta_cut_chosen:
         yield "theta-cut", config.dl3.theta_cut

@@ -15,8 +15,8 @@ from astran.base.dl2_provenance import UNKNOWN, Dl2Provenance
 from astran.base.errors import CatalogueError
 from astran.base.night_data import IrfCuts, McNode, MonteCarlo, ReadyIrf
 from astran.base.tasks import fingerprint
-from astran.config.analysis import Dl3Settings
 from astran.telescopes.lst.planning.tool_configs import cuts_of, dl3_selection
+from astran.telescopes.lst.settings import Dl3Settings
 
 TOLERANCE = 1e-6
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from astran.base.errors import Problem
 from astran.base.night_data import MonteCarlo
-from astran.config.analysis import AnalysisConfig, StartLevel
 from astran.config.model import nearest_word
-from astran.production.environment.toolset import Toolset
+from astran.telescopes.lst.environment.toolset import Toolset
+from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 JSON, TOOL = "lstchain_config", "dl3.tool"
 _TRAINED = "must be the features that the models were trained with."
@@ -84,7 +84,7 @@ _COLUMNS = frozenset(_COLUMN_NAMES.split())
 """Columns of lstchain's DL2 that both observed data and Monte Carlo have."""
 
 
-def parameter_problems(config: AnalysisConfig, tools: Toolset) -> tuple[Problem, ...]:
+def parameter_problems(config: LstConfig, tools: Toolset) -> tuple[Problem, ...]:
     """What is wrong with the parameters of lstchain in a request."""
     found: list[Problem] = []
     if config.lstchain_config and config.start is not StartLevel.DL1:
@@ -196,7 +196,7 @@ def _unlike(value: Any, default: Any) -> str:
 # ---- the tools -----------------------------------------------------------------------------------
 
 
-def _tool(config: AnalysisConfig, traits: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
+def _tool(config: LstConfig, traits: Mapping[str, Mapping[str, Any]]) -> Iterator[Problem]:
     for group, given in config.dl3.tool.items():
         where = f"{TOOL}.{group}"
         known = traits.get(group)
@@ -210,7 +210,7 @@ def _tool(config: AnalysisConfig, traits: Mapping[str, Mapping[str, Any]]) -> It
 
 
 def _trait(
-    config: AnalysisConfig, group: str, name: str, value: Any, known: Mapping[str, Any]
+    config: LstConfig, group: str, name: str, value: Any, known: Mapping[str, Any]
 ) -> Iterator[Problem]:
     where, full = f"{TOOL}.{group}.{name}", f"{group}.{name}"
     if name not in known:

@@ -15,9 +15,8 @@ import astran
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night_data import FileRef, Models, MonteCarlo, NightData, RunFile
 from astran.base.tasks import Expectation, Output, Plan, ProductKind, Stage, Task, fingerprint
-from astran.config.analysis import AnalysisConfig, Engine, StartLevel
 from astran.config.site import SiteConfig
-from astran.production.environment.toolset import Toolset
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.planning import (
     argv,
     dl3_header,
@@ -31,10 +30,11 @@ from astran.telescopes.lst.planning.montecarlo import NodeBatch
 from astran.telescopes.lst.planning.response_set import ResponseSet
 from astran.telescopes.lst.planning.task_builder import TaskMaker
 from astran.telescopes.lst.planning.tool_configs import cuts_of, dl3_selection, forest_settings
+from astran.telescopes.lst.settings import Engine, LstConfig, StartLevel
 
 
 def make_plan(
-    config: AnalysisConfig,
+    config: LstConfig,
     site: SiteConfig,
     data: NightData,
     tools: Toolset | None,
@@ -67,7 +67,7 @@ def make_plan(
 
 @dataclass(frozen=True)
 class _Planner:
-    config: AnalysisConfig
+    config: LstConfig
     site: SiteConfig
     data: NightData
     tools: Toolset | None

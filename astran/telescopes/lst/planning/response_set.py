@@ -10,19 +10,19 @@ from astran.base.dl2_provenance import Dl2Provenance
 from astran.base.errors import CatalogueError, in_a_sentence
 from astran.base.night_data import FileRef, MissingRun, MonteCarlo, NightData, RunFile
 from astran.base.tasks import Expectation, InputGuard, Stage
-from astran.config.analysis import AnalysisConfig, IrfNodes, StartLevel
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.planning import compatibility, irf_choice
 from astran.telescopes.lst.planning.irf_choice import IrfSet
 from astran.telescopes.lst.planning.mc_nodes import nodes_around
 from astran.telescopes.lst.planning.montecarlo import ReconstructedNodes, reconstruct
+from astran.telescopes.lst.settings import IrfNodes, LstConfig, StartLevel
 
 
 @dataclass(frozen=True)
 class ResponseSet:
     """For all NSB levels of one night."""
 
-    config: AnalysisConfig
+    config: LstConfig
     site: SiteConfig
     data: NightData
     version: str

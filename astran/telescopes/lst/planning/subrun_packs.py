@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from statistics import median
 
 from astran.base.night_data import FileRef, Models, RunFile
+from astran.base.tasks import PastTask
 from astran.config.site import PackingSettings, StageResources
 
 _NUMBER = re.compile(r"\.Run\d+\.(\d{4})(?!\d)")
@@ -81,6 +83,19 @@ def measure_throughput(done: Sequence[tuple[float, float]]) -> Dl2Throughput | N
     speed = (last - first) / (at_last - at_first)
     start = at_first - first / speed
     return Dl2Throughput(start, speed, 1) if start > 0 else None
+
+
+def measure_past_packs(packs: Iterable[PastTask]) -> dict[str, Dl2Throughput]:
+    """The pace with each folder of models, from tasks that made DL2 of several subruns."""
+    found: dict[str, list[Dl2Throughput]] = {}
+    for task in packs:
+        forests = [path for path in task.inputs if not path.endswith(".h5")]
+        events = accumulate(float(one.facts.get("rows") or 0) for one in task.products)
+        times = (one.made_after_s for one in task.products)
+        pace = measure_throughput(list(zip(events, times, strict=True)))
+        if forests and pace is not None:
+            found.setdefault(forests[0].rpartition("/")[0], []).append(pace)
+    return {models: typical_throughput(paces) for models, paces in found.items()}
 
 
 def typical_throughput(paces: Sequence[Dl2Throughput]) -> Dl2Throughput:

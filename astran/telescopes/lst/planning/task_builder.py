@@ -8,7 +8,7 @@ from pathlib import Path
 
 from astran.base.tasks import Output, ProductKind, Resources, Stage, Task, fingerprint
 from astran.config.site import SiteConfig
-from astran.production.environment.toolset import Toolset
+from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.planning import argv
 from astran.telescopes.lst.planning.layout import Layout
 

@@ -9,7 +9,6 @@ from astran.base.dl2_provenance import Dl2Provenance
 from astran.base.errors import CatalogueError, DataUnavailable, in_a_sentence
 from astran.base.night_data import McNode, MissingRun, MonteCarlo, NightData, ReadyIrf, RunFile
 from astran.catalogue import path_patterns
-from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.catalogue.file_inspection.facts import CheckFacts
 from astran.telescopes.lst.catalogue.file_inspection.inspector import Inspector
@@ -20,6 +19,7 @@ from astran.telescopes.lst.catalogue.response.nsb_level import (
     nearest_level,
     sky_brightness,
 )
+from astran.telescopes.lst.settings import LstConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class ResponseResolver:
     CatalogueError : the models that are needed are not there
     """
 
-    def __init__(self, site: SiteConfig, config: AnalysisConfig, wants: NeededResponse) -> None:
+    def __init__(self, site: SiteConfig, config: LstConfig, wants: NeededResponse) -> None:
         self._data = site.data
         self._shared = site.shared_dir
         self._config = config

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from astran.base.night_data import MissingRun, RunFile
-from astran.config.analysis import Moon, QualitySettings
 from astran.telescopes.lst.catalogue.file_inspection.facts import CheckFacts, Dl1Facts
+from astran.telescopes.lst.settings import Moon, QualitySettings
 
 
 @dataclass(frozen=True, slots=True)

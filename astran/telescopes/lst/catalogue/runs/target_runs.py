@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from astran.base.errors import CatalogueError
 from astran.base.night_data import MissingRun
-from astran.config.analysis import AnalysisConfig, Target
+from astran.config.analysis import Target
 from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts
 from astran.telescopes.lst.catalogue.runs.run_tables import OF_DATA, Summary
+from astran.telescopes.lst.settings import LstConfig
 
 SameSource = Callable[[str, str], bool]
 FIELD_DEG = 1.5
@@ -44,7 +45,7 @@ def position_angle_deg(ra1: float, dec1: float, ra2: float, dec2: float) -> floa
 
 
 def runs_by_catalog(
-    config: AnalysisConfig, catalog: Mapping[int, str], same_source: SameSource, over: bool
+    config: LstConfig, catalog: Mapping[int, str], same_source: SameSource, over: bool
 ) -> WantedRuns:
     """The runs by the RunCatalog; `over`: whether the night is.
 
@@ -74,7 +75,7 @@ def runs_by_catalog(
 
 
 def runs_by_pointing(
-    config: AnalysisConfig,
+    config: LstConfig,
     pointings: Mapping[int, Dl1Facts],
     unsure: Sequence[MissingRun],
     summary: Mapping[int, Summary],

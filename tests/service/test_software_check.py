@@ -8,21 +8,20 @@ from typing import Any
 import pytest
 
 from astran.base.errors import ConfigError
-from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
 from astran.mail.letters.content import describe_settings
-from astran.production.environment import releases
-from astran.production.environment.releases import NoSuchRelease
-from astran.production.environment.toolset import Toolset
-from astran.service.intake.lstchain_check import lstchain_problems
+from astran.telescopes.lst.chain import CHAIN
+from astran.telescopes.lst.environment.releases import NoSuchRelease
+from astran.telescopes.lst.environment.toolset import Toolset
+from astran.telescopes.lst.settings import LstConfig
 
 STANDARD = {"random_forest_zd_interpolation": {"interpolate_energy": True}}
 SITE = SiteConfig.model_validate({"site": "test", "workdir": "/nowhere"})
 
 
-def request(**more: Any) -> AnalysisConfig:
+def request(**more: Any) -> LstConfig:
     target = {"name": "Crab", "ra": 83.6331, "dec": 22.0145}
-    return AnalysisConfig.model_validate({"target": target, "date": "20231213", **more})
+    return LstConfig.model_validate({"target": target, "date": "20231213", **more})
 
 
 @pytest.fixture
@@ -38,7 +37,7 @@ def lstchain(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception | None], li
                 raise error
             return Toolset("new", "0.12.3", standard=STANDARD, traits={"DL3Cuts": {}})
 
-        monkeypatch.setattr(releases, "find_toolset", toolset)
+        monkeypatch.setattr("astran.telescopes.lst.chain.find_toolset", toolset)
         return asked
 
     return answering
@@ -49,14 +48,14 @@ Answering = Callable[[Exception | None], list[str]]
 
 def test_a_release_that_is_not_there(lstchain: Answering) -> None:
     lstchain(NoSuchRelease("This site has no lstchain 0.9.", cure="Leave it out."))
-    (problem,) = lstchain_problems(SITE, request(lstchain="0.9"))
+    (problem,) = CHAIN.request_problems(SITE, request(lstchain="0.9"))
     assert str(problem) == "lstchain: This site has no lstchain 0.9. Leave it out."
 
 
 def test_parameters_that_it_does_not_know(lstchain: Answering) -> None:
     asked = lstchain(None)
     zd = {"random_forest_zd_interpolation.interpolate_enrgy": False}
-    found = lstchain_problems(
+    found = CHAIN.request_problems(
         SITE, request(lstchain="0.12.x", lstchain_config=zd, dl3={"tool": {"DL3Cuts.x": 1}})
     )
     assert ["interpolate_energy" in str(found[0]), "DL3Cuts.x" in str(found[1])] == [True, True]
@@ -65,13 +64,13 @@ def test_parameters_that_it_does_not_know(lstchain: Answering) -> None:
 
 def test_an_environment_that_is_broken_is_no_fault_of_the_request(lstchain: Answering) -> None:
     lstchain(ConfigError("The lstchain environment 'new' could not be asked: no room."))
-    assert lstchain_problems(SITE, request(lstchain="0.12.x")) == ()
+    assert CHAIN.request_problems(SITE, request(lstchain="0.12.x")) == ()
 
 
 def test_a_plain_request_asks_nothing(lstchain: Answering) -> None:
     asked = lstchain(ConfigError("not reached"))
-    assert lstchain_problems(SITE, request()) == ()
-    assert lstchain_problems(SITE, request(start="dl3", folder="x", lstchain="0.9")) == ()
+    assert CHAIN.request_problems(SITE, request()) == ()
+    assert CHAIN.request_problems(SITE, request(start="dl3", folder="x", lstchain="0.9")) == ()
     assert asked == []
 
 

@@ -24,8 +24,8 @@ from astran.base.process import run_command
 from astran.base.tasks import fingerprint
 from astran.config.analysis import nested, slug
 from astran.config.site import Environment, SiteConfig
-from astran.production.environment.toolset import Tool, Toolset
 from astran.production.job.scripts import render_job_script, shell_values
+from astran.telescopes.lst.environment.toolset import Tool, Toolset
 
 PROBE_TIMEOUT = 300.0
 """Longest wait for all answers of an environment on a slow, shared disk [s]."""

@@ -13,7 +13,6 @@ from astran.base.errors import CatalogueError, ProductError
 from astran.base.night_data import run_number
 from astran.base.tasks import ProductKind
 from astran.catalogue.sources import is_same_source
-from astran.config.analysis import AnalysisConfig, StartLevel
 from astran.config.site import SiteConfig
 from astran.production.audit.dl2_audit import audit_dl2
 from astran.production.audit.dl2_origin import Origins
@@ -31,6 +30,7 @@ from astran.telescopes.lst.catalogue.dl1.listing import list_observed_runs
 from astran.telescopes.lst.catalogue.dl1.selection import Condition
 from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 DL2 = re.compile(r"dl2_.*\.h5")
 DL3 = re.compile(r"(?!(?:hdu|obs)-index).*\.fits(?:\.gz)?")
@@ -78,7 +78,7 @@ class Inventory:
 # ---- what there should be ------------------------------------------------------------------------
 
 
-def expected_runs(site: SiteConfig, clock: Clock, config: AnalysisConfig) -> list[Expected]:
+def expected_runs(site: SiteConfig, clock: Clock, config: LstConfig) -> list[Expected]:
     """The runs of an analysis (CatalogueError, ConfigError: as the catalogue has it)."""
     if config.start is StartLevel.DL3:
         return []
