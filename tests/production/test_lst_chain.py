@@ -25,11 +25,11 @@ from astran.config.analysis import AnalysisConfig, Dl2Settings, Engine
 from astran.config.site import SiteConfig
 from astran.production.audit.dl2_audit import audit_dl2
 from astran.production.audit.findings import Dl2Audit, State
-from astran.production.checks.dl2 import TABLE
 from astran.production.environment.releases import find_toolset
 from astran.production.environment.toolset import Toolset
 from astran.telescopes.lst import manual
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.hdf5_open import DL2_TABLE as TABLE
 from astran.telescopes.lst.manual import Workspace
 from astran.telescopes.lst.planning.plan import make_plan
 

@@ -13,10 +13,9 @@ from typing import Any
 from astran.base.errors import SiteNotReady
 from astran.base.night_data import IrfCuts
 from astran.config.analysis import Cuts, Dl3Settings
+from astran.telescopes.lst.hdf5_open import SHOWER
 from astran.telescopes.lst.planning.lstchain_parameters import ineffective_parameters
 
-SHOWER = 32
-"""event_type of a shower candidate (SUBARRAY); pedestals and flat-field events are others."""
 OPEN: list[float] = [0, float("inf")]
 FORESTS = (
     "random_forest_energy_regressor_args",
