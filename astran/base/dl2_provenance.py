@@ -1,4 +1,4 @@
-"""What made a DL2 file, as it says itself, and whether two such files fit together.
+"""What made a DL2 file, and whether two such files fit together.
 
 IRFs describe data only if the Monte Carlo behind them was reconstructed as the data were: with the
 same forests, by an lstchain that uses them in the same way.
@@ -6,18 +6,14 @@ same forests, by an lstchain that uses them in the same way.
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
 
 BREAKS = ((0, 10, 0), (0, 10, 15))
 """First lstchain releases from which DL2 or IRFs are not what the ones before made of the same
 input. 0.10.0: create_dl3_file takes the cuts from the IRF. 0.10.15: forests are interpolated over
 zenith distance (pull request 1320). Between two breaks dl1_to_dl2 gives the same DL2."""
-_STAGE = "dl1_to_dl2"
-_ROLE = "trained model directory"
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -31,27 +27,6 @@ class Dl2Provenance:
 
 
 UNKNOWN = Dl2Provenance()
-
-
-def read_origin(path: Path) -> Dl2Provenance:
-    """What a DL2 file says of itself: attributes of lstchain and, from its release 0.10.16 on, the
-    record that ctapipe's Provenance left at /provenance/dl1_to_dl2 (JSON).
-
-    Raises
-    ------
-    OSError : it does not open as HDF5
-    """
-    import h5py
-
-    with h5py.File(path, "r") as file:
-        version = _text(file.attrs.get("LSTCHAIN_VERSION", ""))
-        group = file.get("provenance")
-        record = _text(group[_STAGE][()]) if group is not None and _STAGE in group else ""
-    try:
-        told = json.loads(record) if record else {}
-    except ValueError:
-        told = {}
-    return Dl2Provenance(_by_record(told) or version, _models(told))
 
 
 def same_models(one: str, other: str) -> bool | None:
@@ -110,32 +85,6 @@ def conflict(
 def _short(folder: str) -> str:
     """Production and declination line: what tells folders of models apart."""
     return "/".join(PurePath(folder).parts[-2:]).lstrip("/")
-
-
-def _by_record(told: Any) -> str:
-    packages = _dig(told, "system", "python", "packages")
-    for package in packages if isinstance(packages, list) else ():
-        if isinstance(package, dict) and package.get("name") == "lstchain":
-            return str(package.get("version", ""))
-    return ""
-
-
-def _models(told: Any) -> str:
-    inputs = _dig(told, "input")
-    for one in inputs if isinstance(inputs, list) else ():
-        if isinstance(one, dict) and one.get("role") == _ROLE:
-            return str(one.get("url", ""))
-    return ""
-
-
-def _dig(plain: Any, *names: str) -> Any:
-    for name in names:
-        plain = plain.get(name) if isinstance(plain, dict) else None
-    return plain
-
-
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
 def _numbers(version: str) -> tuple[int, int, int] | None:

@@ -13,6 +13,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+from astran.base.errors import ProductError
+
 
 def write_atomic(
     path: Path, content: str | bytes, mode: int = 0o644, *, durable: bool = True
@@ -46,6 +48,17 @@ def sha256(path: Path) -> str:
     """Checksum of a file's content, hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def require_present(path: Path) -> int:
+    """Size of a product [bytes] (ProductError if there is none or it is empty)."""
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ProductError(f"{path} cannot be read: {error.strerror}.") from error
+    if size == 0:
+        raise ProductError(f"{path.name} cannot be read: it is empty.")
+    return size
 
 
 @contextmanager

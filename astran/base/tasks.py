@@ -64,7 +64,7 @@ class Output:
     check: str
     """A ProductKind, or a kind of the chain's own."""
     expect: tuple[tuple[str, Expectation], ...] = ()
-    """What the check must find, for example the cuts; see astran.production.checks.registry."""
+    """What the check must find, for example the cuts; see astran.telescopes.lst.checks.product_checks."""
 
 
 class InputCheck(StrEnum):

@@ -188,7 +188,7 @@ class PackingSettings(Settings):
 class SchedulerSettings(Settings):
     """How tasks are run."""
 
-    kind: Literal[auto, slurm, local] = Field(
+    kind: Literal["auto", "slurm", "local"] = Field(
         "auto", description="slurm, local, or auto: slurm where sbatch is on PATH."
     )
     throttle: int = Field(0, ge=0, description="At most so many tasks of an array at once; 0: all.")

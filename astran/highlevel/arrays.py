@@ -1,12 +1,5 @@
-"""Names for the arrays that travel between the modules of this room."""
+"""Names of the array types."""
 
-from __future__ import annotations
-
-from typing import TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
-
-Floats: TypeAlias = NDArray[np.float64]
-Ints: TypeAlias = NDArray[np.int64]
-Mask: TypeAlias = NDArray[np.bool_]
+from astran.gadf.arrays import Floats as Floats
+from astran.gadf.arrays import Ints as Ints
+from astran.gadf.arrays import Mask as Mask

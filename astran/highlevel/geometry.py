@@ -7,25 +7,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from astran.highlevel.arrays import Floats
-
-
-def vector(ra: Floats | float, dec: Floats | float) -> Floats:
-    """Unit vectors of the directions, shape (..., 3)."""
-    a, d = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)
+from astran.gadf.arrays import Floats
+from astran.gadf.sky import separation as separation
+from astran.gadf.sky import vector as vector
 
 
 def radec(direction: Floats) -> tuple[float, float]:
     """Right ascension in [0, 360) and declination of one unit vector."""
     x, y, z = (float(part) for part in direction)
     return float(np.degrees(np.arctan2(y, x)) % 360.0), float(np.degrees(np.arcsin(z)))
-
-
-def separation(directions: Floats, point: Floats) -> Floats:
-    """Angle between each direction and a point, by the chord: exact for small angles, too."""
-    chord = np.sqrt(((directions - point) ** 2).sum(axis=-1))
-    return np.degrees(2 * np.arcsin(np.clip(chord / 2, 0.0, 1.0)))
 
 
 def rotated(point: Floats, axis: Floats, angle: float) -> Floats:

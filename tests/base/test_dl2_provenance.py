@@ -9,20 +9,21 @@ import pytest
 from demo_fixtures import SmallNight
 from origin_samples import write_dl2
 
-from astran.base.dl2_provenance import Dl2Provenance, compatible, conflict, read_origin, same_models
+from astran.base.dl2_provenance import Dl2Provenance, compatible, conflict, same_models
+from astran.telescopes.lst.dl2_file import read_provenance
 
 
 def test_record_and_attributes(tmp_path: Path) -> None:
     path = write_dl2(tmp_path / "dl2.h5", "0.12.3", "/models/prod/dec_2276")
-    assert read_origin(path) == Dl2Provenance("0.12.3", "/models/prod/dec_2276")
+    assert read_provenance(path) == Dl2Provenance("0.12.3", "/models/prod/dec_2276")
     old = write_dl2(tmp_path / "old.h5", "0.10.12", "/models", record=False)
-    assert read_origin(old) == Dl2Provenance("0.10.12", "")
+    assert read_provenance(old) == Dl2Provenance("0.10.12", "")
 
 
 @pytest.mark.lstchain
 def test_what_lstchain_itself_writes(simulated_night: SmallNight) -> None:
     path = next((simulated_night.root / "mc/DL2").rglob("dl2_*.h5"))
-    found = read_origin(path)
+    found = read_provenance(path)
     assert compatible(found.lstchain, found.lstchain)
     assert same_models(found.models, str(simulated_night.tree.models))
 
@@ -32,13 +33,13 @@ def test_a_record_of_another_kind_tells_nothing(tmp_path: Path, record: str) -> 
     path = tmp_path / "dl2.h5"
     with h5py.File(path, "w") as file:
         file.create_group("provenance").create_dataset("dl1_to_dl2", data=record)
-    assert read_origin(path) == Dl2Provenance()
+    assert read_provenance(path) == Dl2Provenance()
 
 
 def test_no_hdf5(tmp_path: Path) -> None:
     (tmp_path / "x.h5").write_text("no")
     with pytest.raises(OSError):
-        read_origin(tmp_path / "x.h5")
+        read_provenance(tmp_path / "x.h5")
 
 
 @pytest.mark.parametrize(

@@ -10,13 +10,14 @@ import pytest
 import tables
 
 from astran.telescopes.lst.catalogue.file_inspection import examine
-from astran.telescopes.lst.catalogue.file_inspection.examine import TABLE, examine_file
+from astran.telescopes.lst.catalogue.file_inspection.examine import examine_file
 from astran.telescopes.lst.catalogue.file_inspection.facts import (
     CheckFacts,
     Dl1Facts,
     FileKind,
     combine_facts,
 )
+from astran.telescopes.lst.hdf5_open import DL1_TABLE as TABLE
 
 START = 1702521180.0
 EVENTS = np.dtype(

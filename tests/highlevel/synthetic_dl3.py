@@ -78,7 +78,7 @@ def write_run(
         fits.Column("RA", "D", unit="deg", array=ra[order]),
         fits.Column("DEC", "D", unit="deg", array=dec[order]),
         fits.Column("ENERGY", "D", unit="TeV", array=energy),
-        fits.Column("GAMMANESS", "D", array=rng.random(number)),
+        fits.Column("GAMMANESS", "D", array=0.7 + 0.3 * rng.random(number)),
     ]
     clock = {"MJDREFI": MJDREFI, "MJDREFF": 0.0, "TIMEUNIT": "s", "TIMESYS": "UTC"}
     header = {

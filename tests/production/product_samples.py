@@ -10,6 +10,8 @@ import tables
 from astropy.io import fits
 from astropy.table import Table
 
+from astran.telescopes.lst.dl2_file import ALWAYS
+
 RATE = 3000.0
 
 
@@ -44,6 +46,35 @@ def write_dl2(path: Path, table: np.ndarray) -> Path:
     return path
 
 
+def natural(**changes: Any) -> np.ndarray:
+    """Events at random, each followed by a dead time of 7 us."""
+    n, rate = changes.get("n", 3000), changes.pop("rate", RATE)
+    gaps = 7e-6 + np.random.default_rng(1).exponential(1 / rate, n)
+    return events(**{"dragon_time": 1.7e9 + np.cumsum(gaps), "delta_t": gaps, **changes})
+
+
+def whole_dl2(path: Path, table: np.ndarray | None = None) -> Path:
+    """With the tables that lstchain takes over from DL1."""
+    write_dl2(path, natural() if table is None else table)
+    with tables.open_file(str(path), "a") as handle:
+        for name in ALWAYS:
+            where, _, leaf = name.rpartition("/")
+            handle.create_table(where, leaf, obj=np.zeros(1, [("a", "i8")]), createparents=True)
+        handle.root._v_attrs["LSTCHAIN_VERSION"] = "0.12.3"
+    return path
+
+
+POINTING = {
+    "RA_PNT": 83.2,
+    "DEC_PNT": 22.0,
+    "RA_OBJ": 83.633,
+    "DEC_OBJ": 22.014,
+    "ONTIME": 1200.0,
+    "DEADC": 1172 / 1200,
+    "MJDREFI": 58392,
+    "MJDREFF": 0.0,
+    "CREATOR": "lstchain v0.12.3",
+}
 GLOBAL = {"gammaness_cut": 0.7, "theta_cut": 0.2}
 BY_ENERGY = {"gh_efficiency": 0.7, "theta_containment": 0.68}
 WORDS = {
@@ -57,6 +88,7 @@ WORDS = {
 def irf_hdus(cuts: dict[str, float], azimuth: float = 100.758, area: float = 1e5) -> list[Any]:
     header = fits.Header({WORDS[name]: value for name, value in cuts.items()})
     header.update({"ZEN_PNT": 23.63, "AZ_PNT": azimuth, "B_DELTA": 50.1})
+    header["HDUCLAS3"] = "POINT-LIKE"
     aeff = Table({"EFFAREA": np.full((1, 1, 5), area)})
     hdus = [
         fits.BinTableHDU(aeff, header, name="EFFECTIVE AREA"),
@@ -65,7 +97,14 @@ def irf_hdus(cuts: dict[str, float], azimuth: float = 100.758, area: float = 1e5
     if "gh_efficiency" in cuts:
         hdus.append(fits.BinTableHDU(Table({"cut": [0.5]}), name="GH_CUTS"))
     if "theta_containment" in cuts:
-        hdus.append(fits.BinTableHDU(Table({"RAD_MAX": [[0.2]]}), name="RAD_MAX"))
+        axes = {
+            "ENERG_LO": [[0.01]],
+            "ENERG_HI": [[10.0]],
+            "THETA_LO": [[0.3]],
+            "THETA_HI": [[0.5]],
+        }
+        table = Table({**axes, "RAD_MAX": [[[0.2]]]})
+        hdus.append(fits.BinTableHDU(table, name="RAD_MAX"))
     return hdus
 
 
@@ -83,15 +122,19 @@ def write_dl3(
     least_gammaness: float = 0.71,
     **header: Any,
 ) -> Path:
+    rng = np.random.default_rng(run)
     table = Table(
         {
             "EVENT_ID": np.arange(n),
             "TIME": np.linspace(1000.0, 2200.0, n),
-            **{name: np.full(n, 1.0) for name in ("RA", "DEC", "ENERGY")},
+            "RA": rng.normal(POINTING["RA_PNT"], 1.0, n),
+            "DEC": rng.normal(POINTING["DEC_PNT"], 1.0, n),
+            "ENERGY": np.full(n, 1.0),
             "GAMMANESS": np.linspace(least_gammaness, 1.0, n),
         }
     )
-    words = {"OBS_ID": run, "OBJECT": "Crab", "LIVETIME": 1172.0, "ALT_PNT": 66.0, **header}
+    words = {"OBS_ID": run, "OBJECT": "Crab", "LIVETIME": 1172.0, "ALT_PNT": 66.0}
+    words |= {**POINTING, **header}
     words = {key: value for key, value in words.items() if value is not None}
     intervals = Table({"START": gti[::2], "STOP": gti[1::2]}, dtype=(float, float))
     hdus = [

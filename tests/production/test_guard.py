@@ -15,8 +15,8 @@ from astran.base.dl2_provenance import Dl2Provenance
 from astran.base.errors import CatalogueError, ProductError
 from astran.base.night_data import IrfCuts, NightData, ReadyIrf, RunFile
 from astran.base.tasks import InputCheck, InputGuard, Plan, Task
-from astran.production.checks.inputs import check_inputs
 from astran.production.job.logs import find_advice, find_remarks
+from astran.telescopes.lst.checks.input_checks import check_inputs
 from astran.telescopes.lst.planning.plan import make_plan
 
 MODELS = "/models/dec_2276"

@@ -16,7 +16,6 @@ from astropy.io import fits
 from demo_fixtures import SmallNight
 
 from astran.base.clock import SystemClock
-from astran.base.dl2_provenance import read_origin
 from astran.base.errors import CatalogueError
 from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.night_data import NightData
@@ -24,6 +23,7 @@ from astran.base.tasks import Plan, Stage, Task
 from astran.config.site import SiteConfig
 from astran.telescopes.lst import manual
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.dl2_file import read_provenance
 from astran.telescopes.lst.environment.releases import find_toolset
 from astran.telescopes.lst.manual import Workspace
 from astran.telescopes.lst.planning.plan import make_plan
@@ -129,7 +129,7 @@ def test_each_run_with_models_and_irfs_of_its_level(made: Made) -> None:
         assert record.outcome is TaskOutcome.OK, (task.key, record.message, record.log_excerpt)
     for run, level in zip(made.runs, LEVELS, strict=True):
         dl2 = Path(made.plan.task(f"dl2-{run}").outputs[0].path)
-        assert read_origin(dl2).models.endswith(f"{PRODUCTION}{level}/dec_2276")
+        assert read_provenance(dl2).models.endswith(f"{PRODUCTION}{level}/dec_2276")
         (irf,) = made.plan.task(f"dl3-{run}").links
         assert irf[1] == made.plan.task(f"irf-nsb{level}-{Path(irf[0]).name[4:-8]}").outputs[0].path
 
@@ -139,7 +139,7 @@ def test_monte_carlo_is_reconstructed_once_and_kept(made: Made) -> None:
     assert len(mc) == len(LEVELS)
     for task, level in zip(mc, LEVELS, strict=True):
         (output,) = task.outputs
-        assert read_origin(Path(output.path)).models.endswith(f"{PRODUCTION}{level}/dec_2276")
+        assert read_provenance(Path(output.path)).models.endswith(f"{PRODUCTION}{level}/dec_2276")
     _, again = made.site.plan(made.folder, {})
     assert {task.stage for task in again.tasks} == {Stage.DL2, Stage.DL3}
     assert {task.key for task in again.tasks if task.stage is Stage.DL2} == {

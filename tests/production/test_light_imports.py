@@ -11,7 +11,7 @@ MODULES = (
     "astran.telescopes.lst.environment.releases",
     "astran.production.job.scripts",
     "astran.production.job.logs",
-    "astran.production.checks.registry",
+    "astran.telescopes.lst.checks.product_checks",
     "astran.production.run_task",
 )
 HEAVY = "numpy", "astropy", "gammapy", "matplotlib", "lstchain", "tables", "jinja2"

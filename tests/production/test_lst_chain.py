@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import tables
+from astran.telescopes.lst.checks.dl2_audit import audit_dl2
 from astropy.io import fits
 from demo_fixtures import SmallNight
 
@@ -22,13 +23,12 @@ from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.night_data import NightData
 from astran.base.tasks import Plan, Stage, Task
 from astran.config.site import SiteConfig
-from astran.production.audit.dl2_audit import audit_dl2
 from astran.production.audit.findings import Dl2Audit, State
-from astran.production.checks.dl2 import TABLE
 from astran.telescopes.lst import manual
 from astran.telescopes.lst.catalogue.night import LstCatalogue
 from astran.telescopes.lst.environment.releases import find_toolset
 from astran.telescopes.lst.environment.toolset import Toolset
+from astran.telescopes.lst.hdf5_open import DL2_TABLE as TABLE
 from astran.telescopes.lst.manual import Workspace
 from astran.telescopes.lst.planning.plan import make_plan
 from astran.telescopes.lst.settings import Dl2Settings, Engine, LstConfig

@@ -6,12 +6,16 @@ Only the shape is used; the counts outside of the excluded regions give the norm
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.ndimage import map_coordinates
 
+from astran.gadf.fits_open import BROKEN, open_fits
 from astran.highlevel.arrays import Floats
 
 CLASSES = ("BKG_2D", "BKG_3D")
@@ -117,3 +121,29 @@ def _towards_zenith(x: Floats, y: Floats, turn: float) -> tuple[Floats, Floats]:
     up = x * np.sin(angle) + y * np.cos(angle)
     side = x * np.cos(angle) - y * np.sin(angle)
     return side, up
+
+
+def find_background_model(hdus: Iterable[Any], irf_files: Sequence[Path]) -> BackgroundModel | None:
+    """The first background model of a run's file, or of its further files."""
+    found = _find_in(hdus)
+    for path in irf_files:
+        if found is None:
+            found = _read_file(path)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _read_file(path: Path) -> BackgroundModel | None:
+    with open_fits(path) as hdus:
+        return _find_in(hdus)
+
+
+def _find_in(hdus: Iterable[Any]) -> BackgroundModel | None:
+    """The background model; none where there is none that can be used: a map can do without."""
+    for hdu in hdus:
+        if str(hdu.header.get("HDUCLAS4", "")).strip().upper() in CLASSES:
+            try:
+                return BackgroundModel.read(hdu)
+            except BROKEN:
+                return None
+    return None

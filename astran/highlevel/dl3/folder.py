@@ -13,9 +13,9 @@ from os.path import expandvars
 from pathlib import Path
 
 from astran.base.errors import ProductError
-from astran.highlevel.dl3.fits_open import BROKEN, open_fits
+from astran.gadf.fits_open import open_fits
 
-SUFFIXES = (".fits", ".fits.gz", ".fit", ".fit.gz")
+SUFFIXES = (".fits", ".fits.gz", ".fits.bz2", ".fit", ".fit.gz", ".fit.bz2")
 INDEX_NAMES = ("hdu-index", "obs-index")
 RESULTS, MAP_FILE, SPECTRA = "results.json", "skymap.fits", "spectra"
 """What an analysis writes: its files are no DL3."""
@@ -63,10 +63,8 @@ def scan_folder(path: Path) -> Folder:
             continue
         try:
             elsewhere += _read_index(index, missing, irfs)
-        except BROKEN as error:
-            warnings.append(
-                f"The index file {index.name} cannot be read ({error}); it is not used."
-            )
+        except ProductError as error:
+            warnings.append(f"{error.message} It is not used.")
     here = {item.resolve() for item in files}
     files += [item for item in dict.fromkeys(elsewhere) if item not in here]
     if not files and not missing:

@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from astropy import units
 
+from astran.base.errors import ProductError, in_a_sentence
 from astran.base.night import Night
+from astran.gadf.dl3_file import Dl3File, read_dl3
+from astran.gadf.file_findings import FindingCode
+from astran.gadf.header import EventHeader
+from astran.gadf.irf_hdus import read_theta_cut
+from astran.gadf.rad_max import RadMaxTable
 from astran.highlevel.arrays import Floats, Ints
-from astran.highlevel.dl3 import run_notes, validation
-from astran.highlevel.dl3.background_model import BackgroundModel
-from astran.highlevel.dl3.fits_open import BROKEN, open_fits
-from astran.highlevel.dl3.irf_tables import background_model, has_irfs, is_point_like, theta_cuts
-from astran.highlevel.dl3.rad_max import RadMaxTable
-from astran.highlevel.dl3.validation import RunRejected
+from astran.highlevel.dl3.background_model import BackgroundModel, find_background_model
 from astran.highlevel.geometry import altitude, parallactic_angle, separation, vector
 
 LARGEST_OFFSET_DEG = 2.5
@@ -138,121 +137,84 @@ def read_run(
     -------
     the run, or why it is left out, or None for a file that holds no events by design (IRFs)
     """
-    known: list[int] = []
-    try:
-        with open_fits(path) as hdus:
-            return _read(hdus, path, target, irf_files, known)
-    except RunRejected as error:
-        return Excluded(known[0] if known else None, path.name, f"{error}.")
-    except BROKEN as error:
-        said = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
-        return Excluded(known[0] if known else None, path.name, f"the file cannot be read: {said}.")
-
-
-def _read(
-    hdus: Any, path: Path, target: Floats | None, irf_files: Sequence[Path], known: list[int]
-) -> Dl3Run | None:
-    if "EVENTS" not in hdus and "GTI" not in hdus and has_irfs(hdus):
+    file = read_dl3(path, target)
+    if file.holds_only_irfs:
         return None
-    events = validation.require_hdu(hdus, "EVENTS")
-    header = events.header
-    known.append(validation.obs_id(header, path))
-    validation.only_one(hdus, "EVENTS")
-    ra_pnt, dec_pnt = validation.pointing(header)
-    axis = vector(ra_pnt, dec_pnt)
-    if target is not None and (reason := too_far(axis, target)) is not None:
-        raise RunRejected(reason)
-    validation.same_pointing(hdus, axis)
-    deadc = validation.dead_time_factor(header)
-    mjdref = validation.reference_mjd(header)
-    gti, gti_notes = validation.good_times(validation.require_hdu(hdus, "GTI"), mjdref)
-    start = validation.parse_time(float(gti[0, 0]), mjdref, header)
-    time, ra, dec, energy = _columns(events)
-    validation.not_source_dependent(hdus, ra, dec)
-    usable = validation.finite_events(ra, dec, energy, time)
-    in_time = validation.within_gti(time, gti)
-    notes = [*gti_notes, *run_notes.about_values(usable, in_time)]
-    keep = usable & in_time
-    if (again := run_notes.doubles(time, ra, dec, energy) & keep).any():
-        notes.append(f"{int(again.sum())} events that are in its list twice were dropped.")
-        keep &= ~again
-    direction = vector(ra[keep], dec[keep])
-    place = _object_position(header)
-    source = target if target is not None else (None if place is None else vector(*place))
-    notes += run_notes.about_centre(direction, axis, source)
-    notes += run_notes.about_energies(energy[keep])
-    fixed, table = theta_cuts(hdus, irf_files)
-    run = Dl3Run(
-        obs_id=known[0],
-        path=path,
-        object=str(header.get("OBJECT", "")).strip(),
-        telescope=str(header.get("TELESCOP", "")).strip(),
-        ra_pnt=ra_pnt,
-        dec_pnt=dec_pnt,
-        zenith=_zenith(header, ra_pnt, dec_pnt, mjdref + float(gti.mean()) / 86400.0),
+    try:
+        reason = _find_reason(file, target)
+        return Excluded(file.header.obs_id, path.name, reason) if reason else _run(file, irf_files)
+    except ProductError as error:  # of one of the further files
+        return Excluded(file.header.obs_id, path.name, f"{in_a_sentence(error)}.")
+
+
+def _find_reason(file: Dl3File, target: Floats | None) -> str:
+    """Why a file must not count; empty: it may. Its IRFs may be elsewhere, and are judged where
+    they are used."""
+    pointing = file.header.pointing
+    if target is not None and pointing is not None:
+        reason = too_far(vector(*pointing), target)
+        if reason is not None:
+            return f"{reason}."
+    fatal = [error.text for error in file.findings.errors if error.code is not FindingCode.IRFS]
+    if not fatal and not file.kept_events.any():
+        fatal = ["None of its events has usable values within its good time."]
+    return f"{fatal[0][:1].lower()}{fatal[0][1:]}" if fatal else ""
+
+
+def _run(file: Dl3File, irf_files: Sequence[Path]) -> Dl3Run:
+    header, good, events = file.header, file.good_time, file.events
+    start = header.utc(float(good.intervals[0, 0]))
+    # a file without errors tells all of these
+    assert header.obs_id is not None and header.pointing is not None
+    assert header.reference_mjd is not None and start is not None and good.deadc is not None
+    fixed, table = _theta_cuts(file, irf_files)
+    middle_mjd = header.reference_mjd + float(good.intervals.mean()) / 86400.0
+    keep = file.kept_events
+    return Dl3Run(
+        obs_id=header.obs_id,
+        path=file.path,
+        object=header.object,
+        telescope=header.telescope,
+        ra_pnt=header.pointing[0],
+        dec_pnt=header.pointing[1],
+        zenith=_zenith(header, middle_mjd),
         start=start,
-        gti=gti,
-        deadc=deadc,
-        time=time[keep],
-        direction=direction,
-        energy=energy[keep],
-        object_position=place,
+        gti=good.intervals,
+        deadc=good.deadc,
+        time=events.time[keep],
+        direction=events.directions()[keep],
+        energy=events.energy[keep],
+        object_position=header.object_position,
         rad_max=fixed,
         rad_max_table=table,
-        point_like=is_point_like(hdus),
+        point_like=file.irfs.point_like,
         irf_files=tuple(irf_files),
-        background=background_model(hdus, irf_files),
-        zenith_angle=_zenith_angle(header, ra_pnt, dec_pnt, mjdref + float(gti.mean()) / 86400.0),
+        background=find_background_model(file.hdus, irf_files),
+        zenith_angle=_zenith_angle(header, middle_mjd),
+        notes=tuple(note.text for note in file.findings.notes),
     )
-    notes += run_notes.about_livetime(header, run.ontime_s, deadc)
-    notes += run_notes.about_gaps(run.elapsed(run.time), run.ontime_s)
-    return replace(run, notes=tuple(notes))
 
 
-def _columns(events: Any) -> tuple[Floats, Floats, Floats, Floats]:
-    """TIME [s], RA and DEC [deg], ENERGY [TeV] as doubles."""
-    table = events.data
-    if table is None or len(table) == 0:
-        raise RunRejected("its event list is empty")
-    by_name = {name.upper(): name for name in table.names}
-    missing = [name for name in validation.EVENT_COLUMNS if name not in by_name]
-    if missing:
-        raise RunRejected(f"its event list has no column {', '.join(missing)}")
-    wanted = dict(zip(validation.EVENT_COLUMNS, ("s", "deg", "deg", "TeV"), strict=True))
-    values = []
-    for name, unit in wanted.items():
-        column = np.asarray(table[by_name[name]], float)
-        written = events.columns[by_name[name]].unit
-        if name == "TIME":
-            written = written or events.header.get("TIMEUNIT")
-        try:
-            factor = units.Unit(written).to(unit) if written else 1.0
-        except (ValueError, units.UnitsError) as error:
-            raise RunRejected(f"its column {name} has the unit {written!r}, not {unit}") from error
-        values.append(column * factor)
-    time, ra, dec, energy = values
-    return time, ra % 360.0, dec, energy
+def _theta_cuts(
+    file: Dl3File, irf_files: Sequence[Path]
+) -> tuple[float | None, RadMaxTable | None]:
+    """The fixed cut [deg] or the table of a run's file, or of its further files."""
+    fixed, table = file.irfs.rad_max_deg, file.irfs.rad_max_table
+    for path in irf_files:
+        if fixed is None and table is None:
+            fixed, table, log = read_theta_cut(path)
+            if log:
+                raise ProductError(f"{path.name}: {log[0].text}")
+    return fixed, table
 
 
-def _zenith(header: Any, ra: float, dec: float, mjd: float) -> float | None:
-    written = header.get("ALT_PNT")
-    if isinstance(written, int | float) and np.isfinite(written) and -90 <= written <= 90:
-        return 90.0 - float(written)
-    place = header.get("GEOLON"), header.get("GEOLAT")
-    if all(isinstance(part, int | float) for part in place):
-        return 90.0 - altitude(ra, dec, mjd, float(place[0]), float(place[1]))
-    return None
+def _zenith(header: EventHeader, mjd: float) -> float | None:
+    if header.zenith_deg is not None or header.site is None or header.pointing is None:
+        return header.zenith_deg
+    return 90.0 - altitude(*header.pointing, mjd, *header.site)
 
 
-def _zenith_angle(header: Any, ra: float, dec: float, mjd: float) -> float | None:
-    place = header.get("GEOLON"), header.get("GEOLAT")
-    if all(isinstance(part, int | float) for part in place):
-        return parallactic_angle(ra, dec, mjd, float(place[0]), float(place[1]))
-    return None
-
-
-def _object_position(header: Any) -> tuple[float, float] | None:
-    ra, dec = header.get("RA_OBJ"), header.get("DEC_OBJ")
-    if isinstance(ra, int | float) and isinstance(dec, int | float) and abs(dec) <= 90:
-        return float(ra) % 360.0, float(dec)
-    return None
+def _zenith_angle(header: EventHeader, mjd: float) -> float | None:
+    if header.site is None or header.pointing is None:
+        return None
+    return parallactic_angle(*header.pointing, mjd, *header.site)

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 from astropy import units
 
+from astran.gadf.fits_open import BROKEN
 from astran.highlevel.aperture.counts import CutKind, RunCounts, ThetaCut
 from astran.highlevel.arrays import Floats
-from astran.highlevel.dl3.fits_open import BROKEN
 
 AREA_FRACTION = 0.1
 """Without a threshold in the files a spectrum begins where the effective area is this part of
 its maximum."""
 SAME_CUT_DEG = 0.002
 TRUE_PER_DECADE = 24
-FAULTS = (*BROKEN, AttributeError, units.UnitsError)
+FAULTS = (*BROKEN, units.UnitsError)
 """What gammapy raises on IRFs that are absent or damaged."""
 
 

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
+from astran.gadf.file_findings import FindingLog
+
 
 class State(StrEnum):
     """Of a product."""
@@ -26,6 +28,11 @@ class AuditFindings:
 
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+
+    def take(self, findings: FindingLog) -> None:
+        """Take over what was found in a file."""
+        self.problems += [error.text for error in findings.errors]
+        self.warnings += [note.text for note in findings.notes]
 
     @property
     def state(self) -> State:
@@ -178,10 +185,3 @@ def iso(unix_s: float) -> str | None:
         return datetime.fromtimestamp(unix_s, UTC).isoformat(timespec="seconds")
     except (OverflowError, ValueError, OSError):
         return None
-
-
-def share(number: int, of: int) -> str:
-    """`12 of 4,000 (0.3 %)`."""
-    percent = 100 * number / of if of else 0.0
-    shown = f"{percent:.0f}" if percent >= 10 else f"{percent:.2g}"
-    return f"{number:,} of {of:,} ({shown} %)"

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.errors import ProductError
-from astran.production.checks.files import require_present
-from astran.production.checks.fits_files import open_fits
+from astran.base.files import require_present
 
 HDU_INDEX = "hdu-index"
 PATTERN = "dl3_*.fits*"
@@ -22,6 +21,8 @@ def check_index(path: Path) -> dict[str, Any]:
     -------
     files : number of DL3 files; rows : of the index
     """
+    from astran.gadf.fits_open import open_fits
+
     require_present(path)
     there = sorted(file.name for file in path.parent.glob(PATTERN))
     if not there:

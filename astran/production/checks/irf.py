@@ -8,14 +8,7 @@ from typing import Any
 
 from astran.base.errors import ProductError
 from astran.base.tasks import Expectation
-from astran.production.checks.fits_files import (
-    AEFF,
-    EDISP,
-    compare_cuts,
-    open_fits,
-    read_cuts,
-    require_hdu,
-)
+from astran.production.checks.irf_cuts import compare_cuts, require_no_error
 
 
 def check_irf(path: Path, expect: Mapping[str, Expectation]) -> dict[str, Any]:
@@ -25,31 +18,22 @@ def check_irf(path: Path, expect: Mapping[str, Expectation]) -> dict[str, Any]:
     -------
     zenith_deg, azimuth_deg, b_delta_deg of the pointing; cuts; warnings
     """
-    with open_fits(path) as hdus:
-        require_hdu(path, hdus, AEFF, EDISP)
-        _area(path, hdus[AEFF].data["EFFAREA"])
-        cuts = read_cuts(path, hdus)
-        header = hdus[AEFF].header
-        azimuth = header.get("AZ_PNT")
-        facts = {
-            "zenith_deg": header.get("ZEN_PNT"),
-            "azimuth_deg": azimuth,
-            "b_delta_deg": header.get("B_DELTA"),
-            "cuts": dict(cuts.known),
-            "warnings": [],
-        }
-    compare_cuts(path, cuts, expect)
+    from astran.gadf.irf_hdus import read_irf_file
+
+    irfs, findings = read_irf_file(path)
+    require_no_error(path, findings.errors)
+    compare_cuts(path, irfs.cuts, expect)
+    azimuth = irfs.azimuth_deg
     if azimuth is not None and not 0 <= azimuth < 360:
         raise ProductError(
             f"{path.name} has the azimuth {azimuth:g} deg; lstchain compares azimuths without "
             "unwrapping them, so that the nearest node would be chosen wrongly.",
             "Keep the azimuths of the Monte Carlo within 0 and 360 deg.",
         )
-    return facts
-
-
-def _area(path: Path, area: Any) -> None:
-    import numpy as np
-
-    if area is None or not np.all(np.isfinite(area)) or not np.any(area > 0):
-        raise ProductError(f"{path.name} has no effective area above zero, or it is not finite.")
+    return {
+        "zenith_deg": irfs.zenith_deg,
+        "azimuth_deg": azimuth,
+        "b_delta_deg": irfs.b_delta_deg,
+        "cuts": dict(irfs.cuts.known),
+        "warnings": [],
+    }

@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from astran.base.errors import ProductError
-from astran.production.checks.files import require_present
+from astran.base.files import require_present
 
 NUMBERS = ("n_on", "n_off", "alpha", "excess", "significance", "livetime_h")
 MAY_BE_UNKNOWN = "significance"

@@ -15,11 +15,11 @@ from astran.base.night_data import FileRef, NightData, RunFile
 from astran.base.tasks import Expectation, HeaderCard, InputGuard, Plan, ProductKind, Stage, Task
 from astran.catalogue.sources import is_same_source
 from astran.config.site import SiteConfig
-from astran.production.checks.inputs import check_inputs
-from astran.production.checks.registry import check_product
 from astran.telescopes.chain import PlanRequest, TelescopeChain
 from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, PATIENT_S
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.checks.input_checks import check_inputs
+from astran.telescopes.lst.checks.product_checks import check_product
 from astran.telescopes.lst.environment.releases import NoSuchRelease, find_toolset, with_release
 from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.key_names import FREE_KEYS, KEY_KINDS, KEY_NAMES

@@ -14,7 +14,6 @@ from astran.base.night_data import run_number
 from astran.base.tasks import ProductKind
 from astran.catalogue.sources import is_same_source
 from astran.config.site import SiteConfig
-from astran.production.audit.dl2_audit import audit_dl2
 from astran.production.audit.dl2_origin import Origins
 from astran.production.audit.dl3_audit import audit_dl3
 from astran.production.audit.findings import (
@@ -30,6 +29,7 @@ from astran.telescopes.lst.catalogue.dl1.listing import list_observed_runs
 from astran.telescopes.lst.catalogue.dl1.selection import Condition
 from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.checks.dl2_audit import audit_dl2
 from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 DL2 = re.compile(r"dl2_.*\.h5")

@@ -15,8 +15,7 @@ import astran
 from astran.base.dl2_provenance import Dl2Provenance
 from astran.base.night_data import FileRef, MonteCarlo
 from astran.base.tasks import HeaderCard, Task
-from astran.production.checks.dl2 import engine_of
-from astran.production.checks.fits_files import AEFF, open_fits
+from astran.telescopes.lst.dl2_file import read_engine
 from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.planning.irf_choice import IrfSet
 from astran.telescopes.lst.settings import Cuts, LstConfig, StartLevel
@@ -29,7 +28,6 @@ DL2, until the runner knows them."""
 _LINK = re.compile(r"irf/irf_(.+)\.fits\.gz")
 _TOLD = re.compile(r"Paths of IRFs used for interpolation|Nearest IRF|Only single IRF")
 _NAME = re.compile(r"irf_([^/'\"]+?)\.fits\.gz")
-_POINTING = ("ZEN_PNT", "AZ_PNT")
 
 
 def dl3_header(
@@ -111,7 +109,7 @@ def fill_header(task: Task, product: Path) -> tuple[HeaderCard, ...]:
 
 
 def _engine(task: Task) -> str:
-    return engine_of(Path(task.argv[task.argv.index("-d") + 1]))
+    return read_engine(Path(task.argv[task.argv.index("-d") + 1]))
 
 
 def _same_pointing(product: Path, given: dict[str, Path]) -> list[str]:
@@ -123,9 +121,10 @@ def _same_pointing(product: Path, given: dict[str, Path]) -> list[str]:
 
 
 def _pointing(path: Path) -> tuple[float | None, ...]:
-    with open_fits(path) as hdus:
-        headers = [hdu.header for hdu in hdus if hdu.name == AEFF]
-        return tuple(headers[0].get(word) if headers else None for word in _POINTING)
+    from astran.gadf.irf_hdus import read_irf_file
+
+    irfs, _ = read_irf_file(path)
+    return irfs.zenith_deg, irfs.azimuth_deg
 
 
 def _told(log: Path, given: dict[str, Path]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from astran.base.errors import SiteNotReady
 from astran.base.night_data import IrfCuts
-from astran.production.checks.dl2 import SHOWER
+from astran.telescopes.lst.hdf5_open import SHOWER
 from astran.telescopes.lst.planning.lstchain_parameters import ineffective_parameters
 from astran.telescopes.lst.settings import Cuts, Dl3Settings
 

@@ -16,21 +16,18 @@ import sys
 import time
 import warnings
 from collections.abc import Sequence
-from contextlib import redirect_stderr
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from astran.base.dl2_provenance import read_origin
+from astran.base.errors import ProductError, in_a_sentence
 from astran.base.night_data import FileRef, run_number
 from astran.telescopes.lst.catalogue.file_inspection import datacheck_reader
 from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts, FileKind
 from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache
+from astran.telescopes.lst.dl2_file import read_provenance
+from astran.telescopes.lst.hdf5_open import DL1_TABLE, SHOWER, describe_damage, open_hdf5
 
-TABLE = "/dl1/event/telescope/parameters/LST_LSTCam"
 NEEDED = ("event_type", "intensity", "alt_tel", "az_tel", "dragon_time")
-SHOWER = 32
-"""EventType.SUBARRAY of ctapipe."""
 ALL_ROWS = 40_000
 """Of larger tables samples are read: enough for the rate at 422 p.e. within some per cent."""
 SAMPLES, SAMPLE_ROWS = 10, 4_000
@@ -65,45 +62,31 @@ def examine_file(path: Path, kind: FileKind, sky: bool = True) -> dict[str, Any]
 
     A file that cannot be used is a fact, not an error.
     """
-    import tables
-
     if kind is FileKind.DL2:
         return _origin(path)
     try:
-        # HDF5 prints its own stack of errors
-        with redirect_stderr(StringIO()), tables.open_file(str(path), "r") as handle:
+        with open_hdf5(path) as handle:
             if kind is FileKind.DATACHECK:
                 return datacheck_reader.read_datacheck(handle, run_number(path.name))
             return _dl1(handle, sky).to_json()
-    except (OSError, tables.HDF5ExtError, tables.NodeError, ValueError, EOFError) as error:
-        problem = _in_words(str(error))
+    except ProductError as error:
+        problem = in_a_sentence(error)
     return Dl1Facts(problem=problem).to_json() if kind is FileKind.DL1 else {}
 
 
 def _origin(path: Path) -> dict[str, Any]:
     try:
-        return dataclasses.asdict(read_origin(path))
+        return dataclasses.asdict(read_provenance(path))
     except (OSError, KeyError, ValueError, RuntimeError) as error:
-        return {"problem": _in_words(str(error))}
-
-
-def _in_words(error: str) -> str:
-    if "truncated file" in error:
-        return "it is truncated"
-    if "does not appear to be an HDF5 file" in error or "file signature not found" in error:
-        return "it is no HDF5 file"
-    if "ermission denied" in error:
-        return "it may not be read"
-    lines = [line.strip() for line in error.splitlines() if line.strip()]
-    return f"as HDF5 it cannot be read ({lines[-1] if lines else 'unknown error'})"[:300]
+        return {"problem": f"it {describe_damage(str(error))}"}
 
 
 def _dl1(handle: Any, sky: bool) -> Dl1Facts:
     import numpy as np
 
-    if TABLE not in handle:
-        return Dl1Facts(problem=f"the HDF5 file holds no table of events ({TABLE})")
-    table = handle.get_node(TABLE)
+    if DL1_TABLE not in handle:
+        return Dl1Facts(problem=f"the HDF5 file holds no table of events ({DL1_TABLE})")
+    table = handle.get_node(DL1_TABLE)
     lacking = [name for name in NEEDED if name not in table.colnames]
     if lacking:
         return Dl1Facts(

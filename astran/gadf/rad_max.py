@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from astropy import units
 
-from astran.highlevel.arrays import Floats
+from astran.gadf.arrays import Floats
 
 
 @dataclass(frozen=True)

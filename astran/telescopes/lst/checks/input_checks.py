@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from astran.base.dl2_provenance import Dl2Provenance, conflict, read_origin
+from astran.base.dl2_provenance import Dl2Provenance, conflict
 from astran.base.errors import ProductError
 from astran.base.tasks import InputCheck, InputGuard
-from astran.production.checks.fits_files import compare_cuts, open_fits, read_cuts
+from astran.production.checks.irf_cuts import compare_cuts, require_no_error
+from astran.telescopes.lst.dl2_file import read_provenance
 
 
 def check_inputs(guard: InputGuard) -> None:
@@ -17,20 +18,23 @@ def check_inputs(guard: InputGuard) -> None:
     ------
     ProductError : it was made otherwise than the task needs, or cannot be read
     """
+    from astran.gadf.irf_hdus import read_irf_file
+
     path = Path(guard.path)
     match guard.proof:
         case InputCheck.ORIGIN:
             _origin(path, guard)
         case InputCheck.CUTS:
-            with open_fits(path) as hdus:
-                compare_cuts(path, read_cuts(path, hdus), dict(guard.expect))
+            irfs, findings = read_irf_file(path)
+            require_no_error(path, findings.errors)
+            compare_cuts(path, irfs.cuts, dict(guard.expect))
 
 
 def _origin(path: Path, guard: InputGuard) -> None:
     expect = dict(guard.expect)
     wanted = Dl2Provenance(str(expect.get("lstchain", "")), str(expect.get("models", "")))
     try:
-        its = read_origin(path)
+        its = read_provenance(path)
     except (OSError, RuntimeError) as error:
         raise ProductError(f"{path.name} does not open as HDF5.") from error
     other = str(expect.get("other", ""))

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.tasks import Expectation, ProductKind
-from astran.production.checks.dl2 import check_dl2
 from astran.production.checks.dl3 import check_dl3
 from astran.production.checks.index import check_index
 from astran.production.checks.irf import check_irf
 from astran.production.checks.results import check_results
+from astran.telescopes.lst.checks.dl2_check import check_dl2
 
 
 def check_product(

@@ -1,0 +1,177 @@
+"""The IRFs of a DL3 or IRF file: which there are, their cuts, whether they can be used."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from astran.base.night_data import IrfCuts
+from astran.gadf.file_findings import FindingCode, FindingLog
+from astran.gadf.fits_open import BROKEN, open_fits
+from astran.gadf.header import number
+from astran.gadf.rad_max import RadMaxTable
+
+TITLES = {
+    "aeff": "EFFECTIVE AREA",
+    "edisp": "ENERGY DISPERSION",
+    "psf": "PSF",
+    "bkg": "BACKGROUND",
+    "rad_max": "RAD_MAX",
+    "gh_cuts": "GH_CUTS",
+}
+"""Kinds of IRFs, with the names that lstchain gives their HDUs."""
+_CLASSES = {
+    "EFF_AREA": "aeff",
+    "EDISP": "edisp",
+    "RPSF": "psf",
+    "PSF": "psf",
+    "BKG": "bkg",
+    "RAD_MAX": "rad_max",
+}
+"""HDUCLAS2 of the data format."""
+_NAMES = {title: kind for kind, title in TITLES.items()}
+_NAMES |= {"AEFF": "aeff", "EDISP": "edisp", "POINT SPREAD FUNCTION": "psf", "BKG": "bkg"}
+_VALUES = {"aeff": "EFFAREA", "edisp": "MATRIX"}
+_CUTS = {
+    "gammaness_cut": "GH_CUT",
+    "theta_cut": "RAD_MAX",
+    "gh_efficiency": "GH_EFF",
+    "theta_containment": "TH_CONT",
+}
+"""Header words of lstchain, in the header of each IRF."""
+LARGEST_RAD_MAX_DEG = 5.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class IrfTables:
+    """The IRFs of one file."""
+
+    hdus: dict[str, Any] = field(default_factory=dict)
+    """By kind."""
+    missing: tuple[str, ...] = ()
+    """Names of the HDUs without which the others cannot be used."""
+    point_like: bool = False
+    """Whether they hold only the gammas within a theta cut."""
+    cuts: IrfCuts = field(default_factory=IrfCuts)
+    rad_max_deg: float | None = None
+    """Fixed theta cut of point-like IRFs."""
+    rad_max_table: RadMaxTable | None = None
+    zenith_deg: float | None = None
+    azimuth_deg: float | None = None
+    b_delta_deg: float | None = None
+
+
+def read_irfs(hdus: Any, log: FindingLog) -> IrfTables:
+    """Read and judge the IRFs of an open file."""
+    found: dict[str, Any] = {}
+    for hdu in hdus:
+        written = str(hdu.header.get("HDUCLAS2", "")).strip().upper()
+        kind = _CLASSES.get(written) or _NAMES.get(hdu.name.upper())
+        if kind is not None:
+            found.setdefault(kind, hdu)
+    header = found["aeff"].header if "aeff" in found else {}
+    cuts = _read_cuts(found)
+    unnamed = "aeff" in found and not header.get("HDUCLAS3") and "psf" not in found
+    point_like = unnamed or any(_is_point_like(hdu) for hdu in hdus)
+    fixed, table = _theta_cut(hdus, log)
+    irfs = IrfTables(
+        hdus=found,
+        missing=_find_missing(found, header, cuts, point_like=point_like),
+        point_like=point_like,
+        cuts=cuts,
+        rad_max_deg=fixed,
+        rad_max_table=table,
+        zenith_deg=number(header, "ZEN_PNT"),
+        azimuth_deg=number(header, "AZ_PNT"),
+        b_delta_deg=number(header, "B_DELTA"),
+    )
+    for name in irfs.missing:
+        log.error(FindingCode.IRFS, f"It lacks the HDU {name}.")
+    for kind in _VALUES.keys() & found.keys():
+        if not _has_values(found[kind], _VALUES[kind]):
+            title = TITLES[kind].lower()
+            text = f"Its {title} is not finite, or nowhere above zero."
+            log.error(FindingCode.IRFS, text)
+    return irfs
+
+
+def read_irf_file(path: Path) -> tuple[IrfTables, FindingLog]:
+    """The IRFs of a file, and what is wrong with them.
+
+    Raises
+    ------
+    ProductError : it cannot be read
+    """
+    log = FindingLog()
+    with open_fits(path) as hdus:
+        return read_irfs(tuple(hdus), log), log
+
+
+@lru_cache(maxsize=64)
+def read_theta_cut(path: Path) -> tuple[float | None, RadMaxTable | None, FindingLog]:
+    """The fixed cut [deg] or the table of an IRF file, which is often shared by all runs of a
+    folder; with what is wrong with it."""
+    log = FindingLog()
+    with open_fits(path) as hdus:
+        return *_theta_cut(hdus, log), log
+
+
+def _is_point_like(hdu: Any) -> bool:
+    return str(hdu.header.get("HDUCLAS3", "")).strip().upper() == "POINT-LIKE"
+
+
+def _find_missing(
+    found: dict[str, Any], header: Any, cuts: IrfCuts, *, point_like: bool
+) -> tuple[str, ...]:
+    """A point-like IRF says how large the ON region is, a full one has a point spread function;
+    cuts by energy are tables."""
+    wanted = ["aeff", "edisp"]
+    if "aeff" in found and not point_like:
+        wanted += ["psf"]
+    elif "aeff" in found and header.get("RAD_MAX") is None:
+        wanted += ["rad_max"]
+    wanted += ["gh_cuts"] if cuts.gh_efficiency is not None else []
+    wanted += ["rad_max"] if cuts.theta_containment is not None else []
+    return tuple(TITLES[kind] for kind in dict.fromkeys(wanted) if kind not in found)
+
+
+def _has_values(hdu: Any, column: str) -> bool:
+    values = None if hdu.data is None or column not in hdu.data.names else hdu.data[column]
+    return values is not None and bool(np.all(np.isfinite(values)) and np.any(values > 0))
+
+
+def _read_cuts(found: dict[str, Any]) -> IrfCuts:
+    """After an interpolation lstchain keeps GH_EFF and TH_CONT only with the tables of the cuts."""
+    headers = [found[kind].header for kind in ("aeff", "gh_cuts", "rad_max") if kind in found]
+    values = {}
+    for name, word in _CUTS.items():
+        told = [float(header[word]) for header in headers if header.get(word) is not None]
+        if told and math.isfinite(told[0]):
+            values[name] = told[0]
+    return IrfCuts(**values)
+
+
+def _theta_cut(hdus: Any, log: FindingLog) -> tuple[float | None, RadMaxTable | None]:
+    fixed: float | None = None
+    for hdu in hdus:
+        kind = str(hdu.header.get("HDUCLAS4", "")).strip().upper()
+        if kind == "RAD_MAX_2D" or hdu.name.upper() == "RAD_MAX":
+            try:
+                return None, RadMaxTable.read(hdu)
+            except BROKEN as error:
+                text = f"Its RAD_MAX table cannot be used: {error}."
+                log.error(FindingCode.THETA_CUT, text)
+                return None, None
+        value = hdu.header.get("RAD_MAX")
+        if fixed is None and value is not None and _is_point_like(hdu):
+            if isinstance(value, int | float) and 0 < value < LARGEST_RAD_MAX_DEG:
+                fixed = float(value)
+            else:
+                text = f"The theta cut of its IRFs is impossible (RAD_MAX = {value!r})."
+                log.error(FindingCode.THETA_CUT, text)
+    return fixed, None

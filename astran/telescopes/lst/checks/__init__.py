@@ -1,0 +1,1 @@
+"""Whether LST-1 products and inputs are what they should be."""
