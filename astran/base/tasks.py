@@ -64,7 +64,7 @@ class Output:
     check: str
     """A ProductKind, or a kind of the chain's own."""
     expect: tuple[tuple[str, Expectation], ...] = ()
-    """What the check must find, for example the cuts; see astran.telescopes.lst.checks.product_checks."""
+    """What the check must find, for example the cuts; see the chain's checks."""
 
 
 class InputCheck(StrEnum):

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from astran.base.cpu_limit import cpu_limit
+from astran.service.intake.cpu_limit import cpu_limit
 
 
 class TooLongError(Exception):

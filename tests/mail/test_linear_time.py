@@ -21,10 +21,10 @@ from mail_samples import mail, settings
 
 import astran.launch_language
 import astran.mail
-from astran.base.cpu_limit import cpu_limit
 from astran.base.night import Night
 from astran.mail.parsing.headers import content_type, read_message
 from astran.mail.parsing.new_text import new_text
+from astran.service.intake.cpu_limit import cpu_limit
 from astran.service.intake.decision import MailOutcome, decide_mail
 
 TODAY = Night.parse("20231210")

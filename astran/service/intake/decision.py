@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from astran.base.cpu_limit import cpu_limit
 from astran.base.errors import ConfigError, DecisionTimeout, Problem
 from astran.base.mail_commands import MailCommand
 from astran.base.night import Night
@@ -30,6 +29,7 @@ from astran.mail.parsing.mail_facts import MailFacts
 from astran.mail.parsing.new_text import read_body
 from astran.mail.senders.authentication_results import Proof
 from astran.mail.senders.verification import verify_sender, without_secret
+from astran.service.intake.cpu_limit import cpu_limit
 
 DECISION_LIMIT_S = 10.0
 """Computing time for one mail; an honest one takes some milliseconds."""
