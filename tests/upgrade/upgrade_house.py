@@ -23,7 +23,6 @@ from fakes.postman import FakePostman
 
 from astran.config.yaml_files import load_site
 from astran.database.connection import Database
-from astran.mail import imap as inbox_room
 from astran.service.context import Context
 from astran.service.intake import mailbox as intake
 from astran.service.outgoing import delivery
@@ -147,7 +146,7 @@ class House:
         random.seed(seed)
         with ExitStack() as stack:
             stack.enter_context(patch.object(intake, "Inbox", inbox))
-            stack.enter_context(patch.object(inbox_room, "Inbox", inbox))
+            stack.enter_context(patch.object(delivery, "Inbox", inbox))
             stack.enter_context(patch.object(delivery, "SmtpPostman", lambda server: self.post))
             stack.enter_context(patch.object(secrets, "token_hex", token))
             yield
