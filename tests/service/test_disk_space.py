@@ -178,7 +178,7 @@ def test_a_task_without_room_is_tried_again_later() -> None:
         host="node1",
         log_excerpt=("tables.exceptions.HDF5ExtError: No space left on device",),
     )
-    verdict = classify_end(AttemptEnd(None, "", None, "node1", record, NOW), NOW)
+    verdict = classify_end(AttemptEnd(None, "", "node1", record, NOW), NOW)
     assert (verdict.step, verdict.cause) == (NextStep.RETRY, FailureCause.DISK_FULL)
     assert verdict.reason == "the disk is full"
 
