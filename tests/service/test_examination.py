@@ -363,12 +363,10 @@ def environment(tmp_path: Path, *tools: str) -> dict[str, object]:
 def test_an_environment_without_lstchain(patient: Make, tmp_path: Path) -> None:
     lstchain = environment(tmp_path)
     part = "lstchain here"
-    finding = found(scheduler_and_data.probe_environments, patient(lstchain=lstchain))[part]
+    finding = found(scheduler_and_data.probe_software, patient(lstchain=lstchain))[part]
     assert finding.result is Result.WARN
     data = {"dl1": "/data/dl1_LST-1.Run{run}.h5"}
-    finding = found(scheduler_and_data.probe_environments, patient(lstchain=lstchain, data=data))[
-        part
-    ]
+    finding = found(scheduler_and_data.probe_software, patient(lstchain=lstchain, data=data))[part]
     assert finding.result is Result.FAIL
     assert "lstchain_dl1_to_dl2" in finding.message
 
@@ -378,9 +376,7 @@ def test_an_environment_with_lstchain(patient: Make) -> None:
     beside = Path(sys.executable).parent
     require((beside / "lstchain_dl1_to_dl2").exists(), "lstchain", "pip install 'astran[lst]'")
     lstchain = {"default": "here", "environments": {"here": {"bin": str(beside)}}}
-    finding = found(scheduler_and_data.probe_environments, patient(lstchain=lstchain))[
-        "lstchain here"
-    ]
+    finding = found(scheduler_and_data.probe_software, patient(lstchain=lstchain))["lstchain here"]
     assert finding.result is Result.OK
     assert version("lstchain") in finding.message
 

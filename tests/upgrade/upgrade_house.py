@@ -146,6 +146,7 @@ class House:
             stack.enter_context(patch.object(intake, "Inbox", inbox))
             stack.enter_context(patch.object(delivery, "Inbox", inbox))
             stack.enter_context(patch.object(delivery, "SmtpPostman", lambda server: self.post))
+            stack.enter_context(patch.object(delivery, "Inbox", inbox))
             stack.enter_context(patch.object(secrets, "token_hex", token))
             yield
 
