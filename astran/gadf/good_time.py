@@ -208,6 +208,12 @@ def _dead_time(
 def _compare_livetime(
     total: float, ontime: float | None, live: float, deadc: float | None, log: FindingLog
 ) -> None:
+    if live < total * LEAST_LIVE:
+        log.note(
+            FindingCode.LIVETIME,
+            f"Its livetime ({live:.1f} s) is only {live / total:.0%} of its good time intervals: "
+            "the run has gaps, or events were thinned out before DL3.",
+        )
     if ontime is not None and ontime > total * (1 + NEAR):
         log.note(
             FindingCode.LIVETIME,
@@ -219,10 +225,4 @@ def _compare_livetime(
             FindingCode.LIVETIME,
             f"Its LIVETIME keyword says {live:.0f} s, its good time times DEADC is "
             f"{total * deadc:.0f} s.",
-        )
-    if live < total * LEAST_LIVE:
-        log.note(
-            FindingCode.LIVETIME,
-            f"Its livetime ({live:.1f} s) is only {live / total:.0%} of its good time intervals: "
-            "the run has gaps, or events were thinned out before DL3.",
         )
