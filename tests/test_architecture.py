@@ -26,22 +26,25 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "astran"
 
 MIDDLE = {"mail", "launch_language", "production", "scheduler", "report", "catalogue", "database"}
+# the types of results.json
+TYPES = {"base", "config", "results"}
 MAY_IMPORT: dict[str, set[str]] = {
     "base": set(),
+    "results": set(),
     "config": {"base"},
-    **{package: {"base", "config"} for package in MIDDLE},
-    "highlevel": {"base", "config"},
-    "demo": {"base", "config"},
+    **dict.fromkeys(MIDDLE, TYPES),
+    "highlevel": TYPES,
+    "demo": TYPES,
     # runs in an environment that holds nothing of ASTRAN's dependencies
     "dl2": {"base"},
     "telescopes": {"base", "config", "catalogue", "production"},
     # the checks of LST-1 products still stand in `production`
-    "production": {"base", "config", "telescopes"},
-    "service": {"base", "config", *MIDDLE, "telescopes"},
+    "production": {*TYPES, "telescopes"},
+    "service": {*TYPES, *MIDDLE, "telescopes"},
     "api": {"base", "config", *MIDDLE, "service", "telescopes"},
     "cli": {"base", "config", *MIDDLE, "service", "highlevel", "demo", "dl2", "telescopes", "api"},
 }
-LIGHT = {"base", "config", "service", "telescopes", "api", *MIDDLE}
+LIGHT = {*TYPES, "service", "telescopes", "api", *MIDDLE}
 HEAVY = {"numpy", "scipy", "pandas", "astropy", "gammapy", "regions", "matplotlib", "tables"}
 HEAVY |= {"lstchain", "ctapipe", "sklearn", "joblib"}
 

@@ -29,7 +29,7 @@ from astran.highlevel.diagnostics.irf_curves import irf_summary
 from astran.highlevel.dl3.folder import MAP_FILE, RESULTS, scan_folder
 from astran.highlevel.dl3.run import Excluded
 from astran.highlevel.dl3.run_selection import in_range, nothing_left, select_runs
-from astran.highlevel.failures import Failures, PartKind, add_left_out
+from astran.highlevel.failures import Failures, add_left_out
 from astran.highlevel.geometry import vector
 from astran.highlevel.maps.exclusion import known_sources
 from astran.highlevel.maps.known_sources import KnownSource
@@ -37,10 +37,11 @@ from astran.highlevel.maps.position import Peak, PositionFit, find_peak, fit_pos
 from astran.highlevel.maps.ring import SkyMap, make_map
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
-from astran.highlevel.output import results
+from astran.highlevel.output import assembly
 from astran.highlevel.output.table_files import RUN_TABLE, write_map, write_run_table
 from astran.highlevel.spectral.result_parts import write_files
 from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral, make_spectrum
+from astran.results.document import PartKind
 
 
 def analyse(options: Options) -> dict[str, Any]:
@@ -55,9 +56,9 @@ def analyse(options: Options) -> dict[str, Any]:
     """
     found = measure_folder(options)
     options.output.mkdir(parents=True, exist_ok=True)
-    data = results.assemble_results(found, options, datetime.now(UTC))
+    data = assembly.assemble_results(found, options, datetime.now(UTC))
     place = options.output / RESULTS
-    write_json(place, results.unfinished(data))
+    write_json(place, assembly.unfinished(data))
     failures = Failures()
     data["files"] = _write_files(data, found, options, failures)
     data["plots"] = (
@@ -89,7 +90,7 @@ def _write_files(
     folder = options.output
 
     def run_table() -> str:
-        write_run_table(data["runs"], results.SCHEMA, folder / RUN_TABLE)
+        write_run_table(data["runs"], assembly.SCHEMA, folder / RUN_TABLE)
         return RUN_TABLE
 
     def map_file() -> str | None:

@@ -9,22 +9,13 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, TypeVar
 
 from astran.base import failures as base
+from astran.results.document import PartKind
 
 Made = TypeVar("Made")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-
-
-class PartKind(StrEnum):
-    """What sort of part it is."""
-
-    CALCULATION = "calculation"
-    TABLE = "table"
-    FILE = "file"
-    PLOT = "plot"
 
 
 @dataclass(frozen=True, slots=True)

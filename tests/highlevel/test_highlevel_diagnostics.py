@@ -17,7 +17,7 @@ from astran.highlevel.analysis import measure_folder
 from astran.highlevel.diagnostics.notes import describe_observations
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
-from astran.highlevel.output import results
+from astran.highlevel.output import assembly
 
 Data = Callable[[str], Path]
 
@@ -33,7 +33,7 @@ def look(
         settings=HighlevelSettings.model_validate({"map_bin": 0.05, **settings}),
     )
     found = measure_folder(options)
-    return found, results.assemble_results(found, options, datetime(2024, 1, 1, tzinfo=UTC))
+    return found, assembly.assemble_results(found, options, datetime(2024, 1, 1, tzinfo=UTC))
 
 
 @pytest.fixture(scope="module")

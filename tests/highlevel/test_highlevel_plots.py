@@ -15,7 +15,7 @@ from astran.config.analysis import HighlevelSettings
 from astran.highlevel.analysis import measure_folder
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
-from astran.highlevel.output.results import assemble_results
+from astran.highlevel.output.assembly import assemble_results
 from astran.highlevel.output.warnings import find_warnings
 from astran.highlevel.plots import curves, flux, maps, style, theta2_plot
 

@@ -22,7 +22,7 @@ from astran.highlevel.dl3.run import Dl3Run, Excluded, read_run
 from astran.highlevel.geometry import vector
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Background, Options
-from astran.highlevel.output.results import assemble_results
+from astran.highlevel.output.assembly import assemble_results
 
 CRAB, PKS = (83.63333, 22.01444), (329.71693826, -30.225589)
 MSH = (228.529, -59.1575)

@@ -15,7 +15,7 @@ from synthetic_dl3 import DEC, RA, write_night, write_run
 from astran.config.analysis import HighlevelSettings
 from astran.highlevel.analysis import analyse, measure_folder
 from astran.highlevel.options import Options
-from astran.highlevel.output.results import assemble_results
+from astran.highlevel.output.assembly import assemble_results
 
 PATH = Path(__file__).resolve().parents[2] / "docs" / "results.schema.json"
 SCHEMA: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))

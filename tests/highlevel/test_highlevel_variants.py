@@ -16,7 +16,7 @@ from astran.base.errors import ProductError
 from astran.config.analysis import HighlevelSettings
 from astran.highlevel.analysis import FolderMeasurement, analyse, measure_folder
 from astran.highlevel.options import Options
-from astran.highlevel.output.results import assemble_results
+from astran.highlevel.output.assembly import assemble_results
 
 FAST = {"map_bin": 0.1, "map_width": 2.0}
 

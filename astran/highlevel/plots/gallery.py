@@ -10,7 +10,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from astran.highlevel.failures import Failures, PartKind
+from astran.highlevel.failures import Failures
 from astran.highlevel.maps.ring import SkyMap
 from astran.highlevel.plots import (
     curves,
@@ -23,6 +23,7 @@ from astran.highlevel.plots import (
     theta2_plot,
 )
 from astran.highlevel.plots.style import SavedPlot
+from astran.results.document import PartKind
 
 Drawn = tuple[Figure, SavedPlot]
 

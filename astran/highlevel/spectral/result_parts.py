@@ -11,13 +11,14 @@ import numpy as np
 from astropy.table import Table
 
 from astran.highlevel.dl3.folder import SPECTRA
-from astran.highlevel.failures import Failures, PartKind
+from astran.highlevel.failures import Failures
 from astran.highlevel.spectral import lightcurve
 from astran.highlevel.spectral.fit import LOG10, Model, make_dataset
 from astran.highlevel.spectral.norm import LIMIT_METHOD, NO_RISE, Norm
 from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV, integrate_flux
 from astran.highlevel.spectral.spectra import BINS_PER_DECADE
 from astran.highlevel.spectral.spectrum import ASSUMED_INDEX, FluxPoint, NoSpectrum, Spectral
+from astran.results.document import PartKind
 
 POINTS, LIGHT_CURVE = "flux_points.ecsv", "light_curve.ecsv"
 CURVE_ENERGIES = 60

@@ -19,11 +19,12 @@ from astran.highlevel.aperture.statistics import Counts, stack
 from astran.highlevel.arrays import Floats
 from astran.highlevel.diagnostics.data_taking import event_diagnostics
 from astran.highlevel.diagnostics.notes import describe_observations
-from astran.highlevel.failures import Failures, PartKind, add_left_out
+from astran.highlevel.failures import Failures, add_left_out
 from astran.highlevel.geometry import project, radec
 from astran.highlevel.output.warnings import WIDEST_OFF_SIGMA, find_warnings
 from astran.highlevel.spectral.result_parts import crab_units, light_curve_part, spectrum_part
 from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral
+from astran.results.document import PartKind
 
 if TYPE_CHECKING:
     from astran.highlevel.measurement import FolderMeasurement

@@ -1,0 +1,19 @@
+"""Kinds of values in results.json, with what the schema tells of them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+FLATTENED = {"flattened": True}
+"""Metadata of a field whose own fields stand beside those of the object that holds it."""
+
+_COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
+Count: TypeAlias = Annotated[float, _COUNT]
+"""A whole number; NaN where it is not known."""
+Time: TypeAlias = Annotated[str, {"$ref": "#/$defs/time"}]
+"""ISO 8601, UTC."""
+NightName: TypeAlias = Annotated[str, {"$ref": "#/$defs/night"}]
+"""`20231207`."""
+UpperLimit: TypeAlias = Annotated[float | None, {"exclusiveMinimum": 0, "description": "95 %"}]
+LimitReason: TypeAlias = Annotated[str | None, {"description": "only where there is no limit"}]
+ModelName: TypeAlias = Annotated[str, {"enum": ["power-law", "log-parabola"]}]
