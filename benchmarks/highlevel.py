@@ -103,15 +103,18 @@ def ours(folder: Path) -> dict[str, Any]:
         spectrum=False,
     )
     begin = time.perf_counter()
-    data = assembly.assemble_results(measure_folder(options), options, datetime.now(UTC))
-    write_run_table(data["runs"], assembly.SCHEMA, folder / RUN_TABLE)
+    found = assembly.assemble_results(measure_folder(options), options, datetime.now(UTC))
+    write_run_table(found.runs, folder / RUN_TABLE)
     seconds = time.perf_counter() - begin
+    assert found.map is not None
     return {
         "seconds": seconds,
-        **{name: data["stacked"][name] for name in ("n_on", "n_off", "significance")},
-        "peak": data["map"]["peak_significance"],
-        "off_sigma": data["map"]["off_sigma"],
-        "runs": len(data["runs"]),
+        "n_on": found.stacked.n_on,
+        "n_off": found.stacked.n_off,
+        "significance": found.stacked.significance,
+        "peak": found.map.peak_significance,
+        "off_sigma": found.map.off_sigma,
+        "runs": len(found.runs),
     }
 
 

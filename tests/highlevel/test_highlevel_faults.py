@@ -24,6 +24,8 @@ from astran.highlevel.plots import gallery, style
 from astran.highlevel.spectral import lightcurve, result_parts
 from astran.highlevel.spectral import spectrum as spectral
 from astran.production.checks.results import check_results
+from astran.results.codec import results_from_json, results_to_json
+from astran.results.document import FileNames
 
 PATH = Path(__file__).resolve().parents[2] / "docs" / "results.schema.json"
 SCHEMA: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
@@ -102,7 +104,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def measured(monkeypatch: pytest.MonkeyPatch, quick: None, found: FolderMeasurement) -> None:
     """All calculations have been done; only plots and tables are made."""
     monkeypatch.setattr(analysis, "measure_folder", lambda options: found)
-    monkeypatch.setattr(analysis, "_write_files", lambda *values: {})
+    monkeypatch.setattr(analysis, "_write_files", lambda *values: FileNames())
 
 
 def fail(*values: Any, **named: Any) -> Any:
@@ -113,6 +115,8 @@ def delivered(output: Path) -> dict[str, Any]:
     """results.json, valid, with every file that it names."""
     data: dict[str, Any] = json.loads((output / "results.json").read_text())
     jsonschema.Draft202012Validator(SCHEMA).validate(data)
+    again, faults = results_from_json(data)
+    assert faults == {} and results_to_json(again) == data
     facts = check_results(output)
     assert facts["n_on"] == data["stacked"]["n_on"] > 0
     assert not list(output.glob(".*"))
@@ -234,7 +238,7 @@ def test_a_file_that_cannot_be_written_leaves_the_others(
     home, function, expected = FILES[name]
     monkeypatch.setattr(home, function, fail)
     monkeypatch.setattr(analysis, "measure_folder", lambda options: found)
-    monkeypatch.setattr(analysis, "_draw", lambda *values: [])
+    monkeypatch.setattr(analysis, "_draw", lambda *values: ())
     analyse(options(folder, tmp_path))
     data = delivered(tmp_path)
     assert left_out(data) == expected
@@ -254,7 +258,7 @@ def test_a_calculation_that_fails_leaves_the_others(
     home, function, expected = CALCULATIONS[name]
     monkeypatch.setattr(analysis, "make_map", lambda *values: found.sky)
     monkeypatch.setattr(home, function, fail)
-    monkeypatch.setattr(analysis, "_write_files", lambda *values: {})
+    monkeypatch.setattr(analysis, "_write_files", lambda *values: FileNames())
     analyse(options(folder, tmp_path))
     data = delivered(tmp_path)
     assert left_out(data) == expected

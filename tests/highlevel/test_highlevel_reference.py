@@ -266,9 +266,9 @@ def test_a_camera_that_is_not_round_flags_the_map(public_data: Data) -> None:
         spectrum=False,
     )
     data = assemble_results(measure_folder(options), options, datetime(2024, 1, 1, tzinfo=UTC))
-    assert data["map"]["flagged"]
-    assert data["map"]["off_sigma"] > 1.4
-    assert any("wider than it should be" in text for text in data["warnings"])
+    assert data.map is not None and data.map.flagged
+    assert data.map.off_sigma is not None and data.map.off_sigma > 1.4
+    assert any("wider than it should be" in text for text in data.warnings)
 
 
 def test_a_small_map_has_the_same_peak(public_data: Data) -> None:

@@ -17,6 +17,7 @@ from astran.base.errors import ConfigError, ProductError
 from astran.highlevel.spectral.fit import Model, fit_model
 from astran.highlevel.spectral.irfs import FAULTS
 from astran.highlevel.spectral.result_parts import model_part
+from astran.results.codec import to_json
 
 MODELS = ("power-law", "log-parabola")
 EDGE_ROUNDING = 1e-6
@@ -75,7 +76,7 @@ def refit(sources: Sequence[OgipSpectra]) -> dict[str, Any]:
         "files": files,
         "energy_min_tev": low,
         "energy_max_tev": high,
-        "models": [model_part(model, low, high) for model in models],
+        "models": [to_json(model_part(model, low, high)) for model in models],
     }
 
 
