@@ -11,7 +11,7 @@ from functools import cache
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from astran.results.document import Results
-from astran.results.values import FLATTENED
+from astran.results.values import FLATTENED, IF_ABSENT
 
 T = TypeVar("T")
 NAN = math.nan
@@ -38,7 +38,11 @@ class FieldType:
     notes: Mapping[str, Any]
     """What the schema tells beyond the type."""
     default: Any
-    flattened: bool
+    metadata: Mapping[str, Any]
+
+    @property
+    def flattened(self) -> bool:
+        return bool(self.metadata.get(FLATTENED))
 
     @property
     def required(self) -> bool:
@@ -54,7 +58,7 @@ def field_types(cls: Any) -> tuple[FieldType, ...]:
             item.name,
             *split_notes(hints[item.name]),
             item.default,
-            item.metadata == FLATTENED,
+            item.metadata,
         )
         for item in fields(cls)
     )
@@ -135,7 +139,7 @@ def _read_object(cls: type[T], data: Mapping[str, Any], path: str, faults: Fault
             values[item.name] = read_value(item.type, data[item.name], place, faults)
         elif item.required:
             faults[place] = FaultKind.ABSENT
-            values[item.name] = _absent(item.type)
+            values[item.name] = item.metadata.get(IF_ABSENT, _absent(item.type))
     return cls(**values)
 
 

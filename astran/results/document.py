@@ -9,13 +9,13 @@ None, where the type allows it) in memory.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated
 
 from astran.results.diagnostic_parts import Diagnostics
 from astran.results.spectral_parts import LightCurve, Spectrum
-from astran.results.values import Count, NightName, Time
+from astran.results.values import IF_ABSENT, Count, NightName, Time
 
 SCHEMA = "astran-results-1"
 """A change of meaning changes the number."""
@@ -268,7 +268,9 @@ class PlotFile:
     pdf: str
     title: str
     alt: Annotated[str, {"description": "for those who do not see the image"}]
-    mail: Annotated[bool, {"description": "whether it belongs into the report mail"}]
+    mail: Annotated[bool, {"description": "whether it belongs into the report mail"}] = field(
+        metadata={IF_ABSENT: True}
+    )
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ class Spectrum:
 
     model: Annotated[str | None, {"enum": [None, "power-law", "log-parabola"]}]
     reason: str | None
-    numbers: SpectrumNumbers | None = field(default=None, metadata=FLATTENED)
+    numbers: SpectrumNumbers | None = field(default=None, metadata={FLATTENED: True})
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, TypeAlias
 
-FLATTENED = {"flattened": True}
-"""Metadata of a field whose own fields stand beside those of the object that holds it."""
+FLATTENED = "flattened"
+"""Key of a field's metadata: its own fields stand beside those of the object that holds it."""
+IF_ABSENT = "if absent"
+"""Key of a field's metadata: what a file of an older version means that does not hold it."""
 
 _COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
 Count: TypeAlias = Annotated[float, _COUNT]

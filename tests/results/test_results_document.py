@@ -62,3 +62,8 @@ def test_a_field_with_a_default_is_written_only_where_it_differs() -> None:
     assert data["left_out"] == [{"kind": "plot", "name": "theta2", "reason": "odd"}]
     assert data["spectrum"] == {"model": None, "reason": None}
     assert data["files"] == {}
+
+
+def test_a_plot_of_an_older_version_belongs_into_the_mail() -> None:
+    results, _ = results_from_json({"plots": [{"name": "theta2"}, {"mail": False}]})
+    assert [plot.mail for plot in results.plots] == [True, False]
