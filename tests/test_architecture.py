@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "production": {*TYPES, "telescopes"},
     "service": {*TYPES, *MIDDLE, "telescopes"},
     "api": {"base", "config", *MIDDLE, "service", "telescopes"},
-    "cli": {"base", "config", *MIDDLE, "service", "highlevel", "demo", "dl2", "telescopes", "api"},
+    "cli": {*TYPES, *MIDDLE, "service", "highlevel", "demo", "dl2", "telescopes", "api"},
 }
 LIGHT = {*TYPES, "service", "telescopes", "api", *MIDDLE}
 HEAVY = {"numpy", "scipy", "pandas", "astropy", "gammapy", "regions", "matplotlib", "tables"}
