@@ -25,7 +25,7 @@ SERVICES := slurm-wlm slurmdbd slurm-wlm-mysql-plugin munge mariadb-server \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint install-test test-gammapy2 test-slurm24 other-lstchain \
-        examples gallery upgrade-data services clean check-python print-services
+        examples schema gallery upgrade-data services clean check-python print-services
 
 help:
 	@echo "make demo            a simulated night, from mail to mail, on this machine"
@@ -36,6 +36,7 @@ help:
 	@echo "make other-lstchain  lstchain 0.10 in an environment of its own, for the tests of two releases"
 	@echo "make services        install the real services that the remaining tests need (Debian)"
 	@echo "make examples        write configs/*.example.yml anew from the settings models"
+	@echo "make schema          write docs/results.schema.json anew from the types of results.json"
 	@echo "make upgrade-data    keep a database of this version, which later ones must upgrade"
 	@echo "make gallery         make the images of docs/gallery.md; DATA= and SIMULATED= name DL3 folders"
 	@echo "make install-test    make the environment and nothing else"
@@ -70,6 +71,9 @@ other-lstchain: $(VENV3)/.installed
 
 examples: $(VENV)/.installed-test
 	$(BIN)/python -m astran.telescopes.examples configs
+
+schema: $(VENV)/.installed-test
+	$(BIN)/python -m astran.results.json_schema > docs/results.schema.json
 
 # plays in /srv/astran, which must not be there; needs PostgreSQL
 upgrade-data: $(VENV)/.installed-test

@@ -83,7 +83,7 @@ def ours(folder: Path) -> dict[str, Any]:
     from astran.config.analysis import HighlevelSettings
     from astran.highlevel.analysis import measure_folder
     from astran.highlevel.options import Options
-    from astran.highlevel.output import results
+    from astran.highlevel.output import assembly
     from astran.highlevel.output.table_files import RUN_TABLE, write_run_table
 
     settings = HighlevelSettings(
@@ -103,15 +103,18 @@ def ours(folder: Path) -> dict[str, Any]:
         spectrum=False,
     )
     begin = time.perf_counter()
-    data = results.assemble_results(measure_folder(options), options, datetime.now(UTC))
-    write_run_table(data["runs"], results.SCHEMA, folder / RUN_TABLE)
+    found = assembly.assemble_results(measure_folder(options), options, datetime.now(UTC))
+    write_run_table(found.runs, folder / RUN_TABLE)
     seconds = time.perf_counter() - begin
+    assert found.map is not None
     return {
         "seconds": seconds,
-        **{name: data["stacked"][name] for name in ("n_on", "n_off", "significance")},
-        "peak": data["map"]["peak_significance"],
-        "off_sigma": data["map"]["off_sigma"],
-        "runs": len(data["runs"]),
+        "n_on": found.stacked.n_on,
+        "n_off": found.stacked.n_off,
+        "significance": found.stacked.significance,
+        "peak": found.map.peak_significance,
+        "off_sigma": found.map.off_sigma,
+        "runs": len(found.runs),
     }
 
 
@@ -202,7 +205,7 @@ def _child(what: str, folder: Path) -> int:
     import gammapy.makers  # noqa: F401
 
     import astran.highlevel.analysis
-    import astran.highlevel.output.results  # noqa: F401
+    import astran.highlevel.output.assembly  # noqa: F401
 
     found = {"ours": ours, "peer": peer}[what](folder)
     found["gigabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2

@@ -26,26 +26,29 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "astran"
 
 MIDDLE = {"mail", "launch_language", "production", "scheduler", "report", "catalogue", "database"}
+# the types of results.json
+TYPES = {"base", "config", "results"}
 MAY_IMPORT: dict[str, set[str]] = {
     "base": set(),
+    "results": set(),
     "config": {"base"},
-    **{package: {"base", "config"} for package in MIDDLE},
-    "mail": {"base", "config", "report"},
+    **dict.fromkeys(MIDDLE, TYPES),
+    "mail": {*TYPES, "report"},
     "gadf": {"base"},
-    "highlevel": {"base", "config", "gadf"},
-    "demo": {"base", "config", "telescopes"},
+    "highlevel": {*TYPES, "gadf"},
+    "demo": {*TYPES, "telescopes"},
     # runs in an environment that holds nothing of ASTRAN's dependencies
     "dl2": {"base"},
-    "production": {"base", "config", "gadf"},
+    "production": {*TYPES, "gadf"},
     "telescopes": {"base", "config", "catalogue", "production", "gadf"},
-    "service": {"base", "config", *MIDDLE},
+    "service": {*TYPES, *MIDDLE},
     "api": {"base", "config", *MIDDLE, "service", "telescopes"},
-    "cli": {"base", "config", *MIDDLE, "service", "highlevel", "demo", "dl2", "telescopes", "api"},
+    "cli": {*TYPES, *MIDDLE, "service", "highlevel", "demo", "dl2", "telescopes", "api"},
 }
 # everyone may know the port and the registry, only these a chain itself
 CHAIN_PORT = {f"astran.telescopes.{name}" for name in ("chain", "configuration", "registry")}
 NO_PORT = {"base", "config", "dl2"}
-LIGHT = {"base", "config", "service", "telescopes", "api", *MIDDLE}
+LIGHT = {*TYPES, "service", "telescopes", "api", *MIDDLE}
 HEAVY = {"numpy", "scipy", "pandas", "astropy", "gammapy", "regions", "matplotlib", "tables"}
 HEAVY |= {"lstchain", "ctapipe", "sklearn", "joblib"}
 
@@ -171,8 +174,8 @@ def test_the_engine_names_no_telescope(sources: list[Source]) -> None:
     wrong = [
         f"{source.path.relative_to(ROOT)}:{number}: {line.strip()}"
         for source in sources
-        # migrations are a record of what was
-        if source.package in NEUTRAL and "versions" not in source.path.parts
+        # migrations are a record of what was; return codes of tools are data of the database
+        if source.package in NEUTRAL and "schema" not in source.path.parts
         for number, line in enumerate(source.text.splitlines(), 1)
         if OF_A_TELESCOPE.search(line)
     ]

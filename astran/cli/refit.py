@@ -8,6 +8,7 @@ import sys
 
 from astran.base.errors import AstranError, ConfigError
 from astran.cli.common import Exit
+from astran.results.codec import to_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,15 +35,15 @@ def run(args: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return Exit.USAGE if isinstance(error, ConfigError) else Exit.FAILED
     if args.json:
-        print(json.dumps(found, default=lambda array: array.tolist()))
+        print(json.dumps(to_json(found)))
         return Exit.OK
-    low, high = found["energy_min_tev"], found["energy_max_tev"]
-    print(f"{len(found['files'])} spectra, {low:.4g} to {high:.4g} TeV:")
-    for model in found["models"]:
+    low, high = found.energy_min_tev, found.energy_max_tev
+    print(f"{len(found.files)} spectra, {low:.4g} to {high:.4g} TeV:")
+    for model in found.models:
         values = ", ".join(
-            f"{name} {value:.4g} +- {model['errors'][name]:.2g}"
-            for name, value in model["parameters"].items()
+            f"{name} {value:.4g} +- {model.errors[name]:.2g}"
+            for name, value in model.parameters.items()
         )
-        fit = f"{model['statistic']:.1f}/{model['degrees_of_freedom']}"
-        print(f"{model['name']}: {values} (statistic/degrees of freedom {fit})")
+        fit = f"{model.statistic:.1f}/{model.degrees_of_freedom}"
+        print(f"{model.name}: {values} (statistic/degrees of freedom {fit})")
     return Exit.OK

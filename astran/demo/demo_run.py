@@ -35,6 +35,7 @@ from astran.demo.servers import Delivered, MailServers
 from astran.demo.simulate import SOURCE, TEST_NODES, Simulation, simulated_night
 from astran.demo.ticks import Launcher
 from astran.demo.truth import count_gammas
+from astran.results.codec import results_from_json
 from astran.telescopes.lst.settings import LstConfig
 
 _REPORT_TIMEOUT = 1200.0
@@ -177,7 +178,7 @@ def _figures(files: DemoFolder, tree: DataTree, simulation: Simulation) -> dict[
     folder = files.analysis / f"{SOURCE}{simulation.night}"
     results_file = folder / "results" / "results.json"
     try:
-        results = json.loads(results_file.read_text())
+        results, _ = results_from_json(json.loads(results_file.read_text()))
     except OSError as error:
         raise ProductError(
             f"The report came, but there are no results in {results_file}.",
@@ -190,15 +191,15 @@ def _figures(files: DemoFolder, tree: DataTree, simulation: Simulation) -> dict[
     )
     event_lists = sorted((folder / "DL3").glob("dl3_LST-1.Run*.fits*"))
     truth = count_gammas(tree.truth, event_lists, config.dl3.theta_cut)
-    stacked = results["stacked"]
+    stacked = results.stacked
     return {
         "target": SOURCE,
         "night": str(simulation.night),
         "runs": [run["run"] for run in json.loads(tree.truth.read_text())["runs"]],
-        "significance": stacked["significance"],
-        "excess": stacked["excess"],
-        "excess_error": stacked["excess_error"],
+        "significance": stacked.significance,
+        "excess": stacked.excess,
+        "excess_error": stacked.excess_error,
         "excess_truth": truth.on,
-        "livetime_h": stacked["livetime_h"],
-        "map_peak_offset_deg": results["map"]["peak_offset_deg"],
+        "livetime_h": stacked.livetime_h,
+        "map_peak_offset_deg": results.map and results.map.peak_offset_deg,
     }

@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from astran.base.errors import AstranError, CatalogueError, ConfigError
 from astran.base.permissions import private_umask
 from astran.highlevel import options
+from astran.results.codec import results_to_json
+from astran.results.document import Results
 
 DONE, FAILED, USAGE = 0, 1, 2
 MOST_LINES = 20
@@ -34,32 +36,27 @@ def run(args: argparse.Namespace) -> int:
         print(f"error: {error}", file=sys.stderr)
         return FAILED
     if args.json:
-        print(json.dumps(results, allow_nan=False))
+        print(json.dumps(results_to_json(results), allow_nan=False))
     else:
         print("\n".join(summary(results)))
     return DONE
 
 
-def summary(results: dict[str, object]) -> list[str]:
+def summary(results: Results) -> list[str]:
     """A few lines for the log."""
-    stacked, target = results["stacked"], results["target"]
-    runs, excluded = results["runs"], results["excluded"]
-    warnings = results["warnings"]
-    assert isinstance(stacked, dict) and isinstance(target, dict)
-    assert isinstance(runs, list) and isinstance(excluded, list) and isinstance(warnings, list)
+    stacked, excluded = results.stacked, results.excluded
     lines = [
-        f"{target['name']}: {stacked['significance']:.2f} sigma, excess "
-        f"{stacked['excess']:.1f} +- {stacked['excess_error']:.1f} "
-        f"(N_on {stacked['n_on']}, N_off {stacked['n_off']}, alpha {stacked['alpha']:.3f}) "
-        f"in {stacked['livetime_h']:.3f} h, {len(runs)} runs.",
+        f"{results.target.name}: {stacked.significance:.2f} sigma, excess "
+        f"{stacked.excess:.1f} +- {stacked.excess_error:.1f} "
+        f"(N_on {stacked.n_on}, N_off {stacked.n_off}, alpha {stacked.alpha:.3f}) "
+        f"in {stacked.livetime_h:.3f} h, {len(results.runs)} runs.",
     ]
     lines += [
-        f"left out: {item['obs_id'] or item['file']}: {item['reason']}"
-        for item in excluded[:MOST_LINES]
+        f"left out: {item.obs_id or item.file}: {item.reason}" for item in excluded[:MOST_LINES]
     ]
     if len(excluded) > MOST_LINES:
         lines.append(f"left out: {len(excluded) - MOST_LINES} more; see results.json")
-    return lines + [f"warning: {text}" for text in warnings]
+    return lines + [f"warning: {text}" for text in results.warnings]
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -26,10 +26,10 @@ from astran.highlevel.aperture.theta2 import (
 )
 from astran.highlevel.arrays import Floats
 from astran.highlevel.diagnostics.irf_curves import irf_summary
-from astran.highlevel.dl3.folder import MAP_FILE, RESULTS, scan_folder
+from astran.highlevel.dl3.folder import MAP_FILE, scan_folder
 from astran.highlevel.dl3.run import Excluded
 from astran.highlevel.dl3.run_selection import in_range, nothing_left, select_runs
-from astran.highlevel.failures import Failures, PartKind, add_left_out
+from astran.highlevel.failures import Failures, add_left_out
 from astran.highlevel.geometry import vector
 from astran.highlevel.maps.exclusion import known_sources
 from astran.highlevel.maps.known_sources import KnownSource
@@ -37,13 +37,15 @@ from astran.highlevel.maps.position import Peak, PositionFit, find_peak, fit_pos
 from astran.highlevel.maps.ring import SkyMap, make_map
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
-from astran.highlevel.output import results
+from astran.highlevel.output.assembly import assemble_results, unfinished
 from astran.highlevel.output.table_files import RUN_TABLE, write_map, write_run_table
 from astran.highlevel.spectral.result_parts import write_files
 from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral, make_spectrum
+from astran.results.codec import results_to_json
+from astran.results.document import RESULTS, FileNames, PartKind, PlotFile, Results
 
 
-def analyse(options: Options) -> dict[str, Any]:
+def analyse(options: Options) -> Results:
     """Run the whole analysis; writes all files and returns the content of results.json.
 
     The numbers are written before anything else is made from them, so that nothing that fails
@@ -55,41 +57,39 @@ def analyse(options: Options) -> dict[str, Any]:
     """
     found = measure_folder(options)
     options.output.mkdir(parents=True, exist_ok=True)
-    data = results.assemble_results(found, options, datetime.now(UTC))
+    results = assemble_results(found, options, datetime.now(UTC))
     place = options.output / RESULTS
-    write_json(place, results.unfinished(data))
+    write_json(place, results_to_json(unfinished(results)))
     failures = Failures()
-    data["files"] = _write_files(data, found, options, failures)
-    data["plots"] = (
-        failures.attempt(
-            PartKind.PLOT, "plots", "Every plot", lambda: _draw(data, found, options, failures)
-        )
-        or []
+    files = _write_files(results, found, options, failures)
+    plots = failures.attempt(
+        PartKind.PLOT, "plots", "Every plot", lambda: _draw(results, found, options, failures)
     )
-    add_left_out(data, failures.found)
-    write_json(place, data)
-    return data
+    results = replace(results, files=files, plots=plots or ())
+    results = add_left_out(results, failures.found)
+    write_json(place, results_to_json(results))
+    return results
 
 
 def _draw(
-    data: dict[str, Any], found: FolderMeasurement, options: Options, failures: Failures
-) -> list[dict[str, Any]]:
+    results: Results, found: FolderMeasurement, options: Options, failures: Failures
+) -> tuple[PlotFile, ...]:
     from astran.highlevel.plots.gallery import (
         draw_plots,
     )  # matplotlib, only once there is something
 
-    return draw_plots(data, found.sky, options.output, failures)
+    return draw_plots(results, found.sky, options.output, failures)
 
 
 def _write_files(
-    data: dict[str, Any], found: FolderMeasurement, options: Options, failures: Failures
-) -> dict[str, Any]:
+    results: Results, found: FolderMeasurement, options: Options, failures: Failures
+) -> FileNames:
     """Write the files beside results.json; returns the names of those that could be written."""
-    names: dict[str, Any] = {}
     folder = options.output
+    attempt = partial(failures.attempt, PartKind.FILE)
 
     def run_table() -> str:
-        write_run_table(data["runs"], results.SCHEMA, folder / RUN_TABLE)
+        write_run_table(results.runs, folder / RUN_TABLE)
         return RUN_TABLE
 
     def map_file() -> str | None:
@@ -98,21 +98,21 @@ def _write_files(
         write_map(found.sky, found.target, folder / MAP_FILE)
         return MAP_FILE
 
-    for name, file, write in (
-        ("run_table", RUN_TABLE, run_table),
-        ("map", MAP_FILE, map_file),
-    ):
-        if written := failures.attempt(PartKind.FILE, name, f"The file {file}", write):
-            names[name] = written
-    if isinstance(spectral := found.spectral, Spectral):
-        more = failures.attempt(
-            PartKind.FILE,
+    names = FileNames(
+        run_table=attempt("run_table", f"The file {RUN_TABLE}", run_table),
+        map=attempt("map", f"The file {MAP_FILE}", map_file),
+    )
+    if not isinstance(spectral := found.spectral, Spectral):
+        return names
+    more: FileNames = (
+        attempt(
             "spectra",
             "Every file of the spectrum",
             lambda: write_files(spectral, folder, failures),
         )
-        names.update(more or {})
-    return names
+        or FileNames()
+    )
+    return replace(more, run_table=names.run_table, map=names.map)
 
 
 def measure_folder(options: Options) -> FolderMeasurement:

@@ -8,23 +8,14 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from astran.base import failures as base
+from astran.results.document import MissingPart, PartKind, Results
 
 Made = TypeVar("Made")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-
-
-class PartKind(StrEnum):
-    """What sort of part it is."""
-
-    CALCULATION = "calculation"
-    TABLE = "table"
-    FILE = "file"
-    PLOT = "plot"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +33,10 @@ class LeftOut:
         """For the reader of the report."""
         return base.left_out(self.title, self.reason)
 
-    def to_json(self) -> dict[str, str]:
+    @property
+    def entry(self) -> MissingPart:
         """An entry of `left_out` in results.json."""
-        return {"kind": self.kind.value, "name": self.name, "reason": self.reason}
+        return MissingPart(self.kind.value, self.name, self.reason)
 
 
 class Failures:
@@ -78,8 +70,11 @@ def _no_room(error: Exception) -> bool:
     return isinstance(error, OSError) and error.errno in _NO_ROOM
 
 
-def add_left_out(data: dict[str, Any], left_out: Iterable[LeftOut]) -> None:
+def add_left_out(results: Results, left_out: Iterable[LeftOut]) -> Results:
     """Enter what was left out into the content of results.json."""
-    for part in left_out:
-        data["left_out"].append(part.to_json())
-        data["warnings"].append(part.sentence)
+    parts = tuple(left_out)
+    return replace(
+        results,
+        left_out=(*results.left_out, *(part.entry for part in parts)),
+        warnings=(*results.warnings, *(part.sentence for part in parts)),
+    )

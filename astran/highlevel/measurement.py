@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from astran.config.analysis import Target
 from astran.highlevel.aperture.counts import (
@@ -20,6 +19,7 @@ from astran.highlevel.failures import LeftOut
 from astran.highlevel.maps.position import Peak, PositionFit
 from astran.highlevel.maps.ring import SkyMap
 from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral
+from astran.results.diagnostic_parts import ResponseCurves
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class FolderMeasurement:
     peak: Peak | None
     fit: PositionFit | None
     spectral: Spectral | NoSpectrum
-    irf: dict[str, Any] | None
+    irf: ResponseCurves | None
     """Summary of the response; none: not asked for, or the files have none."""
     warnings: tuple[str, ...]
     left_out: tuple[LeftOut, ...] = ()

@@ -7,53 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from astran.base.failures import Omissions
 from astran.base.states import AnalysisState
 from astran.base.text import one_line
 from astran.config.analysis import AnalysisConfig
 from astran.report import formatting, tables
+from astran.report.outcomes import RunOutcome, StageLine
 from astran.report.tables import Fact, Table
+from astran.results.document import Results
 
 _S = AnalysisState
 TABLES = ("number_rows", "run_table", "stage_table", "time_rows")
 """Parts of a report that are made from its data, each by itself."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunOutcome:
-    """How one run ended."""
-
-    run: int
-    ok: bool
-    """Its events are in the result."""
-    stage: str = ""
-    """Where it ended: for a failed run the stage that failed."""
-    reason: str = ""
-    """Why it failed, in words."""
-    log_excerpt: tuple[str, ...] = ()
-    """The lines of its log that tell why."""
-    log: Path | None = None
-    numbers: dict[str, Any] | None = None
-    """Its entry in the `runs` of results.json."""
-
-
-@dataclass(frozen=True, slots=True)
-class StageLine:
-    """One stage of production in figures."""
-
-    stage: str
-    total: int
-    done: int = 0
-    reused: int = 0
-    failed: int = 0
-    attempts: int = 0
-    """Attempts made, of all tasks together."""
-    wall_s: float | None = None
-    """From the start of the first task to the end of the last one [s]."""
-    max_rss_mb: float | None = None
-    """Largest memory of any task [MB]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +53,7 @@ class Report:
     notes: tuple[str, ...] = ()
     """Choices made on the way, in words."""
     warnings: tuple[str, ...] = ()
-    results: dict[str, Any] | None = None
-    """Content of results.json."""
+    results: Results | None = None
     plots: tuple[ReportPlot, ...] = ()
     attachments: tuple[Path, ...] = ()
     simulated: bool = False
@@ -108,11 +73,6 @@ class Report:
     def subject(self) -> str:
         """`Crab, 2023-12-07`."""
         return f"{one_line(self.config.target.name, 60)}, {self.config.night.iso}"
-
-    @property
-    def stacked(self) -> dict[str, Any]:
-        """The numbers of all runs together; empty where there are none."""
-        return tables.get_part(self.results, "stacked")
 
     @property
     def good(self) -> tuple[RunOutcome, ...]:
@@ -144,10 +104,11 @@ class Report:
     def _answer(self) -> str:
         if self.state not in (_S.DONE, _S.PARTIAL, _S.REPORTING):
             return self.state.value
-        if formatting.finite_number(self.stacked.get("significance")) is None:
+        stacked = self.results.stacked if self.results else None
+        if stacked is None or formatting.finite_number(stacked.significance) is None:
             return "significance not available"
-        found = formatting.format_significance(self.stacked["significance"])
-        return f"{found} in {formatting.format_livetime(self.stacked.get('livetime_h'))}"
+        found = formatting.format_significance(stacked.significance)
+        return f"{found} in {formatting.format_livetime(stacked.livetime_h)}"
 
     @property
     def _why(self) -> str:
@@ -157,7 +118,7 @@ class Report:
     def number_rows(self) -> tuple[Fact, ...]:
         """The main numbers; empty where there are no results."""
         results = self.results
-        if not results:
+        if results is None:
             return ()
         return self._omissions.part(
             "The list of numbers", lambda: tables.number_rows(results, self.config), ()
@@ -166,20 +127,15 @@ class Report:
     @cached_property
     def run_table(self) -> Table:
         """Every run: its numbers, or why it has none."""
-        rows = [(r.run, r.ok, r.stage, r.reason, r.numbers) for r in self.runs]
         return self._omissions.part(
-            "The table of runs", lambda: tables.run_table(rows), Table(("Run",), ())
+            "The table of runs", lambda: tables.run_table(self.runs), Table(("Run",), ())
         )
 
     @cached_property
     def stage_table(self) -> Table:
         """Stages with tasks, attempts, time and memory."""
-        rows = [
-            (s.stage, s.total, s.done, s.reused, s.failed, s.attempts, s.wall_s, s.max_rss_mb)
-            for s in self.stages
-        ]
         return self._omissions.part(
-            "The table of stages", lambda: tables.stage_table(rows), Table(("Stage",), ())
+            "The table of stages", lambda: tables.stage_table(self.stages), Table(("Stage",), ())
         )
 
     @cached_property

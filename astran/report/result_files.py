@@ -10,17 +10,18 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any
+from typing import TypeVar
 
 from astran.base.files import write_atomic
 from astran.base.text import one_line
 from astran.report.model import ReportPlot
-from astran.report.tables import get_part
+from astran.results.codec import results_from_json
+from astran.results.document import RESULTS, ExcludedRun, Results, RunNumbers
 
-RESULTS = "results.json"
+RunEntry = TypeVar("RunEntry", RunNumbers, ExcludedRun)
 LOG_BYTES = 200_000
 """All attached logs together, compressed."""
 _ZIP_END_BYTES = 22
@@ -37,8 +38,8 @@ _LEAST_BYTES = 2_000
 class ResultFiles:
     """What the high-level stage left behind."""
 
-    results: dict[str, Any] | None = None
-    """Content of results.json; None: not available."""
+    results: Results | None = None
+    """None: not available."""
     plots: tuple[ReportPlot, ...] = ()
     warnings: tuple[str, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
@@ -59,21 +60,20 @@ def read_results(folder: Path, *, every_plot: bool = False) -> ResultFiles:
         return ResultFiles(warnings=(f"{path} cannot be read: {one_line(str(error))}.",))
     if not isinstance(data, dict):
         return ResultFiles(warnings=(f"{path} holds no results.",))
-    plots, absent = _plots(folder, data, every_plot)
+    results, _ = results_from_json(data)
+    plots, absent = _plots(folder, results, every_plot)
     return ResultFiles(
-        results=data,
+        results=results,
         plots=plots,
-        warnings=(*_texts(data.get("warnings")), *absent),
-        versions=tuple(
-            (str(name), str(version)) for name, version in get_part(data, "versions").items()
-        ),
-        simulated=data.get("simulated") is True,
+        warnings=(*results.warnings, *absent),
+        versions=tuple(results.versions.items()),
+        simulated=results.simulated,
     )
 
 
-def entries_by_run(results: dict[str, Any] | None, key: str) -> dict[int, dict[str, Any]]:
-    """The entries of a list in results.json (`runs`, `excluded`) by run number (`obs_id`)."""
-    return {run: entry for entry in _entries(results, key) if (run := _obs_id(entry)) > 0}
+def entries_by_run(entries: Iterable[RunEntry]) -> dict[int, RunEntry]:
+    """`runs` or `excluded` of results.json by run number."""
+    return {entry.obs_id: entry for entry in entries if entry.obs_id and entry.obs_id > 0}
 
 
 def pack_logs(logs: Sequence[Path], path: Path, max_bytes: int = LOG_BYTES) -> Path | None:
@@ -108,38 +108,22 @@ def pack_logs(logs: Sequence[Path], path: Path, max_bytes: int = LOG_BYTES) -> P
 
 
 def _plots(
-    folder: Path, data: dict[str, Any], every: bool
+    folder: Path, results: Results, every: bool
 ) -> tuple[tuple[ReportPlot, ...], tuple[str, ...]]:
     plots: list[ReportPlot] = []
     absent: list[str] = []
-    for entry in _entries(data, "plots"):
-        if entry.get("mail") is False and not every:
+    for entry in results.plots:
+        if not entry.mail and not every:
             continue
         # only a name: results.json cannot make a mail carry files from elsewhere
-        name = PurePath(str(entry.get("file") or "")).name
-        title = one_line(str(entry.get("title") or entry.get("name") or name))
+        name = PurePath(entry.file).name
+        title = one_line(entry.title or entry.name or name)
         if name and (folder / name).is_file():
-            alt = one_line(str(entry.get("alt") or title), 500)
+            alt = one_line(entry.alt or title, 500)
             plots.append(ReportPlot(folder / name, title, alt))
         else:
             absent.append(f"The plot {title or 'without a name'} is not available.")
     return tuple(plots), tuple(absent)
-
-
-def _entries(data: dict[str, Any] | None, key: str) -> list[dict[str, Any]]:
-    found = (data or {}).get(key)
-    return [e for e in found if isinstance(e, dict)] if isinstance(found, list) else []
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(str(item) for item in value) if isinstance(value, list) else ()
-
-
-def _obs_id(entry: dict[str, Any]) -> int:
-    try:
-        return int(entry.get("obs_id") or 0)
-    except (TypeError, ValueError):
-        return 0
 
 
 def _tail(path: Path) -> bytes:

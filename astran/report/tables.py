@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from astran.base.text import duration, one_line
 from astran.config.analysis import AnalysisConfig
@@ -19,6 +18,16 @@ from astran.report.formatting import (
     format_measured,
     format_significance,
 )
+from astran.report.outcomes import RunOutcome, StageLine
+from astran.results.document import (
+    CountNumbers,
+    MapNumbers,
+    RateConstancy,
+    Results,
+    RunNumbers,
+    StackedNumbers,
+)
+from astran.results.spectral_parts import Spectrum, SpectrumNumbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,186 +61,174 @@ class Table:
     rows: tuple[TableRow, ...]
 
 
-def get_part(data: dict[str, Any] | None, key: str) -> dict[str, Any]:
-    """A mapping inside a mapping; empty where it is absent, null or something else."""
-    found = (data or {}).get(key)
-    return found if isinstance(found, dict) else {}
-
-
-def number_rows(results: dict[str, Any], config: AnalysisConfig) -> tuple[Fact, ...]:
+def number_rows(results: Results, config: AnalysisConfig) -> tuple[Fact, ...]:
     """The main numbers of results.json."""
-    all_runs, sky = get_part(results, "stacked"), get_part(results, "map")
-    target = config.target
+    stacked, sky, target = results.stacked, results.map, config.target
     rows = [
-        Fact("Significance (Li&Ma)", format_significance(all_runs.get("significance")), main=True),
-        Fact("Excess", _excess(all_runs), main=True),
-        Fact("Livetime", format_livetime(all_runs.get("livetime_h")), main=True),
-        Fact("N_on", format_count(all_runs.get("n_on"))),
-        Fact("N_off", _off(all_runs)),
-        Fact("alpha", format_fixed(all_runs.get("alpha"), 4)),
-        Fact("Excess rate", _rate(all_runs)),
+        Fact("Significance (Li&Ma)", format_significance(stacked.significance), main=True),
+        Fact("Excess", _excess(stacked), main=True),
+        Fact("Livetime", format_livetime(stacked.livetime_h), main=True),
+        Fact("N_on", format_count(stacked.n_on)),
+        Fact("N_off", _off(stacked)),
+        Fact("alpha", format_fixed(stacked.alpha, 4)),
+        Fact("Excess rate", format_measured(stacked.rate_per_min, stacked.rate_error, "per min")),
     ]
-    if finite_number(all_runs.get("background_per_min")) is not None:
-        rows.append(
-            Fact(
-                "Background rate",
-                format_measured(
-                    all_runs["background_per_min"], all_runs.get("background_error"), "per min"
-                ),
-            )
+    if finite_number(stacked.background_per_min) is not None:
+        background = format_measured(
+            stacked.background_per_min, stacked.background_error, "per min"
         )
+        rows.append(Fact("Background rate", background))
     if sky:
         rows.append(Fact("Sky-map peak", _peak(sky)))
         rows.append(
             Fact(
                 "Sky map off the source",
-                f"mean {format_fixed(sky.get('off_mean'), 2)}, "
-                f"sigma {format_fixed(sky.get('off_sigma'), 2)}"
+                f"mean {format_fixed(sky.off_mean, 2)}, sigma {format_fixed(sky.off_sigma, 2)}"
                 " (0 and 1 without sources)",
             )
         )
-    rows.append(Fact("Cuts", config.describe_cuts(_theta(all_runs))))
+    rows.append(Fact("Cuts", config.describe_cuts(_theta(stacked))))
     optional = (
-        ("Flux", _flux(results)),
-        ("Spectrum", _spectrum(results)),
-        ("Rate from run to run", _constancy(results)),
-        ("Energy", _energies(all_runs)),
-        ("Zenith distance", _zenith(results)),
+        ("Flux", _flux(results.spectrum)),
+        ("Spectrum", _spectrum(results.spectrum)),
+        ("Rate from run to run", _constancy(results.rate)),
+        ("Energy", _energies(stacked)),
+        ("Zenith distance", _zenith(results.runs)),
     )
     rows += [Fact(label, value) for label, value in optional if value]
     rows.append(Fact("Position (ICRS)", f"RA {target.ra:.4f} deg, Dec {target.dec:+.4f} deg"))
     return tuple(rows)
 
 
-def _excess(numbers: dict[str, Any]) -> str:
-    return format_measured(numbers.get("excess"), numbers.get("excess_error"))
+def _excess(numbers: CountNumbers) -> str:
+    return format_measured(numbers.excess, numbers.excess_error)
 
 
-def _off(numbers: dict[str, Any]) -> str:
-    regions = finite_number(numbers.get("off_regions"))
-    off = format_count(numbers.get("n_off"))
+def _off(stacked: StackedNumbers) -> str:
+    regions = finite_number(stacked.off_regions)
+    off = format_count(stacked.n_off)
     if regions is None or off == ABSENT:
         return off
     return f"{off} in {regions:.3g} OFF region{'' if regions == 1 else 's'}"
 
 
-def _rate(numbers: dict[str, Any]) -> str:
-    return format_measured(numbers.get("rate_per_min"), numbers.get("rate_error"), "per min")
-
-
-def _peak(sky: dict[str, Any]) -> str:
+def _peak(sky: MapNumbers) -> str:
     place = ""
-    if finite_number(sky.get("peak_offset_deg")) is not None:
-        place = f", {format_fixed(sky['peak_offset_deg'], 3)} deg from the source"
-    return format_significance(sky.get("peak_significance")) + place
+    if sky.peak_offset_deg is not None:
+        place = f", {format_fixed(sky.peak_offset_deg, 3)} deg from the source"
+    return format_significance(sky.peak_significance) + place
 
 
-def _theta(numbers: dict[str, Any]) -> str:
+def _theta(stacked: StackedNumbers) -> str:
     """The directional cut that was made; empty where it is not known."""
-    made = get_part(numbers, "theta_cut")
-    least, most = finite_number(made.get("min_deg")), finite_number(made.get("max_deg"))
-    fixed_cut = finite_number(numbers.get("theta_cut_deg"))
+    fixed_cut = stacked.theta_cut_deg
+    least, most = stacked.theta_cut.min_deg, stacked.theta_cut.max_deg
     if fixed_cut is None and least is not None and most is not None:
         return f"theta < {least:.3g} to {most:.3g} deg by energy"
     return "" if fixed_cut is None else f"theta < {fixed_cut:.3g} deg"
 
 
-def _energies(numbers: dict[str, Any]) -> str:
-    least, most = (
-        finite_number(numbers.get("energy_min_tev")),
-        finite_number(numbers.get("energy_max_tev")),
-    )
+def _energies(stacked: StackedNumbers) -> str:
+    least, most = stacked.energy_min_tev, stacked.energy_max_tev
     bounds = [f"> {least:.3g} TeV"] if least else []
     bounds += [f"< {most:.3g} TeV"] if most else []
     return f"reconstructed, {' and '.join(bounds)}" if bounds else ""
 
 
-def _flux(results: dict[str, Any]) -> str:
+def energy_span(found: SpectrumNumbers) -> str:
+    """The energies that a spectrum covers; empty where they are not known."""
+    low, high = finite_number(found.energy_min_tev), finite_number(found.energy_max_tev)
+    return f"{low:.3g} to {high:.3g} TeV" if low is not None and high is not None else ""
+
+
+def _flux(spectrum: Spectrum) -> str:
     """In Crab units, of the energies that the spectrum covers."""
-    spectrum = get_part(results, "spectrum")
-    crab = get_part(spectrum, "crab")
-    low, high = (
-        finite_number(spectrum.get("energy_min_tev")),
-        finite_number(spectrum.get("energy_max_tev")),
-    )
-    if finite_number(crab.get("value")) is None or low is None or high is None:
+    found = spectrum.numbers
+    if found is None or found.crab is None:
         return ""
-    span = f"from {low:.3g} to {high:.3g} TeV"
-    limit = finite_number(crab.get("upper_limit"))
-    if crab.get("is_limit") is True:
-        if limit is None or limit <= 0:
-            return f"no upper limit, {span}"
-        return f"below {limit:.2g} Crab (95 %), {span}"
-    return f"{format_measured(crab['value'], crab.get('error'), 'Crab')}, {span}"
+    crab, span = found.crab, energy_span(found)
+    if finite_number(crab.value) is None or not span:
+        return ""
+    if not crab.is_limit:
+        return f"{format_measured(crab.value, crab.error, 'Crab')}, from {span}"
+    if crab.upper_limit is None or crab.upper_limit <= 0:
+        return f"no upper limit, from {span}"
+    return f"below {crab.upper_limit:.2g} Crab (95 %), from {span}"
 
 
-def _spectrum(results: dict[str, Any]) -> str:
-    spectrum = get_part(results, "spectrum")
-    values, errors = get_part(spectrum, "parameters"), get_part(spectrum, "errors")
-    name = spectrum.get("model")
-    if not isinstance(name, str) or finite_number(values.get("amplitude")) is None:
+def _spectrum(spectrum: Spectrum) -> str:
+    found = spectrum.numbers
+    amplitude = finite_number(found.parameters.get("amplitude")) if found else None
+    if found is None or spectrum.model is None or amplitude is None:
         return ""
-    power = math.floor(math.log10(abs(values["amplitude"]) or 1.0))
+    power = math.floor(math.log10(abs(amplitude) or 1.0))
     unit = 10.0**power
-    error = finite_number(errors.get("amplitude"))
-    flux = format_measured(values["amplitude"] / unit, None if error is None else error / unit)
-    said = [f"{name}, ({flux})e{power} cm-2 s-1 TeV-1 at 1 TeV"]
+    error = finite_number(found.errors.get("amplitude"))
+    flux = format_measured(amplitude / unit, None if error is None else error / unit)
+    said = [f"{spectrum.model}, ({flux})e{power} cm-2 s-1 TeV-1 at 1 TeV"]
     said += [
-        f"{key} {format_measured(values[key], errors.get(key))}"
+        f"{key} {format_measured(found.parameters[key], found.errors.get(key))}"
         for key in ("index", "alpha", "beta")
-        if finite_number(values.get(key)) is not None
+        if finite_number(found.parameters.get(key)) is not None
     ]
     return ", ".join(said)
 
 
-def _zenith(results: dict[str, Any]) -> str:
-    runs = results.get("runs")
-    entries = [run for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
-    angles = [z for run in entries if (z := finite_number(run.get("zenith_deg"))) is not None]
+def _zenith(runs: Iterable[RunNumbers]) -> str:
+    angles = [run.zenith_deg for run in runs if run.zenith_deg is not None]
     if not angles:
         return ""
     low, high = f"{min(angles):.0f}", f"{max(angles):.0f}"
     return f"{low} deg" if low == high else f"{low} to {high} deg"
 
 
-def _constancy(results: dict[str, Any]) -> str:
-    rate = get_part(results, "rate")
-    chi2, ndf = finite_number(rate.get("chi2")), finite_number(rate.get("ndf"))
-    return f"chi2/ndf = {chi2:.1f}/{ndf:.0f} for a constant" if chi2 is not None and ndf else ""
+def _constancy(rate: RateConstancy | None) -> str:
+    if rate is None or finite_number(rate.chi2) is None or not finite_number(rate.ndf):
+        return ""
+    return f"chi2/ndf = {rate.chi2:.1f}/{rate.ndf:.0f} for a constant"
 
 
-RunCells = tuple[int, bool, str, str, dict[str, Any] | None]
-"""Run, whether it is in the result, stage, reason, numbers."""
+@dataclass(frozen=True, slots=True)
+class RunColumn:
+    """A column of the table of runs."""
+
+    name: str
+    unit: str
+    value: Callable[[RunNumbers], str]
+
+    def cell(self, numbers: RunNumbers) -> str:
+        """The value with its unit; a dash where it is not known."""
+        value = self.value(numbers)
+        return "–" if value == ABSENT else f"{value} {self.unit}".rstrip()
 
 
-def run_table(runs: Iterable[RunCells]) -> Table:
+RUN_COLUMNS = (
+    RunColumn("Livetime", "min", lambda run: format_fixed(run.livetime_h * 60, 1)),
+    RunColumn("N_on", "", lambda run: format_count(run.n_on)),
+    RunColumn("N_off", "", lambda run: format_count(run.n_off)),
+    RunColumn("Excess", "", _excess),
+    RunColumn("Li&Ma", "", lambda run: format_fixed(run.significance, 1)),
+)
+"""The numbers of a run in mails, pages and terminals."""
+
+
+def run_table(runs: Iterable[RunOutcome]) -> Table:
     """One row per run, in the order of run numbers; without columns of numbers where no run has
     any."""
-    ordered = sorted(runs, key=lambda cells: cells[0])
-    rows = [
-        _run_row(str(run), numbers or {})
-        if ok
-        else TableRow((str(run),), ok=False, remark=_remark(stage, reason))
-        for run, ok, stage, reason, numbers in ordered
-    ]
+    rows = [_run_row(run) for run in sorted(runs, key=lambda run: run.run)]
     if all(row.remark for row in rows):
         bare = [TableRow((*row.cells, row.remark), row.ok) for row in rows]
         return Table(("Run", "Outcome"), tuple(bare))
-    return Table(("Run", "Livetime", "N_on", "N_off", "Excess", "Li&Ma"), tuple(rows))
+    return Table(("Run", *(column.name for column in RUN_COLUMNS)), tuple(rows))
 
 
-def _run_row(name: str, numbers: dict[str, Any]) -> TableRow:
-    if not numbers:
+def _run_row(run: RunOutcome) -> TableRow:
+    name, numbers = str(run.run), run.numbers
+    if not run.ok:
+        return TableRow((name,), ok=False, remark=_remark(run.stage, run.reason))
+    if numbers is None:
         return TableRow((name,), remark="done, numbers not available")
-    hours = finite_number(numbers.get("livetime_h"))
-    cells = (
-        format_fixed(None if hours is None else hours * 60, 1, "min"),
-        format_count(numbers.get("n_on")),
-        format_count(numbers.get("n_off")),
-        _excess(numbers),
-        format_fixed(numbers.get("significance"), 1),
-    )
-    return TableRow((name, *("–" if cell == ABSENT else cell for cell in cells)))
+    return TableRow((name, *(column.cell(numbers) for column in RUN_COLUMNS)))
 
 
 def _remark(stage: str, reason: str) -> str:
@@ -239,21 +236,17 @@ def _remark(stage: str, reason: str) -> str:
     return one_line(f"{place}: {reason}" if reason else f"{place}: the cause is not known", 300)
 
 
-StageCells = tuple[str, int, int, int, int, int, float | None, float | None]
-"""Stage, tasks, done, reused, failed, attempts, wall time [s], largest memory [MB]."""
-
-
-def stage_table(stages: Iterable[StageCells]) -> Table:
+def stage_table(stages: Iterable[StageLine]) -> Table:
     """One row per stage, in the order given."""
-    rows = []
-    for stage, total, done, reused, failed, attempts, wall_s, rss in stages:
-        time = "–" if wall_s is None else duration(wall_s)
-        memory = "–" if rss is None else _memory(rss)
-        tasks = _tasks(total, {"done": done, "reused": reused, "failed": failed})
-        rows.append(
-            TableRow((one_line(stage, 30), tasks, str(attempts), time, memory), ok=failed == 0)
-        )
-    return Table(("Stage", "Tasks", "Attempts", "Time", "Memory"), tuple(rows))
+    return Table(("Stage", "Tasks", "Attempts", "Time", "Memory"), tuple(map(_stage_row, stages)))
+
+
+def _stage_row(line: StageLine) -> TableRow:
+    time = "–" if line.wall_s is None else duration(line.wall_s)
+    memory = "–" if line.max_rss_mb is None else _memory(line.max_rss_mb)
+    ended = {"done": line.done, "reused": line.reused, "failed": line.failed}
+    cells = one_line(line.stage, 30), _tasks(line.total, ended), str(line.attempts), time, memory
+    return TableRow(cells, ok=line.failed == 0)
 
 
 def _tasks(total: int, ended: dict[str, int]) -> str:

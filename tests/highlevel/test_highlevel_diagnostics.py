@@ -17,7 +17,8 @@ from astran.highlevel.analysis import measure_folder
 from astran.highlevel.diagnostics.notes import describe_observations
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
-from astran.highlevel.output import results
+from astran.highlevel.output.assembly import assemble_results
+from astran.results.codec import results_from_json, results_to_json
 
 Data = Callable[[str], Path]
 
@@ -33,7 +34,8 @@ def look(
         settings=HighlevelSettings.model_validate({"map_bin": 0.05, **settings}),
     )
     found = measure_folder(options)
-    return found, results.assemble_results(found, options, datetime(2024, 1, 1, tzinfo=UTC))
+    results = assemble_results(found, options, datetime(2024, 1, 1, tzinfo=UTC))
+    return found, results_to_json(results)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def test_a_steady_night_gives_an_exponential(night: dict[str, Any]) -> None:
     pulls = (counts - expected)[good] / np.sqrt(expected[good])
     assert abs(pulls.mean()) < 0.5
     assert pulls.std() == pytest.approx(1.0, abs=0.35)
-    assert describe_observations(night["diagnostics"]) == []
+    assert describe_observations(results_from_json(night)[0].diagnostics) == []
 
 
 def test_wobble_positions(night: dict[str, Any]) -> None:

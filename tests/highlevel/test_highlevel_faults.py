@@ -19,18 +19,20 @@ from astran.highlevel import analysis, failures
 from astran.highlevel.analysis import FolderMeasurement, analyse, measure_folder
 from astran.highlevel.diagnostics import data_taking
 from astran.highlevel.options import Options
-from astran.highlevel.output import results
+from astran.highlevel.output import assembly
 from astran.highlevel.plots import gallery, style
 from astran.highlevel.spectral import lightcurve, result_parts
 from astran.highlevel.spectral import spectrum as spectral
 from astran.production.checks.results import check_results
+from astran.results.codec import results_from_json, results_to_json
+from astran.results.document import FileNames
 
 PATH = Path(__file__).resolve().parents[2] / "docs" / "results.schema.json"
 SCHEMA: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
 WORD = "injected"
 PLOTS = [entry.name for entry in gallery.GALLERY]
 TABLES = [f"diagnostics.{name}" for name in data_taking.TABLES] + [
-    name for name, *_ in results.TABLES
+    name for name, *_ in assembly.TABLES
 ]
 
 
@@ -102,7 +104,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def measured(monkeypatch: pytest.MonkeyPatch, quick: None, found: FolderMeasurement) -> None:
     """All calculations have been done; only plots and tables are made."""
     monkeypatch.setattr(analysis, "measure_folder", lambda options: found)
-    monkeypatch.setattr(analysis, "_write_files", lambda *values: {})
+    monkeypatch.setattr(analysis, "_write_files", lambda *values: FileNames())
 
 
 def fail(*values: Any, **named: Any) -> Any:
@@ -113,6 +115,8 @@ def delivered(output: Path) -> dict[str, Any]:
     """results.json, valid, with every file that it names."""
     data: dict[str, Any] = json.loads((output / "results.json").read_text())
     jsonschema.Draft202012Validator(SCHEMA).validate(data)
+    again, faults = results_from_json(data)
+    assert faults == {} and results_to_json(again) == data
     facts = check_results(output)
     assert facts["n_on"] == data["stacked"]["n_on"] > 0
     assert not list(output.glob(".*"))
@@ -183,8 +187,8 @@ def test_a_table_that_fails_is_left_out(
     if area:
         monkeypatch.setitem(data_taking.TABLES, own, (data_taking.TABLES[own][0], fail))
     else:
-        broken = [(n, title, fail if n == own else make) for n, title, make in results.TABLES]
-        monkeypatch.setattr(results, "TABLES", tuple(broken))
+        broken = [(n, title, fail if n == own else make) for n, title, make in assembly.TABLES]
+        monkeypatch.setattr(assembly, "TABLES", tuple(broken))
     analyse(options(folder, tmp_path))
     data = delivered(tmp_path)
     assert left_out(data) == {name}
@@ -204,22 +208,22 @@ CALCULATIONS: dict[str, tuple[Any, str, set[str]]] = {
     "position": (analysis, "fit_position", {"position"}),
     "spectrum": (analysis, "make_spectrum", {"spectrum"}),
     "response": (analysis, "irf_summary", {"irf"}),
-    "theta2": (analysis, "histogram", {"theta2"}),
-    "cumulative": (analysis, "cumulative", {"cumulative"}),
+    "theta2": (analysis, "make_theta2_histogram", {"theta2"}),
+    "cumulative": (analysis, "cumulative_significance", {"cumulative"}),
     "fit": (spectral, "_fit", {"fit"}),
     "flux points": (spectral, "_points", {"flux_points"}),
-    "light curve by run": (lightcurve, "by_run", {"fit", "light_curve"}),
-    "light curve by night": (lightcurve, "by_night", {"light_curve"}),
-    "fine light curve": (lightcurve, "fine", {"light_curve"}),
+    "light curve by run": (lightcurve, "light_curve_by_run", {"fit", "light_curve"}),
+    "light curve by night": (lightcurve, "light_curve_by_night", {"light_curve"}),
+    "fine light curve": (lightcurve, "light_curve_fine", {"light_curve"}),
     "Crab units": (spectral, "_in_crab", {"crab_units"}),
-    "concerns": (results, "concerns", {"concerns"}),
-    "observations": (results, "observations", {"observations"}),
+    "concerns": (assembly, "find_warnings", {"concerns"}),
+    "observations": (assembly, "describe_observations", {"observations"}),
 }
 FILES: dict[str, tuple[Any, str, set[str]]] = {
     "run table": (analysis, "write_run_table", {"run_table"}),
     "map file": (analysis, "write_map", {"map"}),
     "flux tables": (result_parts, "_write_table", {"flux_points", "light_curve"}),
-    "OGIP files": (result_parts, "dataset", {"ogip"}),
+    "OGIP files": (result_parts, "make_dataset", {"ogip"}),
 }
 
 
@@ -234,7 +238,7 @@ def test_a_file_that_cannot_be_written_leaves_the_others(
     home, function, expected = FILES[name]
     monkeypatch.setattr(home, function, fail)
     monkeypatch.setattr(analysis, "measure_folder", lambda options: found)
-    monkeypatch.setattr(analysis, "_draw", lambda *values: [])
+    monkeypatch.setattr(analysis, "_draw", lambda *values: ())
     analyse(options(folder, tmp_path))
     data = delivered(tmp_path)
     assert left_out(data) == expected
@@ -254,7 +258,7 @@ def test_a_calculation_that_fails_leaves_the_others(
     home, function, expected = CALCULATIONS[name]
     monkeypatch.setattr(analysis, "make_map", lambda *values: found.sky)
     monkeypatch.setattr(home, function, fail)
-    monkeypatch.setattr(analysis, "_write_files", lambda *values: {})
+    monkeypatch.setattr(analysis, "_write_files", lambda *values: FileNames())
     analyse(options(folder, tmp_path))
     data = delivered(tmp_path)
     assert left_out(data) == expected

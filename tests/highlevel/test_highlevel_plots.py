@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import combinations
 from pathlib import Path
@@ -13,17 +14,22 @@ from synthetic_dl3 import DEC, RA, write_night
 
 from astran.config.analysis import HighlevelSettings
 from astran.highlevel.analysis import measure_folder
+from astran.highlevel.maps.ring import SkyMap
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
-from astran.highlevel.output.results import assemble_results
+from astran.highlevel.output.assembly import assemble_results
 from astran.highlevel.output.warnings import find_warnings
 from astran.highlevel.plots import curves, flux, maps, style, theta2_plot
+from astran.highlevel.plots.plot import Plot
+from astran.results.codec import read_value
+from astran.results.document import Results, Theta2Tail
+from astran.results.spectral_parts import SpectralPoint
 
 LONG = "A source with a very long name 1234+567"
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[FolderMeasurement, dict[str, Any]]:
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[FolderMeasurement, Results]:
     folder = tmp_path_factory.mktemp("dl3")
     write_night(folder, runs=9, background=3000)
     options = Options(
@@ -39,17 +45,22 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[FolderMeasurement, 
     return findings, assemble_results(findings, options, datetime(2023, 12, 8, tzinfo=UTC))
 
 
-def figures(found: FolderMeasurement, data: dict[str, Any]) -> list[Figure]:
-    return [
-        theta2_plot.draw_theta2(data)[0],
-        maps.draw_map(data, found.sky)[0],
-        maps.draw_distribution(data)[0],
-        curves.draw_cumulative(data)[0],
-        curves.draw_rates(data)[0],
-    ]
+def figures(found: FolderMeasurement, results: Results) -> list[Figure]:
+    plots = (
+        theta2_plot.THETA2,
+        maps.SKY_MAP,
+        maps.SIGNIFICANCES,
+        curves.CUMULATIVE,
+        curves.RATES,
+    )
+    return [drawn(plot, results, found.sky) for plot in plots]
 
 
-def test_no_text_lies_on_another(found: tuple[FolderMeasurement, dict[str, Any]]) -> None:
+def drawn(plot: Plot[Any], results: Results, sky: SkyMap | None = None) -> Figure:
+    return plot.draw(results, plot.part(results, sky))[0]
+
+
+def test_no_text_lies_on_another(found: tuple[FolderMeasurement, Results]) -> None:
     with style.styled():
         for figure in figures(*found):
             figure.canvas.draw()
@@ -70,7 +81,7 @@ def test_no_text_lies_on_another(found: tuple[FolderMeasurement, dict[str, Any]]
                 assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, f"{text!r} is cut off"
 
 
-def test_every_plot_is_stamped(found: tuple[FolderMeasurement, dict[str, Any]]) -> None:
+def test_every_plot_is_stamped(found: tuple[FolderMeasurement, Results]) -> None:
     with style.styled():
         for figure in figures(*found):
             said = " ".join(text.get_text() for text in figure.texts)
@@ -81,44 +92,44 @@ def test_every_plot_is_stamped(found: tuple[FolderMeasurement, dict[str, Any]]) 
 
 
 def test_real_data_are_not_called_simulated(
-    found: tuple[FolderMeasurement, dict[str, Any]],
+    found: tuple[FolderMeasurement, Results],
 ) -> None:
     with style.styled():
-        figure, _ = theta2_plot.draw_theta2({**found[1], "simulated": False})
+        figure = drawn(theta2_plot.THETA2, replace(found[1], simulated=False))
     assert "SIMULATED" not in " ".join(text.get_text() for text in figure.texts)
 
 
-def test_the_style_leaves_no_trace(found: tuple[FolderMeasurement, dict[str, Any]]) -> None:
+def test_the_style_leaves_no_trace(found: tuple[FolderMeasurement, Results]) -> None:
     import matplotlib as mpl
 
     before = dict(mpl.rcParams)
     with style.styled():
-        theta2_plot.draw_theta2(found[1])
+        drawn(theta2_plot.THETA2, found[1])
     assert dict(mpl.rcParams) == before
 
 
 def test_saving_leaves_png_and_pdf_only(
-    found: tuple[FolderMeasurement, dict[str, Any]], tmp_path: Path
+    found: tuple[FolderMeasurement, Results], tmp_path: Path
 ) -> None:
     with style.styled():
-        style.save(theta2_plot.draw_theta2(found[1])[0], tmp_path, "theta2")
+        style.save(drawn(theta2_plot.THETA2, found[1]), tmp_path, "theta2")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["theta2.pdf", "theta2.png"]
 
 
-def changed(data: dict[str, Any], part: str, **values: Any) -> dict[str, Any]:
-    return {**data, part: {**data[part], **values}}
+def changed(results: Results, part: str, **values: Any) -> Results:
+    return replace(results, **{part: replace(getattr(results, part), **values)})
 
 
-def test_warnings_in_words(found: tuple[FolderMeasurement, dict[str, Any]]) -> None:
+def test_warnings_in_words(found: tuple[FolderMeasurement, Results]) -> None:
     data = found[1]
     assert find_warnings(data, None) == []
     assert "1.31" in find_warnings(changed(data, "map", off_sigma=1.31), None)[0]
     assert find_warnings(changed(data, "map", off_sigma=1.14), None) == []
     assert "only 3 OFF counts" in find_warnings(changed(data, "stacked", n_off=3), None)[0]
-    tail = {"on": 900, "background": 500.0, "ratio": 1.8, "ratio_error": 0.1}
+    tail = Theta2Tail(on=900, background=500.0, ratio=1.8, ratio_error=0.1)
     assert "theta2 tail" in find_warnings(changed(data, "theta2", tail=tail), None)[0]
     assert "5 OFF regions do not fit" in find_warnings(data, 5)[0]
-    one_side = {**data, "runs": [run for run in data["runs"] if run["position_angle_deg"] < 180]}
+    one_side = replace(data, runs=tuple(run for run in data.runs if run.position_angle_deg < 180))
     assert "not balanced" in find_warnings(one_side, None)[0]
 
 
@@ -135,5 +146,7 @@ def test_points_with_odd_errors_are_drawn() -> None:
         "is_limit": False,
     }
     axes = Figure().subplots()
-    flux._points(axes, [point, {**point, "dnde_error_low": float("nan"), "dnde_error_high": 1e-12}])
+    first = read_value(SpectralPoint, point, "", {})
+    nan = float("nan")
+    flux._points(axes, [first, replace(first, dnde_error_low=nan, dnde_error_high=1e-12)])
     assert len(axes.containers) == 1

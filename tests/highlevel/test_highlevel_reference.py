@@ -22,7 +22,7 @@ from astran.highlevel.dl3.run import Dl3Run, Excluded, read_run
 from astran.highlevel.geometry import vector
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Background, Options
-from astran.highlevel.output.results import assemble_results
+from astran.highlevel.output.assembly import assemble_results
 
 CRAB, PKS = (83.63333, 22.01444), (329.71693826, -30.225589)
 MSH = (228.529, -59.1575)
@@ -266,9 +266,9 @@ def test_a_camera_that_is_not_round_flags_the_map(public_data: Data) -> None:
         spectrum=False,
     )
     data = assemble_results(measure_folder(options), options, datetime(2024, 1, 1, tzinfo=UTC))
-    assert data["map"]["flagged"]
-    assert data["map"]["off_sigma"] > 1.4
-    assert any("wider than it should be" in text for text in data["warnings"])
+    assert data.map is not None and data.map.flagged
+    assert data.map.off_sigma is not None and data.map.off_sigma > 1.4
+    assert any("wider than it should be" in text for text in data.warnings)
 
 
 def test_a_small_map_has_the_same_peak(public_data: Data) -> None:

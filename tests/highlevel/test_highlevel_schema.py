@@ -15,7 +15,8 @@ from synthetic_dl3 import DEC, RA, write_night, write_run
 from astran.config.analysis import HighlevelSettings
 from astran.highlevel.analysis import analyse, measure_folder
 from astran.highlevel.options import Options
-from astran.highlevel.output.results import assemble_results
+from astran.highlevel.output.assembly import assemble_results
+from astran.results.codec import results_from_json, results_to_json
 
 PATH = Path(__file__).resolve().parents[2] / "docs" / "results.schema.json"
 SCHEMA: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
@@ -33,11 +34,15 @@ def results(folder: Path, position: tuple[float, float] = (RA, DEC), **values: A
         **values,
     )
     data = assemble_results(measure_folder(options), options, datetime(2024, 1, 1, tzinfo=UTC))
-    return json.loads(json.dumps(data))
+    return json.loads(json.dumps(results_to_json(data)))
 
 
 def check(data: dict[str, Any]) -> None:
+    """Valid, and the same after it is read and written again."""
     jsonschema.Draft202012Validator(SCHEMA).validate(data)
+    again, faults = results_from_json(data)
+    assert faults == {}
+    assert results_to_json(again) == data
 
 
 def test_the_schema_is_one() -> None:

@@ -166,15 +166,15 @@ def test_light_curve(public_data: Data) -> None:
     )
     curve = light_curve_part(spectral(found))
     assert curve is not None
-    assert (curve["energy_min_tev"], curve["energy_max_tev"]) == pytest.approx((1.0, 10.0))
+    assert (curve.energy_min_tev, curve.energy_max_tev) == pytest.approx((1.0, 10.0))
     reference = [(2.6178, 0.2822), (2.2604, 0.2595), (2.9127, 0.3632), (3.2359, 0.3844)]
-    for point, (flux, error) in zip(curve["runs"], reference, strict=True):
-        assert point["flux"] * 1e11 == pytest.approx(flux, abs=0.3 * error)
-        assert point["flux_error"] * 1e11 == pytest.approx(error, rel=0.1)
-    assert [point["label"] for point in curve["nights"]] == ["20041204", "20041206", "20041208"]
-    assert curve["runs_constant"]["mean"] == pytest.approx(2.6444e-11, abs=0.3 * 1.55e-12)
-    assert curve["runs_constant"]["chi2"] == pytest.approx(5.1, abs=1.0)
-    assert curve["runs_constant"]["ndf"] == 3
+    for point, (flux, error) in zip(curve.runs, reference, strict=True):
+        assert point.flux * 1e11 == pytest.approx(flux, abs=0.3 * error)
+        assert point.flux_error * 1e11 == pytest.approx(error, rel=0.1)
+    assert [point.label for point in curve.nights] == ["20041204", "20041206", "20041208"]
+    assert curve.runs_constant.mean == pytest.approx(2.6444e-11, abs=0.3 * 1.55e-12)
+    assert curve.runs_constant.chi2 == pytest.approx(5.1, abs=1.0)
+    assert curve.runs_constant.ndf == 3
 
 
 def test_light_curve_with_an_energy_dependent_cut(public_data: Data) -> None:
@@ -191,11 +191,11 @@ def test_light_curve_with_an_energy_dependent_cut(public_data: Data) -> None:
     curve = light_curve_part(spectral(found))
     assert curve is not None
     shape = log_parabola(4.344683e-11, 2.591068, 0.2010799)
-    edges = curve["energy_min_tev"], curve["energy_max_tev"]
+    edges = curve.energy_min_tev, curve.energy_max_tev
     scale = integrate_flux(shape, *edges) / integrate_flux(shape, 0.299008, 16.72196)
-    for point, (flux, error) in zip(curve["runs"], [(17.383, 1.48), (15.459, 1.42)], strict=True):
-        assert point["flux"] * 1e11 / scale == pytest.approx(flux, abs=0.5 * error)
-        assert point["flux_error"] * 1e11 / scale == pytest.approx(error, rel=0.15)
+    for point, (flux, error) in zip(curve.runs, [(17.383, 1.48), (15.459, 1.42)], strict=True):
+        assert point.flux * 1e11 / scale == pytest.approx(flux, abs=0.5 * error)
+        assert point.flux_error * 1e11 / scale == pytest.approx(error, rel=0.15)
 
 
 def test_nights(public_data: Data) -> None:
@@ -206,9 +206,9 @@ def test_nights(public_data: Data) -> None:
     curve = light_curve_part(spectral(found))
     assert curve is not None
     reference = [(2.4798, 0.2925), (2.1093, 0.2769), (2.1964, 0.2870)]
-    for point, (flux, error) in zip(curve["nights"], reference, strict=True):
+    for point, (flux, error) in zip(curve.nights, reference, strict=True):
         # the reference's bins begin at 0.92 TeV
-        assert point["flux"] * 1e11 * 0.92**-1.8 == pytest.approx(flux, abs=0.5 * error)
+        assert point.flux * 1e11 * 0.92**-1.8 == pytest.approx(flux, abs=0.5 * error)
 
 
 def test_a_flare_gets_finer_bins(public_data: Data) -> None:
@@ -273,7 +273,7 @@ def test_irfs_for_another_cut_give_no_spectrum(public_data: Data) -> None:
     found = find(public_data("magic/rad_max"), CRAB_PLACE, 0.1414)
     assert isinstance(found.spectral, NoSpectrum)
     assert "energy-dependent theta cut" in found.spectral.reason
-    assert spectrum_part(found.spectral)["model"] is None
+    assert spectrum_part(found.spectral).model is None
     other = find(public_data("joint-crab/magic"), CRAB_PLACE, 0.2)
     assert isinstance(other.spectral, NoSpectrum)
     assert "theta cut of 0.141 deg, not 0.2 deg" in other.spectral.reason
@@ -291,14 +291,14 @@ def test_no_signal_gets_a_limit(public_data: Data) -> None:
     found = spectral(find(public_data("hess-dl3-dr1"), (187.27915345, 2.05238857), 0.11))
     assert found.best is None
     part = spectrum_part(found)
-    assert part["model"] is None
-    assert part["flux"]["is_limit"]
+    assert part.model is None and part.numbers is not None
+    assert part.numbers.flux.is_limit
     assert (
         0
-        < part["flux"]["upper_limit"]
+        < (part.numbers.flux.upper_limit or 0)
         < 0.2 * integrate_flux(CRAB.shape, found.energy_min, found.energy_max)
     )
-    assert "too weak" in part["reason"]
+    assert "too weak" in str(part.reason)
 
 
 def test_energy_edges() -> None:

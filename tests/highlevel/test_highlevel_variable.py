@@ -43,7 +43,8 @@ def test_a_flare_is_fitted_to_its_runs_together(public_data: Data) -> None:
     reference = [(8.65547e-11, 1.58805e-12), (3.763519, 0.0364808), (0.3620121, 0.0357334)]
     for value, (expected, error) in zip(curved.parameters.values(), reference, strict=True):
         assert value == pytest.approx(expected, abs=0.3 * error)
-    assert spectrum_part(found)["fitted_to"] == "runs"
+    numbers = spectrum_part(found).numbers
+    assert numbers is not None and numbers.fitted_to == "runs"
     assert found.best is curved
     assert any("flux changes from run to run" in text for text in found.warnings)
 
@@ -54,13 +55,13 @@ def test_light_curve_of_a_flare(public_data: Data) -> None:
     found = flare(public_data("hess-dl3-dr1"), energy_min=0.7, energy_max=20.0)
     curve = light_curve_part(found)
     assert curve is not None
-    low, high = curve["energy_min_tev"], curve["energy_max_tev"]
+    low, high = curve.energy_min_tev, curve.energy_max_tev
     assert (low, high) == pytest.approx((0.7079, 19.95), rel=1e-3)
     scale = (low**-2.34 - high**-2.34) / (0.736806**-2.34 - 20.55617**-2.34)
     reference = [8.5341, 14.6507, 18.1771, 13.3900, 9.5952, 8.2942, 3.5552, 5.1834, 3.5678]
-    points = curve["runs"][: len(reference)]
-    ratio = np.array([point["flux"] for point in points]) * 1e11 / scale / reference
-    errors = np.array([point["flux_error"] / point["flux"] for point in points])
+    points = curve.runs[: len(reference)]
+    ratio = np.array([point.flux for point in points]) * 1e11 / scale / reference
+    errors = np.array([point.flux_error / point.flux for point in points])
     assert np.mean(ratio) == pytest.approx(1.0, abs=0.08)  # other model, other edges
     assert np.abs(ratio / np.mean(ratio) - 1).max() < 0.1
     assert np.mean(np.abs(ratio / np.mean(ratio) - 1) / errors) < 1.0

@@ -16,7 +16,7 @@ from astran.base.errors import ProductError
 from astran.config.analysis import HighlevelSettings
 from astran.highlevel.analysis import FolderMeasurement, analyse, measure_folder
 from astran.highlevel.options import Options
-from astran.highlevel.output.results import assemble_results
+from astran.highlevel.output.assembly import assemble_results
 
 FAST = {"map_bin": 0.1, "map_width": 2.0}
 
@@ -155,7 +155,7 @@ def test_results_and_plots_of_a_field_at_the_pole(tmp_path: Path) -> None:
         settings=HighlevelSettings.model_validate(FAST),
     )
     data = analyse(options)
-    assert data["map"]["peak_dec_deg"] == pytest.approx(89.6, abs=0.1)
+    assert data.map.peak_dec_deg == pytest.approx(89.6, abs=0.1)
     assert (tmp_path / "out" / "skymap.png").is_file()
 
 
@@ -245,9 +245,8 @@ def test_off_regions_next_to_a_source_are_told(tmp_path: Path) -> None:
         position=(RA, DEC),
         settings=HighlevelSettings.model_validate({**FAST, "off_regions": 12}),
     )
-    said = assemble_results(measure_folder(options), options, datetime(2024, 1, 1, tzinfo=UTC))[
-        "warnings"
-    ]
+    results = assemble_results(measure_folder(options), options, datetime(2024, 1, 1, tzinfo=UTC))
+    said = results.warnings
     assert any("OFF regions begin 0.14 deg from the target" in text for text in said), said
 
 
@@ -262,8 +261,8 @@ def test_earlier_results_in_the_folder_are_no_runs(tmp_path: Path) -> None:
     )
     first = analyse(options)
     again = measure_folder(options)
-    assert list(again.excluded) == first["excluded"] == []
-    assert again.stacked.n_on == first["stacked"]["n_on"]
+    assert again.excluded == first.excluded == ()
+    assert again.stacked.n_on == first.stacked.n_on
 
 
 def test_rad_max_tables_in_other_units(tmp_path: Path) -> None:

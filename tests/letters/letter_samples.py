@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from typing import Any
 
 from astran.base.errors import Problem
 from astran.base.states import AnalysisState
@@ -17,8 +18,11 @@ from astran.config.site import MailSettings, Server
 from astran.mail.letters.content import ExecutionStats
 from astran.mail.letters.mime import Thread
 from astran.mail.letters.service_letters import Letters
-from astran.report.model import Report, ReportPlot, RunOutcome, StageLine
+from astran.report.model import Report, ReportPlot
+from astran.report.outcomes import RunOutcome, StageLine
 from astran.report.tables import TableRow
+from astran.results.codec import read_value, results_from_json
+from astran.results.document import Results, RunNumbers
 from astran.telescopes.lst.settings import Dl3Settings, LstConfig
 
 NOW = datetime(2023, 12, 8, 9, 12, 30, tzinfo=UTC)
@@ -101,7 +105,7 @@ def png(width: int = 4, height: int = 3, padding: int = 0) -> bytes:
     )
 
 
-def numbers(n_on: int, n_off: int, excess: float, sigma: float, hours: float) -> dict[str, object]:
+def numbers(n_on: int, n_off: int, excess: float, sigma: float, hours: float) -> dict[str, Any]:
     """As in an entry of results.json."""
     return {
         "n_on": n_on,
@@ -118,10 +122,20 @@ def numbers(n_on: int, n_off: int, excess: float, sigma: float, hours: float) ->
     }
 
 
+def run_numbers(*values: Any) -> RunNumbers:
+    found: RunNumbers = read_value(RunNumbers, numbers(*values), "", {})
+    return found
+
+
+def make_results(**parts: Any) -> Results:
+    """Results of which some parts are known."""
+    return results_from_json(parts)[0]
+
+
 RUNS = (
-    RunOutcome(15864, True, "highlevel", numbers=numbers(402, 321, 295.0, 16.6, 0.335)),
-    RunOutcome(15865, True, "highlevel", numbers=numbers(388, 333, 277.0, 15.5, 0.342)),
-    RunOutcome(15866, True, "highlevel", numbers=numbers(395, 318, 289.0, 16.3, 0.343)),
+    RunOutcome(15864, True, "highlevel", numbers=run_numbers(402, 321, 295.0, 16.6, 0.335)),
+    RunOutcome(15865, True, "highlevel", numbers=run_numbers(388, 333, 277.0, 15.5, 0.342)),
+    RunOutcome(15866, True, "highlevel", numbers=run_numbers(395, 318, 289.0, 16.3, 0.343)),
 )
 BAD_RUN = RunOutcome(
     15866,
@@ -134,15 +148,15 @@ BAD_RUN = RunOutcome(
         "OSError: truncated",
     ),
 )
-RESULTS = {
-    "stacked": numbers(1185, 972, 861.0, 24.3, 1.02),
-    "map": {
+RESULTS = make_results(
+    stacked=numbers(1185, 972, 861.0, 24.3, 1.02),
+    map={
         "peak_significance": 25.1,
         "peak_offset_deg": 0.012,
         "off_mean": -0.02,
         "off_sigma": 1.03,
     },
-}
+)
 STAGES = (
     StageLine("dl2", 3, 3, 0, 0, 3, 423.5, 6210.0),
     StageLine("irf", 1, 0, 1, 0, 0),

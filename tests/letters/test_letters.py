@@ -281,7 +281,9 @@ def test_plots_are_inline_and_shown_once(letters: dict[str, EmailMessage]) -> No
 def test_missing_numbers_are_said_and_do_not_stop_the_letter(tmp_path: Path) -> None:
     report = replace(
         samples.make_report(tmp_path),
-        results={"stacked": {"n_on": None, "excess": "many", "alpha": float("nan")}, "map": []},
+        results=samples.make_results(
+            stacked={"n_on": None, "excess": "many", "alpha": float("nan")}, map=[]
+        ),
         runs=(replace(samples.RUNS[0], numbers=None), samples.RUNS[1]),
     )
     text = samples.text_of(samples.make_letters().report(samples.THREAD, report))

@@ -12,8 +12,10 @@ from letters.letter_samples import RUNS, numbers, png
 
 from astran.base.states import AnalysisState
 from astran.config.analysis import Target
-from astran.report.model import Report, ReportPlot, RunOutcome, StageLine
+from astran.report.model import Report, ReportPlot
+from astran.report.outcomes import RunOutcome, StageLine
 from astran.report.pages.page_data import Health, PageData, PageSignature, ProductLine, TaskSheet
+from astran.results.codec import results_from_json
 from astran.telescopes.lst.settings import LstConfig
 
 NOW = datetime(2023, 12, 8, 9, 12, 30, tzinfo=UTC)
@@ -72,7 +74,7 @@ def make_sheet(
         versions=(("astran", "0.1.0"), ("lstchain", "0.12.3")),
         notes=("DL1 of version v0.10, tailcut84: the newest of 2 versions.",),
         warnings=("The sky map off the source has sigma 1.21.",) if good else (),
-        results=results if good else None,
+        results=results_from_json(results)[0] if good else None,
         plots=(
             ReportPlot(own / "theta2.png", "theta2 distribution", "theta2: 861 events of excess."),
             ReportPlot(own / "skymap.png", "Sky map", "Sky map: one peak at the source."),

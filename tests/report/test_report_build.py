@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from astran.report.result_files import entries_by_run, pack_logs, read_results
+from astran.results.codec import results_from_json
 
 
 def write(folder: Path, data: object) -> None:
@@ -31,7 +32,7 @@ class TestResults:
             },
         )
         found = read_results(tmp_path)
-        assert found.results is not None and found.results["stacked"]["significance"] == 24.3
+        assert found.results is not None and found.results.stacked.significance == 24.3
         assert [(p.path, p.title, p.alt) for p in found.plots] == [
             (tmp_path / "theta2.png", "theta2", "A peak.")
         ]
@@ -56,7 +57,7 @@ class TestResults:
         write(tmp_path, dict.fromkeys(("plots", "warnings", "versions", "runs", "stacked"), junk))
         found = read_results(tmp_path)
         assert found.results is not None and found.plots == ()
-        assert entries_by_run(found.results, "runs") == {}
+        assert entries_by_run(found.results.runs) == {}
 
     def test_a_plot_that_is_not_there_is_said(self, tmp_path: Path) -> None:
         write(tmp_path, {"plots": [{"name": "map", "file": "map.png", "title": "Sky map"}]})
@@ -73,9 +74,10 @@ class TestResults:
         assert read_results(folder).plots == ()
 
     def test_by_run(self) -> None:
-        entries = [{"obs_id": 7, "n_on": 1}, {"obs_id": "8"}, {"obs_id": None}, {"x": 1}, "text"]
-        assert entries_by_run({"runs": entries}, "runs") == {7: entries[0], 8: entries[1]}
-        assert entries_by_run(None, "runs") == {}
+        entries = [{"obs_id": 7, "n_on": 1}, {"obs_id": None}, {"x": 1}, "text"]
+        results, _ = results_from_json({"runs": entries})
+        assert entries_by_run(results.runs) == {7: results.runs[0]}
+        assert entries_by_run(()) == {}
 
 
 class TestLogs:

@@ -25,6 +25,7 @@ from astran.report.pages import analysis_page, site_builder
 from astran.report.pages.page_data import PageData
 from astran.report.pages.site_builder import build_site
 from astran.report.tables import number_rows
+from astran.results.codec import results_from_json
 
 WORD = "injected"
 TITLES = {
@@ -178,6 +179,6 @@ def test_no_limit_at_or_below_zero_is_printed(tmp_path: Path, limit: float | Non
     crab = {"value": -0.02, "error": 0.01, "is_limit": True, "upper_limit": limit}
     spectrum = {"energy_min_tev": 0.1, "energy_max_tev": 10.0, "crab": crab}
     report = make_report(tmp_path)
-    rows = number_rows({"stacked": {}, "spectrum": spectrum}, report.config)
+    rows = number_rows(results_from_json({"spectrum": spectrum})[0], report.config)
     (flux,) = (row.value for row in rows if row.label == "Flux")
     assert flux == "no upper limit, from 0.1 to 10 TeV"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
@@ -16,8 +17,11 @@ from astran.report.formatting import (
     format_livetime,
     format_measured,
 )
-from astran.report.model import Report, RunOutcome, StageLine
+from astran.report.model import Report
+from astran.report.outcomes import RunOutcome, StageLine
 from astran.report.tables import number_rows
+from astran.results.codec import read_value, results_from_json
+from astran.results.document import Results, RunNumbers
 from astran.telescopes.lst.settings import Cuts, Dl3Settings, LstConfig, StartLevel
 
 CONFIG = LstConfig(target=Target(name="Crab", ra=83.6331, dec=22.0145), date="20231207")
@@ -34,7 +38,15 @@ STACKED = {
     "rate_per_min": 14.02,
     "rate_error": 0.585,
 }
-RUNS = tuple(RunOutcome(run, True, numbers=STACKED) for run in (15864, 15865, 15866))
+NUMBERS = read_value(RunNumbers, STACKED, "", {})
+RUNS = tuple(RunOutcome(run, True, numbers=NUMBERS) for run in (15864, 15865, 15866))
+
+
+def make_results(**parts: Any) -> Results:
+    """Results of which some parts are known."""
+    return results_from_json(parts)[0]
+
+
 REPORT = Report(
     "A12",
     AnalysisState.DONE,
@@ -42,7 +54,7 @@ REPORT = Report(
     "LST-1",
     "a@x.example",
     runs=RUNS,
-    results={"stacked": STACKED},
+    results=make_results(stacked=STACKED),
 )
 FAILED = tuple(RunOutcome(run, False, "dl3", "no memory") for run in (15864, 15865))
 
@@ -71,14 +83,15 @@ class TestHeadline:
         assert report.headline == "Crab, 2023-12-07: failed: the cause is not known"
 
     def test_short_livetime_is_given_in_minutes(self) -> None:
-        short = {"stacked": {**STACKED, "livetime_h": 0.08}}
+        short = make_results(stacked={**STACKED, "livetime_h": 0.08})
         assert replace(REPORT, results=short).headline.startswith(
             "Crab, 2023-12-07: 24.3 sigma in 4.8 min, "
         )
 
     @pytest.mark.parametrize("results", [None, {}, {"stacked": None}, {"stacked": {}}])
     def test_no_significance(self, results: dict[str, object] | None) -> None:
-        report = replace(REPORT, results=results)
+        known = None if results is None else make_results(**results)
+        report = replace(REPORT, results=known)
         assert report.headline == "Crab, 2023-12-07: significance not available, 3 of 3 runs"
 
     def test_cancelled(self) -> None:
@@ -108,7 +121,7 @@ class TestNumbers:
 
     def test_sky_map(self) -> None:
         sky = {"peak_significance": 25.1, "peak_offset_deg": 0.0121, "off_mean": -0.021}
-        rows = {row.label: row.value for row in number_rows({"map": sky}, CONFIG)}
+        rows = {row.label: row.value for row in number_rows(make_results(map=sky), CONFIG)}
         assert rows["Sky-map peak"] == "25.1 sigma, 0.012 deg from the source"
         assert rows["Sky map off the source"].startswith("mean -0.02, sigma not available")
 
@@ -119,7 +132,7 @@ class TestNumbers:
             "rate": {"chi2": 1.83, "ndf": 2},
             "runs": [{"zenith_deg": 11.7}, {"zenith_deg": 24.6}, {"zenith_deg": None}],
         }
-        rows = {row.label: row.value for row in number_rows(results, CONFIG)}
+        rows = {row.label: row.value for row in number_rows(make_results(**results), CONFIG)}
         assert rows["Background rate"] == "5.30 ± 0.17 per min"
         assert rows["Rate from run to run"] == "chi2/ndf = 1.8/2 for a constant"
         assert rows["Energy"] == "reconstructed, > 0.1 TeV"
@@ -130,7 +143,7 @@ class TestCuts:
     """The mail names the cuts that were made, not merely those that were asked for."""
 
     def cuts(self, stacked: dict[str, object], **changes: object) -> str:
-        rows = number_rows({"stacked": stacked}, CONFIG.model_copy(update=changes))
+        rows = number_rows(make_results(stacked=stacked), CONFIG.model_copy(update=changes))
         return next(row.value for row in rows if row.label == "Cuts")
 
     def test_energy_dependent(self) -> None:
@@ -187,7 +200,7 @@ class TestTables:
         assert not table.rows[1].ok
 
     def test_absent_numbers_of_a_run_are_dashes(self) -> None:
-        bare = RunOutcome(1, True, numbers={"n_on": 3})
+        bare = RunOutcome(1, True, numbers=read_value(RunNumbers, {"n_on": 3}, "", {}))
         [row] = replace(REPORT, runs=(bare,)).run_table.rows
         assert row.cells == ("1", "–", "3", "–", "–", "–")
 
@@ -231,7 +244,7 @@ class TestSpectrumRows:
 
     def facts(self, **changes: object) -> dict[str, str]:
         results = {"stacked": STACKED, "spectrum": {**self.SPECTRUM, **changes}}
-        return dict(fact.pair for fact in number_rows(results, CONFIG))
+        return dict(fact.pair for fact in number_rows(make_results(**results), CONFIG))
 
     def test_flux_and_model(self) -> None:
         facts = self.facts()
@@ -248,5 +261,5 @@ class TestSpectrumRows:
         assert "Spectrum" not in facts
 
     def test_without_a_spectrum_nothing_is_said(self) -> None:
-        facts = dict(fact.pair for fact in number_rows({"stacked": STACKED}, CONFIG))
+        facts = dict(fact.pair for fact in number_rows(make_results(stacked=STACKED), CONFIG))
         assert not {"Flux", "Spectrum"} & set(facts)

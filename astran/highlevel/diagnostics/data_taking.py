@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,10 +12,22 @@ from typing import Any
 import numpy as np
 
 from astran.highlevel.aperture.counts import RunCounts
-from astran.highlevel.arrays import Floats
+from astran.highlevel.arrays import Floats, as_tuple
+from astran.highlevel.failures import Failures
 from astran.highlevel.geometry import project
 from astran.highlevel.maps.acceptance import group_runs
 from astran.highlevel.maps.ring import SkyMap
+from astran.results.diagnostic_parts import (
+    AcceptanceProfile,
+    Diagnostics,
+    EnergyHistogram,
+    IntervalHistogram,
+    ResponseCurves,
+    RunRates,
+    TimeRates,
+    WobblePosition,
+)
+from astran.results.document import PartKind
 
 TIME_BINS = 120
 """About so many bins of time in a night."""
@@ -73,34 +85,33 @@ def time_bins(parts: Sequence[RunCounts]) -> list[TimeBin]:
     return found
 
 
-Table = Callable[[str, str, Callable[[], Any]], Any]
-"""Makes a table by its name and title; none where that fails, which is remembered."""
-
-
 def event_diagnostics(
-    parts: Sequence[RunCounts], sky: SkyMap | None, table: Table
-) -> dict[str, Any]:
-    """Everything about the events, as plain data; a table that cannot be made is none."""
-    return {
-        name: table(f"diagnostics.{name}", title, partial(make, parts, sky))
+    parts: Sequence[RunCounts], sky: SkyMap | None, irf: ResponseCurves | None, failures: Failures
+) -> Diagnostics:
+    """Everything about the events; a table that cannot be made is none."""
+    tables: dict[str, Any] = {
+        name: failures.attempt(
+            PartKind.TABLE, f"diagnostics.{name}", title, partial(make, parts, sky)
+        )
         for name, (title, make) in TABLES.items()
     }
+    return Diagnostics(**tables, irf=irf)
 
 
-def _time_bin(item: TimeBin) -> dict[str, Any]:
+def _time_rates(item: TimeBin) -> TimeRates:
     minutes = item.livetime_s / 60
-    return {
-        "obs_id": item.obs_id,
-        "start": item.start.isoformat(timespec="seconds"),
-        "stop": item.stop.isoformat(timespec="seconds"),
-        "events_per_s": item.events / item.ontime_s,
-        "events_error": math.sqrt(item.events) / item.ontime_s,
-        "gammas_per_min": item.excess / minutes,
-        "gammas_error": item.excess_error / minutes,
-    }
+    return TimeRates(
+        obs_id=item.obs_id,
+        start=item.start.isoformat(timespec="seconds"),
+        stop=item.stop.isoformat(timespec="seconds"),
+        events_per_s=item.events / item.ontime_s,
+        events_error=math.sqrt(item.events) / item.ontime_s,
+        gammas_per_min=item.excess / minutes,
+        gammas_error=item.excess_error / minutes,
+    )
 
 
-def _run(part: RunCounts) -> dict[str, Any]:
+def _run_rates(part: RunCounts) -> RunRates:
     run = part.run
     number = run.energy.size
     # a flare must not look like a change of the weather
@@ -108,26 +119,26 @@ def _run(part: RunCounts) -> dict[str, Any]:
     bins = max(1, round(run.ontime_s / SHORTEST_S))
     counts = np.bincount(run.piece_of(field, bins), minlength=bins)
     mean = field.size / bins
-    return {
-        "obs_id": run.obs_id,
-        "events_per_s": number / run.ontime_s,
-        "events_error": math.sqrt(number) / run.ontime_s,
-        "field_per_s": field.size / run.ontime_s,
-        "field_error": math.sqrt(field.size) / run.ontime_s,
-        "steady_chi2": float(((counts - mean) ** 2 / mean).sum()) if mean else 0.0,
-        "steady_ndf": bins - 1,
-        "scatter": float(counts.std() / mean) if mean else 0.0,
-        "dead_time_percent": 100 * (1 - run.deadc),
-        "zenith_deg": run.zenith,
-        "offset_deg": part.offset,
-    }
+    return RunRates(
+        obs_id=run.obs_id,
+        events_per_s=number / run.ontime_s,
+        events_error=math.sqrt(number) / run.ontime_s,
+        field_per_s=field.size / run.ontime_s,
+        field_error=math.sqrt(field.size) / run.ontime_s,
+        steady_chi2=float(((counts - mean) ** 2 / mean).sum()) if mean else 0.0,
+        steady_ndf=bins - 1,
+        scatter=float(counts.std() / mean) if mean else 0.0,
+        dead_time_percent=100 * (1 - run.deadc),
+        zenith_deg=run.zenith,
+        offset_deg=part.offset,
+    )
 
 
-def _energies(parts: Sequence[RunCounts]) -> dict[str, Any]:
+def _energies(parts: Sequence[RunCounts]) -> EnergyHistogram:
     """Events by reconstructed energy: all, ON, and the background in the ON region."""
     energy = np.concatenate([part.run.energy for part in parts])
     if not energy.size:
-        return {"edges_tev": [], "all": [], "on": [], "background": []}
+        return EnergyHistogram((), (), (), ())
     low = math.floor(math.log10(energy.min()) * ENERGIES_PER_DECADE)
     high = math.ceil(math.log10(energy.max()) * ENERGIES_PER_DECADE + 1e-9)
     edges = 10 ** (np.arange(low, max(high, low + 1) + 1) / ENERGIES_PER_DECADE)
@@ -137,15 +148,15 @@ def _energies(parts: Sequence[RunCounts]) -> dict[str, Any]:
         on += np.histogram(part.run.energy[passed[0]], edges)[0]
         off = np.concatenate([part.run.energy[p] for p in passed[1:]])
         background += part.alpha * np.histogram(off, edges)[0]
-    return {
-        "edges_tev": edges,
-        "all": np.histogram(energy, edges)[0],
-        "on": on.astype(int),
-        "background": background,
-    }
+    return EnergyHistogram(
+        edges_tev=as_tuple(edges),
+        all=as_tuple(np.histogram(energy, edges)[0]),
+        on=as_tuple(on.astype(int)),
+        background=as_tuple(background),
+    )
 
 
-def _intervals(parts: Sequence[RunCounts]) -> dict[str, Any]:
+def _intervals(parts: Sequence[RunCounts]) -> IntervalHistogram:
     """Times between neighbouring events, in units of each run's mean: a steady random rate gives
     an exponential. The largest gap is in seconds."""
     waits: list[Floats] = []
@@ -159,39 +170,41 @@ def _intervals(parts: Sequence[RunCounts]) -> dict[str, Any]:
         waits.append(wait / wait.mean())
     edges = np.linspace(0, 12, INTERVAL_BINS + 1)
     if not waits:
-        return {"edges": edges, "counts": [], "expected": [], "largest_s": None, "shortest_s": None}
+        return IntervalHistogram(as_tuple(edges), (), (), None, None)
     values = np.concatenate(waits)
-    return {
-        "edges": edges,
-        "counts": np.histogram(values, edges)[0],
-        "expected": values.size * -np.diff(np.exp(-edges)),
-        "largest_s": largest,
-        "shortest_s": shortest,
-    }
+    return IntervalHistogram(
+        edges=as_tuple(edges),
+        counts=as_tuple(np.histogram(values, edges)[0]),
+        expected=as_tuple(values.size * -np.diff(np.exp(-edges))),
+        largest_s=largest,
+        shortest_s=shortest,
+    )
 
 
-def _wobble(parts: Sequence[RunCounts]) -> list[dict[str, Any]]:
+def _wobble(parts: Sequence[RunCounts]) -> tuple[WobblePosition, ...]:
     """Livetime by the place of the pointing, as seen from the target."""
-    found: list[dict[str, Any]] = []
+    found: list[WobblePosition] = []
     for part in parts:
         x, y = (float(value) for value in project(part.run.pointing, part.target))
-        near = (
-            entry
-            for entry in found
-            if math.hypot(entry["x_deg"] - x, entry["y_deg"] - y) < SAME_PLACE_DEG
+        index = next((k for k, one in enumerate(found) if _near(one, x, y)), len(found))
+        if index == len(found):
+            found.append(WobblePosition(x, y, livetime_h=0.0, runs=0, on=0, excess=0.0))
+        before = found[index]
+        found[index] = replace(
+            before,
+            livetime_h=before.livetime_h + part.run.livetime_s / 3600,
+            runs=before.runs + 1,
+            on=before.on + part.counts.n_on,
+            excess=before.excess + part.counts.excess,
         )
-        home = next(near, None)
-        if home is None:
-            home = {"x_deg": x, "y_deg": y, "livetime_h": 0.0, "runs": 0, "on": 0, "excess": 0.0}
-            found.append(home)
-        home["livetime_h"] += part.run.livetime_s / 3600
-        home["runs"] += 1
-        home["on"] += part.counts.n_on
-        home["excess"] += part.counts.excess
-    return found
+    return tuple(found)
 
 
-def _acceptance(parts: Sequence[RunCounts], sky: SkyMap | None) -> dict[str, Any] | None:
+def _near(position: WobblePosition, x_deg: float, y_deg: float) -> bool:
+    return math.hypot(position.x_deg - x_deg, position.y_deg - y_deg) < SAME_PLACE_DEG
+
+
+def _acceptance(parts: Sequence[RunCounts], sky: SkyMap | None) -> AcceptanceProfile | None:
     """Density of events against the offset from the pointing, outside of the sources, and that of
     the acceptance which the map used, scaled to it; none without a map."""
     if sky is None:
@@ -214,20 +227,20 @@ def _acceptance(parts: Sequence[RunCounts], sky: SkyMap | None) -> dict[str, Any
             model += density / total * group.free_count(sky.field_deg)
     with np.errstate(divide="ignore", invalid="ignore"):
         scale = np.where(area > 0, sum(g.livetime_s for g in groups) / area, np.nan)
-        return {
-            "edges_deg": edges,
-            "events_per_deg2": counts * scale,
-            "events_error": np.sqrt(counts) * scale,
-            "model_per_deg2": model * scale,
-        }
+        return AcceptanceProfile(
+            edges_deg=as_tuple(edges),
+            events_per_deg2=as_tuple(counts * scale),
+            events_error=as_tuple(np.sqrt(counts) * scale),
+            model_per_deg2=as_tuple(model * scale),
+        )
 
 
 TABLES: dict[str, tuple[str, Callable[[Sequence[RunCounts], SkyMap | None], Any]]] = {
     "time": (
         "The table of rates against time",
-        lambda parts, sky: [_time_bin(item) for item in time_bins(parts)],
+        lambda parts, sky: tuple(_time_rates(item) for item in time_bins(parts)),
     ),
-    "runs": ("The table of event rates", lambda parts, sky: [_run(part) for part in parts]),
+    "runs": ("The table of event rates", lambda parts, sky: tuple(map(_run_rates, parts))),
     "energy": ("The distribution of energies", lambda parts, sky: _energies(parts)),
     "intervals": ("The times between events", lambda parts, sky: _intervals(parts)),
     "wobble": ("The table of pointings", lambda parts, sky: _wobble(parts)),

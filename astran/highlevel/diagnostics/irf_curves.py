@@ -10,8 +10,9 @@ import numpy as np
 from astropy import units
 
 from astran.highlevel.aperture.counts import RunCounts
-from astran.highlevel.arrays import Floats
+from astran.highlevel.arrays import Floats, as_tuple
 from astran.highlevel.spectral.irfs import FAULTS, NoResponse, load_irfs
+from astran.results.diagnostic_parts import ResponseCurves
 
 MOST_RUNS = 6
 """The IRFs of so many runs, spread over the night, are looked at."""
@@ -21,7 +22,7 @@ MIGRATIONS = np.geomspace(0.1, 5.0, 800)
 CONTAINED = 0.68
 
 
-def irf_summary(parts: Sequence[RunCounts]) -> dict[str, Any] | None:
+def irf_summary(parts: Sequence[RunCounts]) -> ResponseCurves | None:
     """Effective area, angular and energy resolution by true energy, at the target's offset.
 
     Means over some runs, weighted with their livetimes. None where no run has IRFs, or where they
@@ -50,12 +51,18 @@ def irf_summary(parts: Sequence[RunCounts]) -> dict[str, Any] | None:
     keep = area > 0
     if not keep.any():
         return None
-    return {
-        "runs": len(curves),
-        "point_like": point_like,
-        "energy_tev": energy[keep],
-        **{name: None if values is None else values[keep] for name, values in found.items()},
+    shown = {
+        name: None if values is None else as_tuple(values[keep]) for name, values in found.items()
     }
+    return ResponseCurves(
+        runs=len(curves),
+        point_like=point_like,
+        energy_tev=as_tuple(energy[keep]),
+        area_m2=shown["area_m2"] or (),
+        angular_resolution_deg=shown["angular_resolution_deg"],
+        energy_bias=shown["energy_bias"] or (),
+        energy_resolution=shown["energy_resolution"] or (),
+    )
 
 
 def _curves(irfs: dict[str, Any], offset: Any, energy: Any) -> dict[str, Floats | None]:

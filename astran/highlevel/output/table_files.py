@@ -13,17 +13,16 @@ from astropy.wcs import WCS
 
 from astran.config.analysis import Target
 from astran.highlevel.maps.ring import SkyMap
+from astran.results.codec import to_json
+from astran.results.document import SCHEMA, RunNumbers
 
 RUN_TABLE = "run_table.ecsv"
 
 
-def write_run_table(runs: Sequence[dict[str, Any]], schema: str, path: Path) -> None:
+def write_run_table(runs: Sequence[RunNumbers], path: Path) -> None:
     """`runs` of results.json as an ECSV table with units."""
-    rows: list[dict[str, Any]]
-    rows = [{name: np.nan if value is None else value for name, value in r.items()} for r in runs]
-    for row in rows:
-        row["off_spoiled_by"] = ", ".join(row["off_spoiled_by"])
-    table = Table({key: [row[key] for row in rows] for key in rows[0]}, meta={"schema": schema})
+    rows = [_cells(run) for run in runs]
+    table = Table({key: [row[key] for row in rows] for key in rows[0]}, meta={"schema": SCHEMA})
     ends = {"_deg": "deg", "_h": "h", "_per_min": "1/min"}
     for name in table.colnames:
         unit = next((unit for end, unit in ends.items() if name.endswith(end)), None)
@@ -34,6 +33,16 @@ def write_run_table(runs: Sequence[dict[str, Any]], schema: str, path: Path) -> 
     part = path.with_name(f".{path.name}.part")
     table.write(part, format="ascii.ecsv", overwrite=True)
     part.replace(path)
+
+
+def _cells(run: RunNumbers) -> dict[str, Any]:
+    """The number of the run first; what is not known is NaN."""
+    known = {name: np.nan if v is None else v for name, v in to_json(run).items()}
+    return {
+        "obs_id": run.obs_id,
+        **known,
+        "off_spoiled_by": ", ".join(run.off_spoiled_by),
+    }
 
 
 def wcs(sky: SkyMap, ra: float, dec: float) -> WCS:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 from astran.highlevel.geometry import neighbour_distance
+from astran.results.document import Results, RunNumbers
 
 WIDEST_OFF_SIGMA = 1.15
 FEW_OFF_COUNTS = 10
@@ -17,67 +18,64 @@ POINT_SPREAD_DEG, SEEN = 0.15, 5.0
 """Gammas of a point source reach so far; it matters for a source above so many sigma."""
 
 
-def find_warnings(data: dict[str, Any], wanted_off: int | None) -> list[str]:
-    """What is odd in the results, `data` being the content of results.json.
-
-    What the diagnostics tell is in `diagnostics.words`.
-    """
+def find_warnings(results: Results, wanted_off: int | None) -> list[str]:
+    """What is odd in the results. What the diagnostics tell is in `diagnostics.notes`."""
     said: list[str] = []
-    stacked, runs, sky = data["stacked"], data["runs"], data["map"]
-    numbers = sorted({run["off_regions"] for run in runs})
+    stacked, runs, sky = results.stacked, results.runs, results.map
+    numbers = sorted({run.off_regions for run in runs})
     if (
         wanted_off is not None
-        and min(run["off_regions"] + len(run["off_spoiled_by"]) for run in runs) < wanted_off
+        and min(run.off_regions + len(run.off_spoiled_by) for run in runs) < wanted_off
     ):
         said.append(
             f"{wanted_off} OFF regions do not fit beside the ON region in every run: "
             f"{numbers[0]} were used where they do not."
         )
-    elif len(numbers) > 1 and not any(run["off_spoiled_by"] for run in runs):
+    elif len(numbers) > 1 and not any(run.off_spoiled_by for run in runs):
         listed = " or ".join(str(n) for n in numbers)
         said.append(f"The number of OFF regions differs between the runs ({listed}).")
-    spoilers = sorted({name for run in runs for name in run["off_spoiled_by"]})
+    spoilers = sorted({name for run in runs for name in run.off_spoiled_by})
     if spoilers:
         said.append(
             f"OFF regions that would hold gammas of {' and '.join(spoilers)} were left out."
         )
-    closest = min(neighbour_distance(run["offset_deg"], run["off_regions"]) for run in runs)
-    gap = closest - stacked["theta_cut"]["typical_deg"]
-    if gap < POINT_SPREAD_DEG and stacked["significance"] > SEEN:
+    closest = min(neighbour_distance(run.offset_deg, int(run.off_regions)) for run in runs)
+    gap = closest - stacked.theta_cut.typical_deg
+    if gap < POINT_SPREAD_DEG and stacked.significance > SEEN:
         said.append(
             f"OFF regions begin {gap:.2f} deg from the target, where the source's own gammas may "
             "still reach: the excess may be too small. Fewer OFF regions would be further away."
         )
-    if stacked["n_off"] < FEW_OFF_COUNTS:
+    if stacked.n_off < FEW_OFF_COUNTS:
         said.append(
-            f"There are only {stacked['n_off']} OFF counts: the background is hardly known, take "
+            f"There are only {stacked.n_off} OFF counts: the background is hardly known, take "
             "the significance with care."
         )
-    tail = data["theta2"] and data["theta2"]["tail"]
+    tail = results.theta2 and results.theta2.tail
     if (
         tail
-        and abs(tail["ratio"] - 1) > TAIL_SIGMAS * tail["ratio_error"]
-        and abs(tail["on"] - tail["background"]) > HALO * max(stacked["excess"], 0.0)
+        and abs(tail.ratio - 1) > TAIL_SIGMAS * tail.ratio_error
+        and abs(tail.on - tail.background) > HALO * max(stacked.excess, 0.0)
     ):
         said.append(
-            f"ON and OFF differ in the theta2 tail (ratio {tail['ratio']:.2f} +- "
-            f"{tail['ratio_error']:.2f}): an extended source, a further source, "
+            f"ON and OFF differ in the theta2 tail (ratio {tail.ratio:.2f} +- "
+            f"{tail.ratio_error:.2f}): an extended source, a further source, "
             "or an uneven camera."
         )
-    if sky and sky["off_sigma"] is not None and sky["off_sigma"] > WIDEST_OFF_SIGMA:
+    if sky and sky.off_sigma is not None and sky.off_sigma > WIDEST_OFF_SIGMA:
         said.append(
             f"The significance map is wider than it should be outside of the source (sigma "
-            f"{sky['off_sigma']:.2f} instead of 1): its background is not well described, do not "
+            f"{sky.off_sigma:.2f} instead of 1): its background is not well described, do not "
             "trust weak spots in it."
         )
     return said + _wobble_balance(runs)
 
 
-def _wobble_balance(runs: list[dict[str, Any]]) -> list[str]:
+def _wobble_balance(runs: Sequence[RunNumbers]) -> list[str]:
     """Livetime on the two sides of the source, by the position angle of the pointing."""
-    x = sum(r["livetime_h"] * math.sin(math.radians(r["position_angle_deg"])) for r in runs)
-    y = sum(r["livetime_h"] * math.cos(math.radians(r["position_angle_deg"])) for r in runs)
-    total = sum(r["livetime_h"] for r in runs)
+    x = sum(r.livetime_h * math.sin(math.radians(r.position_angle_deg)) for r in runs)
+    y = sum(r.livetime_h * math.cos(math.radians(r.position_angle_deg)) for r in runs)
+    total = sum(r.livetime_h for r in runs)
     if len(runs) > 1 and math.hypot(x, y) > UNBALANCED * total:
         return [
             "The wobble positions are not balanced: most livetime is on one side of the source, "

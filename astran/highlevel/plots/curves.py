@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from astran.highlevel.plots import style
-from astran.highlevel.plots.style import SavedPlot
+from astran.highlevel.plots.plot import Drawn, Plot
+from astran.results.document import CumulativeNumbers, Results, RunNumbers
 
 MOST_LABELS = 14
 MOST_BOUNDARIES = 30
 
 
-def draw_cumulative(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
+def draw_cumulative(results: Results, steps: Sequence[CumulativeNumbers]) -> Drawn:
     """How significance and excess grew."""
-    steps = data["cumulative"]
-    livetime = np.array([step["livetime_h"] for step in steps])
-    significance = np.array([step["significance"] for step in steps])
-    excess = np.array([step["excess"] for step in steps])
-    error = np.array([step["excess_error"] for step in steps])
-    figure = style.new_figure(data, style.heading(data, "significance vs livetime"))
+    livetime = np.array([step.livetime_h for step in steps])
+    significance = np.array([step.significance for step in steps])
+    excess = np.array([step.excess for step in steps])
+    error = np.array([step.excess_error for step in steps])
+    figure = style.new_figure(results, style.heading(results, "significance vs livetime"))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.6, 1))
     guide = np.linspace(0, livetime[-1], 200)
     upper.plot(
@@ -65,7 +64,7 @@ def draw_cumulative(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
     lower.set_xlabel("livetime [h]")
     lower.set_xlim(0, 1.02 * livetime[-1])
     figure.align_ylabels((upper, lower))
-    ends = np.cumsum([run["livetime_h"] for run in data["runs"]])[:-1]
+    ends = np.cumsum([run.livetime_h for run in results.runs])[:-1]
     if len(ends) <= MOST_BOUNDARIES:
         for axes in (upper, lower):
             for end in ends:
@@ -75,20 +74,29 @@ def draw_cumulative(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
         f"{livetime[-1]:.2f} h, with the square-root growth of a constant source for comparison; "
         "below it the excess."
     )
-    return figure, SavedPlot("cumulative", "Significance against livetime", alt)
+    return figure, alt
 
 
-def draw_rates(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
+CUMULATIVE = Plot(
+    "cumulative",
+    "Significance against livetime",
+    "significance against livetime",
+    lambda results, sky: results.cumulative or None,
+    draw_cumulative,
+)
+
+
+def draw_rates(results: Results, runs: Sequence[RunNumbers]) -> Drawn:
     """Excess and background per minute of each run."""
-    runs, rate = data["runs"], data["rate"]
+    rate = results.rate
     place = np.arange(len(runs))
-    figure = style.new_figure(data, style.heading(data, "excess rate by run"))
+    figure = style.new_figure(results, style.heading(results, "excess rate by run"))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(1.8, 1))
     upper.axhline(0, color=style.INK, linewidth=0.8)
     if rate is not None:
-        mean, error = rate["mean_per_min"], rate["mean_error"]
+        mean, error = rate.mean_per_min, rate.mean_error
         upper.axhspan(mean - error, mean + error, color=style.SKY, alpha=0.35, lw=0)
-        chi2 = f", χ²/ndf {rate['chi2']:.1f}/{rate['ndf']}" if rate["ndf"] else ""
+        chi2 = f", χ²/ndf {rate.chi2:.1f}/{rate.ndf}" if rate.ndf else ""
         upper.axhline(
             mean,
             color=style.GREY,
@@ -97,8 +105,8 @@ def draw_rates(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
         )
     upper.errorbar(
         place,
-        [run["rate_per_min"] for run in runs],
-        yerr=style.lengths([run["rate_error"] for run in runs]),
+        [run.rate_per_min for run in runs],
+        yerr=style.lengths([run.rate_error for run in runs]),
         fmt="o",
         color=style.BLUE,
         markersize=6,
@@ -106,21 +114,21 @@ def draw_rates(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
         label="excess",
     )
     upper.legend(loc="upper left", ncols=2)
-    tops = [run["rate_per_min"] + run["rate_error"] for run in runs]
-    lows = [run["rate_per_min"] - run["rate_error"] for run in runs]
+    tops = [run.rate_per_min + run.rate_error for run in runs]
+    lows = [run.rate_per_min - run.rate_error for run in runs]
     high, low = max(0.1, *tops), min(0.0, *lows)
     upper.set_ylim(low - 0.06 * (high - low), high + 0.3 * (high - low))
     upper.set_ylabel("excess per min")
     lower.errorbar(
         place,
-        [run["background_per_min"] for run in runs],
-        yerr=style.lengths([run["background_error"] for run in runs]),
+        [run.background_per_min for run in runs],
+        yerr=style.lengths([run.background_error for run in runs]),
         fmt="s",
         color=style.VERMILION,
         markersize=5,
         elinewidth=1.6,
     )
-    tops = [run["background_per_min"] + run["background_error"] for run in runs]
+    tops = [run.background_per_min + run.background_error for run in runs]
     lower.set_ylim(0, 1.25 * max(0.1, *tops))
     lower.set_ylabel("background\nper min")
     figure.align_ylabels((upper, lower))
@@ -138,8 +146,17 @@ def draw_rates(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
         f"Excess per minute of livetime of each of {len(runs)} runs{average}; below it the "
         "background per minute."
     )
-    return figure, SavedPlot("rates", "Excess rate by run", alt)
+    return figure, alt
 
 
-def _label(run: dict[str, Any]) -> str:
-    return f"{run['obs_id']}\n{run['tstart'][11:16]}"
+def _label(run: RunNumbers) -> str:
+    return f"{run.obs_id}\n{run.tstart[11:16]}"
+
+
+RATES = Plot(
+    "rates",
+    "Excess rate by run",
+    "excess rate by run",
+    lambda results, sky: results.runs,
+    draw_rates,
+)

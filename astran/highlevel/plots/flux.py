@@ -2,38 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 import matplotlib.dates as mdates
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from astran.highlevel.arrays import Floats
+from astran.highlevel.maps.ring import SkyMap
 from astran.highlevel.plots import style
-from astran.highlevel.plots.style import SavedPlot
+from astran.highlevel.plots.plot import Drawn, Plot
 from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV
 from astran.highlevel.spectral.spectrum import ASSUMED_INDEX
+from astran.results.document import Results
+from astran.results.spectral_parts import (
+    CrabFlux,
+    LightCurve,
+    SpectralPoint,
+    SpectrumNumbers,
+    TimedFlux,
+)
 
 MODEL_NAMES = {"power-law": "power law", "log-parabola": "log-parabola"}
 LONGEST_SPAN_H = 20.0
 """A longer light curve is drawn by run number, as its nights would be thin lines."""
 
 
-def draw_spectrum(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
+def draw_spectrum(results: Results, found: SpectrumNumbers) -> Drawn:
     """Flux points, the best model with its error band, and Crab references."""
-    found = data["spectrum"]
-    points = found["flux_points"]
-    figure = style.new_figure(data, style.heading(data, "spectrum"))
+    points, name = found.flux_points, results.spectrum.model
+    figure = style.new_figure(results, style.heading(results, "spectrum"))
     axes, side = figure.subplots(1, 2, width_ratios=(2.3, 1))
     axes.set_xscale("log")
     axes.set_yscale("log")
-    energy = np.array(found["curve"]["energy_tev"])
+    energy = np.array(found.curve.energy_tev)
     to_erg = energy**2 * ERG_PER_TEV
-    model = np.array(found["curve"]["dnde"]) * to_erg
-    band = np.array(found["curve"]["dnde_error"]) * to_erg
-    wide = np.geomspace(points[0]["energy_min_tev"] / 1.3, points[-1]["energy_max_tev"] * 1.3, 200)
+    model = np.array(found.curve.dnde) * to_erg
+    band = np.array(found.curve.dnde_error) * to_erg
+    wide = np.geomspace(points[0].energy_min_tev / 1.3, points[-1].energy_max_tev * 1.3, 200)
     for reference, line in ((CRAB, "--"), (CRAB_HESS, ":")):
         inside = wide[(wide >= reference.energy_min) & (wide <= reference.energy_max)]
         if inside.size > 1:
@@ -45,11 +54,11 @@ def draw_spectrum(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
                 linewidth=1.6,
                 label=f"{reference.name}",
             )
-    if found["model"]:
+    if name:
         axes.fill_between(
             energy, np.clip(model - band, 1e-20, None), model + band, color=style.SKY, alpha=0.4
         )
-        axes.plot(energy, model, color=style.BLUE, linewidth=2, label=MODEL_NAMES[found["model"]])
+        axes.plot(energy, model, color=style.BLUE, linewidth=2, label=MODEL_NAMES[name])
     _points(axes, points)
     values = np.concatenate([_shown(_drawable(points, limit=kind)) for kind in (True, False)])
     values = values[values > 0]
@@ -63,40 +72,38 @@ def draw_spectrum(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
     side.legend(
         handles, labels, loc="upper left", bbox_to_anchor=(-0.06, 1.02), borderpad=0.2, fontsize=11
     )
-    style.panel(side, _spectrum_lines(found), top=0.995 - 0.075 * len(labels))
-    return figure, SavedPlot("spectrum", "Spectrum", _spectrum_alt(data))
+    style.panel(side, _spectrum_lines(name, found), top=0.995 - 0.075 * len(labels))
+    return figure, _spectrum_alt(results, found)
 
 
-def _shown(points: list[dict[str, Any]]) -> Floats:
-    return style.numbers(
-        [p["e2dnde_limit_erg"] if p["is_limit"] else p["e2dnde_erg"] for p in points]
-    )
+def _shown(points: Sequence[SpectralPoint]) -> Floats:
+    return style.numbers([p.e2dnde_limit_erg if p.is_limit else p.e2dnde_erg for p in points])
 
 
-def _drawable(points: list[dict[str, Any]], *, limit: bool) -> list[dict[str, Any]]:
+def _drawable(points: Sequence[SpectralPoint], *, limit: bool) -> list[SpectralPoint]:
     """Points that have a value, or upper limits; a limit that is none (or not above zero) has
     nothing to show."""
-    some = [p for p in points if p["is_limit"] is limit]
+    some = [p for p in points if p.is_limit is limit]
     least = 0.0 if limit else -np.inf
     return [p for p, value in zip(some, _shown(some), strict=True) if value > least]
 
 
-def _points(axes: Any, points: list[dict[str, Any]]) -> None:
+def _points(axes: Any, points: Sequence[SpectralPoint]) -> None:
     for limit in (False, True):
         some = _drawable(points, limit=limit)
         if not some:
             continue
-        energy = np.array([p["energy_tev"] for p in some])
+        energy = np.array([p.energy_tev for p in some])
         wide = np.array(
             [
-                [p["energy_tev"] - p["energy_min_tev"] for p in some],
-                [p["energy_max_tev"] - p["energy_tev"] for p in some],
+                [p.energy_tev - p.energy_min_tev for p in some],
+                [p.energy_max_tev - p.energy_tev for p in some],
             ]
         )
         value = _shown(some)
         to_erg = energy**2 * ERG_PER_TEV
-        low = style.lengths([p["dnde_error_low"] for p in some]) * to_erg
-        high = style.lengths([p["dnde_error_high"] for p in some]) * to_erg
+        low = style.lengths([p.dnde_error_low for p in some]) * to_erg
+        high = style.lengths([p.dnde_error_high for p in some]) * to_erg
         axes.errorbar(
             energy,
             value,
@@ -115,67 +122,65 @@ def _points(axes: Any, points: list[dict[str, Any]]) -> None:
         )
 
 
-def _spectrum_lines(found: dict[str, Any]) -> list[tuple[str, str] | None]:
+def _spectrum_lines(name: str | None, found: SpectrumNumbers) -> list[tuple[str, str] | None]:
     lines: list[tuple[str, str] | None] = []
-    if found["model"]:
-        amplitude, error = found["parameters"]["amplitude"], found["errors"]["amplitude"]
+    if name:
+        amplitude, error = found.parameters["amplitude"], found.errors["amplitude"]
         power = int(np.floor(np.log10(amplitude)))
         scaled = style.with_error(amplitude / 10**power, error / 10**power)
         # its unit would not fit here, the exponent must
         lines.append((rf"$\phi_0$ / $10^{{{power}}}$", scaled))
-        for name, value in found["parameters"].items():
-            if name != "amplitude":
-                shown = {"index": "Γ", "alpha": "α", "beta": "β (ln)"}[name]
-                lines.append((shown, style.with_error(value, found["errors"][name])))
-        best = next(m for m in found["models"] if m["name"] == found["model"])
-        fit = f"{best['statistic']:.0f}/{best['degrees_of_freedom']}"
+        for key, value in found.parameters.items():
+            if key != "amplitude":
+                shown = {"index": "Γ", "alpha": "α", "beta": "β (ln)"}[key]
+                lines.append((shown, style.with_error(value, found.errors[key])))
+        best = next(model for model in found.models if model.name == name)
+        fit = f"{best.statistic:.0f}/{best.degrees_of_freedom}"
         lines += [("stat/dof", fit), None]
     else:
         lines += [("Γ, assumed", f"{ASSUMED_INDEX:g}"), None]
     lines += [
-        ("range", style.energy(found["energy_min_tev"])),
-        ("to", style.energy(found["energy_max_tev"])),
-        ("significance", f"{found['significance']:.1f} σ"),
-        ("OFF regions", f"{found['off_regions']}"),
+        ("range", style.energy(found.energy_min_tev)),
+        ("to", style.energy(found.energy_max_tev)),
+        ("significance", f"{found.significance:.1f} σ"),
+        ("OFF regions", f"{found.off_regions}"),
     ]
-    crab = found.get("crab")
-    if crab:
-        lines.append(("Crab units", _crab_text(crab)))
+    if found.crab:
+        lines.append(("Crab units", _crab_text(found.crab)))
     lines.append(None)
     shown_names = {"MAGIC": "MAGIC: JHEAp 5, 30", "H.E.S.S.": "H.E.S.S.: A&A 457, 899"}
     return lines + [(text, "") for text in shown_names.values()]
 
 
-def _crab_text(crab: dict[str, Any]) -> str:
-    if not crab["is_limit"]:
-        return style.with_error(crab["value"], crab["error"])
-    return "no limit" if crab["upper_limit"] is None else f"< {crab['upper_limit']:.2g}"
+def _crab_text(crab: CrabFlux) -> str:
+    if not crab.is_limit:
+        return style.with_error(crab.value, crab.error)
+    return "no limit" if crab.upper_limit is None else f"< {crab.upper_limit:.2g}"
 
 
-def _spectrum_alt(data: dict[str, Any]) -> str:
-    found = data["spectrum"]
-    said = [f"Spectral energy distribution of {data['target']['name']} from"]
-    low, high = style.energy(found["energy_min_tev"]), style.energy(found["energy_max_tev"])
+def _spectrum_alt(results: Results, found: SpectrumNumbers) -> str:
+    name = results.spectrum.model
+    said = [f"Spectral energy distribution of {results.target.name} from"]
+    low, high = style.energy(found.energy_min_tev), style.energy(found.energy_max_tev)
     said.append(f"{low} to {high}")
-    drawn, limits = (len(_drawable(found["flux_points"], limit=k)) for k in (False, True))
+    drawn, limits = (len(_drawable(found.flux_points, limit=k)) for k in (False, True))
     said.append(f"with {drawn} flux points and {limits} upper limits,")
-    if found["model"] == "power-law":
-        said.append(f"and a power law of index {found['parameters']['index']:.2f};")
-    elif found["model"]:
-        said.append(f"and a log-parabola with alpha {found['parameters']['alpha']:.2f};")
+    if name == "power-law":
+        said.append(f"and a power law of index {found.parameters['index']:.2f};")
+    elif name:
+        said.append(f"and a log-parabola with alpha {found.parameters['alpha']:.2f};")
     said.append("the Crab Nebula's spectra of MAGIC (2015) and H.E.S.S. (2006) for comparison.")
     return " ".join(said)
 
 
-def draw_light_curve(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
+def draw_light_curve(results: Results, curve: LightCurve) -> Drawn:
     """Flux in time: fine bins where there are some, runs and nights."""
-    curve = data["light_curve"]
-    figure = style.new_figure(data, style.heading(data, "light curve"), height=5.6)
+    figure = style.new_figure(results, style.heading(results, "light curve"), height=5.6)
     axes = figure.subplots()
-    fine, runs, nights = curve["fine"], curve["runs"], curve["nights"]
-    power = int(np.floor(np.log10(max(abs(p["flux"]) for p in runs) or 1e-12)))
+    fine, runs, nights = curve.fine, curve.runs, curve.nights
+    power = int(np.floor(np.log10(max(abs(p.flux) for p in runs) or 1e-12)))
     unit = 10.0**power
-    first, last = _time(runs[0]["start"]), _time(runs[-1]["stop"])
+    first, last = _time(runs[0].start), _time(runs[-1].stop)
     by_time = (last - first).total_seconds() / 3600 < LONGEST_SPAN_H
     tops, lows = [], []
     axes.axhline(0, color=style.INK, linewidth=0.8)
@@ -187,47 +192,45 @@ def draw_light_curve(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
     else:
         tops += _by_number(axes, runs, nights, unit)
     shown = [*runs, *(fine if by_time else [])]
-    lows = [(p["flux"] - p["flux_error"]) / unit for p in shown]
-    constant = curve.get("runs_constant")
+    lows = [(p.flux - p.flux_error) / unit for p in shown]
+    constant = curve.runs_constant
     if constant:
-        mean, error = constant["mean"] / unit, constant["error"] / unit
+        mean, error = constant.mean / unit, constant.error / unit
         axes.axhspan(mean - error, mean + error, color=style.GREY, alpha=0.2, lw=0)
         axes.axhline(
             mean,
             color=style.GREY,
             linestyle="--",
             linewidth=1.5,
-            label=f"mean, χ²/ndf {constant['chi2']:.1f}/{constant['ndf']}",
+            label=f"mean, χ²/ndf {constant.chi2:.1f}/{constant.ndf}",
         )
-    crab = curve["crab_flux"] / unit
+    crab = curve.crab_flux / unit
     high = max([*tops, 0.1])
     if crab < 1.6 * high:
         high = max(high, crab)
         axes.axhline(crab, color=style.ORANGE, linestyle=":", linewidth=2, label="Crab, MAGIC 2015")
     low = min([0.0, *lows])
     axes.set_ylim(low - 0.05 * (high - low), high + 0.3 * (high - low))
-    above = style.energy(curve["energy_min_tev"])
-    below = style.energy(curve["energy_max_tev"])
+    above = style.energy(curve.energy_min_tev)
+    below = style.energy(curve.energy_max_tev)
     axes.set_ylabel(rf"flux  [$10^{{{power}}}$ cm$^{{-2}}$ s$^{{-1}}$]")
     axes.set_title(f"{above} < E < {below}", fontsize=12, loc="right")
     axes.legend(loc="upper left", ncols=2, frameon=False)
     what = f"{len(runs)} runs" if len(runs) > 1 else "one run"
     stable = (
-        f", chi2/ndf {constant['chi2']:.1f}/{constant['ndf']} for a constant flux"
-        if constant
-        else ""
+        f", chi2/ndf {constant.chi2:.1f}/{constant.ndf} for a constant flux" if constant else ""
     )
     alt = (
-        f"Light curve of {data['target']['name']}: flux between {above} and {below} in {what}"
+        f"Light curve of {results.target.name}: flux between {above} and {below} in {what}"
         f"{f' and {len(fine)} finer bins' if fine and by_time else ''}{stable}; the Crab's flux is "
-        f"{curve['crab_flux']:.2g} per square centimetre and second."
+        f"{curve.crab_flux:.2g} per square centimetre and second."
     )
-    return figure, SavedPlot("light_curve", "Light curve", alt)
+    return figure, alt
 
 
-def _as_points(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _as_points(points: Sequence[TimedFlux]) -> list[TimedFlux]:
     """Short bins are shown as they are: limits would hide how they scatter."""
-    return [{**point, "is_limit": False} for point in points]
+    return [replace(point, is_limit=False) for point in points]
 
 
 def _time(text: str) -> datetime:
@@ -235,10 +238,10 @@ def _time(text: str) -> datetime:
 
 
 def _drawn(
-    axes: Any, points: list[dict[str, Any]], unit: float, colour: str, marker: str, label: str
+    axes: Any, points: Sequence[TimedFlux], unit: float, colour: str, marker: str, label: str
 ) -> list[float]:
-    start = np.array([mdates.date2num(_time(p["start"])) for p in points])
-    stop = np.array([mdates.date2num(_time(p["stop"])) for p in points])
+    start = np.array([mdates.date2num(_time(p.start)) for p in points])
+    stop = np.array([mdates.date2num(_time(p.stop)) for p in points])
     return _errorbars(
         axes, (start + stop) / 2, (stop - start) / 2, points, unit, colour, marker, label
     )
@@ -248,17 +251,17 @@ def _errorbars(
     axes: Any,
     place: Floats,
     half: Floats | None,
-    points: list[dict[str, Any]],
+    points: Sequence[TimedFlux],
     unit: float,
     colour: str,
     marker: str,
     label: str,
 ) -> list[float]:
     """Points, and arrows from the upper limits of weak ones; returns how high they reach."""
-    weak = np.array([p["is_limit"] for p in points])
-    flux = style.numbers([p["flux"] for p in points]) / unit
-    error = style.lengths([p["flux_error"] for p in points]) / unit
-    limit = style.numbers([p["flux_limit"] for p in points]) / unit
+    weak = np.array([p.is_limit for p in points])
+    flux = style.numbers([p.flux for p in points]) / unit
+    error = style.lengths([p.flux_error for p in points]) / unit
+    limit = style.numbers([p.flux_limit for p in points]) / unit
     good = ~weak
     weak &= limit > 0  # one without a limit has nothing to show
     if good.any():
@@ -290,18 +293,16 @@ def _errorbars(
 
 
 def _by_number(
-    axes: Any, runs: list[dict[str, Any]], nights: list[dict[str, Any]], unit: float
+    axes: Any, runs: Sequence[TimedFlux], nights: Sequence[TimedFlux], unit: float
 ) -> list[float]:
     """Runs side by side, nights above their runs: for more than one night."""
     place: Floats = np.arange(len(runs), dtype=float)
     tops = _errorbars(axes, place, None, _as_points(runs), unit, style.SKY, ".", "runs")
-    named: list[dict[str, Any]] = []
+    named: list[TimedFlux] = []
     centres, halves = [], []
     for night in nights:
         inside = [
-            k
-            for k, run in enumerate(runs)
-            if night["start"] <= run["start"] and run["stop"] <= night["stop"]
+            k for k, run in enumerate(runs) if night.start <= run.start and run.stop <= night.stop
         ]
         if not inside:
             continue
@@ -317,9 +318,23 @@ def _by_number(
     every = max(int(np.ceil(len(named) / 8)), 1)
     axes.set_xticks(
         centres[::every],
-        [f"{n['label'][:4]}-{n['label'][4:6]}-{n['label'][6:]}" for n in named[::every]],
+        [f"{n.label[:4]}-{n.label[4:6]}-{n.label[6:]}" for n in named[::every]],
     )
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.7, len(runs) - 0.3)
     axes.set_xlabel("runs in order of time, by night")
     return tops
+
+
+def _with_points(results: Results, sky: SkyMap | None) -> SpectrumNumbers | None:
+    found = results.spectrum.numbers
+    return found if found and found.flux_points else None
+
+
+def _with_runs(results: Results, sky: SkyMap | None) -> LightCurve | None:
+    curve = results.light_curve
+    return curve if curve and curve.runs else None
+
+
+SPECTRUM = Plot("spectrum", "Spectrum", "spectrum", _with_points, draw_spectrum)
+LIGHT_CURVE = Plot("light_curve", "Light curve", "light curve", _with_runs, draw_light_curve)

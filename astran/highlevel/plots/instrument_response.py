@@ -5,38 +5,38 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from astran.highlevel.arrays import Floats
 from astran.highlevel.plots import style
-from astran.highlevel.plots.style import SavedPlot
+from astran.highlevel.plots.plot import Drawn, Plot
+from astran.results.diagnostic_parts import ResponseCurves
+from astran.results.document import Results, StackedNumbers
 
 
-def draw_response(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
+def draw_response(results: Results, found: ResponseCurves) -> Drawn:
     """Effective area, angular resolution and energy resolution against true energy."""
-    found = data["diagnostics"]["irf"]
-    figure = style.new_figure(data, style.heading(data, "response"), width=11.5, height=4.9)
+    figure = style.new_figure(results, style.heading(results, "response"), width=11.5, height=4.9)
     area, angle, energy = figure.subplots(1, 3)
-    x = style.numbers(found["energy_tev"])
-    area.plot(x, style.numbers(found["area_m2"]), color=style.BLUE, linewidth=2)
+    x = style.numbers(found.energy_tev)
+    area.plot(x, style.numbers(found.area_m2), color=style.BLUE, linewidth=2)
     area.set_yscale("log")
-    highest = float(np.nanmax(style.numbers(found["area_m2"])))
+    highest = float(np.nanmax(style.numbers(found.area_m2)))
     area.set_ylim(highest / 3e3, 3 * highest)
-    within = ", within the θ cut" if found["point_like"] else ""
+    within = ", within the θ cut" if found.point_like else ""
     area.set_ylabel(f"effective area{within} [m²]")
-    _draw_angle(angle, x, found, data["stacked"])
+    _draw_angle(angle, x, found, results.stacked)
     energy.axhline(0, color=style.INK, linewidth=0.8)
     energy.plot(
         x,
-        100 * style.numbers(found["energy_resolution"]),
+        100 * style.numbers(found.energy_resolution),
         color=style.BLUE,
         linewidth=2,
         label="resolution (68 %)",
     )
     energy.plot(
         x,
-        100 * style.numbers(found["energy_bias"]),
+        100 * style.numbers(found.energy_bias),
         color=style.VERMILION,
         linestyle="--",
         linewidth=2,
@@ -52,30 +52,30 @@ def draw_response(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.xaxis.set_minor_formatter(NullFormatter())
     one = int(np.nanargmin(np.abs(np.log(x))))
-    resolution = found["energy_resolution"][one]
+    resolution = found.energy_resolution[one]
     alt = (
-        f"Response at {data['target']['name']} against true energy: effective area, "
-        f"{found['area_m2'][one]:.3g} square metres at {x[one]:.2g} TeV; angular resolution or "
+        f"Response at {results.target.name} against true energy: effective area, "
+        f"{found.area_m2[one]:.3g} square metres at {x[one]:.2g} TeV; angular resolution or "
         "theta cut; energy resolution and bias"
         + ("." if resolution is None else f", {100 * resolution:.0f} % resolution there.")
     )
-    return figure, SavedPlot("response", "Instrument response", alt, mail=False)
+    return figure, alt
 
 
-def _draw_angle(axes: Any, x: Floats, found: dict[str, Any], stacked: dict[str, Any]) -> None:
+def _draw_angle(axes: Any, x: Floats, found: ResponseCurves, stacked: StackedNumbers) -> None:
     axes.set_ylabel("angle [deg]")
-    cut = stacked["theta_cut"]
-    top = cut["max_deg"] or cut["typical_deg"]
-    if found["angular_resolution_deg"] is not None:
-        values = style.numbers(found["angular_resolution_deg"])
+    cut = stacked.theta_cut
+    top = cut.max_deg or cut.typical_deg
+    if found.angular_resolution_deg is not None:
+        values = style.numbers(found.angular_resolution_deg)
         axes.plot(x, values, color=style.BLUE, linewidth=2, label="68 % of the gammas")
         top = max(top, float(np.nanmax(np.where(x > x[0], values, np.nan), initial=0.0)))
-    if stacked["theta_cut_deg"] is not None:
-        axes.axhline(stacked["theta_cut_deg"], color=style.VERMILION, linestyle="--", label="θ cut")
+    if stacked.theta_cut_deg is not None:
+        axes.axhline(stacked.theta_cut_deg, color=style.VERMILION, linestyle="--", label="θ cut")
     else:
         axes.axhspan(
-            cut["min_deg"],
-            cut["max_deg"],
+            cut.min_deg,
+            cut.max_deg,
             facecolor="none",
             edgecolor=style.VERMILION,
             hatch="//",
@@ -84,5 +84,15 @@ def _draw_angle(axes: Any, x: Floats, found: dict[str, Any], stacked: dict[str, 
             label="θ cut (by energy)",
         )
     axes.set_ylim(0, 1.45 * min(top, 1.0))
-    title = None if found["angular_resolution_deg"] is not None else "no PSF in the files"
+    title = None if found.angular_resolution_deg is not None else "no PSF in the files"
     axes.legend(loc="upper right", frameon=False, title=title)
+
+
+RESPONSE = Plot(
+    "response",
+    "Instrument response",
+    "instrument response",
+    lambda results, sky: results.diagnostics.irf,
+    draw_response,
+    mail=False,
+)

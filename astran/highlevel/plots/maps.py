@@ -12,7 +12,8 @@ from astran.highlevel.geometry import radec
 from astran.highlevel.maps.ring import SkyMap
 from astran.highlevel.output.table_files import sky_image, wcs
 from astran.highlevel.plots import style
-from astran.highlevel.plots.style import SavedPlot
+from astran.highlevel.plots.plot import Drawn, Plot
+from astran.results.document import MapNumbers, Results
 
 LOWEST, LEAST_HIGHEST, MOST_HIGHEST = -5.0, 8.0, 15.0
 """Ends of the colour scale [sigma]: a bright source may saturate, weak spots stay visible."""
@@ -24,15 +25,15 @@ ACCEPTANCE = {
 CONTOURS = (5.0, 10.0, 20.0, 40.0, 80.0)
 
 
-def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, SavedPlot]:
+def draw_map(results: Results, shown: tuple[MapNumbers, SkyMap]) -> Drawn:
     """Significance and excess side by side, north up, east left."""
-    target, facts = data["target"], data["map"]
-    system = wcs(sky, target["ra_deg"], target["dec_deg"])
-    figure = style.new_figure(data, style.heading(data, "sky map"), width=11.5, height=5.9)
+    target, (facts, sky) = results.target, shown
+    system = wcs(sky, target.ra_deg, target.dec_deg)
+    figure = style.new_figure(results, style.heading(results, "sky map"), width=11.5, height=5.9)
     left, right = (figure.add_subplot(1, 2, i, projection=system) for i in (1, 2))
     significance, excess = sky_image(sky.significance), sky_image(sky.excess)
-    peak = facts["peak_significance"]
-    shown = left.imshow(
+    peak = facts.peak_significance
+    image = left.imshow(
         significance,
         origin="lower",
         cmap="cividis",
@@ -41,14 +42,14 @@ def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, SavedPlot]:
         interpolation="nearest",
     )
     bright = peak is not None and peak > MOST_HIGHEST
-    _bar(figure, left, shown, "significance [σ]", "max" if bright else "neither")
-    shown = right.imshow(excess, origin="lower", cmap="YlOrBr", interpolation="nearest")
-    _bar(figure, right, shown, f"excess within {sky.radius_deg:.2g}°")
+    _bar(figure, left, image, "significance [σ]", "max" if bright else "neither")
+    image = right.imshow(excess, origin="lower", cmap="YlOrBr", interpolation="nearest")
+    _bar(figure, right, image, f"excess within {sky.radius_deg:.2g}°")
     levels = [level for level in CONTOURS if peak is not None and level < peak]
     for axes, ink in ((left, "white"), (right, style.INK)):
         if levels:
-            image = np.nan_to_num(significance)
-            axes.contour(image, levels=levels, colors=ink, linewidths=0.9, alpha=0.9)
+            filled = np.nan_to_num(significance)
+            axes.contour(filled, levels=levels, colors=ink, linewidths=0.9, alpha=0.9)
         axes.set_facecolor("#ECEDEF")
         middle = (len(sky.counts) - 1) / 2
         _reticle(axes, middle, sky.bin_deg, ink)
@@ -57,8 +58,8 @@ def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, SavedPlot]:
             _circle(axes, place, radius / sky.bin_deg, ink)
         axes.set_xlim(-0.5, len(sky.counts) - 0.5)
         axes.set_ylim(-0.5, len(sky.counts) - 0.5)
-        if facts["fit"]:
-            x, y = system.wcs_world2pix(facts["fit"]["ra_deg"], facts["fit"]["dec_deg"], 0)
+        if facts.fit:
+            x, y = system.wcs_world2pix(facts.fit.ra_deg, facts.fit.dec_deg, 0)
             axes.plot(
                 [x], [y], marker="x", color=style.VERMILION, markersize=7, markeredgewidth=1.6
             )
@@ -82,24 +83,31 @@ def draw_map(data: dict[str, Any], sky: SkyMap) -> tuple[Figure, SavedPlot]:
     where = (
         "nothing was seen in the map"
         if peak is None
-        else f"peak {peak:.1f} sigma, {facts['peak_offset_deg']:.3f} deg from the target"
+        else f"peak {peak:.1f} sigma, {facts.peak_offset_deg:.3f} deg from the target"
     )
     alt = (
-        f"Sky maps of significance and excess, {facts['width_deg']:.1f} deg wide, centred on "
-        f"{target['name']}: {where}; ring background, acceptance "
-        f"{ACCEPTANCE[facts['background']]}."
+        f"Sky maps of significance and excess, {facts.width_deg:.1f} deg wide, centred on "
+        f"{target.name}: {where}; ring background, acceptance "
+        f"{ACCEPTANCE[facts.background]}."
     )
-    return figure, SavedPlot("skymap", "Sky map of significance and excess", alt)
+    return figure, alt
 
 
-def _peak_line(facts: dict[str, Any]) -> str:
-    if facts["peak_significance"] is None:
+def _map_and_images(results: Results, sky: SkyMap | None) -> tuple[MapNumbers, SkyMap] | None:
+    return (results.map, sky) if results.map and sky else None
+
+
+SKY_MAP = Plot("skymap", "Sky map of significance and excess", "sky map", _map_and_images, draw_map)
+
+
+def _peak_line(facts: MapNumbers) -> str:
+    if facts.peak_significance is None:
         return "no exposure"
-    text = f"peak {facts['peak_significance']:.1f} σ"
-    if facts["fit"]:
-        fit = facts["fit"]
-        return f"{text}; offset (×) {fit['offset_deg']:.3f}° ± {fit['error_deg']:.3f}°"
-    return f"{text}, {facts['peak_offset_deg']:.2f}° from the target"
+    text = f"peak {facts.peak_significance:.1f} σ"
+    if facts.fit:
+        fit = facts.fit
+        return f"{text}; offset (×) {fit.offset_deg:.3f}° ± {fit.error_deg:.3f}°"
+    return f"{text}, {facts.peak_offset_deg:.2f}° from the target"
 
 
 def _bar(figure: Figure, axes: Any, shown: Any, label: str, extend: str = "neither") -> None:
@@ -130,23 +138,22 @@ def _circle(axes: Any, place: Floats, radius: float, colour: str) -> None:
     )
 
 
-def draw_distribution(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
+def draw_distribution(results: Results, facts: MapNumbers) -> Drawn:
     """Histogram of the map's significances, outside of the source and everywhere."""
-    facts = data["map"]
-    edges = np.array(facts["distribution"]["edges"])
-    off = np.array(facts["distribution"]["off_source"])
-    everywhere = np.array(facts["distribution"]["all"])
-    figure = style.new_figure(data, style.heading(data, "map significances"))
+    edges = np.array(facts.distribution.edges)
+    off = np.array(facts.distribution.off_source)
+    everywhere = np.array(facts.distribution.all)
+    figure = style.new_figure(results, style.heading(results, "map significances"))
     axes, side = figure.subplots(1, 2, width_ratios=(2.65, 1))
     axes.stairs(everywhere, edges, color=style.GREY, linewidth=1.4, label="whole map, to 6 σ")
     axes.stairs(off, edges, fill=True, color=style.SKY, alpha=0.75, label="outside of source")
     x = np.linspace(edges[0], edges[-1], 401)
-    mean, sigma = facts["off_mean"], facts["off_sigma"]
+    mean, sigma = facts.off_mean, facts.off_sigma
     area = off.sum() * (edges[1] - edges[0])
     axes.plot(
         x, _gauss(x, 0.0, 1.0) * area, color=style.INK, linestyle="--", label="expected: 0, 1"
     )
-    if sigma:
+    if mean is not None and sigma:
         axes.plot(
             x,
             _gauss(x, mean, sigma) * area,
@@ -167,14 +174,14 @@ def draw_distribution(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
         [
             ("mean", none if mean is None else f"{mean:+.2f}"),
             ("width", none if sigma is None else f"{sigma:.2f}"),
-            ("largest", none if facts["off_max"] is None else f"{facts['off_max']:.1f} σ"),
-            ("pixels", f"{facts['off_pixels']}"),
+            ("largest", none if facts.off_max is None else f"{facts.off_max:.1f} σ"),
+            ("pixels", f"{facts.off_pixels}"),
             None,
-            ("acceptance", facts["background"]),
-            ("ON radius", f"{facts['radius_deg']:.2g}°"),
-            ("OFF ring", f"{facts['ring_inner_deg']:.2g}–{facts['ring_outer_deg']:.2g}°"),
-            ("excluded", f"{facts['excluded_radius_deg']:.2g}°"),
-            ("energy", style.energy_range(data)),
+            ("acceptance", facts.background),
+            ("ON radius", f"{facts.radius_deg:.2g}°"),
+            ("OFF ring", f"{facts.ring_inner_deg:.2g}–{facts.ring_outer_deg:.2g}°"),
+            ("excluded", f"{facts.excluded_radius_deg:.2g}°"),
+            ("energy", style.energy_range(results)),
         ],
         top=0.68,
     )
@@ -183,7 +190,16 @@ def draw_distribution(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
         "Histogram of the significances of the sky map's pixels outside of the source, with a "
         f"Gaussian: {said}; 0 and 1 are expected without further sources."
     )
-    return figure, SavedPlot("significance_distribution", "Significances of the sky map", alt)
+    return figure, alt
+
+
+SIGNIFICANCES = Plot(
+    "significance_distribution",
+    "Significances of the sky map",
+    "significances of the sky map",
+    lambda results, sky: results.map,
+    draw_distribution,
+)
 
 
 def _gauss(x: Any, mean: float, sigma: float) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import pairwise
 from typing import Any
@@ -13,50 +14,49 @@ from matplotlib.figure import Figure
 from astran.base.night import Night
 from astran.highlevel.arrays import Floats
 from astran.highlevel.plots import style
-from astran.highlevel.plots.style import SavedPlot
+from astran.highlevel.plots.plot import Drawn, Plot
+from astran.results.diagnostic_parts import Diagnostics, RunRates, TimeRates, WobblePosition
+from astran.results.document import Results, RunNumbers
 
 LONGEST_SPAN_H = 20.0
 """Longer than that, bins are drawn side by side, without the days between them."""
 MOST_NIGHT_LABELS = 6
 
 
-def draw_observation(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
+def draw_observation(results: Results, found: Diagnostics) -> Drawn:
     """Event and gamma rate against time; below: event rate against zenith, pointings, dead time."""
-    found = data["diagnostics"]
-    figure = style.new_figure(data, style.heading(data, "data taking"), width=10.5, height=8.4)
+    figure = style.new_figure(
+        results, style.heading(results, "data taking"), width=10.5, height=8.4
+    )
     grid = figure.add_gridspec(3, 3, height_ratios=(1, 1, 1.25))
     upper, middle = figure.add_subplot(grid[0, :]), figure.add_subplot(grid[1, :])
     zenith, wobble, dead = (figure.add_subplot(grid[2, k]) for k in range(3))
-    if found["time"]:
-        _draw_rates(figure, upper, middle, data)
+    if found.time:
+        _draw_rates(figure, upper, middle, found.time, results)
     else:
         style.say_nothing(upper, "not available")
         style.say_nothing(middle, "not available")
-    for axes, panel, draw in (
-        (zenith, found["runs"], _draw_zenith),
-        (wobble, found["wobble"], _draw_wobble),
-        (dead, found["runs"], _draw_dead_time),
-    ):
-        if panel:
-            draw(axes, panel)
-        else:
-            style.say_nothing(axes, "not available")
-    return figure, SavedPlot("data_taking", "Data taking", _observation_alt(data), mail=False)
+    style.fill_panel(zenith, found.runs, _draw_zenith)
+    style.fill_panel(wobble, found.wobble, _draw_wobble)
+    style.fill_panel(dead, found.runs, _draw_dead_time)
+    return figure, _observation_alt(results)
 
 
-def _draw_rates(figure: Figure, upper: Any, middle: Any, data: dict[str, Any]) -> None:
+def _draw_rates(
+    figure: Figure, upper: Any, middle: Any, bins: Sequence[TimeRates], results: Results
+) -> None:
     """Event rate and excess rate against time."""
-    bins, rate = data["diagnostics"]["time"], data["rate"]
-    place, half, ticks = _places(bins, data["runs"])
-    events = np.array([item["events_per_s"] for item in bins])
-    errors = np.array([item["events_error"] for item in bins])
+    rate = results.rate
+    place, half, ticks = _places(bins, results.runs)
+    events = np.array([item.events_per_s for item in bins])
+    errors = np.array([item.events_error for item in bins])
     _points(upper, place, events, errors, half, style.GREY, "s")
     upper.set_ylim(0, 1.2 * max(float((events + errors).max()), 1e-3))
     upper.set_ylabel("events per s")
-    gammas = np.array([item["gammas_per_min"] for item in bins])
-    errors = np.array([item["gammas_error"] for item in bins])
+    gammas = np.array([item.gammas_per_min for item in bins])
+    errors = np.array([item.gammas_error for item in bins])
     if rate is not None:
-        mean, error = rate["mean_per_min"], rate["mean_error"]
+        mean, error = rate.mean_per_min, rate.mean_error
         middle.axhspan(mean - error, mean + error, color=style.SKY, alpha=0.35, lw=0)
         middle.axhline(mean, color=style.GREY, linestyle="--")
     _points(middle, place, gammas, errors, half, style.BLUE, "o")
@@ -69,26 +69,26 @@ def _draw_rates(figure: Figure, upper: Any, middle: Any, data: dict[str, Any]) -
     figure.align_ylabels((upper, middle))
 
 
-def _observation_alt(data: dict[str, Any]) -> str:
-    found, rate = data["diagnostics"], data["rate"]
-    said = [f"Data taking of {data['target']['name']}: event rate against time"]
-    if found["time"]:
-        events = [item["events_per_s"] for item in found["time"]]
+def _observation_alt(results: Results) -> str:
+    found, rate = results.diagnostics, results.rate
+    said = [f"Data taking of {results.target.name}: event rate against time"]
+    if found.time:
+        events = [item.events_per_s for item in found.time]
         said.append(f", {min(events):.1f} to {max(events):.1f} per second")
     said.append("; excess rate")
     if rate is not None:
-        mean, error = rate["mean_per_min"], rate["mean_error"]
+        mean, error = rate.mean_per_min, rate.mean_error
         said.append(f", on average {mean:.2f} ± {error:.2f} per minute")
     said.append("; event rate against zenith distance; ")
-    if found["wobble"]:
-        said.append(f"{len(found['wobble'])} pointings with their livetimes; ")
+    if found.wobble:
+        said.append(f"{len(found.wobble)} pointings with their livetimes; ")
     return "".join(said) + "dead time of each run."
 
 
-def _places(bins: list[dict[str, Any]], runs: list[dict[str, Any]]) -> tuple[Floats, Floats, Any]:
+def _places(bins: Sequence[TimeRates], runs: Sequence[RunNumbers]) -> tuple[Floats, Floats, Any]:
     """Where the bins go on the time axis, half their length, and who labels the axis."""
-    start = [datetime.fromisoformat(item["start"]) for item in bins]
-    stop = [datetime.fromisoformat(item["stop"]) for item in bins]
+    start = [datetime.fromisoformat(item.start) for item in bins]
+    stop = [datetime.fromisoformat(item.stop) for item in bins]
     if (stop[-1] - start[0]).total_seconds() / 3600 < LONGEST_SPAN_H:
         first, last = (np.array(mdates.date2num(ends)) for ends in (start, stop))
 
@@ -96,8 +96,8 @@ def _places(bins: list[dict[str, Any]], runs: list[dict[str, Any]]) -> tuple[Flo
             style.clock(axes, start[0])
 
         return (first + last) / 2, (last - first) / 2, by_time
-    night_of = {run["obs_id"]: run["night"] for run in runs}
-    nights = [night_of[item["obs_id"]] for item in bins]
+    night_of = {run.obs_id: run.night for run in runs}
+    nights = [night_of[item.obs_id] for item in bins]
     changes = [0, *(k for k in range(1, len(nights)) if nights[k] != nights[k - 1]), len(nights)]
 
     def by_night(axes: Any) -> None:
@@ -129,42 +129,42 @@ def _points(
     )
 
 
-def _draw_zenith(axes: Any, runs: list[dict[str, Any]]) -> None:
-    known = [run for run in runs if run["zenith_deg"] is not None]
+def _draw_zenith(axes: Any, runs: Sequence[RunRates]) -> None:
+    known = [run for run in runs if run.zenith_deg is not None]
     if known:
         axes.errorbar(
-            [run["zenith_deg"] for run in known],
-            [run["events_per_s"] for run in known],
-            yerr=style.lengths([run["events_error"] for run in known]),
+            [run.zenith_deg for run in known],
+            [run.events_per_s for run in known],
+            yerr=style.lengths([run.events_error for run in known]),
             fmt="s",
             color=style.GREY,
             markersize=4.5,
         )
-        axes.set_ylim(0, 1.2 * max(run["events_per_s"] + run["events_error"] for run in known))
+        axes.set_ylim(0, 1.2 * max(run.events_per_s + run.events_error for run in known))
     else:
         style.say_nothing(axes, "zenith distance not in the files")
     axes.set_xlabel("zenith distance [deg]")
     axes.set_ylabel("events per s")
 
 
-def _draw_wobble(axes: Any, places: list[dict[str, Any]]) -> None:
+def _draw_wobble(axes: Any, places: Sequence[WobblePosition]) -> None:
     """Pointings about the target, their area the livetime; north up, east left."""
-    longest = max(item["livetime_h"] for item in places)
-    reach = max(max(abs(item["x_deg"]), abs(item["y_deg"])) for item in places)
+    longest = max(item.livetime_h for item in places)
+    reach = max(max(abs(item.x_deg), abs(item.y_deg)) for item in places)
     for item in places:
         axes.scatter(
-            [-item["x_deg"]],
-            [item["y_deg"]],
-            s=60 + 340 * item["livetime_h"] / longest,
+            [-item.x_deg],
+            [item.y_deg],
+            s=60 + 340 * item.livetime_h / longest,
             color=style.SKY,
             edgecolor=style.BLUE,
             zorder=2,
         )
         if len(places) <= style.MOST_NOTES:
-            below = item["y_deg"] < 0
+            below = item.y_deg < 0
             axes.annotate(
-                f"{item['livetime_h']:.2g} h",
-                (-item["x_deg"], item["y_deg"]),
+                f"{item.livetime_h:.2g} h",
+                (-item.x_deg, item.y_deg),
                 xytext=(0, -12 if below else 12),
                 textcoords="offset points",
                 ha="center",
@@ -181,12 +181,22 @@ def _draw_wobble(axes: Any, places: list[dict[str, Any]]) -> None:
     axes.set_ylabel("north [deg]")
 
 
-def _draw_dead_time(axes: Any, runs: list[dict[str, Any]]) -> None:
+def _draw_dead_time(axes: Any, runs: Sequence[RunRates]) -> None:
     place = np.arange(len(runs))
-    values = [run["dead_time_percent"] for run in runs]
+    values = [run.dead_time_percent for run in runs]
     axes.plot(place, values, marker="D", linestyle="none", color=style.VERMILION, markersize=4.5)
     axes.set_ylim(0, max(1.0, 1.3 * max(values)))
     axes.set_xlim(-0.7, len(runs) - 0.3)
     axes.set_xlabel("runs in order of time")
     axes.set_ylabel("dead time [%]")
     axes.set_xticks([])
+
+
+DATA_TAKING = Plot(
+    "data_taking",
+    "Data taking",
+    "data taking",
+    lambda results, sky: results.diagnostics,
+    draw_observation,
+    mail=False,
+)

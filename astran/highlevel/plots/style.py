@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import matplotlib as mpl
 import matplotlib.dates as mdates
@@ -26,6 +25,9 @@ from PIL import Image
 
 from astran.base.night import Night
 from astran.highlevel.arrays import Floats
+from astran.results.document import Results
+
+Part = TypeVar("Part")
 
 BLUE, ORANGE, VERMILION, SKY = "#0072B2", "#E69F00", "#D55E00", "#56B4E9"
 INK, GREY, PALE = "#1A1A1A", "#5F6368", "#D9DCE0"
@@ -70,18 +72,6 @@ _SETTINGS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class SavedPlot:
-    """A finished plot."""
-
-    name: str
-    title: str
-    alt: str
-    """For those who do not see the image."""
-    mail: bool = True
-    """Whether it belongs into the report mail."""
-
-
 @contextmanager
 def styled() -> Iterator[None]:
     """The style, for as long as a plot is drawn."""
@@ -89,7 +79,7 @@ def styled() -> Iterator[None]:
         yield
 
 
-def new_figure(data: dict[str, Any], title: str, width: float = 9.0, height: float = 6.2) -> Figure:
+def new_figure(results: Results, title: str, width: float = 9.0, height: float = 6.2) -> Figure:
     """An empty figure of so many inches with title and stamp; its axes go below the title."""
     low, high = FOOT_IN / height, 1 - HEAD_IN / height
     layout = ConstrainedLayoutEngine(
@@ -99,8 +89,8 @@ def new_figure(data: dict[str, Any], title: str, width: float = 9.0, height: flo
     FigureCanvasAgg(figure)
     top = 1 - 0.33 / height
     figure.text(0.02, top, title, fontsize=15, fontweight="bold", va="center")
-    marks = ["PRELIMINARY"] if data["preliminary"] else []
-    if data["simulated"]:
+    marks = ["PRELIMINARY"] if results.preliminary else []
+    if results.simulated:
         marks.append("SIMULATED")
     figure.text(
         0.98,
@@ -113,27 +103,27 @@ def new_figure(data: dict[str, Any], title: str, width: float = 9.0, height: flo
         va="center",
     )
     bottom = 0.2 / height
-    what = _what(data)
-    made = _made_with(data, int(CHARACTERS_PER_IN * width) - len(what))
+    what = _what(results)
+    made = _made_with(results, int(CHARACTERS_PER_IN * width) - len(what))
     figure.text(0.02, bottom, what, fontsize=10.5, color=GREY, va="center")
     figure.text(0.98, bottom, made, fontsize=10.5, color=GREY, ha="right", va="center")
     return figure
 
 
-def heading(data: dict[str, Any], what: str) -> str:
+def heading(results: Results, what: str) -> str:
     """Title line of a plot: the target, shortened where it would be too long, and the subject."""
-    name = data["target"]["name"]
+    name = results.target.name
     return f"{name if len(name) <= 22 else name[:21] + '…'}: {what}"
 
 
-def nights(data: dict[str, Any]) -> str:
+def nights(results: Results) -> str:
     """`night 2013-10-04`, or the range."""
-    days = [Night.parse(night).iso for night in data["nights"]]
+    days = [Night.parse(night).iso for night in results.nights]
     return f"night {days[0]}" if len(days) == 1 else f"{len(days)} nights {days[0]} to {days[-1]}"
 
 
-def _what(data: dict[str, Any]) -> str:
-    ids = [run["obs_id"] for run in data["runs"]]
+def _what(results: Results) -> str:
+    ids = [run.obs_id for run in results.runs]
     if len(ids) == 1:
         runs = f"run {ids[0]}"
     elif len(ids) <= 3:
@@ -142,12 +132,12 @@ def _what(data: dict[str, Any]) -> str:
         runs = f"{len(ids)} runs"
         if len(f"{ids[0]}{ids[-1]}") <= 14:
             runs += f" {ids[0]} to {ids[-1]}"
-    return f"{nights(data)} · {runs} · {data['stacked']['livetime_h']:.2f} h"
+    return f"{nights(results)} · {runs} · {results.stacked.livetime_h:.2f} h"
 
 
-def _made_with(data: dict[str, Any], room: int) -> str:
+def _made_with(results: Results, room: int) -> str:
     """Versions, those that matter most first, as many as there is room for [characters]."""
-    versions = data["versions"]
+    versions = results.versions
     shown = f"ASTRAN {versions['astran']}"
     for name in ("lstchain", "gammapy"):
         more = f"{shown} · {name} {versions.get(name)}"
@@ -156,14 +146,12 @@ def _made_with(data: dict[str, Any], room: int) -> str:
     return shown
 
 
-def energy_range(data: dict[str, Any]) -> str:
+def energy_range(results: Results) -> str:
     """The energy range in words."""
-    low, high = data["stacked"]["energy_min_tev"], data["stacked"]["energy_max_tev"]
-    if low is None and high is None:
-        return "all energies"
-    if high is None:
-        return f"E > {energy(low)}"
-    return f"E < {energy(high)}" if low is None else f"{energy(low)} to {energy(high)}"
+    low, high = results.stacked.energy_min_tev, results.stacked.energy_max_tev
+    if low is None:
+        return "all energies" if high is None else f"E < {energy(high)}"
+    return f"E > {energy(low)}" if high is None else f"{energy(low)} to {energy(high)}"
 
 
 def energy(value: float) -> str:
@@ -208,6 +196,14 @@ def clock(axes: Any, first: datetime) -> None:
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(mdates.DateFormatter("%H:%M"))
     axes.set_xlabel(f"UTC, {first:%Y-%m-%d}")
+
+
+def fill_panel(axes: Any, part: Part | None, draw: Callable[[Any, Part], None]) -> None:
+    """Draw a part of the results into a panel, or that there is none."""
+    if part:
+        draw(axes, part)
+    else:
+        say_nothing(axes, "not available")
 
 
 def say_nothing(axes: Any, why: str) -> None:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from matplotlib.figure import Figure
 
 from astran.highlevel.plots import style
-from astran.highlevel.plots.style import SavedPlot
+from astran.highlevel.plots.plot import Drawn, Plot
+from astran.results.document import Results, Theta2Histogram
 
-NAME = "theta2"
 
-
-def draw_theta2(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
+def draw_theta2(results: Results, bins: Theta2Histogram) -> Drawn:
     """ON points over scaled OFF, the cut, and the numbers beside them."""
-    bins, stacked = data["theta2"], data["stacked"]
-    edges = np.array(bins["edges_deg2"])
+    stacked = results.stacked
+    edges = np.array(bins.edges_deg2)
     centre, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
-    on = np.array(bins["on"])
-    background, error = np.array(bins["background"]), np.array(bins["background_error"])
-    figure = style.new_figure(data, style.heading(data, "θ² distribution"))
+    on = np.array(bins.on)
+    background, error = np.array(bins.background), np.array(bins.background_error)
+    figure = style.new_figure(results, style.heading(results, "θ² distribution"))
     axes, side = figure.subplots(1, 2, width_ratios=(2.65, 1))
     axes.stairs(background, edges, fill=True, color=style.PALE, zorder=1)
     axes.stairs(background, edges, color=style.GREY, linewidth=1.4, label="OFF × α", zorder=2)
@@ -45,20 +41,20 @@ def draw_theta2(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
         label="ON",
         zorder=3,
     )
-    cut = stacked["theta_cut"]
-    if stacked["theta_cut_deg"] is not None:
+    cut = stacked.theta_cut
+    if stacked.theta_cut_deg is not None:
         axes.axvline(
-            stacked["theta_cut_deg"] ** 2,
+            stacked.theta_cut_deg**2,
             color=style.VERMILION,
             linestyle="--",
             linewidth=1.8,
-            label=f"cut θ < {stacked['theta_cut_deg']:.3g}°",
+            label=f"cut θ < {stacked.theta_cut_deg:.3g}°",
         )
-        cut_text = f"{stacked['theta_cut_deg']:.3g}°"
-    else:
+        cut_text = f"{stacked.theta_cut_deg:.3g}°"
+    elif cut.min_deg is not None and cut.max_deg is not None:
         axes.axvspan(
-            cut["min_deg"] ** 2,
-            min(cut["max_deg"] ** 2, edges[-1]),
+            cut.min_deg**2,
+            min(cut.max_deg**2, edges[-1]),
             facecolor="none",
             edgecolor=style.VERMILION,
             hatch="//",
@@ -67,7 +63,9 @@ def draw_theta2(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
             zorder=0,
             label="cut θ(E)",
         )
-        cut_text = f"θ(E), {cut['min_deg']:.2g}–{cut['max_deg']:.2g}°"
+        cut_text = f"θ(E), {cut.min_deg:.2g}–{cut.max_deg:.2g}°"
+    else:
+        cut_text = "θ(E)"
     axes.set_xlim(0, edges[-1])
     highest = max(float((on + np.sqrt(on)).max()), float((background + error).max()), 1.0)
     axes.set_ylim(0, 1.12 * highest)
@@ -75,35 +73,36 @@ def draw_theta2(data: dict[str, Any]) -> tuple[Figure, SavedPlot]:
     axes.set_ylabel(f"events per {edges[1] - edges[0]:.2g} deg²")
     handles, labels = axes.get_legend_handles_labels()
     side.legend(handles, labels, loc="upper left", bbox_to_anchor=(-0.06, 1.02), borderpad=0.2)
-    tail = bins["tail"]
+    tail = bins.tail
     style.panel(
         side,
         [
-            ("Li & Ma", f"{stacked['significance']:.2f} σ"),
-            ("excess", f"{stacked['excess']:.1f} ± {stacked['excess_error']:.1f}"),
+            ("Li & Ma", f"{stacked.significance:.2f} σ"),
+            ("excess", f"{stacked.excess:.1f} ± {stacked.excess_error:.1f}"),
             None,
-            (r"$N_{on}$", f"{stacked['n_on']}"),
-            (r"$N_{off}$", f"{stacked['n_off']}"),
-            ("α", f"{stacked['alpha']:.3f}"),
-            ("OFF regions", f"{stacked['off_regions']}"),
+            (r"$N_{on}$", f"{stacked.n_on}"),
+            (r"$N_{off}$", f"{stacked.n_off}"),
+            ("α", f"{stacked.alpha:.3f}"),
+            ("OFF regions", f"{stacked.off_regions}"),
             None,
-            ("livetime", f"{stacked['livetime_h']:.3f} h"),
-            ("per min", style.with_error(stacked["rate_per_min"], stacked["rate_error"])),
+            ("livetime", f"{stacked.livetime_h:.3f} h"),
+            ("per min", style.with_error(stacked.rate_per_min, stacked.rate_error)),
             ("θ cut", cut_text),
-            ("energy", style.energy_range(data)),
-            *(
-                [("ON/OFF tail", f"{tail['ratio']:.2f} ± {tail['ratio_error']:.2f}")]
-                if tail
-                else []
-            ),
+            ("energy", style.energy_range(results)),
+            *([("ON/OFF tail", f"{tail.ratio:.2f} ± {tail.ratio_error:.2f}")] if tail else []),
         ],
         top=0.76,
     )
-    expected = stacked["alpha"] * stacked["n_off"]
+    expected = stacked.alpha * stacked.n_off
     alt = (
-        f"Distribution of squared angular distance of events from {data['target']['name']}: "
-        f"{stacked['n_on']} ON events within the cut against {expected:.1f} expected from OFF; "
-        f"excess {stacked['excess']:.1f} ± {stacked['excess_error']:.1f}, "
-        f"{stacked['significance']:.1f} sigma in {stacked['livetime_h']:.2f} h."
+        f"Distribution of squared angular distance of events from {results.target.name}: "
+        f"{stacked.n_on} ON events within the cut against {expected:.1f} expected from OFF; "
+        f"excess {stacked.excess:.1f} ± {stacked.excess_error:.1f}, "
+        f"{stacked.significance:.1f} sigma in {stacked.livetime_h:.2f} h."
     )
-    return figure, SavedPlot(NAME, "θ² distribution", alt)
+    return figure, alt
+
+
+THETA2 = Plot(
+    "theta2", "θ² distribution", "θ² distribution", lambda results, sky: results.theta2, draw_theta2
+)

@@ -17,6 +17,7 @@ from astran.base.errors import ConfigError, ProductError
 from astran.highlevel.spectral.fit import Model, fit_model
 from astran.highlevel.spectral.irfs import FAULTS
 from astran.highlevel.spectral.result_parts import model_part
+from astran.results.spectral_parts import ModelFit
 
 MODELS = ("power-law", "log-parabola")
 EDGE_ROUNDING = 1e-6
@@ -45,13 +46,20 @@ class OgipSpectra:
         return source
 
 
-def refit(sources: Sequence[OgipSpectra]) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class RefittedSpectra:
+    """Spectra that were fitted together."""
+
+    files: tuple[str, ...]
+    energy_min_tev: float
+    energy_max_tev: float
+    """Actual edges."""
+    models: tuple[ModelFit, ...]
+
+
+def refit(sources: Sequence[OgipSpectra]) -> RefittedSpectra:
     """Fit a power law and a log-parabola to spectra together; bins that a file marks as bad are
     not used.
-
-    Returns
-    -------
-    `files`, `energy_min_tev`, `energy_max_tev` (actual edges) and `models` as in results.json
 
     Raises
     ------
@@ -71,12 +79,8 @@ def refit(sources: Sequence[OgipSpectra]) -> dict[str, Any]:
     if not models:
         raise ProductError("Neither a power law nor a log-parabola fits: no fit converged.")
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
-    return {
-        "files": files,
-        "energy_min_tev": low,
-        "energy_max_tev": high,
-        "models": [model_part(model, low, high) for model in models],
-    }
+    fits = tuple(model_part(model, low, high) for model in models)
+    return RefittedSpectra(tuple(files), low, high, fits)
 
 
 def _listed(path: Path) -> list[Path]:

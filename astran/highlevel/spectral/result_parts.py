@@ -10,135 +10,145 @@ from typing import Any
 import numpy as np
 from astropy.table import Table
 
+from astran.highlevel.arrays import as_tuple
 from astran.highlevel.dl3.folder import SPECTRA
-from astran.highlevel.failures import Failures, PartKind
+from astran.highlevel.failures import Failures
 from astran.highlevel.spectral import lightcurve
 from astran.highlevel.spectral.fit import LOG10, Model, make_dataset
 from astran.highlevel.spectral.norm import LIMIT_METHOD, NO_RISE, Norm
 from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV, integrate_flux
 from astran.highlevel.spectral.spectra import BINS_PER_DECADE
 from astran.highlevel.spectral.spectrum import ASSUMED_INDEX, FluxPoint, NoSpectrum, Spectral
+from astran.results.codec import to_json
+from astran.results.document import FileNames, PartKind
+from astran.results.spectral_parts import (
+    Citation,
+    CrabFlux,
+    FluxConstancy,
+    LightCurve,
+    ModelCurve,
+    ModelFit,
+    SpectralPoint,
+    Spectrum,
+    SpectrumFlux,
+    SpectrumNumbers,
+    TimedFlux,
+)
 
 POINTS, LIGHT_CURVE = "flux_points.ecsv", "light_curve.ecsv"
 CURVE_ENERGIES = 60
 
 
-def spectrum_part(found: Spectral | NoSpectrum) -> dict[str, Any]:
+def spectrum_part(found: Spectral | NoSpectrum) -> Spectrum:
     """`spectrum` of results.json."""
     if isinstance(found, NoSpectrum):
-        return {"model": None, "reason": found.reason}
-    low, high = found.energy_min, found.energy_max
-    flux = found.flux
-    stacked = found.stacked
-    data: dict[str, Any] = {
-        "model": found.best.name if found.best else None,
-        "reason": None
+        return Spectrum(None, found.reason)
+    reason = (
+        None
         if found.best
         else "the signal is too weak for a fit: fluxes and limits are for a power law of index "
-        f"{ASSUMED_INDEX:g}",
-        "parameters": found.best.parameters if found.best else {},
-        "errors": found.best.errors if found.best else {},
-        "units": {"amplitude": "cm-2 s-1 TeV-1"},
-        "limit_method": LIMIT_METHOD,
-        "reference_energy_tev": 1.0,
-        "energy_min_tev": low,
-        "energy_max_tev": high,
-        "bins_per_decade": BINS_PER_DECADE,
-        "models": [model_part(model, low, high) for model in found.models],
-        "fitted_to": "runs" if found.joint else "nights",
-        "flux": {
-            **_flux(found.total, flux),
-            "unit": "cm-2 s-1",
-            "energy_min_tev": low,
-            "energy_max_tev": high,
-        },
-        "significance": found.total.sqrt_ts,
-        "n_on": int(stacked.n_on.sum()),
-        "n_off": int(stacked.n_off.sum()),
-        "excess": float((stacked.n_on - stacked.background).sum()),
-        "off_regions": min(part.off_regions for part in found.parts),
-        "runs": [part.part.run.obs_id for part in found.parts],
-        "nights": list(found.nights),
-        "flux_points": [_point(point) for point in found.points],
-        "curve": _curve(found),
-        "references": [
-            {"name": item.name, "citation": item.citation} for item in (CRAB, CRAB_HESS)
-        ],
-    }
-    if found.crab:
-        data["crab"] = _crab(found.crab, low, high)
-    return data
+        f"{ASSUMED_INDEX:g}"
+    )
+    return Spectrum(found.best.name if found.best else None, reason, _spectrum_numbers(found))
 
 
-def light_curve_part(found: Spectral | NoSpectrum) -> dict[str, Any] | None:
+def _spectrum_numbers(found: Spectral) -> SpectrumNumbers:
+    low, high = found.energy_min, found.energy_max
+    stacked = found.stacked
+    return SpectrumNumbers(
+        parameters=found.best.parameters if found.best else {},
+        errors=found.best.errors if found.best else {},
+        units={"amplitude": "cm-2 s-1 TeV-1"},
+        limit_method=LIMIT_METHOD,
+        reference_energy_tev=1.0,
+        energy_min_tev=low,
+        energy_max_tev=high,
+        bins_per_decade=BINS_PER_DECADE,
+        models=tuple(model_part(model, low, high) for model in found.models),
+        fitted_to="runs" if found.joint else "nights",
+        flux=SpectrumFlux(
+            **_flux(found.total, found.flux),
+            unit="cm-2 s-1",
+            energy_min_tev=low,
+            energy_max_tev=high,
+        ),
+        significance=found.total.sqrt_ts,
+        n_on=int(stacked.n_on.sum()),
+        n_off=int(stacked.n_off.sum()),
+        excess=float((stacked.n_on - stacked.background).sum()),
+        off_regions=min(part.off_regions for part in found.parts),
+        runs=tuple(part.part.run.obs_id for part in found.parts),
+        nights=tuple(found.nights),
+        flux_points=tuple(_point(point) for point in found.points),
+        curve=_curve(found),
+        references=tuple(Citation(item.name, item.citation) for item in (CRAB, CRAB_HESS)),
+        crab=_crab(found.crab, low, high) if found.crab else None,
+    )
+
+
+def light_curve_part(found: Spectral | NoSpectrum) -> LightCurve | None:
     """`light_curve` of results.json; none without a spectrum."""
     if isinstance(found, NoSpectrum):
         return None
-    flux = found.flux
-    data: dict[str, Any] = {
-        "energy_min_tev": found.energy_min,
-        "energy_max_tev": found.energy_max,
-        "unit": "cm-2 s-1",
-        "crab_flux": integrate_flux(CRAB.shape, found.energy_min, found.energy_max),
-        "crab_citation": CRAB.citation,
-    }
-    for name, points in (
-        ("runs", found.runs),
-        ("nights", found.night_points),
-        ("fine", found.fine),
-    ):
-        data[name] = [_time_point(point, flux) for point in points]
-        if len(points) > 1:
-            chi2, ndf = lightcurve.constancy_test(points, found.total.value)
-            data[f"{name}_constant"] = {
-                "mean": found.total.value * flux,
-                "error": found.total.error * flux,
-                "chi2": chi2,
-                "ndf": ndf,
-            }
-    return data
+    return LightCurve(
+        energy_min_tev=found.energy_min,
+        energy_max_tev=found.energy_max,
+        unit="cm-2 s-1",
+        crab_flux=integrate_flux(CRAB.shape, found.energy_min, found.energy_max),
+        crab_citation=CRAB.citation,
+        runs=tuple(_timed_flux(point, found.flux) for point in found.runs),
+        nights=tuple(_timed_flux(point, found.flux) for point in found.night_points),
+        fine=tuple(_timed_flux(point, found.flux) for point in found.fine),
+        runs_constant=_constancy(found, found.runs),
+        nights_constant=_constancy(found, found.night_points),
+        fine_constant=_constancy(found, found.fine),
+    )
 
 
-def crab_units(norm: Norm | None) -> dict[str, float | None]:
-    """Fields of `stacked` and `runs`."""
-    return {
-        "crab_units": norm.value if norm else None,
-        "crab_units_error": norm.error if norm else None,
-    }
+def _constancy(
+    found: Spectral, points: Sequence[lightcurve.LightCurvePoint]
+) -> FluxConstancy | None:
+    if len(points) < 2:
+        return None
+    chi2, ndf = lightcurve.constancy_test(points, found.total.value)
+    return FluxConstancy(found.total.value * found.flux, found.total.error * found.flux, chi2, ndf)
 
 
-def write_files(found: Spectral, folder: Path, failures: Failures) -> dict[str, Any]:
+def write_files(found: Spectral, folder: Path, failures: Failures) -> FileNames:
     """Flux points and light curve as ECSV, and one OGIP spectrum per night; returns the names of
     those that could be written."""
-    names: dict[str, Any] = {}
-    points = found.fine or found.runs
-    tables: tuple[tuple[str, str, Callable[[], list[dict[str, Any]]]], ...] = (
-        ("flux_points", POINTS, lambda: [_point(point) for point in found.points]),
-        ("light_curve", LIGHT_CURVE, lambda: [_time_point(p, found.flux) for p in points]),
+
+    def write(name: str, file: str, make: Callable[[], bool]) -> str | None:
+        made = failures.attempt(PartKind.FILE, name, f"The file {file}", make)
+        return file if made else None
+
+    points = write(
+        "flux_points",
+        POINTS,
+        lambda: _write_rows([_point(point) for point in found.points], folder / POINTS),
     )
-    for name, file, rows in tables:
-        if failures.attempt(
-            PartKind.FILE, name, f"The file {file}", partial(_write_rows, rows, folder / file)
-        ):
-            names[name] = file
-    written = []
-    for night in found.nights:
-        file = f"{SPECTRA}/pha_{night}.fits"
-        if failures.attempt(
-            PartKind.FILE,
-            "ogip",
-            f"The file {file}",
-            partial(_write_ogip, found, night, folder / file),
-        ):
-            written.append(file)
-    return {**names, "ogip": written}
+    curve = write(
+        "light_curve",
+        LIGHT_CURVE,
+        lambda: _write_rows(
+            [_timed_flux(point, found.flux) for point in found.fine or found.runs],
+            folder / LIGHT_CURVE,
+        ),
+    )
+    files = ((night, f"{SPECTRA}/pha_{night}.fits") for night in found.nights)
+    ogip = [
+        write("ogip", file, partial(_write_ogip, found, night, folder / file))
+        for night, file in files
+    ]
+    return FileNames(
+        flux_points=points, light_curve=curve, ogip=tuple(file for file in ogip if file)
+    )
 
 
-def _write_rows(rows: Callable[[], list[dict[str, Any]]], path: Path) -> bool:
-    made = rows()
-    if made:
-        _write_table(made, path)
-    return bool(made)
+def _write_rows(rows: Sequence[SpectralPoint] | Sequence[TimedFlux], path: Path) -> bool:
+    if rows:
+        _write_table([to_json(row) for row in rows], path)
+    return bool(rows)
 
 
 def _write_ogip(found: Spectral, night: str, path: Path) -> bool:
@@ -149,31 +159,31 @@ def _write_ogip(found: Spectral, night: str, path: Path) -> bool:
     return True
 
 
-def model_part(model: Model, low: float, high: float) -> dict[str, Any]:
+def model_part(model: Model, low: float, high: float) -> ModelFit:
     """One of `models` of results.json; the flux is that between two energies [TeV]."""
     flux, error = model.flux(low, high)
     above, above_error = model.flux(1.0, high) if low <= 1.0 < high else (None, None)
-    data: dict[str, Any] = {
-        "name": model.name,
-        "parameters": model.parameters,
-        "errors": model.errors,
-        "covariance": model.covariance,
-        "reference_energy_tev": model.reference,
-        "statistic": model.statistic,
-        "degrees_of_freedom": model.degrees,
-        "flux": flux,
-        "flux_error": error,
-        "flux_above_1tev": above,
-        "flux_above_1tev_error": above_error,
-        "decorrelation_energy_tev": model.pivot(low, high),
-    }
-    if "beta" in model.parameters:
-        data["beta_log10"] = model.parameters["beta"] * LOG10
-        data["beta_log10_error"] = model.errors["beta"] * LOG10
-    return data
+    curved = "beta" in model.parameters
+    return ModelFit(
+        name=model.name,
+        parameters=model.parameters,
+        errors=model.errors,
+        covariance=model.covariance.tolist(),
+        reference_energy_tev=model.reference,
+        statistic=model.statistic,
+        degrees_of_freedom=model.degrees,
+        flux=flux,
+        flux_error=error,
+        flux_above_1tev=above,
+        flux_above_1tev_error=above_error,
+        decorrelation_energy_tev=model.pivot(low, high),
+        beta_log10=model.parameters["beta"] * LOG10 if curved else None,
+        beta_log10_error=model.errors["beta"] * LOG10 if curved else None,
+    )
 
 
 def _flux(norm: Norm, unit: float) -> dict[str, Any]:
+    """Fields of `FluxValue`."""
     return {
         "value": norm.value * unit,
         "error": norm.error * unit,
@@ -190,62 +200,67 @@ def _limit(norm: Norm, **units: float) -> dict[str, Any]:
     return {name: norm.limit * unit for name, unit in units.items()}
 
 
-def _crab(norm: Norm, low: float, high: float) -> dict[str, Any]:
-    return {
+def _crab(norm: Norm, low: float, high: float) -> CrabFlux:
+    return CrabFlux(
         **_flux(norm, 1.0),
-        "flux_of_crab": integrate_flux(CRAB.shape, low, high),
-        "citation": CRAB.citation,
-    }
+        flux_of_crab=integrate_flux(CRAB.shape, low, high),
+        citation=CRAB.citation,
+    )
 
 
-def _point(point: FluxPoint) -> dict[str, Any]:
+def _point(point: FluxPoint) -> SpectralPoint:
     flux, energy = point.reference_flux, point.energy
     to_erg = energy**2 * ERG_PER_TEV
-    return {
-        "energy_tev": energy,
-        "energy_min_tev": point.energy_min,
-        "energy_max_tev": point.energy_max,
-        "dnde": point.norm.value * flux,
-        "dnde_error": point.norm.error * flux,
-        "dnde_error_low": point.norm.error_low * flux,
-        "dnde_error_high": point.norm.error_high * flux,
-        "e2dnde_erg": point.norm.value * flux * to_erg,
-        "e2dnde_error_erg": point.norm.error * flux * to_erg,
+    return SpectralPoint(
+        energy_tev=energy,
+        energy_min_tev=point.energy_min,
+        energy_max_tev=point.energy_max,
+        dnde=point.norm.value * flux,
+        dnde_error=point.norm.error * flux,
+        dnde_error_low=point.norm.error_low * flux,
+        dnde_error_high=point.norm.error_high * flux,
+        e2dnde_erg=point.norm.value * flux * to_erg,
+        e2dnde_error_erg=point.norm.error * flux * to_erg,
         **_limit(point.norm, dnde_limit=flux, e2dnde_limit_erg=flux * to_erg),
-        "is_limit": point.is_limit,
-        "sqrt_ts": point.norm.sqrt_ts,
-        "n_on": point.n_on,
-        "n_off": point.n_off,
-        "expected": point.expected,
-    }
+        is_limit=point.is_limit,
+        sqrt_ts=point.norm.sqrt_ts,
+        n_on=point.n_on,
+        n_off=point.n_off,
+        expected=point.expected,
+    )
 
 
-def _time_point(point: lightcurve.LightCurvePoint, flux: float) -> dict[str, Any]:
-    return {
-        "label": point.label,
-        "start": point.start.isoformat(timespec="seconds"),
-        "stop": point.stop.isoformat(timespec="seconds"),
-        "livetime_h": point.livetime_s / 3600,
-        "flux": point.norm.value * flux,
-        "flux_error": point.norm.error * flux,
+def _timed_flux(point: lightcurve.LightCurvePoint, flux: float) -> TimedFlux:
+    return TimedFlux(
+        label=point.label,
+        start=point.start.isoformat(timespec="seconds"),
+        stop=point.stop.isoformat(timespec="seconds"),
+        livetime_h=point.livetime_s / 3600,
+        flux=point.norm.value * flux,
+        flux_error=point.norm.error * flux,
         **_limit(point.norm, flux_limit=flux),
-        "is_limit": point.norm.sqrt_ts < 3,
-        "sqrt_ts": point.norm.sqrt_ts,
-        "n_on": point.n_on,
-        "n_off": point.n_off,
-    }
+        is_limit=point.norm.sqrt_ts < 3,
+        sqrt_ts=point.norm.sqrt_ts,
+        n_on=point.n_on,
+        n_off=point.n_off,
+    )
 
 
-def _curve(found: Spectral) -> dict[str, Any]:
+def _curve(found: Spectral) -> ModelCurve:
     energy = np.geomspace(found.energy_min, found.energy_max, CURVE_ENERGIES)
     value = found.shape(energy)
     error = found.best.error_band(energy) if found.best else np.zeros(energy.size)
-    return {"energy_tev": energy, "dnde": value, "dnde_error": error}
+    return ModelCurve(as_tuple(energy), as_tuple(value), as_tuple(error))
 
 
 def _write_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    names = [name for name in rows[0] if name != "limit_reason"]
-    table = Table({name: [_cell(row[name]) for row in rows] for name in names})
+    table = Table(
+        {
+            name: [np.nan if row[name] is None else row[name] for row in rows]
+            for name in rows[0]
+            if name != "limit_reason"
+        }
+    )
     for name in table.colnames:
         if name.startswith("dnde"):
             table[name].unit = "cm-2 s-1 TeV-1"
@@ -260,7 +275,3 @@ def _write_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
     part = path.with_name(f".{path.name}.part")
     table.write(part, format="ascii.ecsv", overwrite=True)
     part.replace(path)
-
-
-def _cell(value: Any) -> Any:
-    return np.nan if value is None else value

@@ -13,7 +13,7 @@ from scipy.stats import chi2
 
 from astran.base.failures import reason_of
 from astran.highlevel.aperture.counts import RunCounts, ThetaCut
-from astran.highlevel.failures import Failures, PartKind
+from astran.highlevel.failures import Failures
 from astran.highlevel.maps.known_sources import KnownSource
 from astran.highlevel.options import Threshold
 from astran.highlevel.spectral import lightcurve
@@ -29,6 +29,7 @@ from astran.highlevel.spectral.spectra import (
     run_spectrum,
     stack_spectra,
 )
+from astran.results.document import PartKind
 
 LEAST_FIT_SIGMAS = 5.0
 """A weaker signal gets an upper limit, no fit."""

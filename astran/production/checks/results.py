@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Any
 
 from astran.base.errors import ProductError
 from astran.base.files import require_present
+from astran.results.codec import FaultKind, Faults, results_from_json, to_json
+from astran.results.document import RESULTS, FileNames, Results
 
 NUMBERS = ("n_on", "n_off", "alpha", "excess", "significance", "livetime_h")
 MAY_BE_UNKNOWN = "significance"
@@ -29,78 +31,73 @@ def check_results(folder: Path) -> dict[str, Any]:
     The main numbers (n_on, n_off, alpha, excess, significance, livetime_h), runs, plots, and how
     many parts were left out
     """
-    data = _read(folder / "results.json")
-    stacked = data.get("stacked")
-    if not isinstance(stacked, dict):
+    data = _read(folder / RESULTS)
+    results, faults = results_from_json(data)
+    if "stacked" in faults:
         raise ProductError("results.json holds no numbers of all runs together (`stacked`).")
-    _check_numbers(stacked, "results.json")
-    runs = data.get("runs")
-    if not isinstance(runs, list) or not runs:
-        raise ProductError("results.json lists no run.")
-    for run in runs:
-        numbers = run if isinstance(run, dict) else {}
-        _check_numbers(numbers, f"results.json, run {numbers.get('obs_id', 'without a number')},")
-    left_out = _left_out(data)
+    _check_numbers("stacked", faults, "results.json")
+    if not results.runs or _has_wrong("runs", faults):
+        raise ProductError("results.json lists no run, or something else among the runs.")
+    for index, run in enumerate(results.runs):
+        where = f"results.json, run {run.obs_id or 'without a number'},"
+        _check_numbers(f"runs[{index}]", faults, where)
+    left_out = [part.name for part in results.left_out]
     for name in PARTS:
-        if name in data and data[name] is None and name not in left_out:
+        if name not in faults and getattr(results, name) is None and name not in left_out:
             raise ProductError(f"results.json holds no `{name}` and does not say why.")
-    plots = _plots(data)
-    for name in [*plots, *_files(data)]:
+    plots = _plots(results, faults)
+    for name in [*plots, *_files(results.files)]:
         require_present(folder / name)
+    known = to_json(results.stacked)
     return {
-        **{name: stacked[name] for name in NUMBERS},
-        "runs": len(runs),
+        **{name: known[name] for name in NUMBERS},
+        "runs": len(results.runs),
         "plots": len(plots),
         "left_out": len(left_out),
     }
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> Any:
     require_present(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ProductError(f"{path.name} is not valid JSON: {error}.") from error
-    return data if isinstance(data, dict) else {}
 
 
-def _check_numbers(numbers: Mapping[str, Any], place: str) -> None:
+def _check_numbers(part: str, faults: Faults, where: str) -> None:
     """Each of the main numbers must be there."""
     lacking = [
         name
         for name in NUMBERS
-        if not (_is_number(numbers.get(name)) or (name == MAY_BE_UNKNOWN and name in numbers))
+        if (fault := faults.get(f"{part}.{name}")) is not None
+        and not (name == MAY_BE_UNKNOWN and fault is FaultKind.NULL)
     ]
     if lacking:
-        raise ProductError(f"{place} lacks {', '.join(lacking)}.")
+        raise ProductError(f"{where} lacks {', '.join(lacking)}.")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _has_wrong(part: str, faults: Faults) -> bool:
+    """Whether a list is none, or holds something else than objects."""
+    return any(
+        fault is FaultKind.WRONG_TYPE and re.fullmatch(rf"{part}(\[\d+\])?", path)
+        for path, fault in faults.items()
+    )
 
 
-def _left_out(data: Mapping[str, Any]) -> list[str]:
-    entries = data.get("left_out")
-    entries = entries if isinstance(entries, list) else []
-    return [str(entry.get("name")) for entry in entries if isinstance(entry, dict)]
-
-
-def _plots(data: Mapping[str, Any]) -> list[str]:
+def _plots(results: Results, faults: Faults) -> list[str]:
     """Names of the pictures."""
-    entries = data.get("plots", [])
-    if not isinstance(entries, list) or not all(
-        isinstance(entry, dict) and entry.get("file") for entry in entries
-    ):
+    if _has_wrong("plots", faults) or not all(plot.file for plot in results.plots):
         raise ProductError("results.json lists plots without files.")
-    return [PurePath(str(entry["file"])).name for entry in entries]
+    return [PurePath(plot.file).name for plot in results.plots]
 
 
-def _files(data: Mapping[str, Any]) -> Iterator[str]:
+def _files(files: FileNames) -> Iterator[str]:
     """Paths of the other files, below the folder of results.json."""
-    named = data.get("files", {})
-    for value in named.values() if isinstance(named, dict) else ():
-        for name in value if isinstance(value, list) else (value,):
-            path = PurePath(str(name))
+    single = (files.run_table, files.map, files.flux_points, files.light_curve)
+    for name in (*single, *(files.ogip or ())):
+        if name is not None:
+            path = PurePath(name)
             if path.is_absolute() or ".." in path.parts:
                 raise ProductError(f"results.json names {path}, which is not in its folder.")
             yield str(path)

@@ -11,7 +11,7 @@ from astran.base.text import one_line
 from astran.config.analysis import slug
 from astran.report.formatting import finite_number
 from astran.report.model import Report
-from astran.report.tables import get_part
+from astran.report.tables import energy_span
 
 _S = AnalysisState
 _TONES = {_S.DONE: "good", _S.PARTIAL: "part", _S.FAILED: "bad", _S.EXPIRED: "bad"}
@@ -83,14 +83,10 @@ def page_name(target: str) -> str:
 
 def make_entry(analysis_id: int, report: Report) -> PageEntry:
     """The line about an analysis."""
-    spectrum = get_part(report.results, "spectrum")
-    crab = get_part(spectrum, "crab")
-    low, high = (
-        finite_number(spectrum.get("energy_min_tev")),
-        finite_number(spectrum.get("energy_max_tev")),
-    )
-    flux = None if crab.get("is_limit") is True else finite_number(crab.get("value"))
-    stacked = report.stacked
+    stacked = report.results and report.results.stacked
+    spectrum = report.results and report.results.spectrum.numbers
+    crab = spectrum and spectrum.crab
+    flux = finite_number(crab.value) if crab and not crab.is_limit else None
     return PageEntry(
         id=analysis_id,
         target=one_line(report.config.target.name, 60) or "without a name",
@@ -105,11 +101,11 @@ def make_entry(analysis_id: int, report: Report) -> PageEntry:
         runs=len(report.runs),
         received=f"{report.received:%Y-%m-%d %H:%M}" if report.received else "",
         simulated=report.simulated,
-        significance=finite_number(stacked.get("significance")),
-        livetime_h=finite_number(stacked.get("livetime_h")),
-        rate=finite_number(stacked.get("rate_per_min")),
-        rate_error=finite_number(stacked.get("rate_error")),
+        significance=finite_number(stacked and stacked.significance),
+        livetime_h=finite_number(stacked and stacked.livetime_h),
+        rate=finite_number(stacked and stacked.rate_per_min),
+        rate_error=finite_number(stacked and stacked.rate_error),
         crab=flux,
-        crab_error=finite_number(crab.get("error")) if flux is not None else None,
-        span=f"{low:.3g} to {high:.3g} TeV" if low and high and flux is not None else "",
+        crab_error=finite_number(crab.error) if crab and flux is not None else None,
+        span=energy_span(spectrum) if spectrum and flux is not None else "",
     )

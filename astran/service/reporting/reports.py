@@ -20,7 +20,9 @@ from astran.database.history.durations import stage_figures
 from astran.database.history.task_products import products_by_task
 from astran.database.tasks import AttemptRow, TaskRow
 from astran.report import result_files
-from astran.report.model import Report, RunOutcome, StageLine
+from astran.report.model import Report
+from astran.report.outcomes import RunOutcome, StageLine
+from astran.results.document import ExcludedRun, Results
 from astran.service.config_files import config_of
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import enqueue_letter, thread_of_analysis
@@ -175,7 +177,7 @@ def results_folder(rows: list[TaskRow]) -> Path | None:
     return None
 
 
-def _end_state(results: dict[str, object] | None, runs: tuple[RunOutcome, ...]) -> AnalysisState:
+def _end_state(results: Results | None, runs: tuple[RunOutcome, ...]) -> AnalysisState:
     if results is None and not any(run.ok for run in runs):
         return AnalysisState.FAILED
     return AnalysisState.DONE if all(run.ok for run in runs) else AnalysisState.PARTIAL
@@ -185,11 +187,11 @@ def _runs(
     analysis: Analysis,
     rows: list[TaskRow],
     attempts: dict[int, AttemptRow],
-    results: dict[str, object] | None,
+    results: Results | None,
     good: bool,
 ) -> tuple[RunOutcome, ...]:
-    numbers = result_files.entries_by_run(results, "runs")
-    excluded = result_files.entries_by_run(results, "excluded")
+    numbers = result_files.entries_by_run(results.runs if results else ())
+    excluded = result_files.entries_by_run(results.excluded if results else ())
     outcomes: dict[int, RunOutcome] = {}
     for run in sorted({row.spec.run for row in rows if row.spec.run is not None}):
         own = [row for row in rows if row.spec.run == run]
@@ -205,8 +207,7 @@ def _runs(
                 log=Path(bad.spec.log),
             )
         elif run in excluded:
-            reason = str(excluded[run].get("reason", ""))
-            outcomes[run] = RunOutcome(run=run, ok=False, stage=Stage.HIGHLEVEL, reason=reason)
+            outcomes[run] = _excluded_run(run, excluded[run])
         else:
             outcomes[run] = RunOutcome(
                 run=run, ok=good, stage=Stage.HIGHLEVEL, numbers=numbers.get(run)
@@ -216,13 +217,14 @@ def _runs(
     for run, entry in numbers.items():
         outcomes.setdefault(run, RunOutcome(run=run, ok=True, numbers=entry))
     wanted = set(config_of(analysis).runs or ())
-    for run, entry in excluded.items():
-        if not entry.get("by_choice") or run in wanted:
-            reason = str(entry.get("reason", ""))
-            outcomes.setdefault(
-                run, RunOutcome(run=run, ok=False, stage=Stage.HIGHLEVEL, reason=reason)
-            )
+    for run, left_out in excluded.items():
+        if not left_out.by_choice or run in wanted:
+            outcomes.setdefault(run, _excluded_run(run, left_out))
     return tuple(outcomes[run] for run in sorted(outcomes))
+
+
+def _excluded_run(run: int, entry: ExcludedRun) -> RunOutcome:
+    return RunOutcome(run=run, ok=False, stage=Stage.HIGHLEVEL, reason=entry.reason)
 
 
 def _errors(
