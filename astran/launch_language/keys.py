@@ -64,10 +64,12 @@ _OTHER_NAMES = {
     "target": (
         "source", "source name", "target name", "object", "object name", "src", "target.name",
         "target source", "name of the source", "name of source",
+        "sorgente", "cible", "fuente", "quelle", "fonte", "objeto", "zdroj", "izvor",
     ),
     "date": (
         "night", "observation date", "obs date", "date of observation", "observing date",
         "night of", "date of the night", "observation night", "obs night", "day",
+        "data", "notte", "nuit", "fecha", "noche", "datum", "nacht", "noite",
     ),
     "runs": (
         "run", "run number", "run numbers", "run list", "run id", "run ids", "obs id", "obs ids",

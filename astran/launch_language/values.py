@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 
 from astran.config.analysis import nested
 from astran.config.model import nearest_word
+from astran.launch_language.dates import UnclearDate, months_called, read_relative
 from astran.launch_language.keys import Key, ValueKind
 
 MAX_RUNS = 200
@@ -42,16 +44,19 @@ class BadValue(ValueError):
         self.suggestion = suggestion
 
 
-def read_value(key: Key, text: str) -> Any:
+def read_value(key: Key, text: str, written: datetime | None = None) -> Any:
     """The plain value (None, bool, int, float, str, list of int) of a key.
 
     A date becomes YYYY-MM-DD, numbers are in the unit of the configuration. Ranges are not checked
-    here but by the configuration model. Raises BadValue.
+    here but by the configuration model. `written` is the sender's time, from which words such as
+    `last night` count. Raises BadValue.
     """
     if len(text) > _LONGEST:
         raise BadValue(f"the value is longer than {_LONGEST} characters.")
-    refuse_strange(text)
     text = text.strip()
+    if key.kind is ValueKind.DATE and (found := _date_in_words(text, written)):
+        return found
+    refuse_strange(text)
     if key.optional and text.lower() in _NONE:
         return None
     if not text:
@@ -98,6 +103,31 @@ _XXY = re.compile(r"(\d{1,2}) ?[-/.] ?(\d{1,2}) ?[-/.] ?(\d{4})")
 _DMY = re.compile(_WEEKDAY + r"(\d{1,2})(?:st|nd|rd|th)?[\s.,-]*([a-z]{3,9})[\s.,-]*(\d{4})")
 _MDY = re.compile(_WEEKDAY + r"([a-z]{3,9})[\s.]*(\d{1,2})(?:st|nd|rd|th)?[\s,]+(\d{4})")
 _DATE_HINT = "Write it as YYYYMMDD, for example 20231207."
+_DATE_IN_WORDS = re.compile(
+    r"(?:[^\W\d_]{2,12}\.?,? )?(\d{1,2})(?:er|[.º°ªe])?,? ?(?:de |d'|of )?([^\W\d_]{3,15})\.?,? ?"
+    r"(?:de |del )?(\d{4})\.?(?: ?r\.| ?г\.)?"
+)
+_EAST_ASIAN = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일号]?(?: ?\(.\))?")
+
+
+def _date_in_words(text: str, written: datetime | None) -> str | None:
+    """A date by words of many languages; None for any other text."""
+    low = " ".join(unicodedata.normalize("NFC", text[:80].lower()).split())
+    try:
+        if found := read_relative(low, written):
+            return found
+    except UnclearDate as error:
+        raise BadValue(f"{_short(text)} can mean more than one night.", str(error)) from None
+    if match := _EAST_ASIAN.fullmatch(low):
+        return _day(match[1], match[2], match[3], text)
+    match = _DATE_IN_WORDS.fullmatch(low)
+    if match is None or match[2] in _MONTHS:
+        return None
+    months = sorted(months_called(match[2]))
+    if len(months) > 1:
+        options = " or ".join(f"{match[3]}{month:02d}{int(match[1]):02d}" for month in months)
+        raise BadValue(f"{match[2]} is more than one month.", f"Write {options}.")
+    return _day(match[3], months[0], match[1], text) if months else None
 
 
 def _date(key: Key, text: str) -> str:
@@ -133,6 +163,20 @@ def _day(year: str | int, month: str | int, day: str | int, text: str) -> str:
     return found.isoformat()
 
 
+_THOUSANDS = re.compile(r"(?<!\d)(?<!\d,)\d{1,3},\d{3}(?!\d|,\d)")
+_REMARK = re.compile(r"(?<=\d) ?\(([^()\n]{0,60})\)")
+_NO_REMARK = re.compile(
+    r"\d{4}|\?|\b(?:not|no|don'?t|exclud\w{1,4}|skip\w{0,4}|bad|without|except|if|maybe|perhaps|drop"
+    r"|omit|only|instead|half|first|last|until|from|remove|unless)\b",
+    re.I,
+)
+
+
+def without_remarks(text: str) -> str:
+    """A list of runs without the harmless remarks in brackets: `15865 (short)`."""
+    return _REMARK.sub(lambda match: match[0] if _NO_REMARK.search(match[1]) else "", text)
+
+
 _RUN = re.compile(r"(?:run)?[\s#_.-]{0,3}(\d{1,10})")
 _DASH = re.compile(r"\s?(-|\.\.\.?|\bto\b|\buntil\b)\s?(?=(?:run)?\s?\d)")
 _RUN_WORD = re.compile(r"\b(runs?)[\s#_]+(?=\d)")
@@ -141,9 +185,15 @@ _RANGE = re.compile(r"((?:run)?\s?\d{1,10})\s?(?:-|\.\.\.?|to|:|until)\s?((?:run
 
 
 def _runs(key: Key, text: str) -> list[int] | None:
-    low = " ".join(text.lower().split())
+    low = " ".join(without_remarks(text).lower().split())
     if low in _ALL:
         return None
+    if match := _THOUSANDS.search(low):
+        whole = match[0].replace(",", "")
+        raise BadValue(
+            f"`{match[0]}` can be one run or two.",
+            f"Write {whole}, or {match[0].replace(',', ', ')}.",
+        )
     if low.startswith("[") and low.endswith("]"):
         low = low[1:-1].strip()
     low = _DASH.sub(r"\1", low)
@@ -156,7 +206,10 @@ def _runs(key: Key, text: str) -> list[int] | None:
         if match := _RANGE.fullmatch(word):
             first, last = _run(match[1]), _run(match[2])
             if last < first:
-                raise BadValue(f"the range {_short(word)} runs backward.", f"Write {last}-{first}.")
+                end = str(last)
+                whole = str(first)[: -len(end)] + end
+                hint = f"Write {first}-{whole}." if int(whole) > first else f"Write {last}-{first}."
+                raise BadValue(f"the range {_short(word)} runs backward.", hint)
             if last - first >= MAX_RUNS:
                 raise BadValue(f"the range {_short(word)} holds more than {MAX_RUNS} runs.")
             runs.extend(range(first, last + 1))
@@ -200,7 +253,9 @@ def _number(key: Key, text: str) -> float:
             raise BadValue(
                 f"{_short(text)} has a decimal comma.", f"Write {text.replace(',', '.')}."
             )
-        raise BadValue(f"{_short(text)} is no number.", _unit_hint(key))
+        square = _SQUARE.fullmatch(text)
+        hint = theta_of_square(square[1]) if square and key.unit == "deg" else _unit_hint(key)
+        raise BadValue(f"{_short(text)} is no number.", hint)
     unit = (match[2] or "").strip().lower()
     if not unit:
         return float(match[1])
@@ -209,6 +264,14 @@ def _number(key: Key, text: str) -> float:
         raise BadValue(f"{_short(unit)} is not a unit for it.", _unit_hint(key))
     # through decimal rounding: 12 arcmin shall be 0.2, not 0.2000…01
     return float(f"{float(match[1]) * factor:.12g}")
+
+
+_SQUARE = re.compile(r"(\d{0,3}\.?\d{1,6}) ?(?:deg(?:rees)?|°) ?(?:\^|\*\*)?[2²]", re.I)
+
+
+def theta_of_square(number: str) -> str:
+    """The cut that a value of theta2 [deg2] means, in words."""
+    return f"theta2 of {number} deg2 is `dl3.theta_cut: {math.sqrt(float(number)):.4g}`, in deg."
 
 
 def _unit_hint(key: Key) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from astran.base.mail_commands import find_command
+from astran.base.mail_commands import find_command, near_command
 from astran.config.site import MailSettings
 from astran.mail.identity import is_own_address, is_own_id
 from astran.mail.letters.mime import LOOP_HEADER
@@ -23,6 +23,7 @@ from astran.mail.parsing.headers import (
     value,
     values,
 )
+from astran.mail.parsing.new_text import is_answer
 from astran.mail.senders import automatic_mail
 from astran.mail.senders.authentication_results import Proof, is_vouched
 
@@ -94,14 +95,31 @@ def is_request(message: Message, settings: MailSettings) -> bool:
     return any(is_own_id(reference, settings) for reference in references(message))
 
 
+def is_near_request(message: Message) -> bool:
+    """Whether the subject is nearly a keyword; an answer has only inherited it."""
+    return not is_answer(message) and any(map(near_command, subjects(message)))
+
+
 def _verdict(
+    message: Message, sender: str, settings: MailSettings, proof: Proof | None
+) -> tuple[MailVerdict, str]:
+    found = _verdict_on_any(message, sender, settings, proof)
+    answered = found[0] in (MailVerdict.TAKE, MailVerdict.UNSETTLED)
+    other = found[0] in (MailVerdict.OWN, MailVerdict.BOUNCE)
+    if answered or other or is_request(message, settings):
+        return found
+    # those who may not ask are not answered for a word that is none
+    return MailVerdict.NOT_OURS, "no keyword in the subject"
+
+
+def _verdict_on_any(
     message: Message, sender: str, settings: MailSettings, proof: Proof | None
 ) -> tuple[MailVerdict, str]:
     if reason := _own(message, settings):
         return MailVerdict.OWN, reason
     if reason := automatic_mail.parse_bounce(message):
         return MailVerdict.BOUNCE, reason
-    if not is_request(message, settings):
+    if not (is_request(message, settings) or is_near_request(message)):
         return MailVerdict.NOT_OURS, "no keyword in the subject"
     if reason := automatic_mail.is_automatic(message):
         return MailVerdict.MACHINE, reason

@@ -10,17 +10,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any
 
 from astran.base.cpu_limit import cpu_limit
 from astran.base.errors import ConfigError, DecisionTimeout, Problem
-from astran.base.mail_commands import MailCommand
+from astran.base.mail_commands import MailCommand, near_command
 from astran.base.night import Night
+from astran.base.text import one_line
 from astran.catalogue.sources import resolve_source
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import MailSettings
-from astran.launch_language.commands import command_of
+from astran.launch_language.commands import (
+    analyses_after,
+    asks_something,
+    command_of,
+    command_word,
+)
 from astran.launch_language.parser import parse, parse_agreeing
 from astran.launch_language.resolve import example_launch, resolve_config
 from astran.mail.gate import Judgement, MailVerdict, classify_mail
@@ -32,6 +40,7 @@ from astran.mail.parsing.headers import (
     read_message,
     references,
     subject,
+    value,
 )
 from astran.mail.parsing.new_text import read_body
 from astran.mail.senders.authentication_results import Proof
@@ -199,11 +208,10 @@ def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
     command, about, order = command_of(subject(message), text, answers=body.answers)
     base = Decision(MailOutcome.COMMAND, judgement, thread, command, about, order, text)
     if command is None:
-        # an answer that asks for nothing ("thanks!") gets no answer
-        return replace(base, outcome=MailOutcome.IGNORE)
+        return _in_free_words(base, body.answers)
     if not command.takes_parameters:
-        return base
-    parsed = parse_agreeing(texts)
+        return _about_one(base, body.answers)
+    parsed = parse_agreeing(texts, _written(message, today))
     if parsed.empty and body.answers:
         # a word of thanks under "Re: ASTRAN-LAUNCH" is no launch
         return replace(base, outcome=MailOutcome.IGNORE, command=None)
@@ -224,6 +232,86 @@ def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
         )
     outcome = MailOutcome.LAUNCH if command is MailCommand.LAUNCH else MailOutcome.COMMAND
     return replace(base, outcome=outcome, params=parsed.params, config=config)
+
+
+_OF_ONE = (MailCommand.STATUS, MailCommand.CANCEL, MailCommand.RETRY)
+
+
+def _about_one(base: Decision, answers: bool) -> Decision:
+    """The command with the analysis that the text names; more than one is asked about."""
+    if base.command not in _OF_ONE or base.order is not None:
+        return base
+    named = analyses_after(base.thread.subject, base.text)
+    if len(named) > 1:
+        each = " and ".join(f"A{number}" for number in named[:5])
+        problem = Problem(
+            base.command,
+            f"names {each}: one at a time, nothing was done.",
+            "Send one mail for each.",
+        )
+        return _asked(base, problem, f"{base.command} A{named[0]}")
+    if base.about is None and named and not answers:
+        return replace(base, about=named[0])
+    return base
+
+
+def _in_free_words(base: Decision, answers: bool) -> Decision:
+    """What becomes of a mail without a keyword, by somebody who may ask.
+
+    A near miss of a keyword, and a wish in the thread of an analysis, get one answer that shows how
+    to write it. Thanks get none, nor does an answer to such an answer: that may be a machine's.
+    """
+    if answers and (word := command_word(base.text)):
+        return replace(base, command=word[0], about=word[1] or base.about)
+    near = None if answers else near_command(base.thread.subject)
+    wish = "" if near else asks_something(base.text)
+    parsed = parse(base.text)
+    if near is None and not wish and parsed.empty:
+        # an answer that asks for nothing ("thanks!") gets no answer
+        return replace(base, outcome=MailOutcome.IGNORE)
+    if answers and parsed.empty and _answers_problems(base.thread):
+        return replace(base, outcome=MailOutcome.IGNORE)
+    about = f" A{base.about}" if base.about else ""
+    if near:
+        problem = Problem(
+            one_line(base.thread.subject, 60),
+            "is nearly a keyword, but not one.",
+            f"Write {near} as the subject.",
+        )
+        example = f"{near} A12" if near in _OF_ONE else example_launch(parsed)
+        return _asked(base, problem, example)
+    problem = Problem(
+        one_line(wish or "the mail", 60),
+        "asks for something in free words, which is not acted upon.",
+        "Begin an answer with ASTRAN-CANCEL, ASTRAN-STATUS or ASTRAN-RETRY, or send the whole "
+        "request anew with ASTRAN-LAUNCH as its subject.",
+    )
+    return _asked(base, problem, f"ASTRAN-STATUS{about}")
+
+
+def _answers_problems(thread: Thread) -> bool:
+    """Whether the mail answers a letter that told its sender what is wrong."""
+    others = [each for each in thread.references if each != thread.in_reply_to]
+    return bool(others) and others[-1].startswith("<problems.")
+
+
+def _asked(base: Decision, problem: Problem, example: str) -> Decision:
+    return replace(base, outcome=MailOutcome.ERROR_REPLY, problems=(problem,), example=example)
+
+
+_CLOCKS_APART = timedelta(days=2)
+
+
+def _written(message: Message, today: Night) -> datetime | None:
+    """When a mail was written, in its sender's time zone; None where its clock cannot be right."""
+    try:
+        written = parsedate_to_datetime(value(message, "date"))
+    except (ValueError, TypeError, OverflowError):
+        return None
+    if written.tzinfo is None:
+        return None
+    apart = abs(written.date() - today.evening)
+    return written if apart <= _CLOCKS_APART else None
 
 
 def _of_the_mail(damage: str, aside: str, thread: Thread) -> list[Problem]:
