@@ -69,8 +69,8 @@ _WISH = re.compile(
     r"\?|\b(?:stop|cancel|abort|kill|delete|status|progress|when|why|how|what|which|again|rerun"
     r"|re-run|retry|restart|repeat|wrong|mistake|instead|should|don'?t|do not|launch|run|start|help"
     r"|could you|can you|would you|please"
-    r"|can i|could i|i'd like|i would like|i want|i need|not what|use|any news|annulla|ferma|annule[rz]?"
-    r"|arr[eê]te[rz]?|abbrechen|stopp?en|cancela|cancelar|parar|detener)\b",
+    r"|can i|could i|i'd like|i would like|i want|i need|not what|use|any news|annulla|ferma"
+    r"|annule[rz]?|arr[eê]te[rz]?|abbrechen|stopp?en|cancela|cancelar|parar|detener)\b",
     re.I,
 )
 _NO_WISH = re.compile(r"\bplease (?:find|note|see)\b|\bno need\b|\bwhat an?\b", re.I)
@@ -78,6 +78,8 @@ _THANKS = re.compile(
     r"\W{0,4}(?:(?:many|best|kind|warm|with) )?(?:regards|cheers|best|sincerely|greetings)\b", re.I
 )
 _MOST_LINES = 8
+_GO = re.compile(r"go[ .!]{0,3}(?:please)?[.!]?", re.I)
+_DIGIT_OR_COLON = re.compile(r"[\d:=]")
 
 
 def command_word(new_text: str) -> tuple[MailCommand, int | None] | None:
@@ -88,6 +90,13 @@ def command_word(new_text: str) -> tuple[MailCommand, int | None] | None:
     if match is None:
         return None
     return MailCommand(f"ASTRAN-{match[1].upper()}"), int(match[2][1:]) if match[2] else None
+
+
+def says_go(new_text: str) -> bool:
+    """Whether an answer says GO and nothing that would change what is started."""
+    first, *others = _own_lines(new_text) or [""]
+    plain = not any(_DIGIT_OR_COLON.search(line) for line in others)
+    return bool(_GO.fullmatch(first[:20])) and plain and not asks_something("\n".join(others))
 
 
 def asks_something(new_text: str) -> str:

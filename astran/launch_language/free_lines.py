@@ -95,8 +95,17 @@ class _Place:
     """Above the last known key, or right below it."""
 
 
-def find_wishes(free: Sequence[FreeLine], entries: Sequence[KeyLine]) -> list[Problem]:
-    """A problem for each line that asks for something in other words than `key: value`.
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A line that asks for something in other words than `key: value`."""
+
+    problem: Problem
+    meant: tuple[str, str] | None = None
+    """The key and the value that it most probably means."""
+
+
+def find_wishes(free: Sequence[FreeLine], entries: Sequence[KeyLine]) -> list[Wish]:
+    """Each line that asks for something in other words than `key: value`.
 
     Parameters
     ----------
@@ -108,7 +117,7 @@ def find_wishes(free: Sequence[FreeLine], entries: Sequence[KeyLine]) -> list[Pr
         return []
     places = _places(free, known)
     found = (_wish(line, places[line.number]) for line in _joined(free) if line.text)
-    return [problem for problem in found if problem is not None]
+    return [wish for wish in found if wish is not None]
 
 
 def asks_beyond(written: str) -> bool:
@@ -176,14 +185,17 @@ def _item(text: str) -> str:
     return text[bullet.end() :] if bullet else text
 
 
-def _wish(line: FreeLine, place: _Place) -> Problem | None:
+def _wish(line: FreeLine, place: _Place) -> Wish | None:
     text = " ".join(line.text[:_LONGEST].split())
     if square := _SQUARE.search(text):
-        return _problem(line, "theta2 is not a key.", theta_of_square(square[1]))
+        return Wish(_problem(line, "theta2 is not a key.", theta_of_square(square[1])))
     reason = _anywhere(text, place) or ("" if place.signed else _above_signature(text, place))
     if not reason:
         return None
-    return _problem(line, reason, _correction(text))
+    if meant := _meant(text):
+        hint = f"Did you mean `{meant[0]}: {meant[1]}`?"
+        return Wish(_problem(line, reason, hint), meant)
+    return Wish(_problem(line, reason, _advice(text)))
 
 
 def _anywhere(text: str, place: _Place) -> str:
@@ -227,14 +239,20 @@ def _problem(line: FreeLine, reason: str, hint: str) -> Problem:
     return Problem(one_line(line.text, 60), reason, hint, line.number)
 
 
-def _correction(text: str) -> str:
+def _meant(text: str) -> tuple[str, str] | None:
+    """The key and the value that a line means, where only one can be meant."""
+    if _EIGHT.search(text) or _HOLDS_BACK.search(text) or _TAKES_BACK.search(text):
+        return None
+    if (_NAMES_RUN.search(text) or _PICKS_RUNS.search(text)) and _LEAVES_OUT.search(text):
+        return None
+    return _key_value(_item(text))
+
+
+def _advice(text: str) -> str:
     if _EIGHT.search(text):
         return "One night for each mail."
     if _NAMES_RUN.search(text) or _PICKS_RUNS.search(text):
-        if _LEAVES_OUT.search(text):
-            return "List the runs that you want: `runs: 15864, 15865`."
-    if found := _key_value(_item(text)):
-        return f"Did you mean `{found[0]}: {found[1]}`?"
+        return "List the runs that you want: `runs: 15864, 15865`."
     return "Leave it out, or write it as one of the keys (ASTRAN-HELP in a subject gets them all)."
 
 

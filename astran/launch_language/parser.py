@@ -55,6 +55,8 @@ class Parsed:
     """Line on which each parameter was found."""
     empty: bool = False
     """Nothing in the text looks like a launch at all."""
+    corrected: bool = False
+    """Whether `params` hold a correction of every problem: all were misspelt, none was unclear."""
 
 
 def parse(text: str, written: datetime | None = None) -> Parsed:
@@ -88,6 +90,7 @@ class _Reading:
         self._clash: set[str] = set()
         self._failed: set[str] = set()
         self._known: set[str] = set()
+        self._corrected = 0
 
     def read(self, entries: Sequence[KeyLine], free: Sequence[FreeLine]) -> None:
         """Read all lines of a text."""
@@ -104,11 +107,14 @@ class _Reading:
             problem = _unknown(entry, first <= entry.line <= last, whole, entry.line >= signature)
             if problem:
                 self.problems.append(problem)
-                self._guess(entry)
+                self._corrected += self._guess(entry)
             elif entry.written.lower() not in SECTIONS:
                 talk.append(FreeLine(entry.line, f"{entry.written}: {entry.value}"))
         lines = sorted([*free, *talk], key=lambda line: line.number)
-        self.problems += find_wishes(lines, entries)
+        for wish in find_wishes(lines, entries):
+            self.problems.append(wish.problem)
+            if wish.meant is not None:
+                self._corrected += self._mend(wish.problem.line or 0, *wish.meant)
 
     def parsed(self) -> Parsed:
         """What was read."""
@@ -118,7 +124,8 @@ class _Reading:
             )
         self.problems += _missing({*self._params, *self._failed})
         empty = not self._known
-        return Parsed(self._params, _capped(self.problems), self._lines, empty=empty)
+        corrected = self._corrected == len(self.problems) > 0
+        return Parsed(self._params, _capped(self.problems), self._lines, empty, corrected)
 
     def _read(self, entry: KeyLine) -> None:
         assert entry.key is not None
@@ -148,13 +155,20 @@ class _Reading:
             self._params[name], self._lines[name] = value, entry.line
             self._written[name] = entry.value
 
-    def _guess(self, entry: KeyLine) -> None:
-        """Judge the value of a misspelt key, so that the next try is right in all."""
+    def _guess(self, entry: KeyLine) -> bool:
+        """Judge the value of a misspelt key, so that the next try is right in all; whether it is
+        one that can be taken."""
         unlike = is_theta_square(entry.written) or entry.written.lower() in _NOT_TO_BE_SET
         guess = None if unlike else suggest_keys(entry.written)
-        key = find_key(guess) if guess else None
-        if key is not None and key.name not in self._known:
-            self._read(replace(entry, key=key))
+        return guess is not None and self._mend(entry.line, guess, entry.value, entry.written)
+
+    def _mend(self, line: int, name: str, value: str, written: str = "") -> bool:
+        """Take a value for the key that was most probably meant, if nothing else gives one."""
+        key = find_key(name)
+        if key is None or key.name in self._known or key.name in self._params:
+            return False
+        self._read(KeyLine(line, written or name, key, value))
+        return key.name in self._params
 
 
 def parse_agreeing(texts: Sequence[str], written: datetime | None = None) -> Parsed:

@@ -7,13 +7,13 @@ decision is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from astran.base.cpu_limit import cpu_limit
 from astran.base.errors import ConfigError, DecisionTimeout, Problem
@@ -28,9 +28,10 @@ from astran.launch_language.commands import (
     asks_something,
     command_of,
     command_word,
+    says_go,
 )
-from astran.launch_language.parser import parse, parse_agreeing
-from astran.launch_language.resolve import example_launch, resolve_config
+from astran.launch_language.parser import Parsed, parse, parse_agreeing
+from astran.launch_language.resolve import example_launch, resolve_config, write_launch
 from astran.mail.gate import Judgement, MailVerdict, classify_mail
 from astran.mail.letters.mime import Thread
 from astran.mail.parsing.headers import (
@@ -55,6 +56,8 @@ class MailOutcome(StrEnum):
 
     LAUNCH = "launch"
     COMMAND = "command"
+    CONFIRM = "confirm"
+    """GO, in answer to a corrected request."""
     IGNORE = "ignore"
     ERROR_REPLY = "error_reply"
     REFUSE = "refuse"
@@ -88,11 +91,13 @@ class Decision:
     problems: tuple[Problem, ...] = ()
     example: str = ""
     """A correct text in place of one with problems."""
+    offered: bool = False
+    """Whether the example is the sender's own request, corrected: GO in reply starts it."""
 
     @property
     def acts(self) -> bool:
         """Whether anything is done but answering: a copy of such a mail must not do it again."""
-        return self.outcome in (MailOutcome.LAUNCH, MailOutcome.COMMAND)
+        return self.outcome in (MailOutcome.LAUNCH, MailOutcome.COMMAND, MailOutcome.CONFIRM)
 
     @property
     def sender(self) -> str:
@@ -207,6 +212,8 @@ def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
     text = texts[0] if texts else ""
     command, about, order = command_of(subject(message), text, answers=body.answers)
     base = Decision(MailOutcome.COMMAND, judgement, thread, command, about, order, text)
+    if body.answers and _answers_problems(thread) and says_go(text):
+        return replace(base, outcome=MailOutcome.CONFIRM, command=None, about=None, order=None)
     if command is None:
         return _in_free_words(base, body.answers)
     if not command.takes_parameters:
@@ -228,10 +235,37 @@ def _by_text(message: Message, judgement: Judgement, today: Night) -> Decision:
             outcome=MailOutcome.ERROR_REPLY,
             params=parsed.params,
             problems=error.problems,
-            example=example_launch(parsed),
+            **_correction(parsed, error.problems, command, today),
         )
     outcome = MailOutcome.LAUNCH if command is MailCommand.LAUNCH else MailOutcome.COMMAND
     return replace(base, outcome=outcome, params=parsed.params, config=config)
+
+
+class _Correction(TypedDict):
+    example: str
+    offered: bool
+
+
+def _correction(
+    parsed: Parsed, problems: Sequence[Problem], command: MailCommand, today: Night
+) -> _Correction:
+    """The sender's own request where every problem has one correction; else an example."""
+    request = write_launch(parsed.params)
+    mended = parsed.corrected and len(problems) == len(parsed.problems)
+    if not mended or parse(request) != replace(
+        parse(request), params=dict(parsed.params), problems=()
+    ):
+        return {"example": example_launch(parsed), "offered": False}
+    try:
+        resolve_config(replace(parsed, problems=()), resolve_source, today)
+    except ConfigError:
+        return {"example": example_launch(parsed), "offered": False}
+    # what only an environment of lstchain can judge was not judged here
+    judged = not any(name.startswith(_OF_LSTCHAIN) for name in parsed.params)
+    return {"example": request, "offered": judged and command is MailCommand.LAUNCH}
+
+
+_OF_LSTCHAIN = ("lstchain", "dl3.tool")
 
 
 _OF_ONE = (MailCommand.STATUS, MailCommand.CANCEL, MailCommand.RETRY)
