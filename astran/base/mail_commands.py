@@ -51,8 +51,8 @@ def _joins(char: str) -> bool:
 
 
 _NEAR = re.compile(
-    r"\W{0,3}astran\W{0,5}(?:[_\W]{0,4}([a-z]{2,14}(?:[ _-]{1,2}(?=run\b)run)?)(?![a-z])"
-    r"[^\n]{0,200})?",
+    r"\W{0,3}astran\W{0,5}(?:[_\W]{0,4}(?:(?:please|can you|could you) )?"
+    r"([a-z]{2,14}(?:[ _-]{1,2}run\b)?)(?![a-z])[^\n]{0,200})?",
     re.I,
 )
 _MEANS = {

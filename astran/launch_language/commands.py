@@ -69,7 +69,8 @@ _WISH = re.compile(
     r"\?|\b(?:stop|cancel|abort|kill|delete|status|progress|when|why|how|what|which|again|rerun"
     r"|re-run|retry|restart|repeat|wrong|mistake|instead|should|don'?t|do not|launch|run|start|help"
     r"|could you|can you|would you|please"
-    r"|can i|could i|i'd like|i would like|i want|i need|not what|use|any news|annulla|ferma"
+    r"|can i|could i|is not|are not|isn't|missing|forget|undo|change|i'd like"
+    r"|i would like|i want|i need|not what|use|any news|annulla|ferma"
     r"|annule[rz]?|arr[eê]te[rz]?|abbrechen|stopp?en|cancela|cancelar|parar|detener)\b",
     re.I,
 )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
+
+from astran.launch_language.bad_value import BadValue, shorten_value
 
 LANGUAGES = (
     "en", "it", "fr", "es", "de", "pt", "ca", "hr", "pl", "cs", "sk", "sl", "ro", "bg", "fi", "sv",
@@ -37,11 +39,7 @@ _OPEN = re.compile(
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
-class UnclearDate(ValueError):
-    """Words for a date that mean more than one night."""
-
-
-def months_called(name: str) -> frozenset[int]:
+def _months_called(name: str) -> frozenset[int]:
     """The months that are called so in any of `LANGUAGES`; more than one for `listopad`."""
     return _names().get(_plain(name), frozenset())
 
@@ -69,7 +67,7 @@ def _plain(name: str) -> str:
     return "".join(char for char in apart if not unicodedata.combining(char))
 
 
-def read_relative(text: str, written: datetime | None) -> str | None:
+def _relative(text: str, written: datetime | None) -> str | None:
     """The night that words such as `last night` mean, as YYYY-MM-DD; None for other words.
 
     Parameters
@@ -79,7 +77,7 @@ def read_relative(text: str, written: datetime | None) -> str | None:
 
     Raises
     ------
-    UnclearDate : more than one night can be meant; the text says which
+    BadValue : more than one night can be meant; the suggestion says which
     """
     back = 1 if text in _LAST_NIGHT else 2 if text in _NIGHT_BEFORE else 0
     if match := _AGO.fullmatch(text):
@@ -88,10 +86,12 @@ def read_relative(text: str, written: datetime | None) -> str | None:
     if not back and not is_open:
         return None
     if written is None:
-        raise UnclearDate("Write the date of the night's evening, for example 20231207.")
+        hint = "Write the date of the night's evening, for example 20231207."
+        raise BadValue(f"{shorten_value(text)} can mean more than one night.", hint)
     if back and _CLEAR_FROM_H <= written.hour < _CLEAR_TO_H:
         return (written - timedelta(days=back)).date().isoformat()
-    raise UnclearDate(_options(text, written, back))
+    reason = f"{shorten_value(text)} can mean more than one night."
+    raise BadValue(reason, _options(text, written, back))
 
 
 def _options(text: str, written: datetime, back: int) -> str:
@@ -101,3 +101,80 @@ def _options(text: str, written: datetime, back: int) -> str:
             days = [(written.weekday() - number) % 7 or 7]
     options = [(written - timedelta(days=each)).strftime("%Y%m%d") for each in days]
     return f"Write {' or '.join(options)} (the date of the night's evening)."
+
+
+_MONTHS = {
+    name: number
+    for number, names in enumerate(
+        (
+            "jan january", "feb february", "mar march", "apr april", "may", "jun june",
+            "jul july", "aug august", "sep sept september", "oct october", "nov november",
+            "dec december",
+        ),
+        start=1,
+    )
+    for name in names.split()
+}  # fmt: skip
+_WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?"
+# runs of white space are one blank already
+_YMD = re.compile(r"(\d{4}) ?([-/.]?) ?(\d{1,2}) ?\2 ?(\d{1,2})")
+_XXY = re.compile(r"(\d{1,2}) ?[-/.] ?(\d{1,2}) ?[-/.] ?(\d{4})")
+_DMY = re.compile(_WEEKDAY + r"(\d{1,2})(?:st|nd|rd|th)?[\s.,-]*([a-z]{3,9})[\s.,-]*(\d{4})")
+_MDY = re.compile(_WEEKDAY + r"([a-z]{3,9})[\s.]*(\d{1,2})(?:st|nd|rd|th)?[\s,]+(\d{4})")
+_DATE_HINT = "Write it as YYYYMMDD, for example 20231207."
+_DATE_IN_WORDS = re.compile(
+    r"(?:[^\W\d_]{2,12}\.?,? )?(\d{1,2})(?:er|[.º°ªe])?,? ?(?:de |d'|of )?([^\W\d_]{3,15})\.?,? ?"
+    r"(?:de |del )?(\d{4})\.?(?: ?r\.| ?г\.)?"
+)
+_EAST_ASIAN = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일号]?(?: ?\(.\))?")
+
+
+def read_date_in_words(text: str, written: datetime | None) -> str | None:
+    """A date by words of many languages; None for any other text."""
+    low = " ".join(unicodedata.normalize("NFC", text[:80].lower()).split())
+    if found := _relative(low, written):
+        return found
+    if match := _EAST_ASIAN.fullmatch(low):
+        return _day(match[1], match[2], match[3], text)
+    match = _DATE_IN_WORDS.fullmatch(low)
+    if match is None or match[2] in _MONTHS:
+        return None
+    months = sorted(_months_called(match[2]))
+    if len(months) > 1:
+        options = " or ".join(f"{match[3]}{month:02d}{int(match[1]):02d}" for month in months)
+        raise BadValue(f"{match[2]} is more than one month.", f"Write {options}.")
+    return _day(match[3], months[0], match[1], text) if months else None
+
+
+def read_date(text: str) -> str:
+    """A date in figures, or with an English month, as YYYY-MM-DD. Raises BadValue."""
+    low = " ".join(text.lower().split())
+    if match := _YMD.fullmatch(low):
+        if not match[2] and len(match[3]) + len(match[4]) != 4:
+            raise BadValue(f"{shorten_value(text)} is no date.", _DATE_HINT)
+        return _day(match[1], match[3], match[4], text)
+    if match := _XXY.fullmatch(low):
+        first, second, year = int(match[1]), int(match[2]), match[3]
+        if first <= 12 and second <= 12 and first != second:
+            options = [f"{year}{month:02d}{day:02d}" for month, day in
+                       ((second, first), (first, second))]  # fmt: skip
+            raise BadValue(
+                f"{shorten_value(text)} can be read as two dates.",
+                f"Write {options[0]} or {options[1]}.",
+            )
+        return _day(year, *((second, first) if first > 12 else (first, second)), text)
+    if (match := _DMY.fullmatch(low)) and match[2] in _MONTHS:
+        return _day(match[3], _MONTHS[match[2]], match[1], text)
+    if (match := _MDY.fullmatch(low)) and match[1] in _MONTHS:
+        return _day(match[3], _MONTHS[match[1]], match[2], text)
+    raise BadValue(f"{shorten_value(text)} is not a date that can be read.", _DATE_HINT)
+
+
+def _day(year: str | int, month: str | int, day: str | int, text: str) -> str:
+    try:
+        found = date(int(year), int(month), int(day))
+    except ValueError:
+        raise BadValue(f"{shorten_value(text)} is not in the calendar.", _DATE_HINT) from None
+    if found.year < 2000:
+        raise BadValue(f"{shorten_value(text)} is before any data.", _DATE_HINT)
+    return found.isoformat()

@@ -12,20 +12,32 @@ from dataclasses import dataclass
 
 from astran.base.errors import Problem
 from astran.base.text import one_line
+from astran.launch_language.bad_value import BadValue
 from astran.launch_language.keys import Key, ValueKind, find_key
 from astran.launch_language.lines import FreeLine, KeyLine, is_run_list
-from astran.launch_language.values import BadValue, read_value, theta_of_square
+from astran.launch_language.values import read_value, theta_of_square
 
 _LONGEST = 400
 """Characters of a line that are looked at."""
 _NAMES_RUN = re.compile(r"\bruns?\b[^\d]{0,12}(?!20\d\d\b)\d{3}", re.I)
 _PICKS_RUNS = re.compile(
     r"\b(?:only|just|except|without|exclud(?:e|ing)|skip|omit|but)\b[^\n]{0,40}\bruns\b"
-    r"|\bruns? only\b"
+    r"|\bruns? only\b|\b(?:only|just)\b[^\d\n]{0,20}\d{4,6}\b"
+    r"|^\d{4,6} (?:is|was|are|were|has|had)\b"
     r"|\b(?:only|except|without|excluding|exclude|skip|omit|not)(?: the| our)?"
     r"(?: first| last| second| third)? run\b"
     r"|\b(?:except|without|exclud(?:e|ing)|skip(?:ping)?|omit|leave out|drop|discard|remove)\b"
     r"[^\d\n]{0,30}\d{4}",
+    re.I,
+)
+_CHANGES = re.compile(
+    r"\b(?:also|same|too|as well|instead|but|not|except|without|only|use|with|can you|could you"
+    r"|would you|please|do)\b",
+    re.I,
+)
+_ASKS_FOR_THIS = re.compile(
+    r"\b(?:run|launch|analy[sz]e|process|do|have|make|start|look at|see|find) (?:this|these|it|the"
+    r"|that|below|following|them)\b|\bfollowing\b|\bbelow\b",
     re.I,
 )
 _LEAVES_OUT = re.compile(r"\b(?:but|except|without|exclud\w{1,4}|skip|omit|not|drop|leave)\b", re.I)
@@ -57,6 +69,8 @@ _SQUARE = re.compile(
 _SQUARE_NAME = re.compile(r"(?:\w{1,20}[ ._])?theta[ _]?(?:2|\^2|²|squared?|sq)\b", re.I)
 _DIGIT = re.compile(r"\d")
 _BULLET = re.compile(r"[-*•+] {1,4}")
+_NUMBER = re.compile(r"\d{4}")
+_PHONE = re.compile(r"(?:tel|phone|fax|mob|cell|room|office|ext)", re.I)
 _EIGHT = re.compile(r"(?<!\d)20\d{6}(?!\d)")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _SIGN_OFF = re.compile(
@@ -65,7 +79,7 @@ _SIGN_OFF = re.compile(
     r"|saluti|saludos|cordialement|obrigad[oa]|hvala|dzi[eę]kuj[eę]|pozdrav|mfg|lg|vg)\b",
     re.I,
 )
-_NAME = re.compile(r"(?:(?:Dr|Prof|Mr|Ms|Mrs)\.? )?[A-Z][\w.'-]{0,20}(?: [A-Z][\w.'-]{0,20}){0,3}")
+_NAME = re.compile(r"[A-Z](?:[^\W\d_]|[.'-]){0,20}(?: [A-Z](?:[^\W\d_]|[.'-]){0,20}){0,3}")
 _FILLER = re.compile(
     r"(?:please|use|with|an?|the|set|take|apply|only|just|and|also|for|runs?|numbers?|from|:|,)"
     r"(?: |$)",
@@ -116,7 +130,7 @@ def find_wishes(free: Sequence[FreeLine], entries: Sequence[KeyLine]) -> list[Wi
     if not known:
         return []
     places = _places(free, known)
-    found = (_wish(line, places[line.number]) for line in _joined(free) if line.text)
+    found = (_wish(line, places[line.number]) for line in _joined(free) if _is_own(line))
     return [wish for wish in found if wish is not None]
 
 
@@ -132,12 +146,12 @@ def is_theta_square(written: str) -> bool:
 
 def signature_begins(free: Iterable[FreeLine], last_known: int) -> int:
     """The first line of the thanks, or of the name, that ends the mail."""
-    above_empty = False
     for line in free:
-        named = above_empty and _NAME.fullmatch(line.text)
+        named = _NAME.fullmatch(line.text) and not (
+            _TERM.search(line.text) or find_key(line.text.split()[0])
+        )
         if line.number > last_known and (named or _SIGN_OFF.match(line.text)):
             return line.number
-        above_empty = not line.text
     return 10**9
 
 
@@ -180,6 +194,11 @@ def _joined(free: Sequence[FreeLine]) -> list[FreeLine]:
     return found
 
 
+def _is_own(line: FreeLine) -> bool:
+    """Whether a line is neither empty nor quoted."""
+    return bool(line.text) and not line.text.startswith((">", "|"))
+
+
 def _item(text: str) -> str:
     bullet = _BULLET.match(text)
     return text[bullet.end() :] if bullet else text
@@ -219,7 +238,7 @@ def _above_signature(text: str, place: _Place) -> str:
     item = _item(text)
     if is_run_list(item) and not _YEAR.fullmatch(item):
         return "is a list of numbers without a key."
-    if "@" in text and _PASSES_ON.search(text):
+    if "@" in text and (place.beside or _PASSES_ON.search(text)):
         return "names a reader, but reports go to you alone."
     digit = bool(_DIGIT.search(text))
     if words <= _MOST_WORDS and digit and (_TERM.search(text) or _QUANTITY.search(text)):
@@ -229,6 +248,8 @@ def _above_signature(text: str, place: _Place) -> str:
     if (
         place.inside
         or bullet
+        or (_NUMBER.search(text) and not _PHONE.match(text))
+        or (_CHANGES.search(text) and not _ASKS_FOR_THIS.search(text))
         or (words <= _FEW_WORDS and (_TERM.search(text) or _key_value(text) is not None))
     ):
         return "is not understood: it is no `key: value`."

@@ -16,6 +16,7 @@ from typing import Any
 from astran.base.errors import Problem
 from astran.base.text import one_line
 from astran.base.unicode_fold import fold_punctuation
+from astran.launch_language.bad_value import BadValue
 from astran.launch_language.free_lines import (
     asks_beyond,
     find_wishes,
@@ -24,7 +25,7 @@ from astran.launch_language.free_lines import (
 )
 from astran.launch_language.keys import SECTIONS, ValueKind, find_key, suggest_keys
 from astran.launch_language.lines import FreeLine, KeyLine, scan_lines
-from astran.launch_language.values import BadValue, read_value, refuse_strange, theta_of_square
+from astran.launch_language.values import read_value, refuse_strange, theta_of_square
 
 MAX_CHARACTERS = 100_000
 MAX_LINES = 2_000

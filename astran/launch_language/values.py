@@ -14,7 +14,9 @@ import yaml
 
 from astran.config.analysis import nested
 from astran.config.model import nearest_word
-from astran.launch_language.dates import UnclearDate, months_called, read_relative
+from astran.launch_language.bad_value import BadValue
+from astran.launch_language.bad_value import shorten_value as _short
+from astran.launch_language.dates import read_date, read_date_in_words
 from astran.launch_language.keys import Key, ValueKind
 
 MAX_RUNS = 200
@@ -35,15 +37,6 @@ _NONE = frozenset({"", "none", "null", "~", "default", "auto"})
 _ALL = frozenset({"all", "all runs", "any", "every run"})
 
 
-class BadValue(ValueError):
-    """A value that cannot be used: why, and what would be right."""
-
-    def __init__(self, reason: str, suggestion: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.suggestion = suggestion
-
-
 def read_value(key: Key, text: str, written: datetime | None = None) -> Any:
     """The plain value (None, bool, int, float, str, list of int) of a key.
 
@@ -54,7 +47,7 @@ def read_value(key: Key, text: str, written: datetime | None = None) -> Any:
     if len(text) > _LONGEST:
         raise BadValue(f"the value is longer than {_LONGEST} characters.")
     text = text.strip()
-    if key.kind is ValueKind.DATE and (found := _date_in_words(text, written)):
+    if key.kind is ValueKind.DATE and (found := read_date_in_words(text, written)):
         return found
     refuse_strange(text)
     if key.optional and text.lower() in _NONE:
@@ -82,85 +75,6 @@ def _target(key: Key, text: str) -> str:
             "Write the name alone, for example `target: Crab`.",
         )
     return " ".join(text.split())
-
-
-_MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "jan january", "feb february", "mar march", "apr april", "may", "jun june",
-            "jul july", "aug august", "sep sept september", "oct october", "nov november",
-            "dec december",
-        ),
-        start=1,
-    )
-    for name in names.split()
-}  # fmt: skip
-_WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?"
-# runs of white space are one blank already
-_YMD = re.compile(r"(\d{4}) ?([-/.]?) ?(\d{1,2}) ?\2 ?(\d{1,2})")
-_XXY = re.compile(r"(\d{1,2}) ?[-/.] ?(\d{1,2}) ?[-/.] ?(\d{4})")
-_DMY = re.compile(_WEEKDAY + r"(\d{1,2})(?:st|nd|rd|th)?[\s.,-]*([a-z]{3,9})[\s.,-]*(\d{4})")
-_MDY = re.compile(_WEEKDAY + r"([a-z]{3,9})[\s.]*(\d{1,2})(?:st|nd|rd|th)?[\s,]+(\d{4})")
-_DATE_HINT = "Write it as YYYYMMDD, for example 20231207."
-_DATE_IN_WORDS = re.compile(
-    r"(?:[^\W\d_]{2,12}\.?,? )?(\d{1,2})(?:er|[.º°ªe])?,? ?(?:de |d'|of )?([^\W\d_]{3,15})\.?,? ?"
-    r"(?:de |del )?(\d{4})\.?(?: ?r\.| ?г\.)?"
-)
-_EAST_ASIAN = re.compile(r"(\d{4}) ?[年년] ?(\d{1,2}) ?[月월] ?(\d{1,2}) ?[日일号]?(?: ?\(.\))?")
-
-
-def _date_in_words(text: str, written: datetime | None) -> str | None:
-    """A date by words of many languages; None for any other text."""
-    low = " ".join(unicodedata.normalize("NFC", text[:80].lower()).split())
-    try:
-        if found := read_relative(low, written):
-            return found
-    except UnclearDate as error:
-        raise BadValue(f"{_short(text)} can mean more than one night.", str(error)) from None
-    if match := _EAST_ASIAN.fullmatch(low):
-        return _day(match[1], match[2], match[3], text)
-    match = _DATE_IN_WORDS.fullmatch(low)
-    if match is None or match[2] in _MONTHS:
-        return None
-    months = sorted(months_called(match[2]))
-    if len(months) > 1:
-        options = " or ".join(f"{match[3]}{month:02d}{int(match[1]):02d}" for month in months)
-        raise BadValue(f"{match[2]} is more than one month.", f"Write {options}.")
-    return _day(match[3], months[0], match[1], text) if months else None
-
-
-def _date(key: Key, text: str) -> str:
-    low = " ".join(text.lower().split())
-    if match := _YMD.fullmatch(low):
-        if not match[2] and len(match[3]) + len(match[4]) != 4:
-            raise BadValue(f"{_short(text)} is no date.", _DATE_HINT)
-        return _day(match[1], match[3], match[4], text)
-    if match := _XXY.fullmatch(low):
-        first, second, year = int(match[1]), int(match[2]), match[3]
-        if first <= 12 and second <= 12 and first != second:
-            options = [f"{year}{month:02d}{day:02d}" for month, day in
-                       ((second, first), (first, second))]  # fmt: skip
-            raise BadValue(
-                f"{_short(text)} can be read as two dates.",
-                f"Write {options[0]} or {options[1]}.",
-            )
-        return _day(year, *((second, first) if first > 12 else (first, second)), text)
-    if (match := _DMY.fullmatch(low)) and match[2] in _MONTHS:
-        return _day(match[3], _MONTHS[match[2]], match[1], text)
-    if (match := _MDY.fullmatch(low)) and match[1] in _MONTHS:
-        return _day(match[3], _MONTHS[match[1]], match[2], text)
-    raise BadValue(f"{_short(text)} is not a date that can be read.", _DATE_HINT)
-
-
-def _day(year: str | int, month: str | int, day: str | int, text: str) -> str:
-    try:
-        found = date(int(year), int(month), int(day))
-    except ValueError:
-        raise BadValue(f"{_short(text)} is not in the calendar.", _DATE_HINT) from None
-    if found.year < 2000:
-        raise BadValue(f"{_short(text)} is before any data.", _DATE_HINT)
-    return found.isoformat()
 
 
 _THOUSANDS = re.compile(r"(?<!\d)(?<!\d,)\d{1,3},\d{3}(?!\d|,\d)")
@@ -368,13 +282,15 @@ def _free(key: Key, text: str) -> Any:
     """A parameter of lstchain: a number, yes or no, a word, a list or, of a group, a mapping."""
     if not _PLAIN_YAML.fullmatch(text) or (text.count("[") + text.count("{") > _DEEPEST):
         raise BadValue(
-            f"{_short(text)} cannot be read.", "Write a number, yes, no, a word, or [0.1, inf]."
+            f"{_short(text)} cannot be read.",
+            "Write a number, yes, no, a word, or [0.1, inf].",
         )
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):
         raise BadValue(
-            f"{_short(text)} cannot be read.", "Is each bracket closed? For example [0.1, inf]."
+            f"{_short(text)} cannot be read.",
+            "Is each bracket closed? For example [0.1, inf].",
         ) from None
     group = "." not in key.name.removeprefix("dl3.")
     if group and not isinstance(value, dict):
@@ -408,16 +324,12 @@ def _repeat(key: Key, text: str) -> str:
         raise BadValue(
             f"{_short(text)} does not say until when.", "Write `repeat: until 2026-12-31`."
         )
-    return f"until {_date(key, match[1])}"
-
-
-def _short(text: str) -> str:
-    return f"`{text if len(text) <= 40 else text[:39] + '…'}`"
+    return f"until {read_date(match[1])}"
 
 
 _READERS: dict[ValueKind, Callable[[Key, str], Any]] = {
     ValueKind.TARGET: _target,
-    ValueKind.DATE: _date,
+    ValueKind.DATE: lambda key, text: read_date(text),
     ValueKind.RUNS: _runs,
     ValueKind.RA: _ra,
     ValueKind.DEC: _dec,

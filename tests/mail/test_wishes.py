@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from corpus_wishes import WISHES, Wish
+from corpus_wishes import FURTHER_WISHES, WISHES, Wish
 from mail_samples import ALICE, mail, settings
 
 from astran.base.night import Night
@@ -56,6 +56,6 @@ def _alike(made: dict[str, object], right: dict[str, object]) -> bool:
     )
 
 
-@pytest.mark.parametrize("wish", WISHES, ids=lambda wish: wish.name)
+@pytest.mark.parametrize("wish", WISHES + FURTHER_WISHES, ids=lambda wish: wish.name)
 def test_the_author_gets_what_he_expects(wish: Wish) -> None:
     assert fault(wish, decided(wish)) == ""
