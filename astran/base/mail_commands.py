@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
+import unicodedata
 from enum import StrEnum
 
 
@@ -27,6 +29,7 @@ class MailCommand(StrEnum):
 _KEYWORD = re.compile(
     "|".join(re.escape(command.value) for command in MailCommand), re.I | re.ASCII
 )
+_JOINTS = re.compile(r"[ _-]+")
 
 
 def find_command(text: str) -> tuple[MailCommand, int] | None:
@@ -45,3 +48,37 @@ def find_command(text: str) -> tuple[MailCommand, int] | None:
 
 def _joins(char: str) -> bool:
     return bool(char) and (char.isalnum() or char in "-_")
+
+
+_NEAR = re.compile(
+    r"\W{0,3}astran\W{0,5}(?:[_\W]{0,4}(?:(?:please|can you|could you) )?"
+    r"([a-z]{2,14}(?:[ _-]{1,2}run\b)?)(?![a-z])[^\n]{0,200})?",
+    re.I,
+)
+_MEANS = {
+    "start": MailCommand.LAUNCH, "run": MailCommand.LAUNCH, "submit": MailCommand.LAUNCH,
+    "analyse": MailCommand.LAUNCH, "analyze": MailCommand.LAUNCH, "request": MailCommand.LAUNCH,
+    "launched": MailCommand.LAUNCH, "stop": MailCommand.CANCEL, "abort": MailCommand.CANCEL,
+    "kill": MailCommand.CANCEL, "delete": MailCommand.CANCEL, "rerun": MailCommand.RETRY,
+    "restart": MailCommand.RETRY, "repeat": MailCommand.RETRY, "again": MailCommand.RETRY,
+    "state": MailCommand.STATUS, "progress": MailCommand.STATUS, "info": MailCommand.HELP,
+    "test": MailCommand.DRYRUN, "check": MailCommand.DRYRUN, "preview": MailCommand.DRYRUN,
+}  # fmt: skip
+
+
+def near_command(text: str) -> MailCommand | None:
+    """The command that a line nearly is: other hyphens, blanks, letters or words; a bare name of
+    the service asks for help. None where the line begins otherwise."""
+    plain = unicodedata.normalize("NFKC", text[:300])
+    plain = "".join(char for char in plain if unicodedata.category(char) != "Cf").strip()
+    match = _NEAR.fullmatch(plain)
+    if match is None:
+        return None
+    if match[1] is None:
+        return MailCommand.HELP
+    word = _JOINTS.sub("", match[1].lower())
+    known = {each.value.removeprefix("ASTRAN-").lower(): each for each in MailCommand} | _MEANS
+    if word in known:
+        return known[word]
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.75)
+    return known[near[0]] if near else None

@@ -32,7 +32,9 @@ def resolve_source(name: str) -> Target:
         names = ", ".join(target.name for target in found)
         raise CatalogueError(f"{_short(name)} can be {names}.", "Write the whole name.")
     near = _nearest(name)
-    hint = f"Did you mean {' or '.join(near)}?" if near else "Give its `ra:` and `dec:` as well."
+    hint = "Any name will do with its `ra:` and `dec:`."
+    if near:
+        hint = f"Did you mean {' or '.join(near)}? {hint}"
     raise CatalogueError(f"{_short(name)} is not in the source catalogue.", hint)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -164,6 +164,36 @@ def get_request(db: Connection, request_id: int) -> Request:
     if found is None:
         raise StoreError(f"There is no request {request_id}.")
     return found
+
+
+_OFFER, _TAKEN = "offer", "taken"
+
+
+def add_offer(db: Connection, now: datetime, origin: RequestOrigin) -> int:
+    """Store a corrected request that its sender may start with one word."""
+    return add_request(db, now, replace(origin, command=_OFFER))
+
+
+def offers_to(db: Connection, sender: str, since: datetime) -> list[tuple[int, Request]]:
+    """The requests that were offered to a sender and not started yet, the newest first."""
+    query = (
+        select(t.request.c.id)
+        .join_from(t.request, t.sender)
+        .where(
+            t.sender.c.address == sender,
+            t.request.c.command == _OFFER,
+            t.request.c.created >= since,
+        )
+        .order_by(t.request.c.id.desc())
+        .limit(100)
+    )
+    return [(key, get_request(db, key)) for key in db.execute(query).scalars()]
+
+
+def take_offer(db: Connection, request_id: int) -> bool:
+    """Mark an offered request as started; False where it is already."""
+    query = update(t.request).where(t.request.c.id == request_id, t.request.c.command == _OFFER)
+    return db.execute(query.values(command=_TAKEN)).rowcount == 1
 
 
 def by_hand_key(db: Connection, key: str) -> Analysis | None:

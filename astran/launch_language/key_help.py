@@ -7,7 +7,8 @@ from astran.telescopes.registry import find_chain
 
 _OWN_WORDS = {
     "target": "Name of the source, for example Crab. Required.",
-    "date": "Night, by the date of its evening: 20231207 or 2023-12-07. Required.",
+    "date": "Night, by the date of its evening: 20231207, 2023-12-07, 7 dicembre 2023, last night. "
+    "Required.",
     "repeat": "Standing order, in place of a date: until 2026-12-31; each new night of the target "
     "is then analysed by itself.",
     "runs": "Run numbers: 15864, 15865 or 15864-15870; without it, all runs of the night.",

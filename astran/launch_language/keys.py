@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from functools import cached_property, lru_cache
@@ -65,10 +65,12 @@ _OTHER_NAMES = {
     "target": (
         "source", "source name", "target name", "object", "object name", "src", "target.name",
         "target source", "name of the source", "name of source",
+        "sorgente", "cible", "fuente", "quelle", "fonte", "objeto", "zdroj", "izvor",
     ),
     "date": (
         "night", "observation date", "obs date", "date of observation", "observing date",
         "night of", "date of the night", "observation night", "obs night", "day",
+        "data", "notte", "nuit", "fecha", "noche", "datum", "nacht", "noite",
     ),
     "runs": (
         "run", "run number", "run numbers", "run list", "run id", "run ids", "obs id", "obs ids",
@@ -147,6 +149,11 @@ class KeyTable:
         """The free key that a dotted name is or lies below; empty: none."""
         groups = (key.name for key in self.keys.values() if key.kind is ValueKind.FREE)
         return next((group for group in groups if f"{name}.".startswith(f"{group}.")), "")
+
+    def of_software(self, names: Iterable[str]) -> bool:
+        """Whether any of these dotted names is one that only the chain's software can judge."""
+        found = map(self.find, names)
+        return any(key and key.kind in (ValueKind.FREE, ValueKind.VERSION) for key in found)
 
     def _free(self, written: str) -> Key | None:
         """A parameter whose name is kept as written."""

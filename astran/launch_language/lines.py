@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from astran.launch_language.keys import Key, KeyTable, ValueKind
+from astran.launch_language.values import without_remarks
 
 _EDGES = "\ufeff\u200b\u200c\u200d\u2060\u00ad\u200e\u200f"
 """Unseen characters that programs leave at the ends of lines; inside a value they are refused."""
@@ -29,10 +30,12 @@ _DIGIT = re.compile(r"\d")
 # a line that begins with a run number, or holds one below a list that is not at its end
 _BEGINS_WITH_RUN = re.compile(r"(?:runs?[\s#_]{0,3})?\d{4,7}(?![\d:/.])", re.I)
 _HOLDS_RUN = re.compile(r"(?<![\d.:/])\d{4,7}(?![\d:/])")
+_OF_RUN_LENGTH = re.compile(r"(?<!\d)\d{4,8}(?!\d)")
 _OPEN_RANGE = re.compile(r"\d\s?(?:-|\.\.\.?|to|until)$", re.I)
 _BEGINS_RANGE = re.compile(r"-|(?:to|until)\b", re.I)
 _OPEN_LIST = re.compile(r"(?:[,;&+\-]|\b(?:and|to|until))$", re.I)
-_ITEM = re.compile(r"[-*•·◦▪‣]\s+")
+_ITEM = re.compile(r"(?:[-*•·◦▪‣]|\(?\d{1,2}[.)])\s+")
+_ENDS = re.compile(r"\W{0,4}(?:many |best |kind )?(?:thank|thx|regards|cheers|best|bye|ciao)", re.I)
 _NEXT_KEY = re.compile(r"[,;|]\s*(?=[A-Za-z][\w .]{0,40}[:=])")
 _COMMENT = re.compile(r"(?:^|\s)#\s.*$|\s//\s.*$")
 
@@ -50,12 +53,22 @@ class KeyLine:
     """Whether only lines of this kind part it from one with a known key."""
 
 
-def scan_lines(text: str, max_lines: int, max_line: int, keys: KeyTable) -> Iterator[KeyLine]:
-    """All lines of the form `key: value`, in order, each with the value's further lines.
+@dataclass(frozen=True, slots=True)
+class FreeLine:
+    """A line that is neither `key: value` nor a part of a value."""
+
+    number: int
+    text: str
+    """Without the blanks around it; empty for an empty line."""
+
+
+def scan_lines(
+    text: str, max_lines: int, max_line: int, keys: KeyTable
+) -> Iterator[KeyLine | FreeLine]:
+    """All lines of the form `key: value`, each with the value's further lines, and the others.
 
     The text has plain typography already (`astran.base.unicode_fold`). Lines beyond `max_lines` are
-    left
-    out; so are lines of more than `max_line` characters unless they begin with a known key.
+    left out; lines of more than `max_line` characters are free unless they begin with a known key.
     """
     lines = text.split("\n")[:max_lines]
     block: list[KeyLine] = []
@@ -66,6 +79,7 @@ def scan_lines(text: str, max_lines: int, max_line: int, keys: KeyTable) -> Iter
             if not _is_detail(lines[number], keys):
                 yield from _closed(block)
                 block = []
+                yield FreeLine(number + 1, lines[number].strip(_EDGES + " \t"))
             number += 1
             continue
         written, key, value = found
@@ -77,7 +91,10 @@ def scan_lines(text: str, max_lines: int, max_line: int, keys: KeyTable) -> Iter
         if (
             key is not None
             and key.kind is ValueKind.RUNS
-            and _is_remarked(lines, number, max_line, keys)
+            and (
+                _is_remarked(lines, number, max_line, keys)
+                or (not value and _is_text(lines, number, max_line, keys))
+            )
         ):
             # more of the list, with something else in it: its reader says what
             block.append(KeyLine(number + 1, written, key, _clean(lines[number], "")))
@@ -171,10 +188,24 @@ def _item(line: str) -> str:
     return _COMMENT.sub("", line[bullet.end() if bullet else 0 :]).strip()
 
 
+def is_run_list(text: str) -> bool:
+    """Whether a text is a list of run numbers (or of dates) of the usual length."""
+    return _is_list(text) and bool(_OF_RUN_LENGTH.search(text))
+
+
 def _is_list(text: str) -> bool:
     """Whether a line holds run numbers and what may stand between them, and nothing else."""
+    text = without_remarks(text)
     words = filter(None, _BETWEEN_RUNS.split(text))
     return bool(_DIGIT.search(text)) and all(_RUN.fullmatch(word) for word in words)
+
+
+def _is_text(lines: list[str], number: int, max_line: int, keys: KeyTable) -> bool:
+    """Whether something other than a key or a farewell stands in a line."""
+    if number >= len(lines) or _split(lines[number], max_line, keys) is not None:
+        return False
+    line = lines[number][:max_line].strip(_EDGES + " \t")
+    return bool(line) and not _ENDS.match(line)
 
 
 def _is_remarked(lines: list[str], number: int, max_line: int, keys: KeyTable) -> bool:

@@ -10,14 +10,23 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from astran.base.errors import ConfigError, Problem
 from astran.base.text import one_line
 from astran.base.unicode_fold import fold_punctuation
+from astran.launch_language.bad_value import BadValue
+from astran.launch_language.free_lines import (
+    advise_theta,
+    asks_beyond,
+    find_wishes,
+    is_theta_square,
+    signature_begins,
+)
 from astran.launch_language.keys import KeyTable, ValueKind, keys_of
-from astran.launch_language.lines import KeyLine, scan_lines
-from astran.launch_language.values import BadValue, read_value, refuse_strange
+from astran.launch_language.lines import FreeLine, KeyLine, scan_lines
+from astran.launch_language.values import read_value, refuse_strange
 
 MAX_CHARACTERS = 100_000
 MAX_LINES = 2_000
@@ -32,6 +41,9 @@ _SMALL_TALK = re.compile(
     r"|hello|hi|hey|dear|thanks|cheers|regards|best|greetings|tlf|tél|hours|confidential(?:ity)?"
     r"|disclaimer|notice|fyi|btw|todo|name|title|position|department|institute)\b\.?(?: .*)?"
 )
+_NUMBER = re.compile(r"\d{0,3}\.?\d{1,6}")
+_MODEL = "The spectral model cannot be chosen by mail; the report shows which one was fitted."
+_NOT_TO_BE_SET = dict.fromkeys(("model", "spectral model", "spectrum", "spectral shape"), _MODEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,87 +57,152 @@ class Parsed:
     """Line on which each parameter was found."""
     empty: bool = False
     """Nothing in the text looks like a launch at all."""
+    corrected: bool = False
+    """Whether `params` hold a correction of every problem: all were misspelt, none was unclear."""
 
 
-def parse(text: str, telescope: str = "") -> Parsed:
+def parse(text: str, telescope: str = "", written: datetime | None = None) -> Parsed:
     """Read a mail's new text. Never raises; a result without problems can be resolved.
 
     Parameters
     ----------
     telescope : whose keys hold where the text names none
+    written : when the mail was written, by its sender's clock and in his time zone: `last night`
+        counts from there
     """
-    first = _parse(text, keys_of(telescope))
+    first = _parse(text, keys_of(telescope), written)
     named = first.params.get("telescope")
     if not named:
         return first
     try:
-        return _parse(text, keys_of(named))
+        return _parse(text, keys_of(named), written)
     except ConfigError as error:
         line = first.lines.get("telescope")
         problem = Problem("telescope", error.message, error.cure, line)
-        return replace(first, problems=(*first.problems, problem))
+        return replace(first, problems=(*first.problems, problem), corrected=False)
 
 
-def _parse(text: str, keys: KeyTable) -> Parsed:
-    problems: list[Problem] = []
+def _parse(text: str, keys: KeyTable, written: datetime | None) -> Parsed:
+    reading = _Reading(keys, written)
     if len(text) > MAX_CHARACTERS or text.count("\n") > MAX_LINES:
-        problems.append(
+        reading.problems.append(
             Problem("the mail", "is too long to be a request.", "Send the launch lines alone.")
         )
-    params: dict[str, Any] = {}
-    lines: dict[str, int] = {}
-    written: dict[str, str] = {}
-    clash: set[str] = set()
-    failed: set[str] = set()
     found = list(scan_lines(fold_punctuation(text[:MAX_CHARACTERS]), MAX_LINES, MAX_LINE, keys))
-    first, last = _extent(found)
-    # a line apart from a block that is whole may be small talk
-    whole = set(REQUIRED) <= {entry.key.name for entry in found if entry.key is not None}
-    for entry in found:
-        if entry.key is None:
-            if problem := _unknown(entry, first <= entry.line <= last, whole, keys):
-                problems.append(problem)
-            continue
+    reading.read(
+        [entry for entry in found if isinstance(entry, KeyLine)],
+        sorted((line for line in found if isinstance(line, FreeLine)), key=lambda it: it.number),
+    )
+    return reading.parsed()
+
+
+class _Reading:
+    """The values and problems of one text, as they are found."""
+
+    def __init__(self, keys: KeyTable, written: datetime | None) -> None:
+        self.problems: list[Problem] = []
+        self._keys = keys
+        self._sent = written
+        self._params: dict[str, Any] = {}
+        self._lines: dict[str, int] = {}
+        self._written: dict[str, str] = {}
+        self._clash: set[str] = set()
+        self._failed: set[str] = set()
+        self._known: set[str] = set()
+        self._corrected = 0
+
+    def read(self, entries: Sequence[KeyLine], free: Sequence[FreeLine]) -> None:
+        """Read all lines of a text."""
+        first, last = _extent(entries)
+        self._known = {entry.key.name for entry in entries if entry.key is not None}
+        # a line apart from a block that is whole may be small talk
+        whole = set(REQUIRED) <= self._known
+        signature = signature_begins(free, last, self._keys)
+        talk: list[FreeLine] = []
+        for entry in entries:
+            if entry.key is not None:
+                self._read(entry)
+                continue
+            inside, signed = first <= entry.line <= last, entry.line >= signature
+            if problem := _unknown(entry, inside, whole, signed, self._keys):
+                self.problems.append(problem)
+                self._corrected += self._guess(entry)
+            elif entry.written.lower() not in self._keys.sections:
+                talk.append(FreeLine(entry.line, f"{entry.written}: {entry.value}"))
+        lines = sorted([*free, *talk], key=lambda line: line.number)
+        for wish in find_wishes(lines, entries, self._keys):
+            self.problems.append(wish.problem)
+            if wish.meant is not None:
+                self._corrected += self._mend(wish.problem.line or 0, *wish.meant)
+
+    def parsed(self) -> Parsed:
+        """What was read."""
+        if set(REQUIRED) <= self._clash:
+            self.problems.append(
+                Problem("the mail", "holds two launch blocks.", "Send one mail for each analysis.")
+            )
+        self.problems += _missing({*self._params, *self._failed})
+        empty = not self._known
+        corrected = self._corrected == len(self.problems) > 0
+        return Parsed(self._params, _capped(self.problems), self._lines, empty, corrected)
+
+    def _read(self, entry: KeyLine) -> None:
+        assert entry.key is not None
         name = entry.key.name
-        if not entry.value and entry.written.lower() in keys.sections and name not in REQUIRED:
-            continue
+        if (
+            not entry.value
+            and entry.written.lower() in self._keys.sections
+            and name not in REQUIRED
+        ):
+            return
         try:
             refuse_strange(entry.written)
-            value = read_value(entry.key, entry.value)
+            value = read_value(entry.key, entry.value, self._sent)
         except BadValue as error:
-            failed.add(name)
-            problems.append(Problem(entry.written, error.reason, error.suggestion, entry.line))
-            continue
-        if name in params and params[name] != value:
-            clash.add(name)
-            problems.append(
+            self._failed.add(name)
+            self.problems.append(Problem(entry.written, error.reason, error.suggestion, entry.line))
+            return
+        if name in self._params and self._params[name] != value:
+            self._clash.add(name)
+            before = one_line(self._written[name], 40)
+            self.problems.append(
                 Problem(
                     entry.written,
-                    f"is given twice: `{one_line(written[name], 40)}` in line {lines[name]} and "
+                    f"is given twice: `{before}` in line {self._lines[name]} and "
                     f"`{one_line(entry.value, 40)}` here.",
                     "Keep one of them.",
                     entry.line,
                 )
             )
-            continue
-        if name not in params:
-            params[name], lines[name], written[name] = value, entry.line, entry.value
-    known = {entry.key.name for entry in found if entry.key is not None}
-    if set(REQUIRED) <= clash:
-        problems.append(
-            Problem("the mail", "holds two launch blocks.", "Send one mail for each analysis.")
-        )
-    problems += _missing({*params, *failed})
-    return Parsed(params, _capped(problems), lines, empty=not known)
+        elif name not in self._params:
+            self._params[name], self._lines[name] = value, entry.line
+            self._written[name] = entry.value
+
+    def _guess(self, entry: KeyLine) -> bool:
+        """Judge the value of a misspelt key, so that the next try is right in all; whether it is
+        one that can be taken."""
+        unlike = is_theta_square(entry.written) or entry.written.lower() in _NOT_TO_BE_SET
+        guess = None if unlike else self._keys.suggest(entry.written)
+        return guess is not None and self._mend(entry.line, guess, entry.value, entry.written)
+
+    def _mend(self, line: int, name: str, value: str, written: str = "") -> bool:
+        """Take a value for the key that was most probably meant, if nothing else gives one."""
+        key = self._keys.find(name)
+        if key is None or key.name in self._known or key.name in self._params:
+            return False
+        self._read(KeyLine(line, written or name, key, value))
+        return key.name in self._params
 
 
-def parse_agreeing(texts: Sequence[str], telescope: str = "") -> Parsed:
+def parse_agreeing(
+    texts: Sequence[str], telescope: str = "", written: datetime | None = None
+) -> Parsed:
     """Read a mail whose text exists in several forms (plain and HTML).
 
     The first form that says anything counts. A later one that says something else, or nothing, is
     a problem: it is then unknown which of them the sender saw.
     """
-    forms = [parse(text, telescope) for text in texts] or [parse("", telescope)]
+    forms = [parse(text, telescope, written) for text in texts or [""]]
     # a plain form that only says "see the HTML" is common
     while len(forms) > 1 and forms[0].empty:
         del forms[0]
@@ -137,7 +214,7 @@ def parse_agreeing(texts: Sequence[str], telescope: str = "") -> Parsed:
         "says different things in its plain text and in its HTML.",
         "Send it again as plain text.",
     )
-    return replace(first, problems=(*first.problems, problem))
+    return replace(first, problems=(*first.problems, problem), corrected=False)
 
 
 def _extent(found: Sequence[KeyLine]) -> tuple[int, int]:
@@ -146,20 +223,30 @@ def _extent(found: Sequence[KeyLine]) -> tuple[int, int]:
     return (known[0], known[-1]) if known else (1, 0)
 
 
-def _unknown(entry: KeyLine, inside: bool, whole: bool, keys: KeyTable) -> Problem | None:
+def _unknown(
+    entry: KeyLine, inside: bool, whole: bool, signed: bool, keys: KeyTable
+) -> Problem | None:
     """The problem with an unknown key; None for small talk that happens to have a colon."""
     low = entry.written.lower()
     if low in keys.sections and not entry.value:
         return None
+    if low in ("cc", "bcc") and (inside or entry.joined):
+        reason = "is no key: reports go to you alone."
+        return Problem(entry.written, reason, "Leave the line out.", entry.line)
     if _SMALL_TALK.fullmatch(low):
         return None
+    if is_theta_square(entry.written):
+        hint = advise_theta(match[0], keys) if (match := _NUMBER.search(entry.value)) else ""
+        return Problem(entry.written, "unknown key.", hint, entry.line)
     guess = keys.suggest(entry.written)
-    if not (inside or entry.joined):
+    if not (inside or entry.joined or (asks_beyond(entry.written) and not signed)):
         if guess is None and "." not in low.strip("."):
             return None
         if whole and not (guess and _would_do(guess, entry.value, keys)):
             return None
     where = one_line(entry.written, 60)
+    if own := _NOT_TO_BE_SET.get(low):
+        return Problem(where, "unknown key.", own, entry.line)
     hint = f"Did you mean {guess!r}?" if guess else "ASTRAN-HELP in a subject gets all keys."
     return Problem(where, "unknown key.", hint, entry.line)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from astran.base.errors import CatalogueError, ConfigError, Problem
@@ -100,6 +101,22 @@ def example_launch(parsed: Parsed | None = None) -> str:
         if name not in ("target", "date"):
             lines[number] = f"{lines[number]:<{width}}# {comments.get(name, 'optional')}"
     return "\n".join(lines) + "\n"
+
+
+def write_launch(params: Mapping[str, Any], wrong: Collection[str] = ()) -> str:
+    """The launch text that says what was understood; without the keys whose values are wrong."""
+    lines = [f"{name}: {_written(value)}" for name, value in params.items() if name not in wrong]
+    return "\n".join(lines) + "\n" if lines else ""
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list) and all(isinstance(each, int) for each in value):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict | list):
+        return json.dumps(value)
+    return "none" if value is None else str(value)
 
 
 def _model(telescope: str) -> type[AnalysisConfig]:

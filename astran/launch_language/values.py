@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable
-from datetime import date
+from datetime import date, datetime
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -13,6 +14,9 @@ import yaml
 
 from astran.config.analysis import nested
 from astran.config.model import nearest_word
+from astran.launch_language.bad_value import BadValue
+from astran.launch_language.bad_value import shorten_value as _short
+from astran.launch_language.dates import read_date, read_date_in_words
 from astran.launch_language.keys import Key, ValueKind
 
 MAX_RUNS = 200
@@ -32,25 +36,19 @@ _NONE = frozenset({"", "none", "null", "~", "default", "auto"})
 _ALL = frozenset({"all", "all runs", "any", "every run"})
 
 
-class BadValue(ValueError):
-    """A value that cannot be used: why, and what would be right."""
-
-    def __init__(self, reason: str, suggestion: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.suggestion = suggestion
-
-
-def read_value(key: Key, text: str) -> Any:
+def read_value(key: Key, text: str, written: datetime | None = None) -> Any:
     """The plain value (None, bool, int, float, str, list of int) of a key.
 
     A date becomes YYYY-MM-DD, numbers are in the unit of the configuration. Ranges are not checked
-    here but by the configuration model. Raises BadValue.
+    here but by the configuration model. `written` is the sender's time, from which words such as
+    `last night` count. Raises BadValue.
     """
     if len(text) > _LONGEST:
         raise BadValue(f"the value is longer than {_LONGEST} characters.")
-    refuse_strange(text)
     text = text.strip()
+    if key.kind is ValueKind.DATE and (found := read_date_in_words(text, written)):
+        return found
+    refuse_strange(text)
     if key.optional and text.lower() in _NONE:
         return None
     if not text:
@@ -78,58 +76,18 @@ def _target(key: Key, text: str) -> str:
     return " ".join(text.split())
 
 
-_MONTHS = {
-    name: number
-    for number, names in enumerate(
-        (
-            "jan january", "feb february", "mar march", "apr april", "may", "jun june",
-            "jul july", "aug august", "sep sept september", "oct october", "nov november",
-            "dec december",
-        ),
-        start=1,
-    )
-    for name in names.split()
-}  # fmt: skip
-_WEEKDAY = r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?"
-# runs of white space are one blank already
-_YMD = re.compile(r"(\d{4}) ?([-/.]?) ?(\d{1,2}) ?\2 ?(\d{1,2})")
-_XXY = re.compile(r"(\d{1,2}) ?[-/.] ?(\d{1,2}) ?[-/.] ?(\d{4})")
-_DMY = re.compile(_WEEKDAY + r"(\d{1,2})(?:st|nd|rd|th)?[\s.,-]*([a-z]{3,9})[\s.,-]*(\d{4})")
-_MDY = re.compile(_WEEKDAY + r"([a-z]{3,9})[\s.]*(\d{1,2})(?:st|nd|rd|th)?[\s,]+(\d{4})")
-_DATE_HINT = "Write it as YYYYMMDD, for example 20231207."
+_THOUSANDS = re.compile(r"(?<!\d)(?<!\d,)\d{1,3},\d{3}(?!\d|,\d)")
+_REMARK = re.compile(r"(?<=\d) ?\(([^()\n]{0,60})\)")
+_NO_REMARK = re.compile(
+    r"\d{4}|\?|\b(?:not|no|don'?t|exclud\w{1,4}|skip\w{0,4}|bad|without|except|if|maybe|perhaps|drop"
+    r"|omit|only|instead|half|first|last|until|from|remove|unless)\b",
+    re.I,
+)
 
 
-def _date(key: Key, text: str) -> str:
-    low = " ".join(text.lower().split())
-    if match := _YMD.fullmatch(low):
-        if not match[2] and len(match[3]) + len(match[4]) != 4:
-            raise BadValue(f"{_short(text)} is no date.", _DATE_HINT)
-        return _day(match[1], match[3], match[4], text)
-    if match := _XXY.fullmatch(low):
-        first, second, year = int(match[1]), int(match[2]), match[3]
-        if first <= 12 and second <= 12 and first != second:
-            options = [f"{year}{month:02d}{day:02d}" for month, day in
-                       ((second, first), (first, second))]  # fmt: skip
-            raise BadValue(
-                f"{_short(text)} can be read as two dates.",
-                f"Write {options[0]} or {options[1]}.",
-            )
-        return _day(year, *((second, first) if first > 12 else (first, second)), text)
-    if (match := _DMY.fullmatch(low)) and match[2] in _MONTHS:
-        return _day(match[3], _MONTHS[match[2]], match[1], text)
-    if (match := _MDY.fullmatch(low)) and match[1] in _MONTHS:
-        return _day(match[3], _MONTHS[match[1]], match[2], text)
-    raise BadValue(f"{_short(text)} is not a date that can be read.", _DATE_HINT)
-
-
-def _day(year: str | int, month: str | int, day: str | int, text: str) -> str:
-    try:
-        found = date(int(year), int(month), int(day))
-    except ValueError:
-        raise BadValue(f"{_short(text)} is not in the calendar.", _DATE_HINT) from None
-    if found.year < 2000:
-        raise BadValue(f"{_short(text)} is before any data.", _DATE_HINT)
-    return found.isoformat()
+def without_remarks(text: str) -> str:
+    """A list of runs without the harmless remarks in brackets: `15865 (short)`."""
+    return _REMARK.sub(lambda match: match[0] if _NO_REMARK.search(match[1]) else "", text)
 
 
 _RUN = re.compile(r"(?:run)?[\s#_.-]{0,3}(\d{1,10})")
@@ -140,9 +98,15 @@ _RANGE = re.compile(r"((?:run)?\s?\d{1,10})\s?(?:-|\.\.\.?|to|:|until)\s?((?:run
 
 
 def _runs(key: Key, text: str) -> list[int] | None:
-    low = " ".join(text.lower().split())
+    low = " ".join(without_remarks(text).lower().split())
     if low in _ALL:
         return None
+    if match := _THOUSANDS.search(low):
+        whole = match[0].replace(",", "")
+        raise BadValue(
+            f"`{match[0]}` can be one run or two.",
+            f"Write {whole}, or {match[0].replace(',', ', ')}.",
+        )
     if low.startswith("[") and low.endswith("]"):
         low = low[1:-1].strip()
     low = _DASH.sub(r"\1", low)
@@ -155,7 +119,10 @@ def _runs(key: Key, text: str) -> list[int] | None:
         if match := _RANGE.fullmatch(word):
             first, last = _run(match[1]), _run(match[2])
             if last < first:
-                raise BadValue(f"the range {_short(word)} runs backward.", f"Write {last}-{first}.")
+                end = str(last)
+                whole = str(first)[: -len(end)] + end
+                hint = f"Write {first}-{whole}." if int(whole) > first else f"Write {last}-{first}."
+                raise BadValue(f"the range {_short(word)} runs backward.", hint)
             if last - first >= MAX_RUNS:
                 raise BadValue(f"the range {_short(word)} holds more than {MAX_RUNS} runs.")
             runs.extend(range(first, last + 1))
@@ -199,7 +166,9 @@ def _number(key: Key, text: str) -> float:
             raise BadValue(
                 f"{_short(text)} has a decimal comma.", f"Write {text.replace(',', '.')}."
             )
-        raise BadValue(f"{_short(text)} is no number.", _unit_hint(key))
+        square = _SQUARE.fullmatch(text)
+        hint = theta_of_square(square[1]) if square and key.unit == "deg" else _unit_hint(key)
+        raise BadValue(f"{_short(text)} is no number.", hint)
     unit = (match[2] or "").strip().lower()
     if not unit:
         return float(match[1])
@@ -208,6 +177,14 @@ def _number(key: Key, text: str) -> float:
         raise BadValue(f"{_short(unit)} is not a unit for it.", _unit_hint(key))
     # through decimal rounding: 12 arcmin shall be 0.2, not 0.2000…01
     return float(f"{float(match[1]) * factor:.12g}")
+
+
+_SQUARE = re.compile(r"(\d{0,3}\.?\d{1,6}) ?(?:deg(?:rees)?|°) ?(?:\^|\*\*)?[2²]", re.I)
+
+
+def theta_of_square(number: str) -> str:
+    """The cut that a value of theta2 [deg2] means, in words."""
+    return f"theta2 of {number} deg2 is `dl3.theta_cut: {math.sqrt(float(number)):.4g}`, in deg."
 
 
 def _unit_hint(key: Key) -> str:
@@ -304,13 +281,15 @@ def _free(key: Key, text: str) -> Any:
     """A parameter of lstchain: a number, yes or no, a word, a list or, of a group, a mapping."""
     if not _PLAIN_YAML.fullmatch(text) or (text.count("[") + text.count("{") > _DEEPEST):
         raise BadValue(
-            f"{_short(text)} cannot be read.", "Write a number, yes, no, a word, or [0.1, inf]."
+            f"{_short(text)} cannot be read.",
+            "Write a number, yes, no, a word, or [0.1, inf].",
         )
     try:
         value = yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):
         raise BadValue(
-            f"{_short(text)} cannot be read.", "Is each bracket closed? For example [0.1, inf]."
+            f"{_short(text)} cannot be read.",
+            "Is each bracket closed? For example [0.1, inf].",
         ) from None
     group = "." not in key.name.removeprefix("dl3.")
     if group and not isinstance(value, dict):
@@ -344,16 +323,12 @@ def _repeat(key: Key, text: str) -> str:
         raise BadValue(
             f"{_short(text)} does not say until when.", "Write `repeat: until 2026-12-31`."
         )
-    return f"until {_date(key, match[1])}"
-
-
-def _short(text: str) -> str:
-    return f"`{text if len(text) <= 40 else text[:39] + '…'}`"
+    return f"until {read_date(match[1])}"
 
 
 _READERS: dict[ValueKind, Callable[[Key, str], Any]] = {
     ValueKind.TARGET: _target,
-    ValueKind.DATE: _date,
+    ValueKind.DATE: lambda key, text: read_date(text),
     ValueKind.RUNS: _runs,
     ValueKind.RA: _ra,
     ValueKind.DEC: _dec,

@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from astran.base.mail_commands import find_command
+from astran.base.mail_commands import find_command, near_command
 from astran.config.site import MailSettings
 from astran.mail.identity import is_own_address, is_own_id
 from astran.mail.letters.mime import LOOP_HEADER
 from astran.mail.parsing.headers import addresses
 from astran.mail.parsing.mail_facts import MailFacts
+from astran.mail.parsing.new_text import is_answer
 from astran.mail.senders import automatic_mail
 from astran.mail.senders.authentication_results import Proof, is_vouched
 
@@ -84,7 +85,24 @@ def is_request(facts: MailFacts, settings: MailSettings) -> bool:
     return any(is_own_id(reference, settings) for reference in facts.references)
 
 
+def is_near_request(facts: MailFacts) -> bool:
+    """Whether the subject is nearly a keyword; an answer has only inherited it."""
+    return not is_answer(facts.message) and any(map(near_command, facts.subjects))
+
+
 def _verdict(
+    facts: MailFacts, settings: MailSettings, proof: Proof | None
+) -> tuple[MailVerdict, str]:
+    found = _verdict_on_any(facts, settings, proof)
+    answered = found[0] in (MailVerdict.TAKE, MailVerdict.UNSETTLED)
+    other = found[0] in (MailVerdict.OWN, MailVerdict.BOUNCE)
+    if answered or other or is_request(facts, settings):
+        return found
+    # those who may not ask are not answered for a word that is none
+    return MailVerdict.NOT_OURS, "no keyword in the subject"
+
+
+def _verdict_on_any(
     facts: MailFacts, settings: MailSettings, proof: Proof | None
 ) -> tuple[MailVerdict, str]:
     sender = facts.sender
@@ -92,7 +110,7 @@ def _verdict(
         return MailVerdict.OWN, reason
     if reason := automatic_mail.parse_bounce(facts):
         return MailVerdict.BOUNCE, reason
-    if not is_request(facts, settings):
+    if not (is_request(facts, settings) or is_near_request(facts)):
         return MailVerdict.NOT_OURS, "no keyword in the subject"
     if reason := automatic_mail.is_automatic(facts):
         return MailVerdict.MACHINE, reason

@@ -88,7 +88,7 @@ def test_a_date_that_can_only_be_read_one_way() -> None:
         ("2023-13-01", "calendar"),
         ("00000000", "calendar"),
         ("19991207", "before any data"),
-        ("yesterday", "not a date"),
+        ("yesterday", "more than one night"),
         ("2023127", "no date"),
         ("07-12-23", "not a date"),
         ("20231207T120000", "not a date"),
@@ -139,6 +139,8 @@ def test_runs(runs: str, expected: list[int] | None) -> None:
         ("15866 # clouds\n15867 // fine", [15864, 15865, 15866, 15867]),
         ("- run 15866\n- run 15867", [15864, 15865, 15866, 15867]),
         ("and 15866\nto 15868", [15864, 15865, 15866, 15867, 15868]),
+        ("15866 (clouds)", [15864, 15865, 15866]),
+        ("- 15866 (short, wobble 3)", [15864, 15865, 15866]),
         ("Thanks!", [15864, 15865]),
         ("Tel 0123 4567", [15864, 15865]),
         ("2 nights later came the Moon", [15864, 15865]),
@@ -151,14 +153,14 @@ def test_further_lines_of_runs(further: str, expected: list[int]) -> None:
 @pytest.mark.parametrize(
     ("first", "further", "line"),
     [
-        ("15864, 15865,", "15866, 15867, 15868, 15869, 15870, 15871, 15872 (clouds)", 4),
-        ("15864, 15865", "15866, 15867 (clouds)", 4),
+        ("15864, 15865,", "15866, 15867, 15868, 15869, 15870, 15871, 15872 (no clouds?)", 4),
+        ("15864, 15865", "15866, 15867 (only the first half)", 4),
         ("15864, 15865", "15866 was cloudy", 4),
         ("15864, 15865", "run 15866, perhaps", 4),
         ("15864, 15865,", "not 15866", 4),
-        ("15864,", "15865\n15866 (clouds)", 5),
-        ("", "15864 (clouds)", 4),
-        ("15864 (clouds)", "15865", 3),
+        ("15864,", "15865\n15866 (not sure)", 5),
+        ("", "15864 (skip it)", 4),
+        ("15864 (bad)", "15865", 3),
     ],
 )
 def test_a_remark_in_a_list_of_runs_is_asked_about(first: str, further: str, line: int) -> None:

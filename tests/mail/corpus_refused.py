@@ -156,17 +156,28 @@ def machines() -> Iterator[Refused]:
 
 
 _NOT_THE_KEYWORD = (
-    "", "Crab", "ASTRAN LAUNCH", "ASTRAN–LAUNCH", "ASTRAN‑LAUNCH", "ASTRAN—LAUNCH", "АSTRAN-LAUNCH",
-    "ASTRAN-LАUNCH", "AſTRAN-LAUNCH", "ＡＳＴＲＡＮ-LAUNCH", "ASTRAN-LAUNCHED", "XASTRAN-LAUNCH",
-    "ASTRAN-LAUNCH2", "ASTRAN-LAUN CH", "ASTRAN_LAUNCH", "A S T R A N - L A U N C H",
-    "ASTRAN\u200b-LAUNCH", "ASTRAN-\u00adLAUNCH", "=?utf-8?q?ASTR=D0=90N-LAUNCH?=",
-    "re: your ASTRAN launch", "ASTRAN-LAUNCH-TEST", "MY-ASTRAN-LAUNCH",
+    "", "Crab", "АSTRAN-LAUNCH", "ASTRAN-LАUNCH", "XASTRAN-LAUNCH", "A S T R A N - L A U N C H",
+    "=?utf-8?q?ASTR=D0=90N-LAUNCH?=", "re: your ASTRAN launch", "MY-ASTRAN-LAUNCH",
+    "ASTRAN meeting on Monday", "Astran paper draft", "ASTRANOMY launch",
+)  # fmt: skip
+_NEARLY_THE_KEYWORD = (
+    "ASTRAN LAUNCH", "ASTRAN–LAUNCH", "ASTRAN‑LAUNCH", "ASTRAN—LAUNCH", "ＡＳＴＲＡＮ-LAUNCH",
+    "ASTRAN-LAUNCHED", "ASTRAN-LAUN CH", "ASTRAN_LAUNCH", "ASTRAN\u200b-LAUNCH",
+    "ASTRAN-\u00adLAUNCH", "ASTRAN-LAUNCH-TEST", "ASTRAN-LAUNCH2",
+    "AſTRAN-LAUNCH",
 )  # fmt: skip
 
 
 def not_ours() -> Iterator[Refused]:
     for number, subject in enumerate(_NOT_THE_KEYWORD):
         yield Refused(f"subject-{number}", GOOD.but(Subject=subject).raw(), MailOutcome.IGNORE)
+    for number, subject in enumerate(_NEARLY_THE_KEYWORD):
+        nearly = GOOD.but(Subject=subject)
+        yield Refused(f"nearly-{number}", nearly.raw(), MailOutcome.ERROR_REPLY)
+        stranger = nearly.but(From="eve@institute.example")
+        yield Refused(f"nearly-{number}-stranger", stranger.raw(), MailOutcome.IGNORE)
+        forged = nearly.but(Authentication_Results="")
+        yield Refused(f"nearly-{number}-forged", forged.raw(), MailOutcome.IGNORE)
     body_only = GOOD.but(Subject="please").raw(f"ASTRAN-LAUNCH\n{BLOCK}")
     yield Refused("keyword-in-the-body", body_only, MailOutcome.IGNORE)
     other = GOOD.but(Subject="", X_Subject="ASTRAN-LAUNCH", Thread_Topic="ASTRAN-LAUNCH")

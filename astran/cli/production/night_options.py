@@ -11,8 +11,9 @@ from astran.base.errors import ConfigError
 from astran.base.night import Night
 from astran.config.yaml_files import read_yaml
 from astran.config.yaml_files import read_yaml_value as yaml_value
+from astran.launch_language.bad_value import BadValue
 from astran.launch_language.keys import Key, ValueKind
-from astran.launch_language.values import BadValue, read_value
+from astran.launch_language.values import read_value
 
 
 def add_night_options(parser: argparse.ArgumentParser) -> None:

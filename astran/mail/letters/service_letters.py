@@ -73,9 +73,11 @@ class Letters(OrderLetters):
         written: str,
         example: str = EXAMPLE,
         *,
+        offered: bool = False,
         n: int = 1,
     ) -> EmailMessage:
-        """The request cannot be used: every problem at its line, and an example that works."""
+        """The request cannot be used: every problem at its line, and an example that works; an
+        offered one is the request itself, corrected."""
         shown = content.describe_transcript(written, problems)
         marked = {line.number for line in shown if line.problems}
         many = count_noun(len(problems), "problem")
@@ -93,6 +95,7 @@ class Letters(OrderLetters):
                 if p.line not in marked
             ],
             example=cut(example, 4000),
+            offered=offered,
         )
 
     def waiting(

@@ -100,7 +100,7 @@ class MailFacts:
         """When it was sent, by its own word; None where it names no moment."""
         try:
             sent = parsedate_to_datetime(self.value("date"))
-        except (ValueError, TypeError, IndexError):
+        except (ValueError, TypeError, IndexError, OverflowError):
             return None
         return sent if sent.tzinfo is not None else None
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import logging
 import traceback
+from dataclasses import replace
+from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from astran.base.mail_commands import MailCommand
 from astran.base.night import Night
+from astran.catalogue.sources import resolve_source
 from astran.config.analysis import AnalysisConfig
 from astran.database import analyses, chores, events, messages, standing_orders
 from astran.database.analyses import RequestOrigin
-from astran.launch_language.resolve import example_launch, last_night
-from astran.mail.letters.mime import Thread
+from astran.launch_language.parser import Parsed
+from astran.launch_language.resolve import example_launch, last_night, resolve_config
+from astran.mail.letters.mime import Thread, message_id
 from astran.service.context import Context
 from astran.service.intake import mail_commands, quotas
 from astran.service.intake.decision import Decision, MailOutcome
@@ -62,9 +66,14 @@ def _carry_out(
         case MailOutcome.REFUSE:
             _refuse_stranger(context, db, decision)
         case MailOutcome.ERROR_REPLY:
+            if decision.offered:
+                origin = _origin(context, db, row, decision)
+                analyses.add_offer(db, context.clock.now(), origin)
             _put_problems(context, db, decision)
         case MailOutcome.LAUNCH:
             return _launch(context, db, row, decision, read_s)
+        case MailOutcome.CONFIRM:
+            return _start_offered(context, db, row, decision, read_s)
         case MailOutcome.COMMAND if decision.command is MailCommand.DRYRUN:
             key = analyses.add_request(db, context.clock.now(), _origin(context, db, row, decision))
             # making a plan takes time, which this transaction must not
@@ -96,15 +105,46 @@ def enqueue_refusal(context: Context, db: Connection, thread: Thread, reason: st
 
 def _put_problems(context: Context, db: Connection, decision: Decision) -> None:
     letter = context.letters.problems(
-        decision.thread, decision.problems, decision.text, decision.example or _example()
+        decision.thread,
+        decision.problems,
+        decision.text,
+        decision.example or example_launch(),
+        offered=decision.offered,
     )
     enqueue.enqueue_letter(context, db, "problems", letter)
     words = "; ".join(str(problem) for problem in decision.problems)
     events.note_event(db, context.clock.now(), "problems", f"{decision.sender}: {words}")
 
 
-def _example() -> str:
-    return example_launch()
+_OFFER_HOLDS = timedelta(days=7)
+
+
+def _start_offered(
+    context: Context, db: Connection, row: int, decision: Decision, read_s: float | None
+) -> int:
+    """Start the corrected request that a mail answers with GO: its sender's own, and once."""
+    since = context.clock.now() - _OFFER_HOLDS
+    for key, request in analyses.offers_to(db, decision.sender, since):
+        thread = Thread(
+            to=request.sender,
+            subject=request.subject,
+            in_reply_to=request.in_reply_to or None,
+            references=request.references,
+        )
+        letter = message_id(context.mail, "problems", "", thread, 1)
+        if letter not in decision.thread.references or not analyses.take_offer(db, key):
+            continue
+        params = dict(request.params)
+        parsed = Parsed(params=params)
+        today, telescope = Night.of(context.clock.now()), context.site.telescope
+        config = resolve_config(parsed, resolve_source, today, telescope)
+        return _launch(context, db, row, replace(decision, params=params, config=config), read_s)
+    messages.did_not_act(db, row)
+    title = "Nothing was started"
+    text = "No request waits for this GO: it was started already, or is older than a week."
+    letter_out = context.letters.notice(decision.thread, title, text)
+    enqueue.enqueue_letter(context, db, "notice", letter_out)
+    return 0
 
 
 def _origin(context: Context, db: Connection, row: int, decision: Decision) -> RequestOrigin:

@@ -7,21 +7,30 @@ decision is carried out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from astran.base.errors import ConfigError, DecisionTimeout, Problem
-from astran.base.mail_commands import MailCommand
+from astran.base.mail_commands import MailCommand, near_command
 from astran.base.night import Night
+from astran.base.text import one_line
 from astran.catalogue.sources import resolve_source
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import MailSettings
-from astran.launch_language.commands import command_of
-from astran.launch_language.parser import parse, parse_agreeing
-from astran.launch_language.resolve import example_launch, resolve_config
+from astran.launch_language.commands import (
+    analyses_after,
+    asks_something,
+    command_of,
+    command_word,
+    says_go,
+)
+from astran.launch_language.keys import keys_of
+from astran.launch_language.parser import Parsed, parse, parse_agreeing
+from astran.launch_language.resolve import example_launch, resolve_config, write_launch
 from astran.mail.gate import Judgement, MailVerdict, classify_mail
 from astran.mail.letters.mime import Thread
 from astran.mail.parsing.headers import read_headers, read_message
@@ -40,6 +49,8 @@ class MailOutcome(StrEnum):
 
     LAUNCH = "launch"
     COMMAND = "command"
+    CONFIRM = "confirm"
+    """GO, in answer to a corrected request."""
     IGNORE = "ignore"
     ERROR_REPLY = "error_reply"
     REFUSE = "refuse"
@@ -73,11 +84,13 @@ class Decision:
     problems: tuple[Problem, ...] = ()
     example: str = ""
     """A correct text in place of one with problems."""
+    offered: bool = False
+    """Whether the example is the sender's own request, corrected: GO in reply starts it."""
 
     @property
     def acts(self) -> bool:
         """Whether anything is done but answering: a copy of such a mail must not do it again."""
-        return self.outcome in (MailOutcome.LAUNCH, MailOutcome.COMMAND)
+        return self.outcome in (MailOutcome.LAUNCH, MailOutcome.COMMAND, MailOutcome.CONFIRM)
 
     @property
     def sender(self) -> str:
@@ -195,20 +208,26 @@ def _by_text(facts: MailFacts, judgement: Judgement, today: Night, telescope: st
     text = texts[0] if texts else ""
     command, about, order = command_of(facts.subject, text, answers=body.answers)
     base = Decision(MailOutcome.COMMAND, judgement, thread, command, about, order, text)
+    if body.answers and _answers_problems(thread) and says_go(text):
+        return replace(base, outcome=MailOutcome.CONFIRM, command=None, about=None, order=None)
     if command is None:
-        # an answer that asks for nothing ("thanks!") gets no answer
-        return replace(base, outcome=MailOutcome.IGNORE)
+        return _in_free_words(base, body.answers, telescope)
     if not command.takes_parameters:
-        return base
-    parsed = parse_agreeing(texts, telescope)
+        return _about_one(base, body.answers)
+    parsed = parse_agreeing(texts, telescope, _written(facts, today))
     if parsed.empty and body.answers:
         # a word of thanks under "Re: ASTRAN-LAUNCH" is no launch
         return replace(base, outcome=MailOutcome.IGNORE, command=None)
     aside = next(
-        (where for where, text in body.aside if parsed.empty and not parse(text).empty), ""
+        (where for where, text in body.aside if parsed.empty and not parse(text, telescope).empty),
+        "",
     )
-    found = [*parsed.problems, *_of_the_mail(body.damage, aside, thread)]
-    parsed = replace(parsed, problems=tuple(found))
+    of_the_mail = _of_the_mail(body.damage, aside, thread)
+    parsed = replace(
+        parsed,
+        problems=(*parsed.problems, *of_the_mail),
+        corrected=parsed.corrected and not of_the_mail,
+    )
     try:
         config = resolve_config(parsed, resolve_source, today, telescope)
     except ConfigError as error:
@@ -217,10 +236,113 @@ def _by_text(facts: MailFacts, judgement: Judgement, today: Night, telescope: st
             outcome=MailOutcome.ERROR_REPLY,
             params=parsed.params,
             problems=error.problems,
-            example=example_launch(parsed),
+            **_correction(parsed, error.problems, command, today, telescope),
         )
     outcome = MailOutcome.LAUNCH if command is MailCommand.LAUNCH else MailOutcome.COMMAND
     return replace(base, outcome=outcome, params=parsed.params, config=config)
+
+
+class _Correction(TypedDict):
+    example: str
+    offered: bool
+
+
+def _correction(
+    parsed: Parsed,
+    problems: Sequence[Problem],
+    command: MailCommand,
+    today: Night,
+    telescope: str,
+) -> _Correction:
+    """The sender's own request where every problem has one correction; else an example."""
+    request = write_launch(parsed.params)
+    mended = parsed.corrected and len(problems) == len(parsed.problems)
+    again = parse(request, telescope)
+    if not mended or again != replace(again, params=dict(parsed.params), problems=()):
+        return {"example": example_launch(parsed), "offered": False}
+    try:
+        config = resolve_config(replace(parsed, problems=()), resolve_source, today, telescope)
+    except ConfigError:
+        return {"example": example_launch(parsed), "offered": False}
+    # what only the software of the chain can judge was not judged here
+    judged = not keys_of(config.telescope).of_software(parsed.params)
+    return {"example": request, "offered": judged and command is MailCommand.LAUNCH}
+
+
+_OF_ONE = (MailCommand.STATUS, MailCommand.CANCEL, MailCommand.RETRY)
+
+
+def _about_one(base: Decision, answers: bool) -> Decision:
+    """The command with the analysis that the text names; more than one is asked about."""
+    if base.command not in _OF_ONE or base.order is not None:
+        return base
+    named = analyses_after(base.thread.subject, base.text)
+    if len(named) > 1:
+        each = " and ".join(f"A{number}" for number in named[:5])
+        problem = Problem(
+            base.command,
+            f"names {each}: one at a time, nothing was done.",
+            "Send one mail for each.",
+        )
+        return _asked(base, problem, f"{base.command} A{named[0]}")
+    if base.about is None and named and not answers:
+        return replace(base, about=named[0])
+    return base
+
+
+def _in_free_words(base: Decision, answers: bool, telescope: str) -> Decision:
+    """What becomes of a mail without a keyword, by somebody who may ask.
+
+    A near miss of a keyword, and a wish in the thread of an analysis, get one answer that shows how
+    to write it. Thanks get none, nor does an answer to such an answer: that may be a machine's.
+    """
+    if answers and (word := command_word(base.text)):
+        return replace(base, command=word[0], about=word[1] or base.about)
+    near = None if answers else near_command(base.thread.subject)
+    wish = "" if near else asks_something(base.text)
+    parsed = parse(base.text, telescope)
+    if near is None and not wish and parsed.empty:
+        # an answer that asks for nothing ("thanks!") gets no answer
+        return replace(base, outcome=MailOutcome.IGNORE)
+    if answers and parsed.empty and _answers_problems(base.thread):
+        return replace(base, outcome=MailOutcome.IGNORE)
+    about = f" A{base.about}" if base.about else ""
+    if near:
+        problem = Problem(
+            one_line(base.thread.subject, 60),
+            "is nearly a keyword, but not one.",
+            f"Write {near} as the subject.",
+        )
+        example = f"{near} A12" if near in _OF_ONE else example_launch(parsed)
+        return _asked(base, problem, example)
+    problem = Problem(
+        one_line(wish or "the mail", 60),
+        "asks for something in free words, which is not acted upon.",
+        "Begin an answer with ASTRAN-CANCEL, ASTRAN-STATUS or ASTRAN-RETRY, or send the whole "
+        "request anew with ASTRAN-LAUNCH as its subject.",
+    )
+    return _asked(base, problem, f"ASTRAN-STATUS{about}")
+
+
+def _answers_problems(thread: Thread) -> bool:
+    """Whether the mail answers a letter that told its sender what is wrong."""
+    others = [each for each in thread.references if each != thread.in_reply_to]
+    return bool(others) and others[-1].startswith("<problems.")
+
+
+def _asked(base: Decision, problem: Problem, example: str) -> Decision:
+    return replace(base, outcome=MailOutcome.ERROR_REPLY, problems=(problem,), example=example)
+
+
+_CLOCKS_APART = timedelta(days=2)
+
+
+def _written(facts: MailFacts, today: Night) -> datetime | None:
+    """When a mail was written, in its sender's time zone; None where its clock cannot be right."""
+    written = facts.date
+    if written is None or abs(written.date() - today.evening) > _CLOCKS_APART:
+        return None
+    return written
 
 
 def _of_the_mail(damage: str, aside: str, thread: Thread) -> list[Problem]:
