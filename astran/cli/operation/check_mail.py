@@ -25,7 +25,7 @@ from astran.telescopes.registry import register_chains
 
 _NO_ADDRESS = "astran@localhost"
 _EPILOG = """\
-outcomes: launch, command, ignore, error_reply, refuse, quarantine
+outcomes: launch, command, confirm, ignore, error_reply, refuse, quarantine
 
 With --json each line is one object: file, outcome, sender, params (what the mail says), config (the
 resolved configuration), problems, replied (whether the sender would get an answer).
