@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import tables
-from astran.telescopes.lst.checks.dl2_audit import audit_dl2
 from astropy.io import fits
 from product_samples import BY_ENERGY, GLOBAL, RATE, natural, whole_dl2, write_dl2, write_dl3
 
 from astran.production.audit.dl3_audit import audit_dl3
 from astran.production.audit.findings import Dl2Audit, Dl3Audit, State
+from astran.telescopes.lst.checks.dl2_audit import audit_dl2
 from astran.telescopes.lst.dl2_file import ALWAYS
 from astran.telescopes.lst.hdf5_open import DL1_TABLE
 

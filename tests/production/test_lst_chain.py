@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 import tables
-from astran.telescopes.lst.checks.dl2_audit import audit_dl2
 from astropy.io import fits
 from demo_fixtures import SmallNight
 
@@ -26,6 +25,7 @@ from astran.config.site import SiteConfig
 from astran.production.audit.findings import Dl2Audit, State
 from astran.telescopes.lst import manual
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.checks.dl2_audit import audit_dl2
 from astran.telescopes.lst.environment.releases import find_toolset
 from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.hdf5_open import DL2_TABLE as TABLE
