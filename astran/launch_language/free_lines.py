@@ -146,7 +146,8 @@ def is_theta_square(written: str) -> bool:
 
 def advise_theta(square_deg2: str, keys: KeyTable) -> str:
     """The cut that a value of theta2 means, where the telescope has one."""
-    return theta_of_square(square_deg2) if keys.find("dl3.theta_cut") else ""
+    known = keys.find("dl3.theta_cut") is not None
+    return theta_of_square(square_deg2) if known else "ASTRAN-HELP in a subject gets all keys."
 
 
 def signature_begins(free: Iterable[FreeLine], last_known: int, keys: KeyTable) -> int:

@@ -344,6 +344,9 @@ def test_forms_that_disagree() -> None:
     assert parse_agreeing([]).empty
     for other in (f"{BLOCK}runs: 3", "target: Mrk421\ndate: 20231207", "nothing of the kind"):
         assert "different things" in str(parse_agreeing([BLOCK, other]).problems[-1])
+    misspelt = f"{BLOCK}gamaness: 0.8\n"
+    assert parse(misspelt).corrected
+    assert not parse_agreeing([misspelt, BLOCK]).corrected
 
 
 def test_a_standing_order_has_no_date() -> None:

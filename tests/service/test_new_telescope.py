@@ -130,6 +130,16 @@ class TestKeys:
         (problem,) = parse(f"{LAUNCH}telescope: Hubble\n").problems
         assert "LST-1" in problem.suggestion and "TOY" in problem.suggestion
 
+    def test_a_wish_in_free_words_is_read_by_the_own_ones(self) -> None:
+        asked = parse(f"{LAUNCH}telescope: toy\nlargest first yes\n")
+        assert "descending: yes" in asked.problems[0].suggestion
+        assert asked.corrected
+        for line in ("gammaness 0.8", "theta2 cut: 0.04", "theta2 < 0.04"):
+            (problem,) = parse(f"{LAUNCH}{line}\n", "TOY").problems
+            assert "dl3." not in problem.suggestion
+        (problem,) = parse(f"{LAUNCH}telescop: Hubble\n").problems[-1:]
+        assert "TOY" in problem.suggestion
+
     def test_that_of_the_site_holds_where_none_is_named(self) -> None:
         assert parse(f"{LAUNCH}descending: yes\n", "TOY").problems == ()
         assert parse(f"{LAUNCH}telescope: LST-1\ngammaness: 0.8\n", "TOY").problems == ()
