@@ -83,7 +83,7 @@ def apply_estimates(db: Connection, settings: SchedulerSettings, plan: Plan) -> 
     asks: dict[str, Resources] = {}
     notes: list[str] = []
     for stage in dict.fromkeys(task.stage for task in plan.tasks):
-        found = [(task, by_task[task.key]) for task in plan.tasks if task.stage is stage]
+        found = [(task, by_task[task.key]) for task in plan.tasks if task.stage == stage]
         estimates = list(dict.fromkeys(estimate for _, estimate in found if estimate is not None))
         if not estimates:
             continue
