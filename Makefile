@@ -25,7 +25,7 @@ SERVICES := slurm-wlm slurmdbd slurm-wlm-mysql-plugin munge mariadb-server \
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help demo test lint install-test test-gammapy2 test-slurm24 other-lstchain \
-        examples schema gallery upgrade-data services clean check-python print-services
+        examples schema gallery architecture upgrade-data services clean check-python print-services
 
 help:
 	@echo "make demo            a simulated night, from mail to mail, on this machine"
@@ -37,6 +37,7 @@ help:
 	@echo "make services        install the real services that the remaining tests need (Debian)"
 	@echo "make examples        write configs/*.example.yml anew from the settings models"
 	@echo "make schema          write docs/results.schema.json anew from the types of results.json"
+	@echo "make architecture    draw docs/architecture.svg from the imports"
 	@echo "make upgrade-data    keep a database of this version, which later ones must upgrade"
 	@echo "make gallery         make the images of docs/gallery.md; DATA= and SIMULATED= name DL3 folders"
 	@echo "make install-test    make the environment and nothing else"
@@ -76,6 +77,9 @@ schema: $(VENV)/.installed-test
 	$(BIN)/python -m astran.results.json_schema > docs/results.schema.json
 
 # plays in /srv/astran, which must not be there; needs PostgreSQL
+architecture: $(VENV)/.installed-test
+	$(BIN)/python docs/draw_architecture.py
+
 upgrade-data: $(VENV)/.installed-test
 	PYTHONPATH=tests $(BIN)/python -m upgrade.make_database
 

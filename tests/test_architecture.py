@@ -289,6 +289,12 @@ def test_no_circle_of_imports(sources: list[Source]) -> None:
     sorter.prepare()
 
 
+def test_the_picture_of_the_packages_is_up_to_date() -> None:
+    command = [sys.executable, str(ROOT / "docs" / "draw_architecture.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
 def test_imports_stand_on_top(sources: list[Source]) -> None:
     """Commands load what they need when they run, so that each starts fast."""
     names = {source.module for source in sources}

@@ -1,4 +1,4 @@
-"""Foundation of every room: errors, clock, external commands, files, tasks and states.
+"""Foundation of every package: errors, clock, external commands, files, tasks and states.
 
-Nothing here imports another room of ASTRAN, nor anything heavier than the standard library.
+Nothing here imports another package of ASTRAN, nor anything heavier than the standard library.
 """

@@ -156,13 +156,13 @@ class Task:
         return cls(
             **{
                 **plain,
-                "stage": _usual(Stage, plain["stage"]),
+                "stage": known_name(Stage, plain["stage"]),
                 "argv": tuple(plain["argv"]),
                 "outputs": tuple(
                     Output(
                         o["name"],
                         o["path"],
-                        _usual(ProductKind, o["check"]),
+                        known_name(ProductKind, o["check"]),
                         tuple((k, v) for k, v in o.get("expect", ())),
                     )
                     for o in plain["outputs"]
@@ -230,8 +230,8 @@ class Plan:
         raise KeyError(key)
 
 
-def _usual(names: type[StrEnum], name: str) -> str:
-    """The member of that name where there is one."""
+def known_name(names: type[StrEnum], name: str) -> str:
+    """The member of that name where there is one: a chain may have names of its own."""
     return names(name) if name in names._value2member_map_ else name
 
 

@@ -1,1 +1,1 @@
-"""The database beneath every room."""
+"""Requests, analyses, tasks, mails and events in SQL."""

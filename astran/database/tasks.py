@@ -23,7 +23,7 @@ from sqlalchemy import (
 from astran.base.errors import StoreError
 from astran.base.scheduler import JobState
 from astran.base.states import TASK_MOVES, TaskState
-from astran.base.tasks import STORED_DEPENDS_ON_SUCCESS, Resources, Stage, Task
+from astran.base.tasks import STORED_DEPENDS_ON_SUCCESS, Resources, Stage, Task, known_name
 from astran.database.events import Event, note_events
 from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
@@ -40,7 +40,7 @@ class TaskRow:
     analysis_id: int
     key: str
     state: TaskState
-    stage: Stage
+    stage: str
     run: int | None
     needs: tuple[str, ...]
     after: tuple[str, ...]
@@ -100,7 +100,7 @@ def task_row(row: RowMapping | Mapping[str, Any]) -> TaskRow:
         analysis_id=row["analysis_id"],
         key=row["key"],
         state=TaskState(row["state"]),
-        stage=Stage(spec["stage"]),
+        stage=known_name(Stage, spec["stage"]),
         run=spec["run"],
         needs=tuple(spec["needs"]),
         after=tuple(spec["after"]),

@@ -1,5 +1,5 @@
 """DL1 to DL2 by lstchain's own steps, with a faster evaluation of the random forests.
 
-This room runs inside the lstchain environment of the site. It imports numpy, numba, scikit-learn
+This package runs inside the lstchain environment of the site. It imports numpy, numba, scikit-learn
 and lstchain of that environment, and of ASTRAN only `astran.base`.
 """

@@ -1,4 +1,4 @@
-"""The two ports of the mail room: a mailbox that is read, a postman who sends."""
+"""The two ports of the mail package: a mailbox that is read, a postman who sends."""
 
 from __future__ import annotations
 

@@ -57,8 +57,8 @@ def test_many_processes_at_once_lose_nothing(tmp_path: Path) -> None:
     FactsCache.of(tmp_path)
     program = (
         "import sys; from pathlib import Path; from astran.base.night_data import FileRef\n"
-        "from astran.telescopes.lst.catalogue.file_inspection.facts_cache import Memory\n"
-        "m = Memory.of(Path(sys.argv[1]))\n"
+        "from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache\n"
+        "m = FactsCache.of(Path(sys.argv[1]))\n"
         "for n in range(40): m.keep(FileRef(f'/{sys.argv[2]}/{n}', 1, 1), {'n': n}, 0.0)\n"
     )
     words = [sys.executable, "-c", program, str(tmp_path)]

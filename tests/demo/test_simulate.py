@@ -86,9 +86,9 @@ def quick(lstchain, monkeypatch):
         asked.append((path, seed))
         return ObservedEvents(run, run.ra, run.dec, 18.0, 250.0, 10, 8, _Ids(), [], 3, 20)
 
-    monkeypatch.setattr(module.montecarlo, "simulate", monte_carlo)
-    monkeypatch.setattr(module.observation, "observe", observe)
-    for name in ("merge", "train", "test_nodes_to_dl2"):
+    monkeypatch.setattr(module.montecarlo, "simulate_node", monte_carlo)
+    monkeypatch.setattr(module.observation, "observe_run", observe)
+    for name in ("merge_dl1", "train_forests", "test_nodes_to_dl2"):
         monkeypatch.setattr(module.forests, name, lambda *args: None)
     monkeypatch.setattr(module, "mark_simulated", lambda path: None)
     return asked

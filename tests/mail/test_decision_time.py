@@ -10,7 +10,6 @@ from mail_samples import mail, settings
 
 from astran.base.errors import AstranError, DecisionTimeout
 from astran.base.night import Night
-from astran.launch_language import parser
 from astran.mail.senders import verification
 from astran.service.intake import decision as room
 from astran.service.intake.decision import MailOutcome, decide_mail
@@ -29,7 +28,7 @@ def short_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_reading_that_does_not_end_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     decide_mail(mail(), settings(), TODAY)
-    monkeypatch.setattr(parser, "parse_agreeing", backtrack)
+    monkeypatch.setattr(room, "parse_agreeing", backtrack)
     begin = time.process_time()
     with pytest.raises(DecisionTimeout, match="computing time"):
         decide_mail(mail(), settings(), TODAY)

@@ -192,7 +192,7 @@ def test_looking_moves_no_mail(
 @pytest.mark.parametrize("name", ["imap", "smtp"])
 def test_a_wrong_password(patient: Make, mail: dict[str, Any], password: Path, name: str) -> None:
     password.write_text("wrong\n")
-    finding = found(getattr(doctor_mail, name), patient(mail=mail))[name]
+    finding = found(getattr(doctor_mail, f"probe_{name}"), patient(mail=mail))[name]
     assert finding.result is Result.FAIL
     assert "refused the log-in" in finding.message
     assert f"mail.{name}.password" in finding.cure
@@ -202,7 +202,7 @@ def test_a_wrong_password(patient: Make, mail: dict[str, Any], password: Path, n
 @pytest.mark.parametrize("name", ["imap", "smtp"])
 def test_a_closed_port(patient: Make, mail: dict[str, Any], name: str) -> None:
     (mail[name]["port"],) = free_ports(1)
-    finding = found(getattr(doctor_mail, name), patient(mail=mail))[name]
+    finding = found(getattr(doctor_mail, f"probe_{name}"), patient(mail=mail))[name]
     assert finding.result is Result.FAIL
     assert "out of reach" in finding.message
 
@@ -213,7 +213,7 @@ def test_a_server_that_says_nothing(
     patient: Make, mail: dict[str, Any], name: str, silent_port: int
 ) -> None:
     mail[name] |= {"port": silent_port, "timeout": 0.5}
-    finding = found(getattr(doctor_mail, name), patient(mail=mail))[name]
+    finding = found(getattr(doctor_mail, f"probe_{name}"), patient(mail=mail))[name]
     assert finding.result is Result.FAIL
     assert "within 0.5 s" in finding.message or "timed out" in finding.message
 
@@ -224,7 +224,7 @@ def test_a_certificate_that_is_not_trusted(
     patient: Make, mail: dict[str, Any], dovecot: Dovecot, name: str
 ) -> None:
     mail[name]["ca_file"] = str(dovecot.certificates.stranger)
-    finding = found(getattr(doctor_mail, name), patient(mail=mail))[name]
+    finding = found(getattr(doctor_mail, f"probe_{name}"), patient(mail=mail))[name]
     assert finding.result is Result.FAIL
     assert "not trusted" in finding.message
     assert "ca_file" in finding.cure
@@ -234,7 +234,7 @@ def test_a_certificate_that_is_not_trusted(
 @pytest.mark.parametrize("name", ["imap", "smtp"])
 def test_a_certificate_file_that_is_gone(patient: Make, mail: dict[str, Any], name: str) -> None:
     mail[name]["ca_file"] = "/nowhere/ca.pem"
-    finding = found(getattr(doctor_mail, name), patient(mail=mail))[name]
+    finding = found(getattr(doctor_mail, f"probe_{name}"), patient(mail=mail))[name]
     assert finding.result is Result.FAIL
 
 

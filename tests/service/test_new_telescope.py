@@ -35,7 +35,7 @@ class ToyHouse(MailHouse):
 
     @property
     def context(self) -> Context:
-        return Context(self.site, self.db, self.clock, sys.executable, self.said.append)
+        return Context(self.site, self.db, self.clock, sys.executable)
 
     def add_toy(self) -> None:
         text = re.findall(r"```yaml\n(.*?)```", TUTORIAL.read_text(), re.S)[0]

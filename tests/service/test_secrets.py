@@ -14,7 +14,7 @@ from sqlalchemy import insert
 from astran.cli.main import main
 from astran.database.connection import Database
 from astran.database.schema import tables as t
-from astran.service.intake import decision
+from astran.service.intake import mailbox
 
 WORD = "kestrel-and-heron"
 OTHER = "misremembered-word"
@@ -100,7 +100,7 @@ def test_a_fault_with_the_mail(mails: MailHouse, monkeypatch: pytest.MonkeyPatch
     def fail(*args: object) -> None:
         raise ValueError(f"cannot read 'secret: {WORD}'")
 
-    monkeypatch.setattr(decision, "decide_mail", fail)
+    monkeypatch.setattr(mailbox, "decide_mail", fail)
     # believed by its headers: only then is a fault told
     mails.site = mails.site.model_copy(
         update={"mail": mails.context.mail.model_copy(update={"trust_from": True})}

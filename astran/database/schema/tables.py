@@ -1,4 +1,4 @@
-"""The tables. Every room writes what it did here; no room keeps state of its own.
+"""The tables. Every package writes here what it did; none keeps state of its own.
 
 Times are UTC. Text may come from anywhere. `astran.database.schema.column_types` makes both
 storable.

@@ -22,10 +22,10 @@ _log = logging.getLogger(__name__)
 
 AGAIN = timedelta(minutes=10)
 """Pause until the disk is looked at again."""
-_GROWTH = {Stage.DL2: 1.6, Stage.DL3: 0.1}
+_GROWTH: dict[str, float] = {Stage.DL2: 1.6, Stage.DL3: 0.1}
 """Size of the products of a stage, of that of its input: DL2 has 290 bytes per event, DL1 186; of
 them few events pass the cuts of DL3."""
-_LEAST = {Stage.IRF: 20e6, Stage.INDEX: 1e6, Stage.HIGHLEVEL: 50e6}
+_LEAST: dict[str, float] = {Stage.IRF: 20e6, Stage.INDEX: 1e6, Stage.HIGHLEVEL: 50e6}
 _LEAST_OF_OTHERS = 50e6
 
 
