@@ -41,6 +41,8 @@ def an_irf(path: Path) -> Path:
     """The least that passes as an IRF of lstchain."""
     area = fits.BinTableHDU(Table({"EFFAREA": np.ones((1, 5))}), name="EFFECTIVE AREA")
     energy = fits.BinTableHDU(Table({"MATRIX": np.ones((1, 5))}), name="ENERGY DISPERSION")
+    for table in (area, energy):
+        table.header["RAD_MAX"] = 0.2
     fits.HDUList([fits.PrimaryHDU(), area, energy]).writeto(path)
     return path
 
