@@ -259,8 +259,8 @@ def test_the_ogip_files_can_be_fitted_again(public_data: Data, tmp_path: Path) -
     failures = Failures()
     names = write_files(found, tmp_path, failures)
     assert failures.found == ()
-    assert names["ogip"] == ["spectra/pha_20131003.fits"]
-    data = SpectrumDatasetOnOff.read(tmp_path / names["ogip"][0])
+    assert names.ogip == ("spectra/pha_20131003.fits",)
+    data = SpectrumDatasetOnOff.read(tmp_path / names.ogip[0])
     spectrum = PowerLawSpectralModel(amplitude="1e-11 cm-2 s-1 TeV-1", index=2.3)
     data.models = [SkyModel(spectral_model=spectrum)]
     Fit().run([data])

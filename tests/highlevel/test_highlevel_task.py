@@ -149,7 +149,7 @@ def test_when_no_run_is_usable_the_last_line_says_why(
     code = main(["--dl3", str(tmp_path / "dl3"), *PLACE, "--output", str(tmp_path / "out")])
     assert code == 1
     last = capsys.readouterr().err.strip().splitlines()[-1]
-    assert last.startswith("error: No usable run: 1: DEADC is 0")
+    assert last.startswith("error: No usable run: 1: its DEADC is 0")
     assert not (tmp_path / "out" / "results.json").exists()
 
 
