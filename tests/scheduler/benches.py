@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from fakes.condor.pool import FakePool
 from fakes.slurm.cluster import FakeCluster
 from services.condor import CondorPool
 from services.slurm import SlurmCluster
@@ -44,7 +45,7 @@ class Bench:
     folder: Path
     patience: float
     cluster: SlurmCluster | FakeCluster | None = None
-    pool: CondorPool | None = None
+    pool: CondorPool | FakePool | None = None
     resources: Resources = field(default_factory=lambda: Resources(1, 100, 5))
     jobs: list[JobRef] = field(default_factory=list)
 
@@ -154,7 +155,7 @@ def slurm_bench(
 
 
 def condor_bench(
-    pool: CondorPool, folder: Path, *, minute_s: float = 60.0, **settings: object
+    pool: CondorPool | FakePool, folder: Path, *, minute_s: float = 60.0, **settings: object
 ) -> Bench:
     scheduler = HTCondorScheduler(
         HTCondorSettings.model_validate(settings),

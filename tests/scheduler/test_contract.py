@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fakes.condor.pool import FakePool
 from fakes.slurm.cluster import FakeCluster
 from scheduler.benches import Bench, condor_bench, gone, local_bench, slurm_bench, state_of
 
@@ -24,7 +25,7 @@ FAKES: dict[str, dict[str, object]] = {
     "fake-slurm": {"version": "22.05"},
     "fake-slurm-without-accounting": {"version": "24.11", "accounting": False},
 }
-KINDS = ["local", "slurm", "slurm-without-accounting", "htcondor", *FAKES]
+KINDS = ["local", "slurm", "slurm-without-accounting", "htcondor", "fake-htcondor", *FAKES]
 
 
 @pytest.fixture(params=KINDS)
@@ -33,6 +34,8 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         made = local_bench(tmp_path)
     elif request.param == "htcondor":
         made = condor_bench(request.getfixturevalue("condor_pool"), tmp_path)
+    elif request.param == "fake-htcondor":
+        made = condor_bench(FakePool(tmp_path / "pool"), tmp_path)
     elif request.param in FAKES:
         made = slurm_bench(FakeCluster(tmp_path / "cluster", **FAKES[request.param]), tmp_path)
     else:

@@ -228,7 +228,7 @@ Step    Matched  Condition
 [1]           4  TARGET.Arch == "X86_64"
 [7]           0  TARGET.Memory >= RequestMemory
 
-Reason for last match failure: no match found 
+Reason for last match failure: no match found
 
 003.000:  Run analysis summary ignoring user priority.  Of 2 machines,
       {refused} are rejected by your job's requirements

@@ -1,4 +1,4 @@
-"""Another scheduler needs a class and a line in the list of kinds; nothing else asks which one it is."""
+"""Another scheduler needs a class and a line in the list of kinds; nothing else asks for it."""
 
 from __future__ import annotations
 

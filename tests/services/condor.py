@@ -256,7 +256,11 @@ class CondorPool:
     def _is_up(self) -> bool:
         schedds = self.run("condor_status", "-schedd", "-af", "Name", check=False).split()
         found = self.run("condor_status", "-af", "Name", check=False).split()
-        return bool(schedds) and len(found) >= len(self.machines)
+        if not schedds or len(found) < len(self.machines):
+            return False
+        # the collector keeps the names of daemons that have died
+        asked = subprocess.run(["condor_q"], env=self.env, capture_output=True, timeout=60)
+        return asked.returncode == 0
 
     def _below_master(self) -> list[int]:
         """Processes that the master, and what it started, started."""

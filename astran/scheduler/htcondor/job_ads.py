@@ -80,7 +80,7 @@ def read_ads(text: str) -> list[ElementAd]:
 
 
 def _read_ad(ad: Ad) -> ElementAd | None:
-    """None: a job of somebody else. UnreadableAnswer where a job of ours lacks what every job has."""
+    """None: a job of somebody else. UnreadableAnswer where one of ours lacks what all have."""
     if TOKEN not in ad:
         return None
     cluster, token, index = ad.get("ClusterId"), ad[TOKEN], ad.get(INDEX)
