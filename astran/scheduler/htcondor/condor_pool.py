@@ -143,7 +143,7 @@ class HTCondorScheduler:
         """Clusters with these tokens, from one condor_q call and at most one of condor_history.
 
         A job is in the queue from its first moment until it enters the history. Missing needs an
-        answer of both.
+        answer of the queue at least; what began and ended unseen has left its mark (`forbid`).
         """
         if not since:
             return {}
@@ -156,10 +156,7 @@ class HTCondorScheduler:
             # of each one job suffices, but they may lie behind many of another
             begin = min(since[token] for token in rest)
             records = self._history(_any_of(rest), 0, begin)
-            if isinstance(records, Unavailable):
-                nothing = records
-            else:
-                found |= job_ads.first_clusters(records)
+            found |= {} if isinstance(records, Unavailable) else job_ads.first_clusters(records)
         return {token: found.get(token, nothing) for token in tokens}
 
     def forbid(self, token: str, folder: str) -> str | None:
