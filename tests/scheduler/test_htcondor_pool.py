@@ -149,6 +149,9 @@ def test_nodes_are_left_out(bench: Bench) -> None:
     seen = bench.ended(bench.submit(batch))
     nodes = {status.node for status in seen.values() if isinstance(status, Known)}
     assert nodes == {"m2@localhost.pool.test"}
+    machines = ["m1@localhost.pool.test", "m2@localhost.pool.test"]
+    with pytest.raises(SubmitRefused):
+        bench.submit(bench.batch("true", exclude=machines))
 
 
 def test_a_glutton_is_ended(bench: Bench) -> None:

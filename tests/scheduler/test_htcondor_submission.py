@@ -12,7 +12,7 @@ import pytest
 from fakes.condor.pool import FakePool
 from scheduler.benches import Bench, condor_bench
 
-from astran.base.errors import ConfigError
+from astran.base.errors import ConfigError, SubmitRefused
 from astran.base.scheduler import Batch, JobRef
 from astran.base.tasks import Resources
 from astran.config.htcondor import HTCondorSettings
@@ -123,6 +123,14 @@ def test_what_a_site_and_a_sender_want(bench: Bench) -> None:
     assert lines["should_transfer_files"] == "YES"
     assert lines["transfer_executable"] == "False"
     assert described(replace(batch, account="payer"))["accounting_group"] == "payer"
+
+
+def test_nodes_are_left_out_as_long_as_there_are_others(bench: Bench) -> None:
+    """The fake pool has n1 and n2. Without any machine left, the job would wait for ever."""
+    bench.submit(replace(bench.batch("true"), exclude=("n1",)))
+    with pytest.raises(SubmitRefused, match="no nodes but those") as refused:
+        bench.submit(replace(bench.batch("true"), exclude=("n1", "n2")))
+    assert not refused.value.transient
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,7 @@ class HTCondorScheduler:
         SubmitUnknown : no clear answer; look it up by `find_jobs`
         """
         check_batch(batch)
+        self._check_others_left(batch.exclude)
         try:
             written = submit_description.write_files(batch, self._settings, self._minute_s)
         except OSError as error:
@@ -231,6 +232,19 @@ class HTCondorScheduler:
             return Unavailable(f"condor_q -better-analyze: {error}")
 
     # commands
+
+    def _check_others_left(self, exclude: tuple[str, ...]) -> None:
+        """SubmitRefused where the pool has no other nodes: such a job would wait for ever."""
+        if not exclude:
+            return
+        pool = ["-pool", self._settings.pool] if self._settings.pool else []
+        choice = submit_description.exclude_nodes(exclude)
+        try:
+            done = self._run(["condor_status", *pool, "-af", "Name", "-constraint", choice])
+        except ProcessError:
+            return  # unknown: most likely there are others
+        if not done.stdout.strip():
+            raise SubmitRefused("The pool has no nodes but those that are left out.")
 
     def _read_log(self, token: str, folder: str) -> EventLog:
         try:

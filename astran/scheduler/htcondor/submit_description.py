@@ -150,10 +150,17 @@ def describe_submission(batch: Batch, settings: HTCondorSettings, limit_s: float
 def _requirements(wanted: str, exclude: tuple[str, ...]) -> str:
     parts = ["((MY.NumJobStarts ?: 0) == 0)"]
     parts += [f"({wanted})"] if wanted else []
-    for node in exclude:
+    parts += [exclude_nodes(exclude, "TARGET.Name")] if exclude else []
+    return " && ".join(parts)
+
+
+def exclude_nodes(nodes: tuple[str, ...], name: str = "Name") -> str:
+    """The condition that a slot is on none of these nodes, as a ClassAd expression."""
+    parts = []
+    for node in nodes:
         # the name of a slot is slot1@machine, or slot1@name@machine
         pattern = re.sub(r"([^A-Za-z0-9_@-])", r"[\1]", node).replace("[\\]", "")
-        parts.append(f'!regexp("(^|@){pattern}$", TARGET.Name, "i")')
+        parts.append(f'!regexp("(^|@){pattern}$", {name}, "i")')
     return " && ".join(parts)
 
 

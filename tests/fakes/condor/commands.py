@@ -188,7 +188,8 @@ def _constraint(words: Sequence[str]) -> str:
 def _analysis(call: Call, name: str) -> str:
     job = call.state.job(int(name.partition(".")[0]))
     machines = len(call.state.nodes)
-    refused = machines if job and job.memory_mb > condor_life.MACHINE_MB else 0
+    large = job is not None and job.memory_mb > condor_life.MACHINE_MB
+    refused = machines if large or (job and not set(call.state.nodes) - set(job.exclude)) else 0
     return (
         f"[7]           {machines - refused}  TARGET.Memory >= RequestMemory\n\n"
         f"{name}:  Run analysis summary ignoring user priority.  Of {machines} machines,\n"
@@ -237,6 +238,12 @@ def _release(call: Call, job: Job, element: Element) -> None:
         element.reason = "None"
 
 
+def condor_status(call: Call, words: list[str]) -> Answer:
+    left_out = re.findall(r'regexp\("\(\^\|@\)(.+?)\$"', _constraint(words))
+    nodes = [node for node in call.state.nodes if node not in left_out]
+    return Answer("".join(f"slot1@{node}\n" for node in nodes))
+
+
 def condor_config_val(call: Call, words: list[str]) -> Answer:
     values = {"MAX_JOBS_PER_SUBMISSION": "20000", "FILESYSTEM_DOMAIN": "fake.test"}
     return Answer(f"{values[words[-1]]}\n")
@@ -250,6 +257,7 @@ COMMANDS: dict[str, Callable[[Call, list[str]], Answer]] = {
     "condor_hold": lambda call, words: _act(call, words, _hold),
     "condor_release": lambda call, words: _act(call, words, _release),
     "condor_config_val": condor_config_val,
+    "condor_status": condor_status,
 }
 
 
