@@ -25,9 +25,14 @@ from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCac
 from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, Inspector
 from astran.telescopes.lst.catalogue.response.resolver import NeededResponse, ResponseResolver
 from astran.telescopes.lst.catalogue.runs.quality_cuts import KnownConditions, apply_quality_cuts
+from astran.telescopes.lst.catalogue.runs.run_tables import RunCatalog
 from astran.telescopes.lst.catalogue.runs.target_runs import (
+    NamedAs,
+    ObservedNight,
     SameSource,
     WantedRuns,
+    leave_out_mispointed,
+    name_of,
     runs_by_catalog,
     runs_by_pointing,
 )
@@ -133,7 +138,7 @@ class LstCatalogue:
 
     def _from_dl1(self, config: LstConfig, with_irfs: bool, late: bool) -> NightData:
         eyes = self._inspector()
-        night = NightArchive(self._data, config.date, self._clock, eyes)
+        night = NightArchive(self._data, config.date, self._clock, eyes, config.dl1_version)
         # asked for at once, as a site without them cannot analyse anything
         shelf, settings = (
             self._shelf(config, NeededResponse(True, with_irfs)),
@@ -150,8 +155,10 @@ class LstCatalogue:
             for run, seen in picked.seen.items()
             if seen.facts is not None
         }
-        selected = apply_quality_cuts(picked.runs, known, config.quality)
-        gaps = (*wanted.refused, *picked.missing, *selected.left_out)
+        facts = {run: seen.facts for run, seen in picked.seen.items() if seen.facts is not None}
+        pointed, away = leave_out_mispointed(picked.runs, facts, config.target)
+        selected = apply_quality_cuts(pointed, known, config.quality)
+        gaps = (*wanted.refused, *picked.missing, *away, *selected.left_out)
         missing = sorted(gaps, key=lambda gap: gap.run)
         quality = selected.notes if eyes.opens and picked.runs else ()
         data = NightData(
@@ -160,7 +167,7 @@ class LstCatalogue:
             missing=tuple(missing),
             notes=(*wanted.notes, *picked.notes, *quality),
             lstchain_config=settings,
-            looking=(picked.unseen and bool(candidates)) or not all_read,
+            looking=wanted.looking or (picked.unseen and bool(candidates)) or not all_read,
         )
         return shelf.fill(data, checks, eyes)
 
@@ -227,9 +234,9 @@ class LstCatalogue:
 
     def _wanted(self, config: LstConfig, night: NightArchive, late: bool) -> WantedRuns:
         over = self._over(config.night)
-        sources = night.sources
-        if sources is not None:
-            return runs_by_catalog(config, sources, self._same_source, over)
+        catalog = night.catalog
+        if catalog is not None:
+            return self._by_catalog(config, night, catalog, late)
         if config.runs is not None:
             return WantedRuns(config.runs)
         blind = not self._data.open_dl1
@@ -252,6 +259,34 @@ class LstCatalogue:
             over=over and not picked.unseen,
             quiet=late or night.quiet,
         )
+
+    def _by_catalog(
+        self, config: LstConfig, night: NightArchive, catalog: RunCatalog, late: bool
+    ) -> WantedRuns:
+        seen = ObservedNight(
+            catalog.sources,
+            night.summary,
+            frozenset(night.candidates),
+            opens=self._data.open_dl1,
+            late=late,
+        )
+        others = [
+            run
+            for run in config.runs or sorted({*catalog.sources, *night.candidates})
+            if name_of(run, seen, config.target, self._same_source) is not NamedAs.TARGET
+        ]
+        pointings, all_seen = night.pointings(others) if self._data.open_dl1 else ({}, True)
+        unfinished = ""
+        if not all_seen:
+            unfinished = "Not all DL1 of the night has been looked at"
+        elif not self._over(config.night):
+            unfinished = f"The night {config.night.iso} is not over"
+        elif catalog.cut:
+            unfinished = "The RunCatalog ends in the middle of a row: it is being written"
+        wanted = runs_by_catalog(
+            config, replace(seen, pointings=pointings, unfinished=unfinished), self._same_source
+        )
+        return replace(wanted, looking=not all_seen)
 
     def _over(self, night: Night) -> bool:
         """Whether it is after the noon that follows the night."""

@@ -129,7 +129,7 @@ class Inspector:
     def _recall(self, files: Iterable[FileRef]) -> None:
         now = self._clock.now().timestamp()
         for path, content in self._memory.recall(files, now).items():
-            self._known[path] = Dl1Facts(**content)
+            self._known[path] = Dl1Facts.from_json(content)
 
     def _examine(self, kind: FileKind, files: list[FileRef], sky: frozenset[str]) -> None:
         now = self._clock.now().timestamp()
