@@ -31,7 +31,7 @@ from astran.telescopes.lst.catalogue.runs.target_runs import (
     ObservedNight,
     SameSource,
     WantedRuns,
-    leave_out_mispointed,
+    describe_mispointed,
     name_of,
     runs_by_catalog,
     runs_by_pointing,
@@ -156,16 +156,16 @@ class LstCatalogue:
             if seen.facts is not None
         }
         facts = {run: seen.facts for run, seen in picked.seen.items() if seen.facts is not None}
-        pointed, away = leave_out_mispointed(picked.runs, facts, config.target)
-        selected = apply_quality_cuts(pointed, known, config.quality)
-        gaps = (*wanted.refused, *picked.missing, *away, *selected.left_out)
+        away = describe_mispointed(picked.runs, facts, config.target)
+        selected = apply_quality_cuts(picked.runs, known, config.quality)
+        gaps = (*wanted.refused, *picked.missing, *selected.left_out)
         missing = sorted(gaps, key=lambda gap: gap.run)
         quality = selected.notes if eyes.opens and picked.runs else ()
         data = NightData(
             complete=wanted.complete and not any(gap.may_come for gap in missing),
             runs=tuple(_pointed(run, known.get(run.run)) for run in selected.runs),
             missing=tuple(missing),
-            notes=(*wanted.notes, *picked.notes, *quality),
+            notes=(*wanted.notes, *picked.notes, *away, *quality),
             lstchain_config=settings,
             looking=wanted.looking or (picked.unseen and bool(candidates)) or not all_read,
         )

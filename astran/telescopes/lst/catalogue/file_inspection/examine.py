@@ -141,9 +141,10 @@ def _event_numbers(read: Any, rows: int) -> dict[str, Any]:
 
     facts: dict[str, Any] = {}
     if "obs_id" in read.dtype.names:
-        facts["runs"] = tuple(int(run) for run in np.unique(read["obs_id"])[:3])
-    if "event_id" not in read.dtype.names:
-        return facts
+        runs = np.unique(read["obs_id"])
+        facts["runs"] = tuple(int(run) for run in runs[runs > 0][:3])
+    if "event_id" not in read.dtype.names or not read["event_id"].any():
+        return facts  # nobody has counted them
     ids, counts = np.unique(read["event_id"], return_counts=True)
     inner = ids[EDGE:-EDGE] if len(ids) > 10 * EDGE else ids
     span = int(ids[-1]) - int(ids[0]) + 1

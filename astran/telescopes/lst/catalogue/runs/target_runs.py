@@ -221,21 +221,17 @@ def _offset(facts: Dl1Facts | None, target: Target) -> float | None:
     return separation_deg(facts.ra, facts.dec, target.ra, target.dec)
 
 
-def leave_out_mispointed(
+def describe_mispointed(
     runs: Sequence[RunFile], facts: Mapping[int, Dl1Facts], target: Target
-) -> tuple[tuple[RunFile, ...], tuple[MissingRun, ...]]:
-    """Runs without those that did not have the target in the field of view, whatever the tables
-    say of them."""
-    away = {
-        run.run: offset
-        for run in runs
-        if (offset := _offset(facts.get(run.run), target)) is not None and offset > OUTSIDE_DEG
-    }
-    gaps = tuple(
-        MissingRun(run, f"its DL1 points {offset:.1f} deg from {target.name}", may_come=False)
-        for run, offset in away.items()
+) -> tuple[str, ...]:
+    """Notes on runs of the target, by their tables, that had it outside of the field of view."""
+    offsets = {run.run: _offset(facts.get(run.run), target) for run in runs}
+    return tuple(
+        f"Run {run}: its DL1 points {offset:.1f} deg from {target.name}, which is outside of the "
+        "field of view; taken, as it is named so."
+        for run, offset in offsets.items()
+        if offset is not None and offset > OUTSIDE_DEG
     )
-    return tuple(run for run in runs if run.run not in away), gaps
 
 
 def runs_by_pointing(
