@@ -325,6 +325,17 @@ def tonight(sky: Sky) -> None:
     good(sky)
 
 
+def morning(hour: int, **more: Any) -> Callable[[Sky], None]:
+    def make(sky: Sky) -> None:
+        sky.clock.time = datetime(2023, 12, 14, hour, tzinfo=UTC)
+        good(sky)
+        sky.summary |= more.get("summary", {})
+        if more.get("without_summary"):
+            sky.summary.clear()
+
+    return make
+
+
 def tonight_with_runs_named(sky: Sky) -> None:
     tonight(sky)
     sky.asked["runs"] = [15861]
@@ -529,6 +540,13 @@ CASES = {
     ),
     # 6: too early, too late
     "mail during the night": Case(tonight, BOTH, complete=False, said="2023-12-13 is not over"),
+    "RunSummary of the morning": Case(morning(9), BOTH, silent=True),
+    "morning without RunSummary": Case(
+        morning(9, without_summary=True), BOTH, complete=False, said="is not over"
+    ),
+    "RunSummary with a run more": Case(
+        morning(9, summary={15864: (1, "DATA")}), BOTH, complete=False, said="is not over"
+    ),
     "named runs during the night": Case(tonight_with_runs_named, (15861,)),
     "cut RunCatalog": Case(cut_catalog(12), BOTH, complete=False, said="in the middle of a row"),
     "cut RunCatalog, late": Case(cut_catalog(12), BOTH, late=True, said="no row of it"),

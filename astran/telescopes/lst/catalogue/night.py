@@ -25,7 +25,7 @@ from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCac
 from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, Inspector
 from astran.telescopes.lst.catalogue.response.resolver import NeededResponse, ResponseResolver
 from astran.telescopes.lst.catalogue.runs.quality_cuts import KnownConditions, apply_quality_cuts
-from astran.telescopes.lst.catalogue.runs.run_tables import RunCatalog
+from astran.telescopes.lst.catalogue.runs.run_tables import OF_DATA, RunCatalog
 from astran.telescopes.lst.catalogue.runs.target_runs import (
     NamedAs,
     ObservedNight,
@@ -37,6 +37,9 @@ from astran.telescopes.lst.catalogue.runs.target_runs import (
     runs_by_pointing,
 )
 from astran.telescopes.lst.settings import LstConfig, StartLevel
+
+SUN_UP = time(8, 30)
+"""In UTC; on La Palma the sun is up then at any time of the year."""
 
 
 def is_same_name(one: str, other: str) -> bool:
@@ -279,7 +282,7 @@ class LstCatalogue:
         unfinished = ""
         if not all_seen:
             unfinished = "Not all DL1 of the night has been looked at"
-        elif not self._over(config.night):
+        elif not self._over(config.night) and not self._told_all(config.night, seen):
             unfinished = f"The night {config.night.iso} is not over"
         elif catalog.cut:
             unfinished = "The RunCatalog ends in the middle of a row: it is being written"
@@ -288,10 +291,22 @@ class LstCatalogue:
         )
         return replace(wanted, looking=not all_seen)
 
+    def _told_all(self, night: Night, seen: ObservedNight) -> bool:
+        """Whether the sun is up, and the RunSummary, which the observatory writes after the night,
+        has no observation that the RunCatalog lacks."""
+        observed = [run for run, row in seen.summary.items() if row.kind == OF_DATA]
+        return (
+            bool(observed)
+            and self._after(night, SUN_UP)
+            and not (set(observed) - seen.catalog.keys())
+        )
+
     def _over(self, night: Night) -> bool:
         """Whether it is after the noon that follows the night."""
-        noon = datetime.combine(night.evening + timedelta(days=1), time(12), UTC)
-        return self._clock.now() >= noon
+        return self._after(night, time(12))
+
+    def _after(self, night: Night, hour: time) -> bool:
+        return self._clock.now() >= datetime.combine(night.evening + timedelta(days=1), hour, UTC)
 
     # ---- models, Monte Carlo, IRFs -------------------------------------------------------------
 

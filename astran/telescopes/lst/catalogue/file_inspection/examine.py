@@ -25,8 +25,8 @@ from astran.base.night_data import FileRef, run_number
 from astran.telescopes.lst.catalogue.file_inspection import datacheck_reader
 from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts, FileKind
 from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache
-from astran.telescopes.lst.dl2_file import read_provenance
-from astran.telescopes.lst.hdf5_open import DL1_TABLE, SHOWER, describe_damage, open_hdf5
+from astran.telescopes.lst.dl2_file import has_table, read_provenance
+from astran.telescopes.lst.hdf5_open import DL1_TABLE, DL2_TABLE, SHOWER, describe_damage, open_hdf5
 
 NEEDED = ("event_type", "intensity", "alt_tel", "az_tel", "dragon_time")
 ALL_ROWS = 40_000
@@ -82,6 +82,8 @@ def examine_file(path: Path, kind: FileKind, sky: bool = True) -> dict[str, Any]
 
 def _origin(path: Path) -> dict[str, Any]:
     try:
+        if not any(has_table(path, table) for table in (DL2_TABLE, DL1_TABLE)):
+            return {"problem": f"it holds no table of events ({DL2_TABLE})"}
         return dataclasses.asdict(read_provenance(path))
     except (OSError, KeyError, ValueError, RuntimeError) as error:
         return {"problem": f"it {describe_damage(str(error))}"}
