@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from astran.base.files import write_atomic
+from astran.base.process import Runner, run_command
 from astran.base.scheduler import Batch, JobRef
+from astran.base.tasks import Resources, Task
 from astran.config.slurm import SlurmSettings
 from astran.scheduler.array_files import OWNER_GUARD, owner_link, script_path, write_manifest
+from astran.scheduler.slurm.sbatch_answer import read_answer
+
+TOKEN = "ASTRAN_TOKEN"
+"""Variable by which a script knows its attempt."""
 
 _SCRIPT = (
     """\
@@ -91,11 +98,7 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
         "--export=NONE",
         f"--chdir={batch.folder}",
         f"--output={folder}/array_{batch.token}_%a.log",
-        "--nodes=1",
-        "--ntasks=1",
-        f"--cpus-per-task={batch.resources.cpus}",
-        f"--mem={batch.resources.memory_mb}M",
-        f"--time={batch.resources.time_min}",
+        *_limits(batch.resources),
     ]
     placement = settings.placement_of(batch.requester).model_dump()
     placement |= {"exclude": ",".join(batch.exclude)}
@@ -103,3 +106,55 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
         placement["account"] = batch.account
     argv += [f"--{name}={value}" for name, value in placement.items() if value]
     return [*argv, *settings.options, str(script)]
+
+
+def _limits(resources: Resources) -> list[str]:
+    return [
+        "--nodes=1",
+        "--ntasks=1",
+        f"--cpus-per-task={resources.cpus}",
+        f"--mem={resources.memory_mb}M",
+        f"--time={resources.time_min}",
+    ]
+
+
+def submit_by_hand(
+    task: Task,
+    token: str,
+    after: Sequence[str],
+    settings: SlurmSettings,
+    runner: Runner = run_command,
+) -> str:
+    """Submit the script of one task as a job of its own, for the person who asks for it.
+
+    Parameters
+    ----------
+    task : its script is written
+    token : for its record
+    after : ids of the jobs whose products it needs; without them it is cancelled by Slurm
+
+    Returns
+    -------
+    The id of the job
+
+    Raises
+    ------
+    SubmitRefused, SubmitUnknown : as `read_answer` has it
+    ProcessError : sbatch is not there or does not answer
+    """
+    argv = [
+        "sbatch",
+        "--parsable",
+        f"--job-name={task.key}",
+        f"--export={TOKEN}={token}",
+        "--no-requeue",
+        f"--chdir={task.folder}",
+        f"--output={task.log.replace('%', '%%')}",
+        *_limits(task.resources),
+    ]
+    if after:
+        argv += [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
+    placement = settings.placement_of("").model_dump()
+    argv += [f"--{name}={value}" for name, value in placement.items() if value]
+    done = runner([*argv, *settings.options, task.script], timeout=settings.timeout, check=False)
+    return read_answer(done)

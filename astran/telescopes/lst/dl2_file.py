@@ -123,6 +123,14 @@ def read_provenance(path: Path) -> Dl2Provenance:
     return Dl2Provenance(str([*lstchain, ""][0]) or version, str([*models, ""][0]))
 
 
+def has_table(path: Path, table: str) -> bool:
+    """Whether an HDF5 file holds a table (OSError: it does not open as HDF5)."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return table in file
+
+
 def _list_at(content: Any, *names: str) -> list[dict[str, Any]]:
     """The objects of a list within JSON that may be of any kind."""
     for name in names:

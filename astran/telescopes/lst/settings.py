@@ -169,6 +169,11 @@ class LstConfig(AnalysisConfig):
         description="For start dl2 or dl3: folder of the data, below one that the site allows.",
     )
     lstchain: str = Field("", description="Wanted lstchain version; empty: the site's default.")
+    dl1_version: str = Field(
+        "",
+        description="Version of DL1 as in the names of its folders, such as v0.10.5rc1; empty: the "
+        "newest release that a run has.",
+    )
     lstchain_config: Parameters = Field(
         {},
         description="Parameters of lstchain's own JSON configuration from DL1 to DL2, by dotted "

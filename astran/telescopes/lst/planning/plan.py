@@ -125,6 +125,7 @@ class _Planner:
             return tasks
         chosen = self._response.used
         notes.extend(note for one in chosen.values() for note in one.notes)
+        notes += self._response.describe_choices()
         asked, levels = self.config.lstchain_config, self.data.monte_carlo
         notes += lstchain_parameters.unlike_monte_carlo(asked, levels)
         for level, one in chosen.items():

@@ -21,6 +21,7 @@ from astran.telescopes.lst.catalogue.dl1.selection import (
     Dl1Candidate,
     assess_candidate,
     candidates_by_run,
+    compare_candidates,
 )
 from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts
 from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache
@@ -158,7 +159,9 @@ def _night(
     known = {*candidates, *sources, *(r.run for r in summary.values() if r.kind == OF_DATA)}
     for run in sorted(known):
         groups = candidates.get(run, [])
-        looks = [assess_candidate(items, eyes, counts.get(run, 0)) for items in groups]
+        looks = compare_candidates(
+            [assess_candidate(items, eyes, counts.get(run, 0)) for items in groups]
+        )
         best = next((one for one in looks if one.condition is Condition.COMPLETE), None)
         seen = best or (looks[0] if looks else _absent(run))
         versions = sorted({items[0].version for items in groups}, key=path_patterns.version_order)
@@ -261,7 +264,7 @@ def _tables(pattern: str, nights: Sequence[str]) -> dict[str, Path]:
 
 def _read_catalog(path: Path | None) -> dict[int, str]:
     try:
-        return {} if path is None else read_run_catalog(path)
+        return {} if path is None else dict(read_run_catalog(path).sources)
     except CatalogueError:
         return {}  # one bad table must not hide all other nights
 

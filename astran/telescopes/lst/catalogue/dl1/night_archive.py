@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from astran.base.clock import Clock
 from astran.base.errors import CatalogueError
-from astran.base.night_data import FileRef
+from astran.base.night_data import FileRef, MissingRun, run_number
 from astran.catalogue import path_patterns
-from astran.catalogue.path_patterns import MatchedPath
+from astran.catalogue.path_patterns import MatchedPath, version_order
 from astran.config.site import DataSettings
 from astran.telescopes.lst.catalogue.dl1.datachecks import DataChecks
 from astran.telescopes.lst.catalogue.dl1.selection import (
@@ -20,8 +21,10 @@ from astran.telescopes.lst.catalogue.dl1.selection import (
     candidates_by_run,
     select_dl1,
 )
+from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts
 from astran.telescopes.lst.catalogue.file_inspection.inspector import Inspector
 from astran.telescopes.lst.catalogue.runs.run_tables import (
+    RunCatalog,
     Summary,
     read_run_catalog,
     read_run_summary,
@@ -35,27 +38,88 @@ QUIET_S = 3600.0
 class NightArchive:
     """One night, as it is now."""
 
-    def __init__(self, data: DataSettings, date: str, clock: Clock, eyes: Inspector) -> None:
+    def __init__(
+        self, data: DataSettings, date: str, clock: Clock, eyes: Inspector, version: str = ""
+    ) -> None:
+        """
+        Parameters
+        ----------
+        version : the version of DL1 that was asked for; empty: the newest release
+        """
+        self._version = version
         self._data = data
         self._date = date
         self._clock = clock
         self._eyes = eyes
 
     @cached_property
-    def candidates(self) -> dict[int, list[tuple[MatchedPath, ...]]]:
-        """DL1 of each run, best first."""
-        return candidates_by_run(find_dl1(self._data, self._date))
+    def _found(self) -> list[MatchedPath]:
+        return find_dl1(self._data, self._date)
 
     @cached_property
-    def sources(self) -> dict[int, str] | None:
-        """Source of each run by the RunCatalog; None: there is none (yet).
+    def candidates(self) -> dict[int, list[tuple[MatchedPath, ...]]]:
+        """DL1 of each run, best first."""
+        return candidates_by_run(self._found, self._version)
+
+    @cached_property
+    def catalog(self) -> RunCatalog | None:
+        """The RunCatalog; None: there is none (yet).
 
         Raises
         ------
         CatalogueError : it is there and cannot be used
         """
-        path = self._newest(self._data.run_catalog)
-        return None if path is None else read_run_catalog(Path(path.path))
+        file = self._newest(self._data.run_catalog)
+        if file is None:
+            return None
+        age_s = self._clock.now().timestamp() - file.mtime_ns / 1e9
+        return read_run_catalog(Path(file.path), ends=age_s < QUIET_S)
+
+    def why_absent(self, run: int) -> str:
+        """What there is of a run instead of DL1 that may be taken; empty: nothing."""
+        others = {item.version for item in self._found if item.run == run}
+        others -= {self._version}
+        if others and self._version:
+            listed = ", ".join(sorted(others, key=version_order))
+            return f"no DL1 {self._version} yet (dl1_version); there is {listed}"
+        if others:
+            item = next(item for item in self._found if item.run == run)
+            name = "/".join(part for part in (item.version, item.tailcut) if part)
+            return f"its only DL1 is {name}, which is no release; to take it: dl1_version"
+        if links := self._dangling.get(run):
+            return f"its DL1 {links[0]} is a link to {links[1]}, which is not there"
+        return ""
+
+    @cached_property
+    def _dangling(self) -> dict[int, tuple[str, str]]:
+        found = {}
+        for path, aim in path_patterns.find_dangling_links(self._data.dl1, date=self._date):
+            if (run := run_number(path)) is not None:
+                found[run] = (path, aim)
+        return found
+
+    def pointings(self, runs: Iterable[int]) -> tuple[dict[int, Dl1Facts], bool]:
+        """What the first usable DL1 file of each run tells, and whether there was time to open
+        them; a run without such a file is not among them."""
+        told: dict[int, Dl1Facts] = {}
+        left = {run: [group[0].file for group in self.candidates.get(run, [])] for run in runs}
+        for _ in range(MOST_ROUNDS):
+            next_ones = {}
+            for run, files in left.items():
+                files[:] = [file for file in files if file.size and self._eyes.settled(file)]
+                if files:
+                    next_ones[run] = files.pop(0)
+            if not next_ones:
+                return told, True
+            firsts = list(next_ones.values())
+            if not self._eyes.look(firsts, frozenset(file.path for file in firsts)):
+                return told, False
+            for run, file in next_ones.items():
+                facts = self._eyes.facts(file)
+                if facts is not None and facts.ra is not None:
+                    told[run] = facts
+            left = {run: files for run, files in left.items() if run not in told}
+        return told, True
 
     @cached_property
     def summary(self) -> dict[int, Summary]:
@@ -82,7 +146,13 @@ class NightArchive:
             unseen = [one for one in picked.seen.values() if one.condition is Condition.UNSEEN]
             if not unseen or not self._open(unseen):
                 break
-        return picked
+        missing = tuple(self._explained(gap) for gap in picked.missing)
+        return replace(picked, missing=missing)
+
+    def _explained(self, gap: MissingRun) -> MissingRun:
+        if gap.run in self.candidates:
+            return gap
+        return replace(gap, reason=self.why_absent(gap.run) or gap.reason)
 
     @property
     def quiet(self) -> bool:

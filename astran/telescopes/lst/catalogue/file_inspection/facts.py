@@ -50,6 +50,35 @@ class Dl1Facts:
     """Altitude of the moon in the middle of the file [deg]."""
     moon_lit: float | None = None
     """Illuminated fraction of the moon, 0 to 1."""
+    usable: int | None = None
+    """Events whose image parameters are finite, estimated from samples of large files."""
+    first_event: int | None = None
+    """Least event number."""
+    last_event: int | None = None
+    repeated: int = 0
+    """Events that are there twice, at least."""
+    skipped: int = 0
+    """Longest row of event numbers that lack; of large files: all that lack."""
+    runs: tuple[int, ...] = ()
+    """Run numbers of the events (obs_id)."""
+    merged: tuple[int, ...] = ()
+    """Subruns that the file was merged from, by its own record."""
+
+    @property
+    def read(self) -> bool:
+        """Whether the file was really opened and holds events with a time."""
+        return self.start is not None
+
+    def repeats(self, other: Dl1Facts) -> bool:
+        """Whether most of the event numbers of two files are the same; where subruns meet, a few
+        may be in both ranges."""
+        if None in (self.first_event, self.last_event, other.first_event, other.last_event):
+            return False
+        assert self.first_event is not None and self.last_event is not None
+        assert other.first_event is not None and other.last_event is not None
+        common = min(self.last_event, other.last_event) - max(self.first_event, other.first_event)
+        spans = (self.last_event - self.first_event, other.last_event - other.first_event)
+        return common > min(spans) / 2
 
     @property
     def seconds(self) -> float | None:
@@ -85,6 +114,12 @@ class Dl1Facts:
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Dl1Facts:
+        """From what `to_json` left, of this or an older release."""
+        lists = {name: tuple(content[name]) for name in ("runs", "merged") if name in content}
+        return cls(**{**content, **lists})
+
 
 @dataclass(frozen=True, slots=True)
 class CheckFacts:
@@ -116,11 +151,13 @@ def combine_facts(parts: Sequence[Dl1Facts]) -> Dl1Facts:
     stops = [part.stop for part in parts if part.stop is not None]
     spans = [part.seconds for part in parts if part.seconds is not None]
     start = min(starts, default=None)
+    known = [part.usable is not None for part in parts]
     return dataclasses.replace(
         first,
         events=sum(part.events for part in parts),
         showers=sum(part.showers for part in parts),
         bright=sum(part.bright for part in parts),
+        usable=None if not all(known) else sum(part.usable or 0 for part in parts),
         start=start,
         # a missing subrun is no time of observation
         stop=start + sum(spans) if start is not None and spans else max(stops, default=None),

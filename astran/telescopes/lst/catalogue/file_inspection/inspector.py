@@ -113,9 +113,9 @@ class Inspector:
             for path, content in found.items()
         }
 
-    def origins(self, files: Sequence[FileRef]) -> dict[str, Dl2Provenance]:
-        """What made DL2 files, by path; those that could not be opened in time are not among
-        them."""
+    def origins(self, files: Sequence[FileRef]) -> dict[str, Dl2Provenance | str]:
+        """What made DL2 files, or in words why one cannot be used, by path; those that could not
+        be opened in time are not among them."""
         if not self._opens:
             return {file.path: Dl2Provenance() for file in files}
         now = self._clock.now().timestamp()
@@ -129,7 +129,7 @@ class Inspector:
     def _recall(self, files: Iterable[FileRef]) -> None:
         now = self._clock.now().timestamp()
         for path, content in self._memory.recall(files, now).items():
-            self._known[path] = Dl1Facts(**content)
+            self._known[path] = Dl1Facts.from_json(content)
 
     def _examine(self, kind: FileKind, files: list[FileRef], sky: frozenset[str]) -> None:
         now = self._clock.now().timestamp()
@@ -162,6 +162,5 @@ class Inspector:
             self._left_s = 0.0
 
 
-def _origin(facts: dict[str, Any]) -> Dl2Provenance:
-    # a file that does not open says nothing; its product check will tell
-    return Dl2Provenance() if "problem" in facts else Dl2Provenance(**facts)
+def _origin(facts: dict[str, Any]) -> Dl2Provenance | str:
+    return str(facts["problem"]) if "problem" in facts else Dl2Provenance(**facts)
