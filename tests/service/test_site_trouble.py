@@ -261,8 +261,20 @@ def test_it_waits_as_long_as_for_its_data(bench: House, broken: Break) -> None:
     broken("planning.find_data", SITE_TROUBLES[0])
     bench.tick(14, after=5 * HOUR)
     assert bench.state(number) is AnalysisState.RECEIVED
-    bench.tick(3, after=5 * HOUR)
+    bench.tick(site_trouble.LEAST_TRIES + 2, after=5 * HOUR)
     assert bench.state(number) is AnalysisState.FAILED
+
+
+def test_time_alone_ends_nothing(bench: House, broken: Break) -> None:
+    """A clock that is a day ahead for one tick, or a service that was off: it is tried again."""
+    number = bench.launch()
+    broken("planning.find_data", SITE_TROUBLES[0])
+    bench.tick()
+    bench.tick(after=49 * HOUR)
+    assert bench.state(number) is AnalysisState.RECEIVED
+    broken("planning.find_data", None)
+    bench.tick(after=HOUR)
+    assert bench.state(number) is AnalysisState.RUNNING
 
 
 def test_what_the_request_has_wrong_is_answered_at_once(bench: House, broken: Break) -> None:
