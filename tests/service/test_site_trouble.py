@@ -31,6 +31,7 @@ from astran.database.connection import Database
 from astran.database.schema import tables as t
 from astran.service.context import Context
 from astran.service.jobs.cancellation import request_cancel
+from astran.service.operator import site_trouble
 from astran.service.reporting import overview
 from astran.service.tick import run_tick
 
@@ -273,8 +274,8 @@ def test_time_alone_ends_nothing(bench: House, broken: Break) -> None:
     bench.tick(after=49 * HOUR)
     assert bench.state(number) is AnalysisState.RECEIVED
     broken("planning.find_data", None)
-    bench.tick(after=HOUR)
-    assert bench.state(number) is AnalysisState.RUNNING
+    assert bench.tick(after=HOUR) == []
+    assert not bench.state(number).final
 
 
 def test_what_the_request_has_wrong_is_answered_at_once(bench: House, broken: Break) -> None:

@@ -72,7 +72,7 @@ class MemoryDatabase(Database):
         if fault is Fault.SLOW:
             world.clock.sleep(45)
         if process.inside:
-            world.breaches.append("a transaction was begun within another")
+            world.breaches.append("G15 a transaction was begun within another")
         if world.database_away:
             _away()
         if fault is Fault.KILLED_BEFORE:

@@ -94,7 +94,7 @@ def call(
     fault = process.next_fault(port)
     world.note(f"{process.name} {port} {what}{f' !{fault}' if fault else ''}")
     if process.inside:
-        world.breaches.append(f"{port} was called within a transaction")
+        world.breaches.append(f"G15 {port} was called within a transaction")
     if fault is not None:
         process.struck += 1
     match fault:

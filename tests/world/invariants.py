@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chaoslib.documented import ATTEMPTS_IN_ALL, documented_attempts
+from chaoslib.oracle import CAUSES
 
 from astran.base.states import ANALYSIS_MOVES, TASK_MOVES, AnalysisState, TaskState
 
@@ -31,6 +34,8 @@ class Memory:
     events: int = 0
     tasks: dict[int, str] = field(default_factory=dict)
     analyses: dict[int, str] = field(default_factory=dict)
+    judged: set[int] = field(default_factory=set)
+    """Tasks whose success was looked at."""
     cancelled: dict[int, int] = field(default_factory=dict)
     """Analyses with a wish to be cancelled, and the newest submission that there was then."""
 
@@ -54,6 +59,10 @@ def check_step(world: World) -> None:
     _check_quotas(world)
     _check_cancelled(world)
     _check_success(world)
+    _check_attempts(world)
+    _check_order(world)
+    _check_people(world)
+    _check_deadline(world)
 
 
 def _check_mails(world: World) -> None:
@@ -78,17 +87,20 @@ def _check_mails(world: World) -> None:
 
 def _check_work(world: World) -> None:
     """G4: no work is done twice at the same time."""
-    by_task = defaultdict(list)
+    rows = world.db.driver.execute(
+        "select attempt.token, task.fingerprint from attempt join task on task.id = attempt.task_id"
+    )
+    work = dict(rows.fetchall())
+    by_work = defaultdict(list)
     for entry in world.cluster.state.truth:
         if entry["fate"] not in ("declined", "withdrawn"):
-            by_task[entry["task"]].append(entry)
-    for task, entries in by_task.items():
+            by_work[work.get(f"{entry['name']}.{entry['index']}")].append(entry)
+    for entries in by_work.values():
         entries.sort(key=lambda entry: entry["start"])
         for first, second in pairwise(entries):
             if first["end"] is None or second["start"] < first["end"]:
-                world.breaches.append(
-                    f"G4 {task} ran in {first['job']} and {second['job']} at once"
-                )
+                words = f"{second['task']} ran in {first['job']} and {second['job']} at once"
+                world.breaches.append(f"G4 {words}")
 
 
 _STATE = re.compile(r"^(task|analysis)-(\w+)$")
@@ -135,7 +147,7 @@ def _check_quotas(world: World) -> None:
     most = world.schedule.live_per_user
     for person, number in world.db.driver.execute(
         "select requester, count(*) from analysis join request on request.id = analysis.request_id "
-        f"where analysis.state not in ({marks}) and requester != '' and command = 'launch' "
+        f"where analysis.state not in ({marks}) and requester != '' "
         "group by requester",
         FINAL,
     ):
@@ -162,15 +174,124 @@ def _check_success(world: World) -> None:
         for entry in world.cluster.state.truth
         if entry["fate"] not in ("declined", "requeue")
     }
-    for key, token, folder in world.db.driver.execute(
-        "select task.key, attempt.token, analysis.folder from task join attempt on "
-        "attempt.task_id = task.id and attempt.number = task.attempts join analysis on "
-        "analysis.id = task.analysis_id where task.state = 'done'"
+    for number, state, key, token, folder in world.db.driver.execute(
+        "select task.id, task.state, task.key, attempt.token, analysis.folder from task join "
+        "analysis on analysis.id = task.analysis_id left join attempt on attempt.task_id = task.id "
+        "and attempt.number = task.attempts where task.state = 'done' or "
+        "(task.state = 'reused' and task.reused_from_id is not null)"
     ):
-        if fates.get(token) not in DID_ITS_WORK:
+        if number in world.noticed.judged:
+            continue
+        world.noticed.judged.add(number)
+        if state == "done" and fates.get(token) not in DID_ITS_WORK:
             world.breaches.append(f"G5 {key} is done, but {token} was {fates.get(token)}")
         elif not Path(folder, "products", f"{key}.product").exists():
-            world.breaches.append(f"G5 {key} is done, but its product is not there")
+            world.breaches.append(f"G5 {key} is {state}, but its product is not there")
+
+
+BLIND = ("lost", "no-record", "transient", "cancelled")
+
+
+def _check_attempts(world: World) -> None:
+    """G14: no attempt is taken for what it was not, and no cause has more than its budget."""
+    fates = {
+        f"{entry['name']}.{entry['index']}": entry["fate"]
+        for entry in world.cluster.state.truth
+        if entry["fate"] not in ("declined", "requeue") and entry["end"] is not None
+    }
+    causes = defaultdict(list)
+    for task, token, outcome in world.db.driver.execute(
+        "select task_id, token, outcome from attempt where outcome not in ('', 'void') order by id"
+    ):
+        causes[task].append(outcome)
+        fate = fates.get(token)
+        if fate is None or world.misled:
+            continue
+        cause, others = CAUSES[fate]
+        blind = fate not in DID_ITS_WORK and not world.sees_all
+        allowed = (cause, *others, *(BLIND if blind else ()))
+        if outcome in allowed or fate == "withdrawn" or _was_cancelled(world, task):
+            continue
+        world.breaches.append(f"G14 {token} was {fate}, and counts as {outcome}")
+    for task, found in causes.items():
+        for cause, number in Counter(found).items():
+            if number > ATTEMPTS.get(cause, 1) and not _was_repeated(world, task):
+                world.breaches.append(f"G14 task {task} was tried {number} times after {cause}")
+
+
+def _was_cancelled(world: World, task: int) -> bool:
+    query = "select cancel_wanted or task.wish = 'cancel' from task join analysis on "
+    query += "analysis.id = task.analysis_id where task.id = ?"
+    return bool(world.db.driver.execute(query, (task,)).fetchone()[0])
+
+
+def _was_repeated(world: World, task: int) -> bool:
+    query = "select count(*) from event where task_id = ? and text like '%again, on request%'"
+    return bool(world.db.driver.execute(query, (task,)).fetchone()[0])
+
+
+def _check_order(world: World) -> None:
+    """G16: nothing begins before what it needs has succeeded."""
+    rows = world.db.driver.execute(
+        "select analysis_id, key, state, attempts, spec from task"
+    ).fetchall()
+    states = {(analysis, key): state for analysis, key, state, _, _ in rows}
+    for analysis, key, state, attempts, spec in rows:
+        if not attempts or state in ("failed", "cancelled"):
+            continue
+        plan = json.loads(spec)
+        for need in plan["needs"]:
+            if states[analysis, need] not in ("done", "reused"):
+                world.breaches.append(f"G16 {key} began before {need}: {states[analysis, need]}")
+        for need in plan["after"]:
+            if states[analysis, need] in OPEN_TASKS:
+                world.breaches.append(f"G16 {key} began before the end of {need}")
+
+
+def _check_people(world: World) -> None:
+    """G20: only who may ask is served, and nobody ends what is another's."""
+    for key, person, wanted in world.db.driver.execute(
+        "select id, requester, cancel_wanted from analysis"
+    ):
+        if person and person not in world.allowed:
+            world.breaches.append(f"G20 A{key} is of {person}, who may not ask")
+        if wanted and not world.cancels.get(f"A{key}", set()) & {person, "operator"}:
+            world.breaches.append(f"G20 A{key} of {person} was cancelled by somebody else")
+
+
+def _check_deadline(world: World) -> None:
+    """G18: nothing goes on without missing data before the wait for them is over."""
+    if world.misled:
+        return
+    for key, config, left_out, started in world.db.driver.execute(
+        "select id, config, left_out, started from analysis where state not in "
+        "('received', 'waiting', 'cancelled') and started is not null"
+    ):
+        night = datetime.strptime(json.loads(config)["date"], "%Y%m%d").replace(tzinfo=UTC)
+        until = night + timedelta(days=1, hours=12 + world.site.data.dl1_deadline_h)
+        began = datetime.fromisoformat(started).replace(tzinfo=UTC)
+        if json.loads(left_out) and began < until:
+            world.breaches.append(f"G18 A{key} began without {left_out} before {until}")
+
+
+def check_times(world: World) -> None:
+    """G19: after a tick with a right clock nothing waits longer than any pause is."""
+    now = world.clock.seconds
+    for what, limit_s in (
+        ("until from hold where name = 'scheduler-look'", 3700),
+        ("next_step from analysis", 2500),
+        ("next_look from analysis", 4500),
+        ("not_before from task where state = 'planned'", 2500),
+        ("intent from submission where state = 'intent'", 130),
+        ("next_try from outgoing_mail where state not in ('sent', 'dead')", 90000),
+    ):
+        for (text,) in world.db.driver.execute(f"select {what}"):
+            if text and _seconds(text) > now + limit_s:
+                world.breaches.append(f"G19 {what}: {text}")
+
+
+def _seconds(text: str) -> float:
+    return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp()
 
 
 def is_quiet(world: World) -> bool:

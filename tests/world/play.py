@@ -150,6 +150,9 @@ class World:
         self.by_tick: list[dict[str, int]] = []
         self.copy_s = schedule.copy_s
         self.calm = False
+        self.allowed = frozenset(USERS)
+        self.cancels: dict[str, set[str]] = {}
+        """By analysis: who asked for its end."""
         self.noticed = invariants.Memory()
         self._numbers = count(1)
         self._tokens = count(1)
@@ -176,6 +179,20 @@ class World:
     @property
     def smtp_away(self) -> bool:
         return Trouble.SMTP in self.troubles
+
+    @property
+    def misled(self) -> bool:
+        """Whether a clock was wrong, or exit records could not be read, at any time."""
+        seen = self.troubles | self.longest_s.keys()
+        return bool(seen & {Trouble.CLOCK, Trouble.WORK})
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether squeue and sacct always told the truth in good time."""
+        seen = self.troubles | self.longest_s.keys()
+        away = seen & {Trouble.SLURMCTLD, Trouble.SLURMDBD}
+        struck = any(getattr(step, "strikes", ()) for step in self.schedule.steps)
+        return self.schedule.accounting and not (self.schedule.rates or away or struck)
 
     @property
     def database_away(self) -> bool:
@@ -233,13 +250,13 @@ class World:
             result = tick.run_tick(context, **how)
             self.trace.append(f"{name} taken={result.taken} sent={result.sent} {result.faults}")
             if self.calm and result.faults:
-                self.breaches.append(f"faults in a calm tick: {result.faults}")
+                self.breaches.append(f"G17 faults in a calm tick: {result.faults}")
         except Killed:
             self.trace.append(f"{name} is dead")
         except Exception as error:
             if not (process.struck or self.troubles):
                 raise
-            self.breaches.append(f"a tick raised {type(error).__name__}: {error}")
+            self.breaches.append(f"G9 a tick raised {type(error).__name__}: {error}")
         finally:
             self.stack.pop()
 
@@ -276,6 +293,8 @@ class World:
                 if step.about < len(self.launches):
                     self.post.box.add(self.launches[step.about].raw)
             case Word.CANCEL | Word.RETRY | Word.STATUS:
+                if step.word is Word.CANCEL:
+                    self.cancels.setdefault(about, set()).add(sender)
                 self._mail(f"ASTRAN-{step.word.upper()} {about}", "", sender)
             case Word.NONSENSE:
                 self._mail("ASTRAN-LAUNCH", "target: Crab\ndate: yesteryear\n", sender)
@@ -340,8 +359,13 @@ class World:
             with self.db.begin() as db:
                 analysis = analyses.get_analysis(db, step.about + 1)
             if analysis.state.final:
+                if step.verb == "lose":
+                    shutil.rmtree(analysis.folder / "products", ignore_errors=True)
+                return
+            if step.verb == "lose":
                 return
             if step.verb == "cancel":
+                self.cancels.setdefault(analysis.name, set()).add("operator")
                 request_cancel(context, analysis)
             else:
                 request_for_tasks(context, analysis, TaskSelection(), TaskRequest(step.verb))
@@ -362,6 +386,7 @@ class World:
                 for one in self._unfinished():
                     self._release(one)
             self.tick(f"L{number % self.schedule.launchers}")
+            invariants.check_times(self)
             self.post.settle(self.clock.seconds)
             self.cluster.advance()
             invariants.check_step(self)

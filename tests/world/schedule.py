@@ -88,7 +88,8 @@ class HandRun:
 
 @dataclass(frozen=True)
 class Operate:
-    """The operator cancels, holds or releases an analysis, by its number."""
+    """The operator cancels, holds or releases an analysis, by its number, or loses its products
+    once it has ended."""
 
     verb: str
     about: int
@@ -160,7 +161,7 @@ def draw(seed: int) -> Schedule:
         live_per_user=dice.choice((1, 20, 20, 20)),
         work_s=(5.0, dice.choice((30.0, 300.0, 1500.0))),
         lag_s=dice.choice((0.0, 0.0, 40.0)),
-        taken_late_s=dice.choice((0.0, 30.0, 60.0)),
+        taken_late_s=dice.choice((0.0, 30.0, 60.0, 300.0)),
         copy_s=dice.choice((0.0, 0.0, 20.0)),
     )
 
@@ -202,7 +203,7 @@ def _steps(dice: random.Random, launchers: int, users: int) -> tuple[Step, ...]:
         elif kind < 0.97:
             steps.append(HandRun(dice.randrange(2), dice.randint(5, 200), _strikes(dice)))
         else:
-            verb = dice.choice(("cancel", "hold", "release"))
+            verb = dice.choice(("cancel", "hold", "release", "lose", "lose"))
             steps.append(Operate(verb, dice.randrange(launches)))
     return tuple(steps)
 
