@@ -16,6 +16,11 @@ def lock_path(site: SiteConfig) -> Path:
     return site.workdir / ".astran.lock"
 
 
+def hand_lock_path(site: SiteConfig, analysis_id: int) -> Path:
+    """Held by the hand-run that moves this analysis on, beside all others on a shared database."""
+    return site.workdir / f".astran.A{analysis_id}.lock"
+
+
 def mailbox_name(mail: MailSettings) -> str:
     """The mailbox in the store."""
     return f"{mail.address}/{mail.folder}"

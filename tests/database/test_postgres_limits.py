@@ -6,15 +6,24 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from fakes.idle_scheduler import IdleScheduler
 from services.postgres import Postgres
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from astran.base.clock import SystemClock
+from astran.base.files import try_lock
+from astran.config.model import build_settings
+from astran.config.site import SiteConfig
 from astran.database import analyses
 from astran.database.connection import HEAD, Database, is_outage
 from astran.database.idle_query import summarise_idle
+from astran.service.context import Context
+from astran.service.heartbeat import hand_lock_path, lock_path
+from astran.service.tick import run_tick
 
 pytestmark = pytest.mark.services
 
@@ -112,3 +121,19 @@ def test_counting_and_launching_is_one_act(url: str) -> None:
     assert order == ["first", "second"]
     first.close()
     second.close()
+
+
+def test_hand_runs_are_not_held_up_by_each_other(url: str, tmp_path: Path) -> None:
+    """On a database server each moves its own analysis on, whoever else is at work."""
+    server = {"site": "Test", "workdir": str(tmp_path), "database": url}
+    site = build_settings(SiteConfig, server, "the site")
+    db = Database.open(url)
+    context = Context(site, db, SystemClock(), "python", IdleScheduler)
+    with try_lock(lock_path(site)) as free, try_lock(hand_lock_path(site, 1)) as first:
+        assert free
+        assert first
+        assert run_tick(context).busy, "a launcher"
+        assert "another tick" in run_tick(context).reason
+        assert run_tick(context, mail=False, only=1).busy, "the same analysis"
+        assert not run_tick(context, mail=False, only=2).busy
+    db.close()

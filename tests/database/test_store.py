@@ -291,7 +291,10 @@ def test_intent_is_all_or_nothing(db: Database, tmp_path: Path) -> None:
         )
         states = [row.state for row in tasks.of_analysis(c, analysis.id)]
         assert states == [TaskState.PLANNED, TaskState.SUBMITTING]
-        assert [s.token for s in submissions.unconfirmed_submissions(c)] == ["t1"]
+        assert [s.token for s in submissions.unconfirmed_submissions(c, "local", NOW)] == ["t1"]
+        assert submissions.unconfirmed_submissions(c, "slurm", NOW) == [], "it cannot know"
+        late = NOW + submissions.ANY_SCHEDULER_AFTER * 2
+        assert len(submissions.unconfirmed_submissions(c, "slurm", late)) == 1
 
 
 def test_a_submission_is_settled_or_void(db: Database, tmp_path: Path) -> None:

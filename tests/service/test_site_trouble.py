@@ -273,9 +273,6 @@ def test_time_alone_ends_nothing(bench: House, broken: Break) -> None:
     bench.tick()
     bench.tick(after=49 * HOUR)
     assert bench.state(number) is AnalysisState.RECEIVED
-    broken("planning.find_data", None)
-    assert bench.tick(after=HOUR) == []
-    assert not bench.state(number).final
 
 
 def test_what_the_request_has_wrong_is_answered_at_once(bench: House, broken: Break) -> None:

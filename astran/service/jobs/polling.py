@@ -38,7 +38,9 @@ def poll_scheduler(context: Context) -> None:
     with context.db.begin() as db:
         if not poll_interval.is_poll_due(context, db):
             return
-        unconfirmed = submissions.unconfirmed_submissions(db)
+        unconfirmed = submissions.unconfirmed_submissions(
+            db, context.scheduler.name, context.clock.now()
+        )
         batches = submissions.open_submissions(db, context.scheduler.name)
     if not unconfirmed and not batches:
         return
