@@ -29,7 +29,7 @@ from astran.service.jobs import (
 from astran.service.jobs.pending_reasons import ask_scheduler
 from astran.service.jobs.polling import poll_scheduler
 from astran.service.jobs.readiness import settle_dependencies
-from astran.service.operator import daily_summary, rejected_mail
+from astran.service.operator import daily_summary, pruning, rejected_mail
 from astran.service.operator.faults import LIMIT, guard_faults
 from astran.service.outgoing.delivery import deliver_due
 from astran.service.reporting import reports, site_pages
@@ -104,6 +104,9 @@ def _do_all(context: Context, result: TickResult, mail: bool, only: int | None) 
     if context.site.mail is not None:
         with guard_faults(context, result.faults, None):
             result.sent = deliver_due(context)
+    if only is None:
+        with guard_faults(context, result.faults, None):
+            pruning.prune_due(context)
     _beat(context, result)
     if context.site.pages.output is not None:
         with guard_faults(context, result.faults, None):
