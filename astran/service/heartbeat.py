@@ -21,6 +21,11 @@ def hand_lock_path(site: SiteConfig, analysis_id: int) -> Path:
     return site.workdir / f".astran.A{analysis_id}.lock"
 
 
+def use_lock_path(site: SiteConfig) -> Path:
+    """Shared by hand-runs that use files of analyses, held alone by who removes them."""
+    return site.workdir / ".astran.use.lock"
+
+
 def mailbox_name(mail: MailSettings) -> str:
     """The mailbox in the store."""
     return f"{mail.address}/{mail.folder}"

@@ -16,7 +16,12 @@ from astran.database import analyses, chores, events, outbox, unfinished_tasks
 from astran.database.analyses import Analysis
 from astran.service import planning
 from astran.service.context import Context
-from astran.service.heartbeat import hand_lock_path, lock_path, write_heartbeat
+from astran.service.heartbeat import (
+    hand_lock_path,
+    lock_path,
+    use_lock_path,
+    write_heartbeat,
+)
 from astran.service.intake import dry_run, standing_orders
 from astran.service.intake.mailbox import take_in
 from astran.service.jobs import (
@@ -66,10 +71,13 @@ def run_tick(context: Context, *, mail: bool = True, only: int | None = None) ->
     site = context.site
     if only is not None and not site.database_url.startswith("sqlite"):
         # a server lets many write at once: guarded moves keep them apart, as those of launchers
-        with try_lock(hand_lock_path(site, only)) as free:
-            if free:
+        with (
+            try_lock(use_lock_path(site), shared=True) as kept,
+            try_lock(hand_lock_path(site, only)) as free,
+        ):
+            result.busy = not (kept and free)
+            if not result.busy:
                 _do_all(context, result, mail, only)
-            result.busy = not free
         return result
     with try_lock(lock_path(site)) as free:
         if not free:
