@@ -19,6 +19,8 @@ from astran.highlevel.arrays import Floats
 AREA_FRACTION = 0.1
 """Without a threshold in the files a spectrum begins where the effective area is this part of
 its maximum."""
+SUPPORTED_FRACTION = 0.01
+"""Below the energy of this part of the largest effective area no threshold is believed."""
 SAME_CUT_DEG = 0.002
 TRUE_PER_DECADE = 24
 FAULTS = (*BROKEN, units.UnitsError)
@@ -43,6 +45,8 @@ class SpectralResponse:
     """Least usable energy as the files state it [TeV]."""
     area_begins: float
     """Where the effective area reaches `AREA_FRACTION` of its maximum [TeV]."""
+    area_supports: float
+    """Where the effective area reaches `SUPPORTED_FRACTION` of its maximum [TeV]."""
     ceiling: float
     """Largest usable energy [TeV]."""
     note: str = ""
@@ -112,7 +116,9 @@ def _evaluate(
     offset = part.offset * units.deg
     value = area.evaluate(offset=offset, energy_true=true_axis.center).to_value("cm2").ravel()
     value = np.nan_to_num(np.clip(value, 0, None))
-    begins = _where_area_begins(true_axis.center.to_value("TeV"), value)
+    energy = true_axis.center.to_value("TeV")
+    begins = _where_area_begins(energy, value, AREA_FRACTION)
+    supports = _where_area_begins(energy, value, SUPPORTED_FRACTION)
     note = ""
     if area.is_pointlike:
         _same_cut(part, cut)
@@ -137,6 +143,7 @@ def _evaluate(
         dispersion=matrix,
         stated=_number(area.meta, "LO_THRES"),
         area_begins=begins,
+        area_supports=supports,
         ceiling=ceiling or float(area.axes["energy_true"].edges[-1].to_value("TeV")),
         note=note,
     )
@@ -167,8 +174,8 @@ def _same_cut(part: RunCounts, cut: ThetaCut) -> None:
         )
 
 
-def _where_area_begins(energy: Floats, area: Floats) -> float:
-    index = int(np.argmax(area >= AREA_FRACTION * area.max()))
+def _where_area_begins(energy: Floats, area: Floats, fraction: float) -> float:
+    index = int(np.argmax(area >= fraction * area.max()))
     return float(energy[index])
 
 
