@@ -12,15 +12,23 @@ import numpy as np
 from astran.base.errors import ProductError
 from astran.base.files import require_present
 from astran.gadf.arrays import Floats, Mask
-from astran.gadf.event_list import EventList, check_centre, check_source_dependence, read_events
+from astran.gadf.event_list import (
+    FEWEST_EVENTS,
+    EventList,
+    check_centre,
+    check_source_dependence,
+    read_events,
+)
 from astran.gadf.file_findings import FindingCode, FindingLog, format_share
 from astran.gadf.fits_open import BROKEN, describe_damage, open_verified
 from astran.gadf.good_time import GoodTime, read_good_time
 from astran.gadf.header import EventHeader, check_pointing_table, read_header
-from astran.gadf.irf_hdus import IrfTables, read_irfs
+from astran.gadf.irf_hdus import IrfTables, area_begins_tev, read_irfs
 from astran.gadf.sky import vector
 
 TABLES = ("EVENTS", "GTI")
+OTHER_SCALE = 20.0
+"""Events begin at the energy at which the effective area does, within this factor."""
 FAR_NODE_DEG = 3.0
 """Difference in zenith angle between IRF and data that is worth a note."""
 
@@ -162,6 +170,17 @@ def _check_irfs_against_data(
             f"{format_share(below, events.rows)} of the events are below the gammaness cut of its "
             f"IRF ({cut:g}).",
         )
+    energies = events.energy[events.usable]
+    area = area_begins_tev(irfs.hdus["aeff"]) if "aeff" in irfs.hdus else None
+    if area and energies.size >= FEWEST_EVENTS:
+        ratio = float(np.median(energies)) / area
+        if not 1 / OTHER_SCALE <= ratio <= OTHER_SCALE:
+            log.note(
+                FindingCode.VALUES,
+                f"Its events have a median energy of {ratio * area:.3g} TeV, its effective area "
+                f"begins at {area:.3g} TeV: is the unit of ENERGY, or that of the IRFs, right? "
+                "Spectrum and fluxes are not to be trusted.",
+            )
     data, irf = header.zenith_deg, irfs.zenith_deg
     if data is not None and irf is not None and abs(data - irf) > FAR_NODE_DEG:
         log.note(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -63,10 +63,30 @@ class Dl3Run:
     """Further files with IRFs of this run."""
     notes: tuple[str, ...] = ()
     """What is odd about this run, in words."""
+    longitude: float | None = None
+    """Of the telescope [deg], positive to the east."""
+    of_night: Night | None = None
+    """Where it is known from the runs around it."""
 
     @property
     def night(self) -> Night:
-        return Night.of(self.start)
+        """Nights change at noon: at that of the telescope, where its longitude is known."""
+        return self.of_night or Night.of(self.start + timedelta(hours=(self.longitude or 0.0) / 15))
+
+    @property
+    def stop(self) -> datetime:
+        """End of the last good time interval, UTC."""
+        return self.start + timedelta(seconds=float(self.gti[-1, 1] - self.gti[0, 0]))
+
+    @property
+    def intervals(self) -> Floats:
+        """Good time in seconds of the Unix epoch, shape (n, 2)."""
+        return self.gti - self.gti[0, 0] + self.start.timestamp()
+
+    @property
+    def unix_time(self) -> Floats:
+        """Of the events [s]."""
+        return self.time - self.gti[0, 0] + self.start.timestamp()
 
     @property
     def pointing(self) -> Floats:
@@ -198,6 +218,7 @@ def _run(file: Dl3File, irf_files: Sequence[Path]) -> Dl3Run:
         background=background,
         zenith_angles=_zenith_angles(header, good),
         notes=(*(note.text for note in file.findings.notes), *said),
+        longitude=header.site[0] if header.site else None,
     )
 
 

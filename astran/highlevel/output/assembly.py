@@ -167,13 +167,11 @@ def _crab_numbers(norm: Norm | None, spectral: Spectral | NoSpectrum) -> dict[st
     return {"crab_units": flux[0], "crab_units_error": flux[1]}
 
 
-def _norms_by_label(spectral: Spectral | NoSpectrum, *, nights: bool) -> dict[str, Norm]:
-    """Of runs or nights; of those that have a point in the light curve."""
-    if isinstance(spectral, NoSpectrum):
-        return {}
-    return {
-        point.label: point.norm for point in (spectral.night_points if nights else spectral.runs)
-    }
+def _norm_of_run(part: RunCounts, spectral: Spectral | NoSpectrum) -> Norm | None:
+    """By its start as well: a number may be that of two runs."""
+    label, start = str(part.run.obs_id), part.run.start
+    points = spectral.runs if isinstance(spectral, Spectral) else ()
+    return next((p.norm for p in points if (p.label, p.start) == (label, start)), None)
 
 
 def _stacked(found: FolderMeasurement) -> StackedNumbers:
@@ -203,7 +201,7 @@ def _stacked(found: FolderMeasurement) -> StackedNumbers:
 
 def _run(part: RunCounts, spectral: Spectral | NoSpectrum) -> RunNumbers:
     run = part.run
-    norm = _norms_by_label(spectral, nights=False).get(str(run.obs_id))
+    norm = _norm_of_run(part, spectral)
     return RunNumbers(
         obs_id=run.obs_id,
         **_count_numbers(part.counts),
@@ -233,7 +231,8 @@ def position_angle(part: RunCounts) -> float:
 
 def _by_night(found: FolderMeasurement) -> tuple[NightNumbers, ...]:
     spectral = found.spectral
-    norms = _norms_by_label(spectral, nights=True)
+    points = spectral.night_points if isinstance(spectral, Spectral) else ()
+    norms = {point.label: point.norm for point in points}
     return tuple(
         NightNumbers(
             night=str(night),

@@ -21,6 +21,7 @@ AREA_FRACTION = 0.1
 its maximum."""
 SUPPORTED_FRACTION = 0.01
 """Below the energy of this part of the largest effective area no threshold is believed."""
+OFFSET_MARGIN_DEG = 0.15
 SAME_CUT_DEG = 0.002
 TRUE_PER_DECADE = 24
 FAULTS = (*BROKEN, units.UnitsError)
@@ -115,11 +116,12 @@ def _evaluate(
     axis = MapAxis.from_energy_edges(edges, unit="TeV", name="energy")
     offset = part.offset * units.deg
     value = area.evaluate(offset=offset, energy_true=true_axis.center).to_value("cm2").ravel()
+    finite = _finite_range(area, part.offset)
     value = np.nan_to_num(np.clip(value, 0, None))
     energy = true_axis.center.to_value("TeV")
     begins = _where_area_begins(energy, value, AREA_FRACTION)
     supports = _where_area_begins(energy, value, SUPPORTED_FRACTION)
-    note = ""
+    note = _far_offset(area, part.offset)
     if area.is_pointlike:
         _same_cut(part, cut)
     elif cut.theta_deg is None:
@@ -130,13 +132,21 @@ def _evaluate(
         )
         value = value * np.nan_to_num(np.asarray(units.Quantity(inside).value).ravel())
     else:
-        note = "no point spread function: gammas outside of the theta cut are not allowed for."
+        note += "no point spread function: gammas outside of the theta cut are not allowed for."
     if not (value > 0).any():
         raise NoResponse(f"its effective area is zero at an offset of {part.offset:.2f} deg")
     matrix = _matrix(dispersion, offset, true_axis, axis)
     if not (matrix[value > 0] > 0).any():
         raise NoResponse("its energy dispersion is empty")
     ceiling = _number(area.meta, "HI_THRES")
+    ceiling = ceiling or float(area.axes["energy_true"].edges[-1].to_value("TeV"))
+    if finite is not None:
+        note = (
+            f"the effective area of some runs is finite only from {finite[0]:.3g} to "
+            f"{finite[1]:.3g} TeV: only these energies are used. {note}".rstrip()
+        )
+        ceiling, begins = min(ceiling, finite[1]), max(begins, finite[0])
+        supports = max(supports, finite[0])
     return SpectralResponse(
         true_edges=true_edges,
         exposure=value * part.run.livetime_s,
@@ -144,7 +154,7 @@ def _evaluate(
         stated=_number(area.meta, "LO_THRES"),
         area_begins=begins,
         area_supports=supports,
-        ceiling=ceiling or float(area.axes["energy_true"].edges[-1].to_value("TeV")),
+        ceiling=ceiling,
         note=note,
     )
 
@@ -177,6 +187,34 @@ def _same_cut(part: RunCounts, cut: ThetaCut) -> None:
 def _where_area_begins(energy: Floats, area: Floats, fraction: float) -> float:
     index = int(np.argmax(area >= fraction * area.max()))
     return float(energy[index])
+
+
+def _finite_range(area: Any, offset: float) -> tuple[float, float] | None:
+    """Range of energies about the largest area of a table in which all values are finite [TeV];
+    none where all are. gammapy takes the others for zero."""
+    near = int(np.argmin(np.abs(area.axes["offset"].center.to_value("deg") - offset)))
+    values = np.asarray(area.data, float)[:, near]
+    good = np.isfinite(values)
+    if good.all() or not good.any():
+        return None
+    edges = area.axes["energy_true"].edges.to_value("TeV")
+    place = int(np.argmax(np.where(good, values, -np.inf)))
+    bad = np.flatnonzero(~good)
+    low = int(bad[bad < place].max(initial=-1)) + 1
+    high = int(bad[bad > place].min(initial=values.size))
+    return float(edges[low]), float(edges[high])
+
+
+def _far_offset(area: Any, offset: float) -> str:
+    """A word where the source lies outside of the offsets of the IRFs."""
+    edges = area.axes["offset"].edges.to_value("deg")
+    low, high = float(edges[0]), float(edges[-1])
+    if low - OFFSET_MARGIN_DEG <= offset <= high + OFFSET_MARGIN_DEG:
+        return ""
+    return (
+        f"the source lies {offset:.2f} deg from a pointing, the IRFs are for {low:.2f} to "
+        f"{high:.2f} deg. "
+    )
 
 
 def _number(meta: Any, key: str) -> float | None:

@@ -268,7 +268,8 @@ def _fits(
     said = "The flux changes from run to run: the spectrum is an average over them"
     if len(parts) > MOST_JOINT_RUNS or not _clean(stacked):
         return replace(found, warnings=(f"{said}.",))
-    models = _fit({str(p.part.run.obs_id): ([p], p.spectrum) for p in parts}, crab)
+    singly = {f"{n}-{p.part.run.obs_id}": ([p], p.spectrum) for n, p in enumerate(parts)}
+    models = _fit(singly, crab)
     return Fits(
         tuple(models) or found.models,
         joint=bool(models),
