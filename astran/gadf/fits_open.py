@@ -5,7 +5,6 @@ from __future__ import annotations
 import bz2
 import gzip
 import io
-import lzma
 import struct
 import warnings
 import zlib
@@ -31,12 +30,11 @@ BROKEN = (
     TypeError,
     ValueError,
     fits.VerifyError,
-    lzma.LZMAError,
     struct.error,
     zlib.error,
 )
 """What astropy raises on files that are truncated, garbled or no FITS at all."""
-_UNPACK = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
+_UNPACK = {".gz": gzip.decompress, ".bz2": bz2.decompress}
 PACKED_SUFFIXES = tuple(_UNPACK)
 
 

@@ -24,6 +24,8 @@ SUPPORTED_FRACTION = 0.01
 OFFSET_MARGIN_DEG = 0.15
 SAME_CUT_DEG = 0.002
 TRUE_PER_DECADE = 24
+IRF_WORDS = {"aeff": "effective area", "edisp": "energy dispersion"}
+"""IRFs without which there is no flux."""
 FAULTS = (*BROKEN, units.UnitsError)
 """What gammapy raises on IRFs that are absent or damaged."""
 
@@ -68,12 +70,14 @@ def load_irfs(part: RunCounts) -> dict[str, Any]:
             break
         try:
             found = {**_load(path), **found}
+        except KeyError as error:  # gammapy looks for the cut of a point-like file there
+            what = IRF_WORDS.get(str(error.args[0]), f"part {error}")
+            raise NoResponse(f"it has no {what}") from error
         except FAULTS as error:
             raise NoResponse(f"its IRFs cannot be read: {_first_line(error)}") from error
-    missing = [name for name in ("aeff", "edisp") if name not in found]
+    missing = [name for name in IRF_WORDS if name not in found]
     if missing:
-        words = {"aeff": "effective area", "edisp": "energy dispersion"}
-        raise NoResponse(f"it has no {' and no '.join(words[name] for name in missing)}")
+        raise NoResponse(f"it has no {' and no '.join(IRF_WORDS[name] for name in missing)}")
     return found
 
 
