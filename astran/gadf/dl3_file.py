@@ -23,12 +23,10 @@ from astran.gadf.file_findings import FindingCode, FindingLog, format_share
 from astran.gadf.fits_open import BROKEN, describe_damage, open_verified
 from astran.gadf.good_time import GoodTime, read_good_time
 from astran.gadf.header import EventHeader, check_pointing_table, read_header
-from astran.gadf.irf_hdus import IrfTables, area_begins_tev, read_irfs
+from astran.gadf.irf_hdus import IrfTables, area_begins_tev, describe_odd_energies, read_irfs
 from astran.gadf.sky import vector
 
 TABLES = ("EVENTS", "GTI")
-OTHER_SCALE = 20.0
-"""Events begin at the energy at which the effective area does, within this factor."""
 FAR_NODE_DEG = 3.0
 """Difference in zenith angle between IRF and data that is worth a note."""
 
@@ -173,14 +171,9 @@ def _check_irfs_against_data(
     energies = events.energy[events.usable]
     area = area_begins_tev(irfs.hdus["aeff"]) if "aeff" in irfs.hdus else None
     if area and energies.size >= FEWEST_EVENTS:
-        ratio = float(np.median(energies)) / area
-        if not 1 / OTHER_SCALE <= ratio <= OTHER_SCALE:
-            log.note(
-                FindingCode.VALUES,
-                f"Its events have a median energy of {ratio * area:.3g} TeV, its effective area "
-                f"begins at {area:.3g} TeV: is the unit of ENERGY, or that of the IRFs, right? "
-                "Spectrum and fluxes are not to be trusted.",
-            )
+        said = describe_odd_energies(float(np.median(energies)), area)
+        if said:
+            log.note(FindingCode.VALUES, f"Its {said}")
     data, irf = header.zenith_deg, irfs.zenith_deg
     if data is not None and irf is not None and abs(data - irf) > FAR_NODE_DEG:
         log.note(

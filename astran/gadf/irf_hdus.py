@@ -49,6 +49,8 @@ _CUTS = {
 LARGEST_RAD_MAX_DEG = 5.0
 LEAST_AREA_M2, LARGEST_AREA_M2 = 300.0, 3e7
 """The largest effective area of a Cherenkov telescope or an array of them lies between these."""
+OTHER_SCALE = 20.0
+"""Events begin at the energy at which the effective area does, within this factor."""
 AREA_BEGINS = 0.1
 """The area begins where it is this part of its maximum."""
 
@@ -157,13 +159,29 @@ def _check_area(hdu: Any, log: FindingLog) -> None:
     area = _area_by_energy(hdu)
     if area is None:
         return
-    largest = float(area[1].max())
-    if largest > 0 and not LEAST_AREA_M2 <= largest <= LARGEST_AREA_M2:
-        log.note(
-            FindingCode.IRFS,
-            f"Its effective area reaches {largest:.2g} m2, which no Cherenkov telescope has: is "
-            "its unit right? Fluxes are wrong by the same factor.",
-        )
+    if said := describe_odd_area(float(area[1].max())):
+        log.note(FindingCode.IRFS, f"Its {said}")
+
+
+def describe_odd_area(largest_m2: float) -> str:
+    """What is wrong with the largest effective area, without `Its` before it; empty: nothing."""
+    if not largest_m2 > 0 or LEAST_AREA_M2 <= largest_m2 <= LARGEST_AREA_M2:
+        return ""
+    return (
+        f"effective area reaches {largest_m2:.2g} m2, which no Cherenkov telescope has: is its "
+        "unit right? Fluxes are wrong by the same factor."
+    )
+
+
+def describe_odd_energies(median_tev: float, area_begins_tev: float) -> str:
+    """What is odd about events that are far from the effective area; empty: nothing."""
+    if 1 / OTHER_SCALE <= median_tev / area_begins_tev <= OTHER_SCALE:
+        return ""
+    return (
+        f"events have a median energy of {median_tev:.3g} TeV, its effective area begins at "
+        f"{area_begins_tev:.3g} TeV: is the unit of ENERGY, or that of the IRFs, right? Spectrum "
+        "and fluxes are not to be trusted."
+    )
 
 
 def _area_by_energy(hdu: Any) -> tuple[Floats, Floats] | None:

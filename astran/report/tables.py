@@ -91,6 +91,7 @@ def number_rows(results: Results, config: AnalysisConfig) -> tuple[Fact, ...]:
     optional = (
         ("Flux", _flux(results.spectrum)),
         ("Spectrum", _spectrum(results.spectrum)),
+        ("Spectrum begins at", _thresholds(results.spectrum)),
         ("Rate from run to run", _constancy(results.rate)),
         ("Energy", _energies(stacked)),
         ("Zenith distance", _zenith(results.runs)),
@@ -156,6 +157,20 @@ def _flux(spectrum: Spectrum) -> str:
         return f"no upper limit, {span}"
     usual = f", {crab.expected_limit:.2g} expected without a source" if crab.expected_limit else ""
     return f"below {crab.upper_limit:.2g} Crab ({100 * found.limit_confidence:g} %{usual}), {span}"
+
+
+def _thresholds(spectrum: Spectrum) -> str:
+    """Energy thresholds of the runs, with where they come from."""
+    found = spectrum.numbers.thresholds if spectrum.numbers else ()
+    parts: dict[str, list[float]] = {}
+    for one in found:
+        parts.setdefault(one.origin, []).append(one.energy_min_tev)
+    said = []
+    for origin, values in parts.items():
+        least, most = f"{min(values):.3g}", f"{max(values):.3g}"
+        span = least if least == most else f"{least} to {most}"
+        said.append(f"{span} TeV ({origin})")
+    return "; ".join(said[:2])
 
 
 def _spectrum(spectrum: Spectrum) -> str:

@@ -58,7 +58,7 @@ def draw_spectrum(results: Results, found: SpectrumNumbers) -> Drawn:
             energy, np.clip(model - band, 1e-20, None), model + band, color=style.SKY, alpha=0.4
         )
         axes.plot(energy, model, color=style.BLUE, linewidth=2, label=MODEL_NAMES[name])
-    _points(axes, points)
+    _points(axes, points, found.limit_confidence)
     values = np.concatenate([_shown(_drawable(points, limit=kind)) for kind in (True, False)])
     values = values[values > 0]
     if values.size:
@@ -87,7 +87,7 @@ def _drawable(points: Sequence[SpectralPoint], *, limit: bool) -> list[SpectralP
     return [p for p, value in zip(some, _shown(some), strict=True) if value > least]
 
 
-def _points(axes: Any, points: Sequence[SpectralPoint]) -> None:
+def _points(axes: Any, points: Sequence[SpectralPoint], confidence: float) -> None:
     for limit in (False, True):
         some = _drawable(points, limit=limit)
         if not some:
@@ -116,7 +116,7 @@ def _points(axes: Any, points: Sequence[SpectralPoint]) -> None:
             markersize=6,
             elinewidth=1.6,
             capsize=3 if limit else 0,
-            label="upper limit" if limit else "flux points",
+            label=f"upper limit {100 * confidence:g} %" if limit else "flux points",
             zorder=4,
         )
 

@@ -13,6 +13,7 @@ import numpy as np
 from astropy import units
 
 from astran.gadf.fits_open import BROKEN
+from astran.gadf.irf_hdus import describe_odd_area, describe_odd_energies
 from astran.highlevel.aperture.counts import CutKind, RunCounts, ThetaCut
 from astran.highlevel.arrays import Floats
 
@@ -126,6 +127,10 @@ def _evaluate(
     begins = _where_area_begins(energy, value, AREA_FRACTION)
     supports = _where_area_begins(energy, value, SUPPORTED_FRACTION)
     note = _far_offset(area, part.offset)
+    if part.run.irf_files:  # the others were looked at when their file was read
+        note += describe_odd_area(float(value.max()) * 1e-4)
+        if part.run.energy.size:
+            note += describe_odd_energies(float(np.median(part.run.energy)), begins)
     if area.is_pointlike:
         _same_cut(part, cut)
     elif cut.theta_deg is None:
