@@ -235,6 +235,8 @@ def _spectral(
             options.settings.off_regions,
             sources,
             failures,
+            options.confidence,
+            options.assumed_index,
         ),
     )
     if found is None:

@@ -91,6 +91,7 @@ def number_rows(results: Results, config: AnalysisConfig) -> tuple[Fact, ...]:
     optional = (
         ("Flux", _flux(results.spectrum)),
         ("Spectrum", _spectrum(results.spectrum)),
+        ("Spectrum begins at", _thresholds(results.spectrum)),
         ("Rate from run to run", _constancy(results.rate)),
         ("Energy", _energies(stacked)),
         ("Zenith distance", _zenith(results.runs)),
@@ -142,18 +143,34 @@ def energy_span(found: SpectrumNumbers) -> str:
 
 
 def _flux(spectrum: Spectrum) -> str:
-    """In Crab units, of the energies that the spectrum covers."""
+    """In Crab units, above the threshold of the integral flux."""
     found = spectrum.numbers
     if found is None or found.crab is None:
         return ""
-    crab, span = found.crab, energy_span(found)
-    if finite_number(crab.value) is None or not span:
+    crab, least = found.crab, found.crab.energy_min_tev
+    span = f"above {least:.3g} TeV" if least is not None else f"from {energy_span(found)}"
+    if finite_number(crab.value) is None or span == "from ":
         return ""
     if not crab.is_limit:
-        return f"{format_measured(crab.value, crab.error, 'Crab')}, from {span}"
+        return f"{format_measured(crab.value, crab.error, 'Crab')}, {span}"
     if crab.upper_limit is None or crab.upper_limit <= 0:
-        return f"no upper limit, from {span}"
-    return f"below {crab.upper_limit:.2g} Crab (95 %), from {span}"
+        return f"no upper limit, {span}"
+    usual = f", {crab.expected_limit:.2g} expected without a source" if crab.expected_limit else ""
+    return f"below {crab.upper_limit:.2g} Crab ({100 * found.limit_confidence:g} %{usual}), {span}"
+
+
+def _thresholds(spectrum: Spectrum) -> str:
+    """Energy thresholds of the runs, with where they come from."""
+    found = spectrum.numbers.thresholds if spectrum.numbers else ()
+    parts: dict[str, list[float]] = {}
+    for one in found:
+        parts.setdefault(one.origin, []).append(one.energy_min_tev)
+    said = []
+    for origin, values in parts.items():
+        least, most = f"{min(values):.3g}", f"{max(values):.3g}"
+        span = least if least == most else f"{least} to {most}"
+        said.append(f"{span} TeV ({origin})")
+    return "; ".join(said[:2])
 
 
 def _spectrum(spectrum: Spectrum) -> str:

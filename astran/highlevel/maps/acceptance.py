@@ -142,7 +142,7 @@ def _from_models(
     radius = float(grid[0].max())
     for run in group.runs:
         assert run.background is not None
-        image += run.ontime_s * run.background.image(*grid, *energies, run.zenith_angle)
+        image += run.ontime_s * run.background.image(*grid, *energies, run.zenith_angles)
         radius = min(radius, run.background.radius, LARGEST_MODEL_DEG)
     empty = np.array([0.0, 1.0])
     return Acceptance(Background.IRF, radius, empty, empty, image)

@@ -158,12 +158,20 @@ def _count_numbers(counts: Counts) -> dict[str, Any]:
     }
 
 
-def _crab_numbers(norm: Norm | None) -> dict[str, Any]:
+def _crab_numbers(norm: Norm | None, spectral: Spectral | NoSpectrum) -> dict[str, Any]:
     """Fields that `FluxNumbers` adds."""
-    return {
-        "crab_units": norm.value if norm else None,
-        "crab_units_error": norm.error if norm else None,
-    }
+    flux: tuple[float | None, float | None] = (None, None)
+    if norm is not None and isinstance(spectral, Spectral):
+        value, error = spectral.above.measure(norm)
+        flux = value / spectral.above.of_crab, error / spectral.above.of_crab
+    return {"crab_units": flux[0], "crab_units_error": flux[1]}
+
+
+def _norm_of_run(part: RunCounts, spectral: Spectral | NoSpectrum) -> Norm | None:
+    """By its start as well: a number may be that of two runs."""
+    label, start = str(part.run.obs_id), part.run.start
+    points = spectral.runs if isinstance(spectral, Spectral) else ()
+    return next((p.norm for p in points if (p.label, p.start) == (label, start)), None)
 
 
 def _stacked(found: FolderMeasurement) -> StackedNumbers:
@@ -171,7 +179,9 @@ def _stacked(found: FolderMeasurement) -> StackedNumbers:
     limits = np.array([end(part) for part in positive if part.size for end in (np.min, np.max)])
     return StackedNumbers(
         **_count_numbers(found.stacked),
-        **_crab_numbers(found.spectral.crab if isinstance(found.spectral, Spectral) else None),
+        **_crab_numbers(
+            found.spectral.total if isinstance(found.spectral, Spectral) else None, found.spectral
+        ),
         n_runs=len(found.runs),
         ontime_h=sum(part.run.ontime_s for part in found.runs) / 3600,
         events=sum(part.run.energy.size for part in found.runs),
@@ -191,11 +201,11 @@ def _stacked(found: FolderMeasurement) -> StackedNumbers:
 
 def _run(part: RunCounts, spectral: Spectral | NoSpectrum) -> RunNumbers:
     run = part.run
-    crab = spectral.crab_by_run.get(run.obs_id) if isinstance(spectral, Spectral) else None
+    norm = _norm_of_run(part, spectral)
     return RunNumbers(
         obs_id=run.obs_id,
         **_count_numbers(part.counts),
-        **_crab_numbers(crab),
+        **_crab_numbers(norm, spectral),
         file=run.path.name,
         object=run.object,
         night=str(run.night),
@@ -221,13 +231,14 @@ def position_angle(part: RunCounts) -> float:
 
 def _by_night(found: FolderMeasurement) -> tuple[NightNumbers, ...]:
     spectral = found.spectral
-    crab = spectral.crab_by_night if isinstance(spectral, Spectral) else {}
+    points = spectral.night_points if isinstance(spectral, Spectral) else ()
+    norms = {point.label: point.norm for point in points}
     return tuple(
         NightNumbers(
             night=str(night),
             n_runs=len(parts),
             **_count_numbers(stack([part.counts for part in parts])),
-            **_crab_numbers(crab.get(str(night))),
+            **_crab_numbers(norms.get(str(night)), spectral),
             ontime_h=sum(part.run.ontime_s for part in parts) / 3600,
         )
         for night, parts in counts_by_night(found.runs).items()

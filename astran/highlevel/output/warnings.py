@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from astran.highlevel.geometry import neighbour_distance
+from astran.highlevel.geometry import neighbour_distance, separation, vector
+from astran.highlevel.maps.known_sources import find_source
 from astran.results.document import Results, RunNumbers
 
 WIDEST_OFF_SIGMA = 1.15
@@ -14,6 +15,8 @@ TAIL_SIGMAS = 3.0
 HALO = 0.1
 """So much of a source's excess in the tail is nothing special: the tail of the point spread."""
 UNBALANCED = 0.6
+CRAB_FACTOR, SAME_PLACE_DEG = 1.5, 0.1
+"""The Crab's flux is to be right within this factor."""
 POINT_SPREAD_DEG, SEEN = 0.15, 5.0
 """Gammas of a point source reach so far; it matters for a source above so many sigma."""
 
@@ -68,7 +71,7 @@ def find_warnings(results: Results, wanted_off: int | None) -> list[str]:
             f"{sky.off_sigma:.2f} instead of 1): its background is not well described, do not "
             "trust weak spots in it."
         )
-    return said + _wobble_balance(runs)
+    return said + _wobble_balance(runs) + _crab(results)
 
 
 def _wobble_balance(runs: Sequence[RunNumbers]) -> list[str]:
@@ -82,3 +85,21 @@ def _wobble_balance(runs: Sequence[RunNumbers]) -> list[str]:
             "so that camera gradients do not cancel."
         ]
     return []
+
+
+def _crab(results: Results) -> list[str]:
+    """The Crab Nebula itself is a test of area, energies and livetime."""
+    found = results.spectrum.numbers
+    target = results.target
+    known = find_source("Crab")
+    if known is None or found is None or found.crab is None:
+        return []
+    if float(separation(known.direction, vector(target.ra_deg, target.dec_deg))) > SAME_PLACE_DEG:
+        return []
+    flux = found.crab.value
+    if 1 / CRAB_FACTOR <= flux <= CRAB_FACTOR:
+        return []
+    return [
+        f"The Crab Nebula comes out at {flux:.2g} of its own flux: check effective area, energies "
+        "(their units), livetime and cuts before any number is used."
+    ]
