@@ -117,7 +117,7 @@ def test_bounces(headers: dict[str, str]) -> None:
         {"List-Id": "<lst.institute.example>"},
         {"List-Unsubscribe": "<mailto:x@y>"},
         {"X-Autoreply": "yes"},
-        {"X-Auto-Response-Suppress": "All"},
+        {"Mailing-List": "list astran@groups.example"},
         {"X-Loop": "someone"},
         {"From": "no-reply@institute.example"},
         {"From": "lst-noreply@institute.example"},
@@ -128,6 +128,15 @@ def test_bounces(headers: dict[str, str]) -> None:
         {"Subject": "Read: ASTRAN-LAUNCH"},
         {"Content-Type": "multipart/report; report-type=disposition-notification; boundary=x"},
         {"Content-Type": "text/calendar; method=REPLY"},
+        {"Content-Type": "text/calendar; method=REQUEST"},
+        {"Content-Type": "text/calendar; method=CANCEL"},
+        {"Content-Class": "urn:content-classes:calendarmessage"},
+        {"Subject": "Invitation: ASTRAN-LAUNCH @ Fri Dec 8, 2023"},
+        {"Subject": "Cancelled: ASTRAN-LAUNCH"},
+        {"Subject": "Canceled event with note: ASTRAN-LAUNCH"},
+        {"Subject": "Abgesagt: ASTRAN-LAUNCH"},
+        {"Content-Type": "multipart/digest; boundary=x"},
+        {"Subject": "ASTRAN-LAUNCH Digest, Vol 3, Issue 5"},
     ],
 )
 def test_machine_mail_is_never_answered(headers: dict[str, str]) -> None:
@@ -138,7 +147,14 @@ def test_machine_mail_is_never_answered(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Auto-Submitted": "no"}, {"X-Auto-Response-Suppress": "None"}, {"Precedence": "normal"}],
+    [
+        {"Auto-Submitted": "no"},
+        {"Precedence": "normal"},
+        # asks for no answers; Exchange writes it on people's mail
+        {"X-Auto-Response-Suppress": "None"},
+        {"X-Auto-Response-Suppress": "DR, RN, NRN, OOF, AutoReply"},
+        {"X-Auto-Response-Suppress": "All"},
+    ],
 )
 def test_headers_that_deny_it_make_no_machine(headers: dict[str, str]) -> None:
     assert verdict(mail(**headers)) is MailVerdict.TAKE

@@ -55,11 +55,13 @@ class MailOutcome(StrEnum):
     ERROR_REPLY = "error_reply"
     REFUSE = "refuse"
     QUARANTINE = "quarantine"
+    WAIT = "wait"
+    """Who sent it cannot be told now: nothing is done, and it is asked again later."""
 
     @property
     def replied(self) -> bool:
         """Whether the sender is answered."""
-        return self not in (MailOutcome.IGNORE, MailOutcome.QUARANTINE)
+        return self not in (MailOutcome.IGNORE, MailOutcome.QUARANTINE, MailOutcome.WAIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def decide_mail(
     today: Night,
     proof: Proof | None = None,
     telescope: str = "",
+    now: datetime | None = None,
 ) -> Decision:
     """The decision on a whole mail.
 
@@ -136,6 +139,7 @@ def decide_mail(
     today : the night that is going on, or the last one
     proof : verifies a sender where the headers alone do not; None: as the rules say
     telescope : of a request that names none; empty: the default
+    now : for the age of signed mails; None: it does not matter
 
     Raises
     ------
@@ -153,7 +157,12 @@ def decide_mail(
         raise
     with _time_limit():
         by_headers = _by_headers(facts, len(raw), rules, judgement)
-        return by_headers or _by_text(facts, judgement, today, telescope)
+        if by_headers is not None:
+            return by_headers
+        if judgement.verdict is MailVerdict.UNSETTLED:
+            return Decision(MailOutcome.WAIT, judgement, answer_to(facts))
+        decision = _by_text(facts, judgement, today, telescope)
+        return _unless_old(decision, facts, rules, now) if now else decision
 
 
 def _time_limit() -> AbstractContextManager[None]:
@@ -204,6 +213,9 @@ def _by_headers(
 def _by_text(facts: MailFacts, judgement: Judgement, today: Night, telescope: str) -> Decision:
     body = read_body(facts.message)
     thread = answer_to(facts)
+    if body.automatic:
+        machine = Judgement(MailVerdict.MACHINE, judgement.sender, body.automatic)
+        return Decision(MailOutcome.IGNORE, machine, thread)
     texts = [without_secret(text) for text in body.texts]
     text = texts[0] if texts else ""
     command, about, order = command_of(facts.subject, text, answers=body.answers)
@@ -267,6 +279,30 @@ def _correction(
     # what only the software of the chain can judge was not judged here
     judged = not keys_of(config.telescope).of_software(parsed.params)
     return {"example": request, "offered": judged and command is MailCommand.LAUNCH}
+
+
+_CLOCK_AHEAD = timedelta(days=1)
+
+
+def _unless_old(
+    decision: Decision, facts: MailFacts, rules: MailSettings, now: datetime
+) -> Decision:
+    """The decision, unless the mail was signed so long ago that it may be a kept copy."""
+    signed = rules.verify_dkim and not (rules.authserv_id or rules.trust_from)
+    if not (signed and decision.acts):
+        return decision
+    limit = timedelta(days=rules.max_age_days)
+    if facts.date is not None and -_CLOCK_AHEAD <= now - facts.date <= limit:
+        return decision
+    if facts.date is None:
+        reason = "has no Date, so it may be an old one that somebody kept; nothing was done."
+    else:
+        reason = (
+            f"was written on {facts.date:%Y-%m-%d}, and signed mails count for "
+            f"{rules.max_age_days:g} days; nothing was done."
+        )
+    again = replace(decision, config=None, command=None)
+    return _asked(again, Problem("the mail", reason, "Send it again."), example_launch())
 
 
 _OF_ONE = (MailCommand.STATUS, MailCommand.CANCEL, MailCommand.RETRY)
