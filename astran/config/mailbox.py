@@ -76,13 +76,31 @@ class Server(Settings):
 
 
 class Quotas(Settings):
-    """How much may be asked for; what goes beyond is refused with the reason."""
+    """How much may be asked for; what goes beyond is refused with the reason.
+
+    Addresses that differ by `+tag`, dots or case are one sender.
+    """
 
     live_per_user: int = Field(20, ge=1, description="Analyses under way at once, per sender.")
+    live_per_domain: int = Field(
+        80, ge=1, description="Analyses under way at once, of all senders of one domain."
+    )
     live_total: int = Field(100, ge=1, description="Analyses under way at once, of all senders.")
     launches_per_user: int = Field(50, ge=1, description="Launches in 24 hours, per sender.")
+    launches_per_domain: int = Field(
+        150, ge=1, description="Launches in 24 hours, of all senders of one domain."
+    )
     launches_total: int = Field(200, ge=1, description="Launches in 24 hours, of all senders.")
     orders_per_user: int = Field(10, ge=1, description="Standing orders in force, per sender.")
+    refusals_per_user: int = Field(
+        30,
+        ge=1,
+        description="Answers in 24 hours to one sender that say no; beyond them there is silence, "
+        "and the operator is told once.",
+    )
+    refusals_per_domain: int = Field(
+        20, ge=1, description="The same to all senders of one domain who may not ask."
+    )
     mails_per_recipient: int = Field(
         200, ge=1, description="Mails in 24 hours to one address; further ones wait."
     )
@@ -151,6 +169,12 @@ class MailSettings(Settings):
         description="List-Ids of groups or mailing lists through which requests may come; mails of "
         "all other lists are never answered.",
         examples=[["astran.institute.example"]],
+    )
+    suppress_all_is_automatic: bool = Field(
+        True,
+        description="Take a mail with `X-Auto-Response-Suppress: All` for a program's. Set to "
+        "false where a rule of the mail server writes that on people's mail; with other values "
+        "the header never matters.",
     )
     readers: tuple[str, ...] = Field(
         (),

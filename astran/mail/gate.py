@@ -79,6 +79,13 @@ def allowed(address: str, settings: MailSettings) -> bool:
     )
 
 
+def may_read(address: str, settings: MailSettings) -> bool:
+    """Whether a report may go to an address because somebody else asked for that."""
+    address = address.lower()
+    listed = address in settings.readers or f"@{address.rpartition('@')[2]}" in settings.readers
+    return (listed or allowed(address, settings)) and not is_own_address(address, settings)
+
+
 def is_request(facts: MailFacts, settings: MailSettings) -> bool:
     """Whether the mail speaks to ASTRAN: a keyword in its subject, or an answer to one of ASTRAN's
     own mails."""
@@ -114,7 +121,9 @@ def _verdict_on_any(
         return MailVerdict.BOUNCE, reason
     if not (is_request(facts, settings) or is_near_request(facts)):
         return MailVerdict.NOT_OURS, "no keyword in the subject"
-    if reason := automatic_mail.is_automatic(facts, settings.lists):
+    if reason := automatic_mail.is_automatic(
+        facts, settings.lists, suppressing=settings.suppress_all_is_automatic
+    ):
         return MailVerdict.MACHINE, reason
     if facts.ambiguity:
         return MailVerdict.UNAUTHENTICATED, facts.ambiguity

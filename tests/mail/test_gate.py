@@ -118,6 +118,7 @@ def test_bounces(headers: dict[str, str]) -> None:
         {"List-Unsubscribe": "<mailto:x@y>"},
         {"X-Autoreply": "yes"},
         {"Mailing-List": "list astran@groups.example"},
+        {"X-Auto-Response-Suppress": "All"},
         {"X-Loop": "someone"},
         {"From": "no-reply@institute.example"},
         {"From": "lst-noreply@institute.example"},
@@ -153,11 +154,15 @@ def test_machine_mail_is_never_answered(headers: dict[str, str]) -> None:
         # asks for no answers; Exchange writes it on people's mail
         {"X-Auto-Response-Suppress": "None"},
         {"X-Auto-Response-Suppress": "DR, RN, NRN, OOF, AutoReply"},
-        {"X-Auto-Response-Suppress": "All"},
     ],
 )
 def test_headers_that_deny_it_make_no_machine(headers: dict[str, str]) -> None:
     assert verdict(mail(**headers)) is MailVerdict.TAKE
+
+
+def test_a_rule_of_the_mail_server_may_suppress_answers_to_people() -> None:
+    given = settings(suppress_all_is_automatic=False)
+    assert verdict(mail(X_Auto_Response_Suppress="All"), given) is MailVerdict.TAKE
 
 
 def test_the_loop_test_comes_before_authentication() -> None:

@@ -11,10 +11,11 @@ from mail_samples import ALICE, AUTHSERV, OWN, PASSED, mail, settings
 from astran.base.night import Night
 from astran.config.site import MailSettings
 from astran.mail.gate import Judgement, MailVerdict, classify_mail
+from astran.mail.identity import organization
 from astran.mail.parsing.headers import read_message
 from astran.mail.parsing.mail_facts import MailFacts
 from astran.mail.senders.authentication_results import likely_authserv_id
-from astran.mail.senders.delivery_path import is_from_outside, organization, own_hosts
+from astran.mail.senders.delivery_path import is_from_outside, own_hosts
 from astran.service.intake.decision import MailOutcome, decide_mail
 
 TODAY = Night.parse("20231210")

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator
 from authres import AuthenticationResultsHeader, AuthResError
 
 from astran.config.mailbox import ICLOUD, MICROSOFT_365, MailSettings
+from astran.mail.identity import organization
 from astran.mail.parsing.mail_facts import MailFacts
-from astran.mail.senders.delivery_path import organization, own_hosts, own_place, written_by
+from astran.mail.senders.delivery_path import own_hosts, own_place, written_by
 
 Proof = Callable[[str], tuple[bool, str]]
 """Whether a From address is proven by the mail itself, and why. Raises DnsUnavailable where that

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from astran.config.mailbox import ICLOUD, MICROSOFT_365, MailSettings
+from astran.mail.identity import organization
 from astran.mail.parsing.mail_facts import MailFacts
 
 _LONGEST = 2_000
@@ -22,22 +23,12 @@ _WITHIN = re.compile(
     re.I,
 )
 _WITHIN_NAMES = ("internal", "local", "localdomain", "localhost", "lan", "intranet")
-# `ac.uk`, `co.jp`: below such a pair of labels everybody may have a name
-_SHARED = frozenset({"ac", "co", "com", "edu", "gob", "gov", "go", "mil", "ne", "net", "or", "org"})
 _PROVIDERS = {
     MICROSOFT_365: frozenset({"outlook.com", "office365.com", "microsoft.com"}),
     ICLOUD: frozenset({"icloud.com", "me.com", "mac.com", "apple.com"}),
     # the mail of both comes through servers of the other's name
     "mx.google.com": frozenset({"google.com", "gmail.com", "googlemail.com"}),
 }
-
-
-def organization(host: str) -> str:
-    """The domain that one owner has, of a host or domain: `mx.institute.example` ->
-    `institute.example`."""
-    labels = host.lower().strip(".").split(".")
-    shared = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SHARED
-    return ".".join(labels[-3 if shared else -2 :])
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ from astran.launch_language.commands import (
 from astran.launch_language.keys import keys_of
 from astran.launch_language.parser import Parsed, parse, parse_agreeing
 from astran.launch_language.resolve import example_launch, resolve_config, write_launch
-from astran.mail.gate import Judgement, MailVerdict, classify_mail
+from astran.mail.gate import Judgement, MailVerdict, classify_mail, may_read
 from astran.mail.letters.mime import Thread
 from astran.mail.parsing.headers import read_headers, read_message
 from astran.mail.parsing.mail_facts import MailFacts
@@ -161,7 +161,7 @@ def decide_mail(
             return by_headers
         if judgement.verdict is MailVerdict.UNSETTLED:
             return Decision(MailOutcome.WAIT, judgement, answer_to(facts))
-        decision = _by_text(facts, judgement, today, telescope)
+        decision = _by_text(facts, judgement, rules, today, telescope)
         return _unless_old(decision, facts, rules, now) if now else decision
 
 
@@ -210,7 +210,9 @@ def _by_headers(
     return None
 
 
-def _by_text(facts: MailFacts, judgement: Judgement, today: Night, telescope: str) -> Decision:
+def _by_text(
+    facts: MailFacts, judgement: Judgement, rules: MailSettings, today: Night, telescope: str
+) -> Decision:
     body = read_body(facts.message)
     thread = answer_to(facts)
     if body.automatic:
@@ -234,7 +236,7 @@ def _by_text(facts: MailFacts, judgement: Judgement, today: Night, telescope: st
         (where for where, text in body.aside if parsed.empty and not parse(text, telescope).empty),
         "",
     )
-    of_the_mail = _of_the_mail(body.damage, aside, thread)
+    of_the_mail = [*_of_the_mail(body.damage, aside, thread), *_of_readers(parsed, rules)]
     parsed = replace(
         parsed,
         problems=(*parsed.problems, *of_the_mail),
@@ -379,6 +381,20 @@ def _written(facts: MailFacts, today: Night) -> datetime | None:
     if written is None or abs(written.date() - today.evening) > _CLOCKS_APART:
         return None
     return written
+
+
+def _of_readers(parsed: Parsed, rules: MailSettings) -> list[Problem]:
+    """Readers of `cc:` to whom the site sends no reports."""
+    return [
+        Problem(
+            "cc",
+            f"{reader} is not among those who may get reports of this site.",
+            "Leave the address out; the operator may add it to mail.readers.",
+            parsed.lines.get("cc"),
+        )
+        for reader in parsed.params.get("cc", ())
+        if not may_read(reader, rules)
+    ]
 
 
 def _of_the_mail(damage: str, aside: str, thread: Thread) -> list[Problem]:
