@@ -16,6 +16,7 @@ from astran.database import analyses, outbox, standing_orders
 from astran.database.analyses import Analysis
 from astran.database.history import durations
 from astran.database.standing_orders import Order
+from astran.mail.gate import may_read
 from astran.mail.letters.content import ExecutionStats
 from astran.mail.letters.mime import Thread
 from astran.report.tables import TableRow
@@ -56,6 +57,15 @@ def thread_of_analysis(analysis: Analysis) -> Thread:
     )
 
 
+def readers_of(context: Context, analysis: Analysis) -> list[str]:
+    """Who gets the report beside the requester, as far as the site still allows it."""
+    return [
+        reader
+        for reader in analysis.params.get("cc", ())
+        if reader != analysis.requester and may_read(reader, context.mail)
+    ]
+
+
 def execution_stats(context: Context, db: Connection, read_s: float | None) -> ExecutionStats:
     """How busy the service is."""
     counts = durations.task_counts(db)
@@ -80,12 +90,14 @@ def enqueue_confirmation(
     read_s: float | None,
 ) -> None:
     """The request was taken."""
+    readers = readers_of(context, analysis)
     letter = context.letters.confirmation(
         thread_of_analysis(analysis),
         analysis.name,
         config,
         config_yaml=config.to_yaml(),
         explicit=tuple(analysis.params),
+        plan_notes=[f"The report goes to {', '.join(readers)} as well."] if readers else [],
         stats=execution_stats(context, db, read_s),
     )
     enqueue_letter(context, db, "confirmation", letter, analysis)
