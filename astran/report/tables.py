@@ -21,6 +21,7 @@ from astran.report.formatting import (
 from astran.report.outcomes import RunOutcome, StageLine
 from astran.results.document import (
     CountNumbers,
+    FieldSourceNumbers,
     MapNumbers,
     RateConstancy,
     Results,
@@ -80,6 +81,7 @@ def number_rows(results: Results, config: AnalysisConfig) -> tuple[Fact, ...]:
         rows.append(Fact("Background rate", background))
     if sky:
         rows.append(Fact("Sky-map peak", _peak(sky)))
+        rows += [Fact("Source in the field", _field_source(one)) for one in sky.sources]
         rows.append(
             Fact(
                 "Sky map off the source",
@@ -117,7 +119,27 @@ def _peak(sky: MapNumbers) -> str:
     place = ""
     if sky.peak_offset_deg is not None:
         place = f", {format_fixed(sky.peak_offset_deg, 3)} deg from the source"
-    return format_significance(sky.peak_significance) + place
+    trials = ""
+    if sky.peak_trials is not None and sky.peak_after_trials is not None:
+        after = format_significance(sky.peak_after_trials)
+        trials = f"; {after} after {_trials(sky.peak_trials)} trials, if the place was not known"
+    return format_significance(sky.peak_significance) + place + trials
+
+
+def _trials(number: float) -> str:
+    """Two digits of it mean something."""
+    return f"{float(f'{number:.2g}'):.0f}"
+
+
+def _field_source(source: FieldSourceNumbers) -> str:
+    nearest = source.counterparts[0] if source.counterparts else None
+    known = f"{nearest.name} at {nearest.distance_deg:.2f} deg" if nearest else "none in catalogue"
+    return (
+        f"{source.name}{'' if source.detected else ' (possible)'}: "
+        f"{format_significance(source.significance_after_trials)} after {_trials(source.trials)} "
+        f"trials, {source.offset_deg:.2f} deg from the target at RA {source.ra_deg:.3f}, Dec "
+        f"{source.dec_deg:+.3f} deg; counterpart: {known}"
+    )
 
 
 def _theta(stacked: StackedNumbers) -> str:
