@@ -65,6 +65,9 @@ class CrabFlux(FluxValue):
     flux_of_crab: float
     citation: str
     limit_reason: LimitReason = None
+    expected_excess: Annotated[
+        float | None, {"description": "events that the Crab Nebula would have given above OFF"}
+    ] = None
 
 
 @dataclass(frozen=True)

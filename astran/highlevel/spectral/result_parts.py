@@ -82,7 +82,7 @@ def _spectrum_numbers(found: Spectral) -> SpectrumNumbers:
         flux_points=tuple(_point(point) for point in found.points),
         curve=_curve(found),
         references=tuple(Citation(item.name, item.citation) for item in (CRAB, CRAB_HESS)),
-        crab=_crab(found.crab, low, high) if found.crab else None,
+        crab=_crab(found, found.crab) if found.crab else None,
     )
 
 
@@ -200,11 +200,12 @@ def _limit(norm: Norm, **units: float) -> dict[str, Any]:
     return {name: norm.limit * unit for name, unit in units.items()}
 
 
-def _crab(norm: Norm, low: float, high: float) -> CrabFlux:
+def _crab(found: Spectral, norm: Norm) -> CrabFlux:
     return CrabFlux(
         **_flux(norm, 1.0),
-        flux_of_crab=integrate_flux(CRAB.shape, low, high),
+        flux_of_crab=integrate_flux(CRAB.shape, found.energy_min, found.energy_max),
         citation=CRAB.citation,
+        expected_excess=float(found.stacked.expected(CRAB.shape).sum()),
     )
 
 

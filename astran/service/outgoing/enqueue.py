@@ -79,16 +79,32 @@ def enqueue_confirmation(
     config: AnalysisConfig,
     read_s: float | None,
 ) -> None:
-    """The request was taken."""
-    letter = context.letters.confirmation(
+    """The request was taken. What it says is brought up to date when it is sent."""
+    letter = compose_confirmation(context, db, analysis, config, read_s)
+    enqueue_letter(context, db, "confirmation", letter, analysis)
+
+
+def compose_confirmation(
+    context: Context,
+    db: Connection,
+    analysis: Analysis,
+    config: AnalysisConfig,
+    read_s: float | None,
+    *,
+    since: str = "",
+    expected: str = "",
+) -> EmailMessage:
+    """The confirmation as it is true now; the same letter whenever it is composed."""
+    return context.letters.confirmation(
         thread_of_analysis(analysis),
         analysis.name,
         config,
         config_yaml=config.to_yaml(),
         explicit=tuple(analysis.params),
         stats=execution_stats(context, db, read_s),
+        since=since,
+        expected=expected,
     )
-    enqueue_letter(context, db, "confirmation", letter, analysis)
 
 
 def enqueue_waiting(
