@@ -210,6 +210,10 @@ def _spectrum(spectrum: Spectrum) -> str:
         for key in ("index", "alpha", "beta")
         if finite_number(found.parameters.get(key)) is not None
     ]
+    if finite_number(found.significance) is not None:
+        said.append(
+            f"sqrt(TS) {found.significance:.1f}: it weighs events by energy, Li&Ma counts all alike"
+        )
     return ", ".join(said)
 
 
@@ -242,11 +246,11 @@ class RunColumn:
 
 
 RUN_COLUMNS = (
+    RunColumn("Li&Ma", "", lambda run: format_fixed(run.significance, 1)),
+    RunColumn("Excess", "", _excess),
     RunColumn("Livetime", "min", lambda run: format_fixed(run.livetime_h * 60, 1)),
     RunColumn("N_on", "", lambda run: format_count(run.n_on)),
     RunColumn("N_off", "", lambda run: format_count(run.n_off)),
-    RunColumn("Excess", "", _excess),
-    RunColumn("Li&Ma", "", lambda run: format_fixed(run.significance, 1)),
 )
 """The numbers of a run in mails, pages and terminals."""
 

@@ -197,7 +197,7 @@ def test_a_table_that_fails_is_left_out(
         part = (data[area] if area else data)[own]
         assert (part is None) is (other == name), other
     # a plot of which a panel lacks its table is drawn with the others
-    plots_of = {"map": {"skymap", "significance_distribution"}}
+    plots_of = {"map": {"skymap", "excess_map", "significance_distribution"}}
     gone = plots_of.get(name, {name})
     assert names(data) == [plot for plot in PLOTS if plot not in gone]
 
@@ -263,7 +263,7 @@ def test_a_calculation_that_fails_leaves_the_others(
     data = delivered(tmp_path)
     assert left_out(data) == expected
     gone = {
-        "sky map": {"skymap", "significance_distribution"},
+        "sky map": {"skymap", "excess_map", "significance_distribution"},
         "spectrum": {"spectrum", "light_curve"},
         "response": {"response"},
         "theta2": {"theta2"},
