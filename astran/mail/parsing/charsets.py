@@ -30,7 +30,7 @@ _COLONS = {
     "cp932": re.compile(rb"[A-Za-z_] ?\x81\x46"),
     "big5hkscs": re.compile(rb"[A-Za-z_] ?\xa1\x47"),
 }
-# codes that switch sets within 7-bit text by escapes (RFC 1468, RFC 1557): they give themselves away
+# codes that switch sets by escapes (RFC 1468, RFC 1557): they give themselves away
 _ESCAPES = (
     (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
     (re.compile(rb"\x1b\$(?:[@AB]|\([@ABCD])|\x1b\([IJ]"), "iso2022_jp_ext"),

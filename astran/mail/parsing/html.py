@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
 from astran.mail.parsing.visibility import (
+    PLAIN,
     Declarations,
     Look,
     SheetRules,
@@ -93,8 +95,8 @@ class _Frame:
     silent: bool = False
     """Within what no program shows as text: scripts, styles."""
     preformatted: bool = False
-    look: Look = Look()
-    around: Look = Look()
+    look: Look = PLAIN
+    around: Look = PLAIN
     """The look of what is around a `details`, whose summary is always shown."""
 
 
@@ -129,7 +131,7 @@ class _Reader:
         self._rules = rules
         self._styles = StyleReader()
         self._looks: dict[tuple[Declarations, Look], Look] = {}
-        look = style_of(rules.everywhere, Look())
+        look = style_of(rules.everywhere, PLAIN)
         self.covered = rules.covers or look.covers
         """Whether anything may lie upon the text, or the text elsewhere."""
         self._open: list[_Frame] = [_Frame(look=look)]
@@ -350,7 +352,7 @@ def _of_attributes(tag: str, given: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def _colour(text: str) -> str:
-    """A colour of old HTML in the spelling of CSS; what browsers make of anything else is unclear."""
+    """A colour of old HTML as CSS spells it; what browsers make of anything else is unclear."""
     word = text.strip().lower()
     if _BARE_COLOUR.fullmatch(word):
         return f"#{word}"
@@ -408,7 +410,7 @@ _Token = tuple[str, str, dict[str, str]]
 
 def _sheets(tokens: Sequence[_Token]) -> list[str]:
     """The texts of all style elements."""
-    pairs = zip(tokens, tokens[1:], strict=False)
+    pairs = itertools.pairwise(tokens)
     return [
         text for (kind, tag, _), (next_kind, text, _) in pairs
         if (kind, tag, next_kind) == ("start", "style", "data")
