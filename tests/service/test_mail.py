@@ -168,6 +168,7 @@ def test_all_is_well(patient: Make, mail: dict[str, Any], dovecot: Dovecot) -> N
     assert everything(patient(mail=mail)) == {
         "allow list": Result.OK,
         "sender check": Result.OK,
+        "automatic mail": Result.OK,
         "secrets": Result.OK,
         "imap": Result.OK,
         "smtp": Result.OK,
