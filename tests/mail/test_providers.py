@@ -242,7 +242,7 @@ def test_a_digest_is_never_answered() -> None:
     assert decide_mail(raw, settings(), TODAY).outcome is MailOutcome.IGNORE
 
 
-@pytest.mark.parametrize("mark", ["*-- *", "**--**", "_-- _", "-- ", "--", "--\u00a0"])
+@pytest.mark.parametrize("mark", ["*-- *", "**--**", "_-- _", "-- ", "--", "--\u00a0", "-- \u200b"])
 def test_a_signature_mark_in_bold_is_one(mark: str) -> None:
     raw = mail(body=f"target: Crab\ndate: 20231207\n{mark}\nthe shifter\nTarget: great science\n")
     found = decide_mail(raw, settings(), TODAY)
@@ -250,7 +250,7 @@ def test_a_signature_mark_in_bold_is_one(mark: str) -> None:
 
 
 @pytest.mark.parametrize("charset", ["", "; charset=us-ascii", "; charset=utf-8"])
-@pytest.mark.parametrize("code", ["iso2022_jp", "iso2022_kr"])
+@pytest.mark.parametrize("code", ["iso2022_jp", "iso2022_kr", "hz"])
 def test_codes_that_switch_by_escapes_give_themselves_away(charset: str, code: str) -> None:
     # the header of ISO-2022-KR stands before its first line (RFC 1557)
     text = "target：Crab\ndate：20231207\nruns：15864，15865\n".encode(code)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import unescape
+from itertools import islice
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
@@ -66,6 +67,9 @@ _TAG = re.compile(
 )
 _ATTRIBUTE = re.compile(r"([^\s=/>\"'<]+)(?:\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+))?")
 _LONGEST_TAG = 8_000
+_MOST_TOKENS = 60_000
+_DEEPEST = 500
+"""Browsers do not nest elements deeper than 512."""
 # characters by number, as far as they have a meaning
 _HUGE_NUMBER = re.compile(r"&#x?[0-9a-f]{9,};?", re.I)
 _RAW_TEXT = {
@@ -261,6 +265,11 @@ class _Reader:
             self._break()
             self._write(line)
 
+    @property
+    def depth(self) -> int:
+        """How many elements are open."""
+        return len(self._open)
+
     def text(self) -> str:
         self._block()
         return "\n".join(self.lines)
@@ -385,16 +394,21 @@ class Page:
 def read_html(page: str) -> Page:
     """The text of a page. Never raises.
 
-    Where something may lie upon the text, none of it counts as visible.
+    Where something may lie upon the text, none of it counts as visible; nor does that of a page
+    with more elements, or deeper ones, than programs write.
     """
     tokens = [
         (kind, what, _attributes(text) if kind == "start" else {})
-        for kind, what, text in _tokens(page)
+        for kind, what, text in islice(_tokens(page), _MOST_TOKENS + 1)
     ]
+    if len(tokens) > _MOST_TOKENS:
+        return Page("", "")
     reader = _Reader(match_sheets(_sheets(tokens), lambda: _tree(tokens)))
     for number, (kind, what, given) in enumerate(tokens):
         if kind == "start":
             reader.start(number, what, given)
+            if reader.depth > _DEEPEST:
+                return Page("", "")
         elif kind == "end":
             reader.end(what)
         elif kind == "data":

@@ -24,7 +24,7 @@ _WITHIN = re.compile(
 )
 _WITHIN_NAMES = ("internal", "local", "localdomain", "localhost", "lan", "intranet")
 _PROVIDERS = {
-    MICROSOFT_365: frozenset({"outlook.com", "office365.com", "microsoft.com"}),
+    MICROSOFT_365: frozenset({"outlook.com", "office365.com", "microsoft.com", "onmicrosoft.com"}),
     ICLOUD: frozenset({"icloud.com", "me.com", "mac.com", "apple.com"}),
     # the mail of both comes through servers of the other's name
     "mx.google.com": frozenset({"google.com", "gmail.com", "googlemail.com"}),
