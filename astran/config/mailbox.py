@@ -11,7 +11,6 @@ from pydantic import Field, field_validator, model_validator
 from astran.config.model import Settings
 from astran.config.secrets import Secret
 
-
 MICROSOFT_365 = "microsoft365"
 ICLOUD = "icloud"
 """As `authserv_id`: providers whose Authentication-Results headers are of a form of their own."""

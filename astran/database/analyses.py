@@ -251,7 +251,7 @@ def live_by_requester(db: Connection) -> dict[str, int]:
     """How many analyses have not ended, by requester; a hand-run has none ("")."""
     c = t.analysis.c
     query = select(c.requester, func.count()).where(c.state.in_(_LIVE)).group_by(c.requester)
-    return {requester: number for requester, number in db.execute(query)}
+    return {row[0]: row[1] for row in db.execute(query)}
 
 
 def launches_by_requester(db: Connection, since: datetime) -> dict[str, int]:
@@ -265,7 +265,7 @@ def launches_by_requester(db: Connection, since: datetime) -> dict[str, int]:
         .where(c.requester != "")
         .group_by(c.requester)
     )
-    return {requester: number for requester, number in db.execute(query)}
+    return {row[0]: row[1] for row in db.execute(query)}
 
 
 def move_analysis(

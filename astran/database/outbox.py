@@ -130,7 +130,7 @@ def letters_since(db: Connection, kinds: Sequence[str], since: datetime) -> dict
         .where(c.kind.in_(kinds), c.created >= since)
         .group_by(c.recipient)
     )
-    return {recipient: number for recipient, number in db.execute(query)}
+    return {row[0]: row[1] for row in db.execute(query)}
 
 
 def find_sent(db: Connection, message_ids: Sequence[str]) -> Outgoing | None:

@@ -326,7 +326,9 @@ def _repeat(key: Key, text: str) -> str:
     return f"until {read_date(match[1])}"
 
 
-_ADDRESS = re.compile(r"[a-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8}")
+_ADDRESS = re.compile(
+    r"[a-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8}"
+)
 _PERSON = re.compile(r"[^<>@]{0,100}<([^<>\s]{3,320})>")
 _BETWEEN_READERS = re.compile(r"[,;]|\band\b")
 _MOST_READERS = 10

@@ -5,6 +5,7 @@ Transforms, Masking, Backgrounds, Containment, Text Decoration, Overflow modules
 that the HTML standard does not render (section 15.3.1), and of Word's own HTML.
 """
 
+# ruff: noqa: E501 - lines as programs write them
 from __future__ import annotations
 
 import pytest
@@ -319,9 +320,7 @@ def test_what_is_plain_to_see_launches(page: str) -> None:
     assert found.outcome is MailOutcome.LAUNCH, found.problems
 
 
-BOTH = (
-    "Content-Type: text/plain\r\n\r\n{plain}\r\n--b\r\nContent-Type: text/html\r\n\r\n{page}\r\n"
-)
+BOTH = "Content-Type: text/plain\r\n\r\n{plain}\r\n--b\r\nContent-Type: text/html\r\n\r\n{page}\r\n"
 
 
 def both(plain: str, page: str) -> Decision:

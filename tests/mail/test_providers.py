@@ -3,6 +3,7 @@
 The forms are those that Google, Microsoft 365, iCloud, Fastmail and Postfix write.
 """
 
+# ruff: noqa: E501 - lines as programs write them
 from __future__ import annotations
 
 import pytest
@@ -104,8 +105,29 @@ def test_what_the_sender_brought_along_is_never_believed(name: str) -> None:
     assert "relay.evil.example" in found.reason
 
 
+def test_below_the_line_of_entry_nothing_counts_that_looks_like_an_own_line() -> None:
+    entry = "Received: from evil (evil [198.51.100.9]) by mx.lst.example with ESMTP\r\n"
+    for forged in (
+        "Received: by mx.lst.example (Postfix) id 1\r\n",
+        "Received: from mx.lst.example by store.lst.example with LMTP\r\n",
+        "Received: from a (a [198.51.100.8]) by mx.lst.example\r\n",
+    ):
+        found = judge(mail(entry + forged + PASSED), settings())
+        assert found.verdict is MailVerdict.UNAUTHENTICATED
+    # a server that writes its findings below its line, and takes out forged ones (RFC 8601, 5)
+    assert judge(mail(entry + PASSED), settings()).verdict is MailVerdict.TAKE
+
+
+@pytest.mark.parametrize(
+    "client", ["mx.lst.example", "x ([127.0.0.1])", "localhost (x [IPv6:::1])", "x ([10.0.0.7])"]
+)
+def test_the_store_may_have_any_name(client: str) -> None:
+    store = f"Received: from {client} by imap7.provider.example with LMTP id 1\r\n"
+    assert judge(mail(store + PASSED), settings()).verdict is MailVerdict.TAKE
+
+
 def test_a_relay_of_the_site_may_stand_above() -> None:
-    relay = "Received: from mx.lst.example (mx [192.0.2.9]) by relay.observatory.example\r\n"
+    relay = "Received: from mx (mx [192.0.2.9]) by relay.observatory.example\r\n"
     assert judge(mail(relay + PASSED), settings()).verdict is MailVerdict.UNAUTHENTICATED
     known = settings(own_hosts=("observatory.example",))
     assert judge(mail(relay + PASSED), known).verdict is MailVerdict.TAKE
@@ -201,9 +223,7 @@ BLOCK = ("Content-Type: text/plain", "target: Crab\r\ndate: 20231207\r\n")
 @pytest.mark.parametrize("kind", ["multipart/alternative", "multipart/mixed"])
 def test_invitations_ask_for_nothing(method: str, head: str, kind: str) -> None:
     entry = CALENDAR.format(method=f"METHOD:{method}\r\n")
-    found = decide_mail(
-        parts(kind, BLOCK, (head.format(method=method), entry)), settings(), TODAY
-    )
+    found = decide_mail(parts(kind, BLOCK, (head.format(method=method), entry)), settings(), TODAY)
     assert found.outcome is MailOutcome.IGNORE
     assert not found.outcome.replied
 
@@ -222,7 +242,7 @@ def test_a_digest_is_never_answered() -> None:
     assert decide_mail(raw, settings(), TODAY).outcome is MailOutcome.IGNORE
 
 
-@pytest.mark.parametrize("mark", ["*-- *", "**--**", "_-- _", "-- ", "--", "--\u00a0"])
+@pytest.mark.parametrize("mark", ["*-- *", "**--**", "_-- _", "-- ", "--", "--\u00a0", "-- \u200b"])
 def test_a_signature_mark_in_bold_is_one(mark: str) -> None:
     raw = mail(body=f"target: Crab\ndate: 20231207\n{mark}\nthe shifter\nTarget: great science\n")
     found = decide_mail(raw, settings(), TODAY)
@@ -230,7 +250,7 @@ def test_a_signature_mark_in_bold_is_one(mark: str) -> None:
 
 
 @pytest.mark.parametrize("charset", ["", "; charset=us-ascii", "; charset=utf-8"])
-@pytest.mark.parametrize("code", ["iso2022_jp", "iso2022_kr"])
+@pytest.mark.parametrize("code", ["iso2022_jp", "iso2022_kr", "hz"])
 def test_codes_that_switch_by_escapes_give_themselves_away(charset: str, code: str) -> None:
     # the header of ISO-2022-KR stands before its first line (RFC 1557)
     text = "target：Crab\ndate：20231207\nruns：15864，15865\n".encode(code)

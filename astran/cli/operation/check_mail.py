@@ -132,7 +132,7 @@ class _Memory:
 
     def apply(self, decision: Decision, facts: MailFacts) -> tuple[Decision, bool]:
         key = (facts.message_id, decision.sender)
-        if decision.outcome in (MailOutcome.IGNORE, MailOutcome.QUARANTINE):
+        if not decision.outcome.replied:
             return decision, False
         if decision.acts and key[0] and key in self._acted:
             again = replace(decision.judgement, reason="known already: not acted upon again")

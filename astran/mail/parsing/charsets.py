@@ -30,9 +30,10 @@ _COLONS = {
     "cp932": re.compile(rb"[A-Za-z_] ?\x81\x46"),
     "big5hkscs": re.compile(rb"[A-Za-z_] ?\xa1\x47"),
 }
-# codes that switch sets within 7-bit text by escapes (RFC 1468, RFC 1557): they give themselves away
+# codes that switch sets by escapes (RFC 1468, 1557, 1843): they give themselves away
 _ESCAPES = (
     (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
+    (re.compile(rb"~\{(?:[!-}][!-~]){1,2000}~\}"), "hz"),
     (re.compile(rb"\x1b\$(?:[@AB]|\([@ABCD])|\x1b\([IJ]"), "iso2022_jp_ext"),
 )
 _MARKS = (
@@ -55,7 +56,8 @@ def decode_bytes(data: bytes, charset: str | None) -> str:
         named = ""
     if wide := _without_mark(data):
         return data.decode(wide, errors="replace")
-    if b"\x1b" in data and (not named or _ONE_BYTE.fullmatch(named) or named == "utf-8"):
+    plain = not named or _ONE_BYTE.fullmatch(named) or named == "utf-8"
+    if plain and (b"\x1b" in data or b"~{" in data):
         # escapes have no meaning in these
         found = next((name for escape, name in _ESCAPES if escape.search(data)), "")
         if found:

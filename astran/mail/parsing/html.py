@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from html import unescape
+from itertools import islice
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
 from astran.mail.parsing.visibility import (
+    PLAIN,
     Declarations,
     Look,
     SheetRules,
@@ -64,6 +67,9 @@ _TAG = re.compile(
 )
 _ATTRIBUTE = re.compile(r"([^\s=/>\"'<]+)(?:\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+))?")
 _LONGEST_TAG = 8_000
+_MOST_TOKENS = 60_000
+_DEEPEST = 500
+"""Browsers do not nest elements deeper than 512."""
 # characters by number, as far as they have a meaning
 _HUGE_NUMBER = re.compile(r"&#x?[0-9a-f]{9,};?", re.I)
 _RAW_TEXT = {
@@ -93,8 +99,8 @@ class _Frame:
     silent: bool = False
     """Within what no program shows as text: scripts, styles."""
     preformatted: bool = False
-    look: Look = Look()
-    around: Look = Look()
+    look: Look = PLAIN
+    around: Look = PLAIN
     """The look of what is around a `details`, whose summary is always shown."""
 
 
@@ -129,7 +135,7 @@ class _Reader:
         self._rules = rules
         self._styles = StyleReader()
         self._looks: dict[tuple[Declarations, Look], Look] = {}
-        look = style_of(rules.everywhere, Look())
+        look = style_of(rules.everywhere, PLAIN)
         self.covered = rules.covers or look.covers
         """Whether anything may lie upon the text, or the text elsewhere."""
         self._open: list[_Frame] = [_Frame(look=look)]
@@ -259,6 +265,11 @@ class _Reader:
             self._break()
             self._write(line)
 
+    @property
+    def depth(self) -> int:
+        """How many elements are open."""
+        return len(self._open)
+
     def text(self) -> str:
         self._block()
         return "\n".join(self.lines)
@@ -350,7 +361,7 @@ def _of_attributes(tag: str, given: dict[str, str]) -> list[tuple[str, str]]:
 
 
 def _colour(text: str) -> str:
-    """A colour of old HTML in the spelling of CSS; what browsers make of anything else is unclear."""
+    """A colour of old HTML as CSS spells it; what browsers make of anything else is unclear."""
     word = text.strip().lower()
     if _BARE_COLOUR.fullmatch(word):
         return f"#{word}"
@@ -383,16 +394,21 @@ class Page:
 def read_html(page: str) -> Page:
     """The text of a page. Never raises.
 
-    Where something may lie upon the text, none of it counts as visible.
+    Where something may lie upon the text, none of it counts as visible; nor does that of a page
+    with more elements, or deeper ones, than programs write.
     """
     tokens = [
         (kind, what, _attributes(text) if kind == "start" else {})
-        for kind, what, text in _tokens(page)
+        for kind, what, text in islice(_tokens(page), _MOST_TOKENS + 1)
     ]
+    if len(tokens) > _MOST_TOKENS:
+        return Page("", "")
     reader = _Reader(match_sheets(_sheets(tokens), lambda: _tree(tokens)))
     for number, (kind, what, given) in enumerate(tokens):
         if kind == "start":
             reader.start(number, what, given)
+            if reader.depth > _DEEPEST:
+                return Page("", "")
         elif kind == "end":
             reader.end(what)
         elif kind == "data":
@@ -408,7 +424,7 @@ _Token = tuple[str, str, dict[str, str]]
 
 def _sheets(tokens: Sequence[_Token]) -> list[str]:
     """The texts of all style elements."""
-    pairs = zip(tokens, tokens[1:], strict=False)
+    pairs = itertools.pairwise(tokens)
     return [
         text for (kind, tag, _), (next_kind, text, _) in pairs
         if (kind, tag, next_kind) == ("start", "style", "data")

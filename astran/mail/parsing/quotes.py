@@ -126,7 +126,7 @@ _HEADER = re.compile(
     re.I,
 )
 # with the marks that a program makes of bold or slanted print: `*-- *`
-_SIGNATURE = re.compile(r"[*_~]{0,3}[ ]?--\s?[*_~]{0,3}\s?")
+_SIGNATURE = re.compile(r"[*_~]{0,3}[ ]?--\s?[*_~\u200b\ufeff]{0,3}\s?")
 _DEVICE = re.compile(
     _any(
         r"sent (?:from|with|using|via)\b.{2,60}",

@@ -25,7 +25,7 @@ _LEAST_CONTRAST = 1.3
 _LEAST_OPACITY = 0.35
 _MOST_COLOURS = 6
 _LONGEST_VALUE = 300
-_MOST_STYLES = 1_500
+_MOST_STYLES = 1_000
 """Different style attributes of one page."""
 _LONGEST_SHEETS = 40_000
 _DEEPEST_BRACKETS = 20
@@ -34,7 +34,7 @@ _MOST_MATCHES = 60_000
 """Elements times rules."""
 _DEEPEST = 150
 
-_LENGTH = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(px|pt|pc|in|cm|mm|q|em|rem|ex|ch|%)?")
+_LENGTH = re.compile(r"([+-]?(?:\d++(?:\.\d*+)?|\.\d++))(px|pt|pc|in|cm|mm|q|em|rem|ex|ch|%)?")
 _PX = {"": 1.0, "px": 1.0, "pt": 4 / 3, "pc": 16.0, "in": 96.0, "cm": 37.8, "mm": 3.78, "q": 0.945,
        "rem": 16.0}  # fmt: skip
 _SIZES = {
@@ -77,6 +77,10 @@ class Look:
     def hides_beyond(self, around: Look) -> bool:
         """Whether its style would hide text that follows upon the ground of what is around it."""
         return replace(self, papers=around.papers).unseen or replace(self, papers=(WHITE,)).unseen
+
+
+PLAIN = Look()
+"""Black on white, as text looks without any style."""
 
 
 def style_of(declarations: Declarations, above: Look) -> Look:
@@ -260,14 +264,12 @@ def _declared(content: Iterable[Any]) -> Declarations:
 
     found = []
     for each in content:
-        if each.type == "declaration" and (each.lower_name in _JUDGED or _prefixed(each.lower_name)):
+        if each.type != "declaration":
+            continue
+        if each.lower_name in _JUDGED or each.lower_name.startswith(_BEGINS):
             value = " ".join(tinycss2.serialize(each.value).lower().split())
             found.append((each.lower_name, value[:_LONGEST_VALUE]))
     return tuple(found)
-
-
-def _prefixed(name: str) -> bool:
-    return name.startswith(_BEGINS)
 
 
 _BEGINS = ("margin", "padding", "inset", "mask", "-webkit-mask", "animation", "-webkit-animation",
@@ -391,9 +393,9 @@ def _hides(given: Mapping[str, list[str]], size_px: float) -> bool:
     """Whether one of the values may hide text."""
     for name, values in given.items():
         if name.startswith(("animation", "-webkit-animation")):
-            if name in ("animation", "animation-name", "-webkit-animation"):
-                if not all(value in _HARMLESS for value in values):
-                    return True
+            named = name in ("animation", "animation-name", "-webkit-animation")
+            if named and not all(value in _HARMLESS for value in values):
+                return True
             continue
         test = _TESTS.get(name) or next(
             (test for begins, test in _PREFIX_TESTS if name.startswith(begins)), None
@@ -426,7 +428,7 @@ def _clips(given: Mapping[str, list[str]], size_px: float) -> bool:
 
 
 def _is_small(value: str, size_px: float, limit: float) -> bool:
-    if value in _HARMLESS or value.endswith("%") and value not in ("0%", "0.0%"):
+    if value in _HARMLESS or (value.endswith("%") and value not in ("0%", "0.0%")):
         return False
     length = _length(value, size_px)
     return length is None or length < limit

@@ -15,7 +15,13 @@ from authres import AuthenticationResultsHeader, AuthResError
 from astran.config.mailbox import ICLOUD, MICROSOFT_365, MailSettings
 from astran.mail.identity import organization
 from astran.mail.parsing.mail_facts import MailFacts
-from astran.mail.senders.delivery_path import own_hosts, own_place, written_by
+from astran.mail.senders.delivery_path import (
+    Step,
+    own_hosts,
+    own_place,
+    step_of,
+    written_by,
+)
 
 Proof = Callable[[str], tuple[bool, str]]
 """Whether a From address is proven by the mail itself, and why. Raises DnsUnavailable where that
@@ -111,12 +117,11 @@ def _block(facts: MailFacts, settings: MailSettings) -> Iterator[AuthenticationR
 
 def _why_none(facts: MailFacts, settings: MailSettings) -> str:
     own = own_hosts(settings)
-    hosts = map(written_by, facts.values("received"))
-    foreign = next((host for host in hosts if not own.holds(host)), "")
     reason = f"no Authentication-Results of {settings.authserv_id} on top of the mail"
-    if foreign and facts.values(_NAME) and not any(n == _NAME for n, _ in own_place(facts, own)):
-        # only what the own servers wrote counts
-        reason += f", above the Received line of {foreign[:100]}"
+    foreign = (line for line in facts.values("received") if step_of(line, own) is Step.ELSEWHERE)
+    host = next(map(written_by, foreign), "")
+    if host and facts.values(_NAME) and not any(n == _NAME for n, _ in own_place(facts, own)):
+        reason += f", above the Received line of {host[:100]}"
     return reason
 
 

@@ -63,7 +63,9 @@ _RECEIPT = re.compile(
     re.I,
 )
 _DIGEST = re.compile(
-    r"\bdigest,? (?:vol(?:ume)?\b|number\b|issue\b|for\b|\d)|\bdigest of\b|^\[[^\[\]]{1,60} digest\]", re.I
+    r"\bdigest,? (?:vol(?:ume)?\b|number\b|issue\b|for\b|\d)|\bdigest of\b"
+    r"|^\[[^\[\]]{1,60} digest\]",
+    re.I,
 )
 _MAIL_OF_LISTS = frozenset({"list", "bulk"})
 
@@ -87,9 +89,7 @@ def parse_bounce(facts: MailFacts) -> str:
     return ""
 
 
-def is_automatic(
-    facts: MailFacts, lists: Collection[str] = (), *, suppressing: bool = True
-) -> str:
+def is_automatic(facts: MailFacts, lists: Collection[str] = (), *, suppressing: bool = True) -> str:
     """Why this was sent by a program rather than by a person; empty where nothing says so.
 
     Parameters
@@ -135,10 +135,15 @@ _LIST_ID = re.compile(r"<([^<>\s]{1,250})>\s*$")
 
 
 def is_of_list(facts: MailFacts, lists: Collection[str]) -> bool:
-    """Whether a mail came through one of these lists, by its one List-Id (RFC 2919)."""
+    """Whether a mail came through one of these lists."""
+    return list_id(facts) in lists
+
+
+def list_id(facts: MailFacts) -> str:
+    """The List-Id (RFC 2919) in lower case; empty where there is not exactly one."""
     named = facts.values("list-id")
     if len(named) != 1:
-        return False
+        return ""
     text = named[0].strip()
     match = _LIST_ID.search(text[-300:])
-    return (match[1] if match else text).lower() in lists
+    return (match[1] if match else text).lower()

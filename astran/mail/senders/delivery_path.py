@@ -1,14 +1,14 @@
 """The way that a mail took, by its Received lines (RFC 5321 section 4.4), and which hosts are own.
 
-Each server puts its line on top. So all above the first line of a foreign server was written by the
-own ones; what is below may have been written by anybody.
+Each server puts its line on top. So what stands above the line of the server that took the mail
+from outside was written by own ones; what is below may have been written by anybody.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from itertools import takewhile
+from enum import StrEnum
 
 from astran.config.mailbox import ICLOUD, MICROSOFT_365, MailSettings
 from astran.mail.identity import organization
@@ -24,7 +24,7 @@ _WITHIN = re.compile(
 )
 _WITHIN_NAMES = ("internal", "local", "localdomain", "localhost", "lan", "intranet")
 _PROVIDERS = {
-    MICROSOFT_365: frozenset({"outlook.com", "office365.com", "microsoft.com"}),
+    MICROSOFT_365: frozenset({"outlook.com", "office365.com", "microsoft.com", "onmicrosoft.com"}),
     ICLOUD: frozenset({"icloud.com", "me.com", "mac.com", "apple.com"}),
     # the mail of both comes through servers of the other's name
     "mx.google.com": frozenset({"google.com", "gmail.com", "googlemail.com"}),
@@ -39,9 +39,13 @@ class OwnHosts:
 
     def holds(self, host: str) -> bool:
         """Whether a host is one of them; a name without a domain is one inside."""
+        return "." not in host or ":" in host or self.names(host)
+
+    def names(self, host: str) -> bool:
+        """Whether a host is one of them by its domain."""
         host = host.lower().strip(".")
-        inside = "." not in host or host.rpartition(".")[2] in _WITHIN_NAMES
-        return inside or ":" in host or organization(host) in self.domains or host in self.domains
+        inside = host.rpartition(".")[2] in _WITHIN_NAMES
+        return inside or organization(host) in self.domains or host in self.domains
 
 
 def own_hosts(settings: MailSettings) -> OwnHosts:
@@ -50,18 +54,53 @@ def own_hosts(settings: MailSettings) -> OwnHosts:
         settings.authserv_id, settings.imap.host, settings.smtp.host, *settings.own_hosts,
         *(address.rpartition("@")[2] for address in (settings.address, *settings.aliases)),
     ]  # fmt: skip
-    domains = {organization(name) for name in named if "." in name}
+    domains = {organization(name) for name in named if "." in name and not name[-1:].isdigit()}
     return OwnHosts(frozenset(domains) | _PROVIDERS.get(settings.authserv_id.lower(), frozenset()))
 
 
 def own_place(facts: MailFacts, own: OwnHosts) -> list[tuple[str, str]]:
-    """The headers that the own servers wrote: those above the first Received line of another."""
+    """The headers that the own servers wrote.
 
-    def is_own(header: tuple[str, str]) -> bool:
-        name, value = header
-        return name != "received" or own.holds(written_by(value))
+    These are the headers above the Received line of the server that took the mail from outside;
+    where that is an own one, those right below its line as well, for some servers add their
+    findings there. Below the next Received line everything may be the sender's.
+    """
+    found: list[tuple[str, str]] = []
+    entered = False
+    for name, value in facts.headers:
+        if name == "received":
+            step = step_of(value, own)
+            if entered or step is Step.ELSEWHERE:
+                break
+            entered = step is Step.ENTRY
+        found.append((name, value))
+    return found
 
-    return list(takewhile(is_own, facts.headers))
+
+class Step(StrEnum):
+    """What a Received line tells."""
+
+    WITHIN = "within"
+    """From one own server to another, or within one."""
+    ENTRY = "entry"
+    """From outside to an own server."""
+    ELSEWHERE = "elsewhere"
+    """From one server to another, neither of them known as an own one."""
+
+
+def step_of(received: str, own: OwnHosts) -> Step:
+    """What a Received line tells, if it is an own one."""
+    line = received[:_LONGEST]
+    server = written_by(line)
+    if _FROM.match(line) is None and own.holds(server):
+        return Step.WITHIN
+    client = _BY.split(line)[0]
+    names = client.split()[1:2]
+    # without the address of the client, only its own word tells who it is
+    inside = "[" not in client and bool(names) and own.names(names[0])
+    if _WITHIN.search(client) or inside:
+        return Step.WITHIN
+    return Step.ENTRY if own.holds(server) else Step.ELSEWHERE
 
 
 def written_by(received: str) -> str:
@@ -72,19 +111,4 @@ def written_by(received: str) -> str:
 
 def is_from_outside(facts: MailFacts, own: OwnHosts) -> bool:
     """Whether a mail came in from another server, by any of its Received lines."""
-    return any(
-        not own.holds(written_by(line))
-        or (_FROM.match(line) is not None and _handed_over(line, own))
-        for line in facts.values("received")
-    )
-
-
-def _handed_over(received: str, own: OwnHosts) -> bool:
-    """Whether a line tells of a client that is neither this machine nor one inside."""
-    line = received[:_LONGEST]
-    client = _BY.split(line)[0]
-    if _WITHIN.search(client):
-        return False
-    names = client.split()[1:2]
-    # without the address of the client, only its own word tells who it is
-    return not names or "[" in client or not own.holds(names[0])
+    return any(step_of(line, own) is not Step.WITHIN for line in facts.values("received"))

@@ -78,10 +78,11 @@ def _may_know(context: Context, raw: bytes, recipient: str) -> bool:
     facts = MailFacts(message)
     hosts = own_hosts(settings)
     domain = facts.sender.rpartition("@")[2]
-    if not is_from_outside(facts, hosts):
-        return not domain or hosts.holds(domain)
     of_recipient = organization(domain) == organization(recipient.rpartition("@")[2])
-    if not domain or not (hosts.holds(domain) or of_recipient):
+    can_know = hosts.holds(domain) or of_recipient
+    if not is_from_outside(facts, hosts):
+        return can_know or not domain
+    if not (domain and can_know):
         return False
     if settings.authserv_id:
         return is_vouched(facts, facts.sender, settings)[0]

@@ -1,5 +1,5 @@
-"""How much may be asked for: analyses under way, launches in 24 hours; per sender, per domain and of
-all. And how often somebody hears a no."""
+"""How much may be asked for: analyses under way, launches in 24 hours; per sender, per domain and
+of all. And how often somebody hears a no."""
 
 from __future__ import annotations
 
