@@ -26,7 +26,7 @@ published sensitivities (gammapy.estimators.SensitivityEstimator, `gamma_min` an
 `bkg_syst_fraction`)."""
 
 
-class Finding(StrEnum):
+class SourceFinding(StrEnum):
     """What an analysis says of its target."""
 
     DETECTED = "detected"
@@ -40,7 +40,7 @@ class Finding(StrEnum):
 class Verdict:
     """The answer of an analysis."""
 
-    finding: Finding
+    finding: SourceFinding
     significance: str
     """`27.7 sigma`; `no significance` where there is none."""
     sentence: str
@@ -64,7 +64,7 @@ def make_verdict(results: Results, target: str, night: str) -> Verdict:
     significance = finite_number(results.stacked.significance)
     if significance is None:
         unknown = f"{name} on {night}: the significance is not known."
-        return Verdict(Finding.UNKNOWN, "no significance", unknown, flux)
+        return Verdict(SourceFinding.UNKNOWN, "no significance", unknown, flux)
     finding = _finding(significance)
     found = format_significance(significance)
     time = format_livetime(results.stacked.livetime_h)
@@ -73,30 +73,30 @@ def make_verdict(results: Results, target: str, night: str) -> Verdict:
     said = (
         f"{_WORDS[finding].format(name=name, night=night)}: {found} in {time}{of_runs}, one trial"
     )
-    more = [_strongest_night(results)] if finding is not Finding.DETECTED else []
-    if finding in (Finding.HINT, Finding.NOTHING):
+    more = [_strongest_night(results)] if finding is not SourceFinding.DETECTED else []
+    if finding in (SourceFinding.HINT, SourceFinding.NOTHING):
         more.append(describe_sensitivity(results))
-    elif finding is Finding.DEFICIT:
+    elif finding is SourceFinding.DEFICIT:
         more.append("so large a deficit points to a fault of the background")
     return Verdict(finding, found, f"{'; '.join(filter(None, (said, *more)))}.", flux)
 
 
 _WORDS = {
-    Finding.DETECTED: "{name} is detected on {night}",
-    Finding.HINT: "A hint of {name} on {night}, no detection",
-    Finding.NOTHING: "{name} is not seen on {night}",
-    Finding.DEFICIT: "{name} is not seen on {night}",
+    SourceFinding.DETECTED: "{name} is detected on {night}",
+    SourceFinding.HINT: "A hint of {name} on {night}, no detection",
+    SourceFinding.NOTHING: "{name} is not seen on {night}",
+    SourceFinding.DEFICIT: "{name} is not seen on {night}",
 }
 
 
-def _finding(significance: float) -> Finding:
+def _finding(significance: float) -> SourceFinding:
     # judged as it is printed: 5.0 sigma is a detection wherever it is read
     shown = round(significance, 1)
     if shown >= DETECTION:
-        return Finding.DETECTED
+        return SourceFinding.DETECTED
     if shown >= HINT:
-        return Finding.HINT
-    return Finding.DEFICIT if shown <= -DETECTION else Finding.NOTHING
+        return SourceFinding.HINT
+    return SourceFinding.DEFICIT if shown <= -DETECTION else SourceFinding.NOTHING
 
 
 def _strongest_night(results: Results) -> str:

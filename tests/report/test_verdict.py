@@ -10,7 +10,7 @@ from gammapy.stats import WStatCountsStatistic
 from scipy.stats import norm
 
 from astran.report.verdict import (
-    Finding,
+    SourceFinding,
     Verdict,
     after_trials,
     describe_flux,
@@ -38,21 +38,25 @@ def judged(significance: float | None, **parts: Any) -> Verdict:
 @pytest.mark.parametrize(
     ("significance", "finding", "begin"),
     [
-        (27.71, Finding.DETECTED, "Mrk 421 is detected on 2023-12-13: 27.7 sigma in 1.20 h"),
-        (4.96, Finding.DETECTED, "Mrk 421 is detected on 2023-12-13: 5.0 sigma in 1.20 h"),
-        (4.94, Finding.HINT, "A hint of Mrk 421 on 2023-12-13, no detection: 4.9 sigma in 1.20 h"),
-        (0.4, Finding.NOTHING, "Mrk 421 is not seen on 2023-12-13: 0.4 sigma in 1.20 h"),
-        (-5.3, Finding.DEFICIT, "Mrk 421 is not seen on 2023-12-13: -5.3 sigma in 1.20 h"),
-        (None, Finding.UNKNOWN, "Mrk 421 on 2023-12-13: the significance is not known."),
+        (27.71, SourceFinding.DETECTED, "Mrk 421 is detected on 2023-12-13: 27.7 sigma in 1.20 h"),
+        (4.96, SourceFinding.DETECTED, "Mrk 421 is detected on 2023-12-13: 5.0 sigma in 1.20 h"),
+        (
+            4.94,
+            SourceFinding.HINT,
+            "A hint of Mrk 421 on 2023-12-13, no detection: 4.9 sigma in 1.20 h",
+        ),
+        (0.4, SourceFinding.NOTHING, "Mrk 421 is not seen on 2023-12-13: 0.4 sigma in 1.20 h"),
+        (-5.3, SourceFinding.DEFICIT, "Mrk 421 is not seen on 2023-12-13: -5.3 sigma in 1.20 h"),
+        (None, SourceFinding.UNKNOWN, "Mrk 421 on 2023-12-13: the significance is not known."),
     ],
 )
 def test_one_sentence_says_what_was_found(
-    significance: float | None, finding: Finding, begin: str
+    significance: float | None, finding: SourceFinding, begin: str
 ) -> None:
     verdict = judged(significance)
     assert verdict.finding is finding
     assert verdict.sentence.startswith(begin)
-    assert ("one trial" in verdict.sentence) == (finding is not Finding.UNKNOWN)
+    assert ("one trial" in verdict.sentence) == (finding is not SourceFinding.UNKNOWN)
 
 
 @pytest.mark.parametrize(("n_off", "alpha"), [(300, 1 / 3), (12, 0.2), (9000, 1.0), (10, 1.0)])
