@@ -29,7 +29,8 @@ LARGEST_MODEL_DEG = 2.0
 """Background models are not trusted further out."""
 FIELD_EDGE = 0.03
 """The field of view ends where the acceptance falls below this part of its maximum."""
-MOST_KNOTS = 16
+COUNTS_PER_KNOT, COUNTS_PER_STEADY_KNOT, MOST_KNOTS = 150, 1500, 16
+"""Of the radial profile, and of the steady one that is corrected in two dimensions."""
 LARGEST_HOLE_DEG, FILLED_FROM_DEG = 0.3, 1.0
 """A radial profile that begins further out is continued to the middle by its part within 1 deg."""
 LEAST_COUNTS_2D = 500
@@ -201,7 +202,7 @@ def _from_data(
     free = [excluded.free_at(gx, gy, group.centre) for group in groups]
     weights = np.array([group.livetime_s for group in groups])
     weights /= weights.sum()
-    knots, values = _profile(groups, free, weights, offset)
+    knots, values = _profile(groups, free, weights, offset, COUNTS_PER_KNOT)
     beyond = np.flatnonzero(values < FIELD_EDGE * values.max())
     radius = min(float(knots[beyond[0]]) if beyond.size else largest_deg, largest_deg)
     radial = Acceptance(Background.RADIAL, radius, knots, values)
@@ -215,7 +216,9 @@ def _from_data(
     for group in groups:
         found += np.histogram2d(group.y[group.free], group.x[group.free], bins=(edges, edges))[0]
     sigma = SMOOTHING_DEG / GRID_DEG
-    expected = radial.evaluate(gx, gy)
+    # smoothing would flatten the fall to the edge: only what differs from a steady fall is smoothed
+    steady = _profile(groups, free, weights, offset, COUNTS_PER_STEADY_KNOT)
+    expected = Acceptance(Background.RADIAL, radius, *steady).evaluate(gx, gy)
     ratio = gaussian_filter(found, sigma) / np.maximum(
         gaussian_filter(expected * cover, sigma), 1e-3 * expected.max()
     )
@@ -224,14 +227,18 @@ def _from_data(
 
 
 def _profile(
-    groups: Sequence[PointingGroup], free: Sequence[Mask], weights: Floats, offset: Floats
+    groups: Sequence[PointingGroup],
+    free: Sequence[Mask],
+    weights: Floats,
+    offset: Floats,
+    counts_per_knot: int,
 ) -> tuple[Floats, Floats]:
     """Density of events against the offset, in bins of about equal counts."""
     distance = np.concatenate([np.hypot(g.x, g.y)[g.free] for g in groups])
     distance = distance[distance <= offset.max() / np.sqrt(2)]
     if distance.size == 0:
         return np.array([0.0, 1.0]), np.array([1.0, 1.0])
-    number = int(np.clip(distance.size / 150, 4, MOST_KNOTS))
+    number = int(np.clip(distance.size / counts_per_knot, 4, MOST_KNOTS))
     upper = np.asarray(np.quantile(distance, np.linspace(0, 1, number + 1)[1:]))
     edges = np.unique(np.append(0.0, upper))
     counts = np.histogram(distance, edges)[0].astype(float)

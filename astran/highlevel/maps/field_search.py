@@ -22,6 +22,7 @@ from astran.highlevel.maps.exclusion import (
 from astran.highlevel.maps.known_sources import KnownSource, load_catalogue
 from astran.highlevel.maps.position import Peak, find_peak
 from astran.highlevel.maps.ring import SkyMap
+from astran.highlevel.maps.trials import effective_trials
 
 LEAST_AFTER_TRIALS = 3.0
 """A peak of so many sigma after trials is kept out of the background and named [sigma]."""
@@ -67,10 +68,13 @@ class FieldSearch:
     sky: SkyMap
     """Of the whole field."""
     sources: tuple[FieldSource, ...]
-    trials: float
-    """Of the last look, at which nothing new was found."""
-    finished: bool = True
+    finished: bool
     """False: there would be more, but the number of looks is limited."""
+
+    def trials_at(self, significance: float) -> float:
+        """Independent places in the whole field for so high a peak."""
+        pixels = int(self.sky.valid.sum())
+        return effective_trials(significance, pixels, self.sky.bin_deg, self.sky.radius_deg)
 
 
 def search_field(
@@ -94,9 +98,9 @@ def search_field(
         circles = _circles(target, target_radius, known, found, grown)
         sky = make(circles)
         peak = find_peak(sky, _unexplained(sky, found))
-        if peak is None or peak.after_trials < LEAST_AFTER_TRIALS:
-            trials = peak.trials if peak else 1.0
-            return FieldSearch(sky, tuple(_measured(sky, one) for one in found), trials)
+        finished = peak is None or peak.after_trials < LEAST_AFTER_TRIALS
+        if peak is None or finished:
+            break
         place = deproject(np.array(peak.x), np.array(peak.y), target)
         owner = _halo_owner(sky, place, peak, circles)
         if owner is None:
@@ -107,8 +111,7 @@ def search_field(
             index = owner - len(known) - 1
             wider = found[index].radius + HALO_STEP_DEG
             found[index] = replace(found[index], radius=wider)
-    found = [_measured(sky, one) for one in found]
-    return FieldSearch(sky, tuple(found), peak.trials, finished=False)
+    return FieldSearch(sky, tuple(_measured(sky, one) for one in found), finished)
 
 
 def _measured(sky: SkyMap, source: FieldSource) -> FieldSource:

@@ -32,7 +32,7 @@ def effective_trials(significance: float, pixels: int, bin_deg: float, radius_de
     width = np.sqrt(1 - rho**2)
     both = quad(lambda x: norm.pdf(x) * norm.sf((z - rho * x) / width), z, z + 10, limit=200)[0]
     alone = 1 - both / float(norm.sf(z))
-    return max(1.0, pixels * alone**2)
+    return max(1.0, pixels * float(alone) ** 2)
 
 
 def after_trials(significance: float, trials: float) -> float:
