@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from pathlib import Path
 
 from astran.base.files import write_atomic
 from astran.base.scheduler import Batch, JobRef
+from astran.base.tasks import Resources
 from astran.config.slurm import SlurmSettings
 
 DECLINED = 17
@@ -107,6 +109,13 @@ def _owner(token: str, folder: Path) -> Path:
     return folder / f"array_{token}.owner"
 
 
+def _memory_option(resources: Resources, settings: SlurmSettings) -> str:
+    if settings.memory_per == "node":
+        return f"--mem={resources.memory_mb}M"
+    # rounded up: all cores together have no less than was asked for
+    return f"--mem-per-cpu={math.ceil(resources.memory_mb / resources.cpus)}M"
+
+
 def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[str]:
     """The argument list for sbatch."""
     array = f"0-{len(batch.scripts) - 1}" + (f"%{batch.throttle}" if batch.throttle else "")
@@ -126,7 +135,7 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
         "--nodes=1",
         "--ntasks=1",
         f"--cpus-per-task={batch.resources.cpus}",
-        f"--mem={batch.resources.memory_mb}M",
+        _memory_option(batch.resources, settings),
         f"--time={batch.resources.time_min}",
     ]
     placement = settings.placement_of(batch.requester).model_dump()
