@@ -1,4 +1,4 @@
-"""What does the simulated world see? Plants 50 bugs, one at a time, and looks for each.
+"""What does the simulated world see? Plants bugs, one at a time, and looks for each.
 
     .venv/bin/python benchmarks/world_eyesight.py [--schedules N] [--jobs N] [--only TEXT]
 

@@ -145,12 +145,6 @@ PLANTED = (
         "    move_tasks(db, now, moves, reason=reason, not_before=not_before, **values)\n",
         "",
     ),
-    Planted(
-        "intents lie in the future",
-        f"{_S}/submission.py",
-        '    now = context.clock.now()\n    token = f"astran-',
-        '    now = context.clock.now()\n    now += timedelta(days=3)\n    token = f"astran-',
-    ),
     # --- looking
     Planted(
         "no answer counts as missing",

@@ -91,7 +91,7 @@ def test_what_is_found_is_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(invariants, "_check_quotas", never_cancelled)
     found: Played = play_schedule(draw(3))
     assert kind_of(found) == "G0"
-    short = shrink(found, most_plays=40)
+    short = shrink(found, most_plays=15)
     assert kind_of(short) == "G0"
     assert len(short.schedule.steps) <= len(found.schedule.steps)
     assert len(short.schedule.steps) <= 30

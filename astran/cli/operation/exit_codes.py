@@ -1,4 +1,4 @@
-"""`astran exit-codes`: what the return codes of tools mean, and whether another attempt may help."""
+"""`astran exit-codes`: what return codes of tools mean, and whether another attempt may help."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from astran.database import tasks
 from astran.database.tasks import ExitCode
 
 _DESCRIPTION = """\
-Without further words, lists the table. A task whose tool ends with one of these codes says so in its
-report; where the code passes, it is tried once more. A row of a tool counts before one of "*".
+Without further words, lists the table. A task whose tool ends with one of these codes says so in
+its report; where the code passes, it is tried once more. A row of a tool counts before that of "*".
 
   astran exit-codes set lstchain_dl1_to_dl2 5 --meaning "no licence was free" --passes
   astran exit-codes remove lstchain_dl1_to_dl2 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from collections.abc import Sequence
@@ -82,6 +83,13 @@ def _log(folder: Path, token: str, index: int) -> Path:
     return folder / f"array_{token}_{index}.log"
 
 
+def _memory_option(resources: Resources, settings: SlurmSettings) -> str:
+    if settings.memory_per == "node":
+        return f"--mem={resources.memory_mb}M"
+    # rounded up: all cores together have no less than was asked for
+    return f"--mem-per-cpu={math.ceil(resources.memory_mb / resources.cpus)}M"
+
+
 def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[str]:
     """The argument list for sbatch."""
     array = f"0-{len(batch.scripts) - 1}" + (f"%{batch.throttle}" if batch.throttle else "")
@@ -98,7 +106,7 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
         "--export=NONE",
         f"--chdir={batch.folder}",
         f"--output={folder}/array_{batch.token}_%a.log",
-        *_limits(batch.resources),
+        *_limits(batch.resources, settings),
     ]
     placement = settings.placement_of(batch.requester).model_dump()
     placement |= {"exclude": ",".join(batch.exclude)}
@@ -108,12 +116,12 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
     return [*argv, *settings.options, str(script)]
 
 
-def _limits(resources: Resources) -> list[str]:
+def _limits(resources: Resources, settings: SlurmSettings) -> list[str]:
     return [
         "--nodes=1",
         "--ntasks=1",
         f"--cpus-per-task={resources.cpus}",
-        f"--mem={resources.memory_mb}M",
+        _memory_option(resources, settings),
         f"--time={resources.time_min}",
     ]
 
@@ -150,7 +158,7 @@ def submit_by_hand(
         "--no-requeue",
         f"--chdir={task.folder}",
         f"--output={task.log.replace('%', '%%')}",
-        *_limits(task.resources),
+        *_limits(task.resources, settings),
     ]
     if after:
         argv += [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
