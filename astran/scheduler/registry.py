@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from astran.base.clock import Clock
+from astran.base.errors import ConfigError
+from astran.base.process import Runner, run_command
 from astran.base.scheduler import Scheduler
+from astran.base.tasks import Task
 from astran.config.site import SchedulerSettings
 from astran.scheduler.local.controller import LocalScheduler
+from astran.scheduler.slurm import submit_script
 from astran.scheduler.slurm.controller import SlurmScheduler
 
 
@@ -37,3 +42,31 @@ def make_scheduler(settings: SchedulerSettings, workdir: Path, clock: Clock) -> 
 def available_kind() -> str:
     """What `kind: auto` means on this machine."""
     return next(kind for kind, scheduler in SCHEDULERS.items() if scheduler.is_available())
+
+
+def submit_by_hand(
+    settings: SchedulerSettings,
+    task: Task,
+    token: str,
+    after: Sequence[str],
+    runner: Runner = run_command,
+) -> str:
+    """Submit the script of one task as a job of its own; returns the id of the job.
+
+    Parameters
+    ----------
+    token : of the attempt, for its record
+    after : ids of the jobs whose products it needs
+
+    Raises
+    ------
+    ConfigError : the site has no batch system
+    SchedulerError, ProcessError : the job is refused, or nobody answers
+    """
+    kind = available_kind() if settings.kind == "auto" else settings.kind
+    if kind != "slurm":
+        raise ConfigError(
+            "This site runs its tasks on this machine (scheduler.kind).",
+            cure="Leave --submit out.",
+        )
+    return submit_script.submit_by_hand(task, token, after, settings.slurm, runner)

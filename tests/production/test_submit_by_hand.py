@@ -42,7 +42,7 @@ class FakeSbatch:
 
 
 def work(tmp_path: Path, **scheduler: object) -> api.ProductionRun:
-    site = a_site(tmp_path / "work", scheduler=scheduler)
+    site = a_site(tmp_path / "work", scheduler={"kind": "slurm", **scheduler})
     bench = Workspace(site, TOOLS, tmp_path / "work" / "Crab20231213", "/opt/astran/bin/python3")
     return api.ProductionRun(dl2_tasks(a_config(), a_night(), bench), bench)
 
@@ -67,7 +67,7 @@ def test_each_run_is_a_job_of_its_script(tmp_path: Path) -> None:
 
 def test_what_needs_another_job_waits_for_it(tmp_path: Path) -> None:
     sbatch = FakeSbatch()
-    site = a_site(tmp_path / "work")
+    site = a_site(tmp_path / "work", scheduler={"kind": "slurm"})
     bench = Workspace(site, TOOLS, tmp_path / "work" / "Crab20231213", "/opt/astran/bin/python3")
     night = a_night()
     parts = tuple(
