@@ -640,3 +640,21 @@ def test_a_night_without_the_target_is_said_with_what_was_looked_at(sky: Sky) ->
     sky.write(15861, source="Mrk421")
     with pytest.raises(CatalogueError, match=r"No run of Crab.*Mrk421.*DL1 of 1 runs"):
         sky.find()
+
+
+def test_a_monte_carlo_node_that_does_not_open_is_left_out(sky: Sky) -> None:
+    good(sky, 15861)
+    node = sky.root / "mc/node_theta_23.6_az_100.758_/dl2_g.h5"
+    node.parent.mkdir(parents=True)
+    with tables.open_file(str(node), "w") as handle:
+        handle.create_table(
+            "/dl2/event/telescope/parameters", "LST_LSTCam", ROWS, createparents=True
+        )
+    node.write_bytes(node.read_bytes()[:2000])
+    data = sky.find()
+    assert [one.name for one in data.monte_carlo[0].nodes] == ["theta_10.0_az_102.199"]
+    (note,) = [note for note in data.notes if "is left out" in note]
+    assert note.startswith("Monte Carlo node theta_23.6_az_100.758 is left out: it is truncated")
+    (sky.root / "mc/node_theta_10.0_az_102.199_/dl2_g.h5").write_bytes(b"")
+    with pytest.raises(CatalogueError, match="No file of the Monte Carlo"):
+        sky.find()

@@ -123,8 +123,10 @@ class Dl1Facts:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Dl1Facts:
         """From what `to_json` left, of this or an older release."""
-        lists = {name: tuple(content[name]) for name in ("runs", "merged") if name in content}
-        return cls(**{**content, **lists})
+        lists: dict[str, Any] = {
+            name: tuple(content[name]) for name in ("runs", "merged") if name in content
+        }
+        return cls(**(content | lists))
 
 
 @dataclass(frozen=True, slots=True)
