@@ -209,9 +209,13 @@ def _row(night: str, run: ObservedRun, target: Target | None) -> Dl1Row:
 
 
 def _is_of(row: Dl1Row, target: Target, same_source: SameSource) -> bool:
-    if row.source:
-        return same_source(row.source, target.name)
-    return row.offset_deg is not None and row.offset_deg <= FIELD_DEG
+    """By the RunCatalog; where its name means no other source, by the pointing."""
+    if row.source and same_source(row.source, target.name):
+        return True
+    if row.offset_deg is None or row.offset_deg > FIELD_DEG:
+        return False
+    other = _known(row.source)
+    return other is None or separation_deg(target.ra, target.dec, other.ra, other.dec) <= FIELD_DEG
 
 
 @cache
