@@ -35,7 +35,7 @@ from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.database.location import identity
 from astran.production.job.shell_script import make_shell_script
-from astran.scheduler.slurm.submit_script import submit_by_hand
+from astran.scheduler.registry import submit_by_hand
 from astran.telescopes.lst import inventory
 from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
 from astran.telescopes.lst.catalogue.night import LstCatalogue
@@ -88,19 +88,13 @@ class ProductionRun:
         ConfigError : as `run`, or the site has no Slurm
         SchedulerError : Slurm refused a job, or does not answer; the jobs before it are submitted
         """
-        scheduler = self.bench.site.scheduler
-        if scheduler.kind == "local":
-            raise ConfigError(
-                "This site runs its tasks on this machine (scheduler.kind: local).",
-                cure="Leave --submit out.",
-            )
         self._refuse_service_folder()
-        jobs: dict[str, str] = {}
+        settings, jobs = self.bench.site.scheduler, dict[str, str]()
         for task in self.tasks:
             lay_out_task(task, self.bench)
             needed = [jobs[key] for key in (*task.needs, *task.after) if key in jobs]
             token = secrets.token_hex(8)
-            jobs[task.key] = submit_by_hand(task, token, needed, scheduler.slurm, runner)
+            jobs[task.key] = submit_by_hand(settings, task, token, needed, runner)
             yield task, jobs[task.key]
 
     def _refuse_service_folder(self) -> None:

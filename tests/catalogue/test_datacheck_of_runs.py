@@ -11,8 +11,8 @@ from simulated_archive import write_check
 from astran.base.clock import SystemClock
 from astran.catalogue.path_patterns import stat_file
 from astran.config.site import DataSettings
+from astran.telescopes.lst.catalogue.dl1.condition import Condition, Dl1Candidate
 from astran.telescopes.lst.catalogue.dl1.datachecks import DataChecks
-from astran.telescopes.lst.catalogue.dl1.selection import Condition, Dl1Candidate
 from astran.telescopes.lst.catalogue.file_inspection.facts import CheckFacts
 from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache
 from astran.telescopes.lst.catalogue.file_inspection.inspector import Inspector

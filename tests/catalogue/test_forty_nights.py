@@ -441,6 +441,46 @@ def all_dark(sky: Sky) -> None:
     good(sky, 15863, nan=True)
 
 
+def new_tree(sky: Sky, **more: Any) -> None:
+    """The site's second tree, as at La Palma since May 2025."""
+    new = f"{sky.root}/new"
+    sky.data["trees"] = {
+        "new": {
+            "dl1": f"{new}/DL1/{{date}}/{{version}}/{{tailcut}}/dl1_LST-1.Run{{run}}.h5",
+            "run_catalog": f"{new}/RunCatalog/RunCatalog_{{date}}.ecsv",
+            "run_summary": f"{new}/RunSummary/RunSummary_{{date}}.ecsv",
+            "night_finished": f"{new}/OSA/Closer/{{date}}/{{version}}/NightFinished.txt",
+            **more,
+        }
+    }
+
+
+def in_new_tree(sky: Sky) -> None:
+    new_tree(sky)
+    for run in BOTH:
+        sky.write(run, tree="new")
+    sky.table("RunCatalog", "run_id,source_name", [f"{run},Crab" for run in BOTH], "new")
+    sky.table("RunSummary", "run_id,n_subruns,run_type", [f"{run},1,DATA" for run in BOTH], "new")
+
+
+def closed(sky: Sky) -> None:
+    in_new_tree(sky)
+    path = sky.root / f"new/OSA/Closer/{NIGHT}/v0.10/NightFinished.txt"
+    path.parent.mkdir(parents=True)
+    path.touch()
+
+
+def in_both_trees(sky: Sky) -> None:
+    in_new_tree(sky)
+    good(sky, 15862)
+
+
+def subruns_in_both_trees(sky: Sky) -> None:
+    new_tree(sky)
+    only_subruns()(sky)
+    sky.subruns(15861, tree="new")
+
+
 BOTH, ALL = (15861, 15863), (15861, 15862, 15863)
 RUN_WISE = ("Run15861.h5",)
 PARTS = ("Run15861.0000.h5", "Run15861.0001.h5", "Run15861.0002.h5")
@@ -561,6 +601,11 @@ CASES = {
     "not in the RunSummary": Case(not_in_summary, BOTH, said="the RunSummary has not"),
     # 7: pointing
     "points elsewhere": Case(points_elsewhere, BOTH, said="its DL1 points 70.8 deg from Crab"),
+    # several trees
+    "new tree": Case(in_new_tree, BOTH, said="not closed the night yet: 2 of 2 observations"),
+    "closed night": Case(closed, BOTH, said="has closed the night (v0.10): 2 of 2 observations"),
+    "night in both trees": Case(in_both_trees, ALL),
+    "subruns in both trees": Case(subruns_in_both_trees, (15861,), files=PARTS),
     # 8: links, copies, telescopes, midnight
     "dangling link": Case(dangling, (15861,), complete=False, said="link to /archive/moved/dl1.h5"),
     "link": Case(good_link, (15861,), silent=True),
@@ -594,4 +639,22 @@ def test_a_night_without_the_target_is_said_with_what_was_looked_at(sky: Sky) ->
     sky.sources[15861], sky.summary[15861] = "Mrk421", (1, "DATA")
     sky.write(15861, source="Mrk421")
     with pytest.raises(CatalogueError, match=r"No run of Crab.*Mrk421.*DL1 of 1 runs"):
+        sky.find()
+
+
+def test_a_monte_carlo_node_that_does_not_open_is_left_out(sky: Sky) -> None:
+    good(sky, 15861)
+    node = sky.root / "mc/node_theta_23.6_az_100.758_/dl2_g.h5"
+    node.parent.mkdir(parents=True)
+    with tables.open_file(str(node), "w") as handle:
+        handle.create_table(
+            "/dl2/event/telescope/parameters", "LST_LSTCam", ROWS, createparents=True
+        )
+    node.write_bytes(node.read_bytes()[:2000])
+    data = sky.find()
+    assert [one.name for one in data.monte_carlo[0].nodes] == ["theta_10.0_az_102.199"]
+    (note,) = [note for note in data.notes if "is left out" in note]
+    assert note.startswith("Monte Carlo node theta_23.6_az_100.758 is left out: it is truncated")
+    (sky.root / "mc/node_theta_10.0_az_102.199_/dl2_g.h5").write_bytes(b"")
+    with pytest.raises(CatalogueError, match="No file of the Monte Carlo"):
         sky.find()

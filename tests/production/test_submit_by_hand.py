@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import yaml
 from production_samples import TOOLS, a_config, a_night, a_site
+from services.daemon import wait_until
+from services.slurm import SlurmCluster
 
 from astran import api
 from astran.base.errors import CatalogueError, ConfigError, SubmitRefused
+from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.night_data import MissingRun
 from astran.base.process import Completed
 from astran.base.text import number_ranges
@@ -41,9 +45,11 @@ class FakeSbatch:
         return Completed(words, 0, f"{100 + len(self.calls)}\n", "")
 
 
-def work(tmp_path: Path, **scheduler: object) -> api.ProductionRun:
-    site = a_site(tmp_path / "work", scheduler=scheduler)
-    bench = Workspace(site, TOOLS, tmp_path / "work" / "Crab20231213", "/opt/astran/bin/python3")
+def work(
+    tmp_path: Path, python: str = "/opt/astran/bin/python3", **scheduler: object
+) -> api.ProductionRun:
+    site = a_site(tmp_path / "work", scheduler={"kind": "slurm", **scheduler})
+    bench = Workspace(site, TOOLS, tmp_path / "work" / "Crab20231213", python)
     return api.ProductionRun(dl2_tasks(a_config(), a_night(), bench), bench)
 
 
@@ -67,7 +73,7 @@ def test_each_run_is_a_job_of_its_script(tmp_path: Path) -> None:
 
 def test_what_needs_another_job_waits_for_it(tmp_path: Path) -> None:
     sbatch = FakeSbatch()
-    site = a_site(tmp_path / "work")
+    site = a_site(tmp_path / "work", scheduler={"kind": "slurm"})
     bench = Workspace(site, TOOLS, tmp_path / "work" / "Crab20231213", "/opt/astran/bin/python3")
     night = a_night()
     parts = tuple(
@@ -119,3 +125,17 @@ def test_dl3_without_dl2_tells_how_to_make_it(
     assert "create_dl2_LP -t 'Mrk 421' -d 20231213" in told
     with pytest.raises(CatalogueError):
         api.prepare_dl3(a_site(tmp_path / "work"), a_config())
+
+
+@pytest.mark.services
+def test_slurm_runs_the_scripts(tmp_path: Path, slurm_env: SlurmCluster) -> None:
+    """There is no lstchain at that place: the records of the jobs say so."""
+    made = work(tmp_path, python=sys.executable)
+    jobs = {task.key: job for task, job in made.submit()}
+    assert all(job.isdigit() for job in jobs.values())
+    records = [Path(task.record) for task in made.tasks]
+    wait_until("the records of the jobs", lambda: all(record.is_file() for record in records))
+    for task in made.tasks:
+        record = ExitRecord.read(Path(task.record))
+        assert record is not None and record.key == task.key
+        assert record.outcome is not TaskOutcome.OK

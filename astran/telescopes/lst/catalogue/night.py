@@ -164,13 +164,16 @@ class LstCatalogue:
         gaps = (*wanted.refused, *picked.missing, *selected.left_out)
         missing = sorted(gaps, key=lambda gap: gap.run)
         quality = selected.notes if eyes.opens and picked.runs else ()
+        runs, all_told = night.with_standard_dl2(selected.runs)
         data = NightData(
             complete=wanted.complete and not any(gap.may_come for gap in missing),
-            runs=tuple(_pointed(run, known.get(run.run)) for run in selected.runs),
+            runs=tuple(_pointed(run, known.get(run.run)) for run in runs),
             missing=tuple(missing),
-            notes=(*wanted.notes, *picked.notes, *away, *quality),
+            notes=(*night.describe_closing(), *wanted.notes, *picked.notes, *away, *quality),
             lstchain_config=settings,
-            looking=wanted.looking or (picked.unseen and bool(candidates)) or not all_read,
+            looking=wanted.looking
+            or (picked.unseen and bool(candidates))
+            or not (all_read and all_told),
         )
         return shelf.fill(data, checks, eyes)
 
@@ -227,7 +230,8 @@ class LstCatalogue:
 
     def _demand_dl1(self, date: str) -> None:
         """Tell a night without data from a disk that is away (DataUnavailable)."""
-        if away := path_patterns.out_of_reach(self._data.dl1, date=date):
+        found = [path_patterns.out_of_reach(tree.dl1, date=date) for tree in self._data.all_trees]
+        if away := next(filter(None, found), None):
             raise DataUnavailable(
                 f"The folder of DL1 {away} is not there or cannot be read.",
                 cure="Mount it or make it readable, or correct data.dl1.",
@@ -243,13 +247,14 @@ class LstCatalogue:
         if config.runs is not None:
             return WantedRuns(config.runs)
         blind = not self._data.open_dl1
-        if blind and (late or not self._data.run_catalog):
+        with_catalog = any(tree.run_catalog for tree in self._data.all_trees)
+        if blind and (late or not with_catalog):
             raise CatalogueError(
                 "There is no RunCatalog that tells the runs of a source.",
                 cure="Name the runs in the request, for example `runs: 15864, 15865`.",
             )
         if not late and (blind or not (over and night.candidates)):
-            what = "RunCatalog" if self._data.run_catalog else "DL1"
+            what = "RunCatalog" if with_catalog else "DL1"
             note = f"The {what} of the night {config.night.iso} is not there yet."
             return WantedRuns((), complete=False, notes=(note,))
         picked = night.pick(sorted(night.candidates), late)

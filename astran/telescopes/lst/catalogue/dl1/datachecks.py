@@ -9,7 +9,7 @@ from pathlib import Path
 from astran.base.night_data import FileRef
 from astran.catalogue import path_patterns
 from astran.config.site import DataSettings
-from astran.telescopes.lst.catalogue.dl1.selection import Dl1Candidate
+from astran.telescopes.lst.catalogue.dl1.condition import Dl1Candidate
 from astran.telescopes.lst.catalogue.file_inspection.facts import CheckFacts
 from astran.telescopes.lst.catalogue.file_inspection.inspector import Inspector
 
@@ -52,9 +52,12 @@ class DataChecks:
 
     def _nightly(self) -> list[FileRef]:
         """Data checks of the whole night, the newest version last."""
-        if not self._data.datacheck:
-            return []
-        found = list(path_patterns.find_files(self._data.datacheck, date=self._date))
+        patterns = [tree.datacheck for tree in self._data.all_trees if tree.datacheck]
+        found = [
+            item
+            for pattern in patterns
+            for item in path_patterns.find_files(pattern, date=self._date)
+        ]
         found.sort(key=lambda item: path_patterns.version_order(item.version))
         return [item.file for item in found]
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
 from astran.base.clock import Clock
 from astran.base.errors import CatalogueError
-from astran.base.night_data import FileRef, MissingRun, run_number
+from astran.base.night_data import FileRef, MissingRun, RunFile, StandardDl2, run_number
 from astran.catalogue import path_patterns
-from astran.catalogue.path_patterns import MatchedPath, version_order
+from astran.catalogue.path_patterns import MatchedPath, is_release, version_order
 from astran.config.site import DataSettings
+from astran.telescopes.lst.catalogue.dl1.condition import Condition, Dl1Candidate
 from astran.telescopes.lst.catalogue.dl1.datachecks import DataChecks
 from astran.telescopes.lst.catalogue.dl1.selection import (
-    Condition,
-    Dl1Candidate,
     Dl1Selection,
     candidates_by_run,
     select_dl1,
@@ -24,6 +24,7 @@ from astran.telescopes.lst.catalogue.dl1.selection import (
 from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts
 from astran.telescopes.lst.catalogue.file_inspection.inspector import Inspector
 from astran.telescopes.lst.catalogue.runs.run_tables import (
+    OF_DATA,
     RunCatalog,
     Summary,
     read_run_catalog,
@@ -69,11 +70,56 @@ class NightArchive:
         ------
         CatalogueError : it is there and cannot be used
         """
-        file = self._newest(self._data.run_catalog)
+        found = [self._read_catalog(tree.run_catalog) for tree in self._data.all_trees]
+        tables = [table for table in found if table is not None]
+        if not tables:
+            return None
+        sources = {run: name for table in reversed(tables) for run, name in table.sources.items()}
+        return RunCatalog(sources, cut=any(table.cut for table in tables))
+
+    def _read_catalog(self, pattern: str) -> RunCatalog | None:
+        file = self._newest(pattern)
         if file is None:
             return None
         age_s = self._clock.now().timestamp() - file.mtime_ns / 1e9
         return read_run_catalog(Path(file.path), ends=age_s < QUIET_S)
+
+    def with_standard_dl2(self, runs: Sequence[RunFile]) -> tuple[tuple[RunFile, ...], bool]:
+        """Runs with the observatory's DL2 of them, and whether there was time to open all."""
+        patterns = [tree.dl2 for tree in self._data.all_trees if tree.dl2]
+        wanted = {run.run for run in runs}
+        found = [
+            item
+            for pattern in patterns
+            for item in path_patterns.find_files(pattern, date=self._date)
+            if item.run in wanted and is_release(item.version) and self._eyes.settled(item.file)
+        ]
+        found.sort(key=lambda item: version_order(item.version), reverse=True)
+        told = self._eyes.standard_dl2([item.file for item in found])
+        by_run: dict[int | None, list[StandardDl2]] = {}
+        for item in found:
+            if item.file.path in told:
+                by_run.setdefault(item.run, []).append(told[item.file.path])
+        full = tuple(replace(run, standard=tuple(by_run.get(run.run, ()))) for run in runs)
+        return full, len(told) == len(found) or not self._eyes.opens
+
+    def describe_closing(self) -> tuple[str, ...]:
+        """How complete the night is by the observatory's own mark, where the site names it."""
+        patterns = [tree.night_finished for tree in self._data.all_trees if tree.night_finished]
+        if not patterns:
+            return ()
+        found = [
+            item.version
+            for pattern in patterns
+            for item in path_patterns.find_files(pattern, date=self._date)
+        ]
+        sky = [run for run, row in self.summary.items() if row.kind == OF_DATA]
+        there = sum(run in self.candidates for run in sky)
+        of = f": {there} of {len(sky)} observations have DL1" if sky else ""
+        if not found:
+            return (f"The observatory has not closed the night yet{of}.",)
+        versions = ", ".join(sorted(filter(None, found), key=version_order))
+        return (f"The observatory has closed the night{f' ({versions})' if versions else ''}{of}.",)
 
     def why_absent(self, run: int) -> str:
         """What there is of a run instead of DL1 that may be taken; empty: nothing."""
@@ -93,9 +139,10 @@ class NightArchive:
     @cached_property
     def _dangling(self) -> dict[int, tuple[str, str]]:
         found = {}
-        for path, aim in path_patterns.find_dangling_links(self._data.dl1, date=self._date):
-            if (run := run_number(path)) is not None:
-                found[run] = (path, aim)
+        for pattern in filter(None, (tree.dl1 for tree in self._data.all_trees)):
+            for path, aim in path_patterns.find_dangling_links(pattern, date=self._date):
+                if (run := run_number(path)) is not None:
+                    found[run] = (path, aim)
         return found
 
     def pointings(self, runs: Iterable[int]) -> tuple[dict[int, Dl1Facts], bool]:
@@ -124,14 +171,13 @@ class NightArchive:
     @cached_property
     def summary(self) -> dict[int, Summary]:
         """The RunSummary; nothing if there is none that can be read."""
-        path = self._newest(self._data.run_summary)
-        if path is None:
-            return {}
-        try:
-            return read_run_summary(Path(path.path))
-        except CatalogueError:
+        found: dict[int, Summary] = {}
+        for tree in reversed(self._data.all_trees):
+            path = self._newest(tree.run_summary)
             # it only adds the numbers of subruns, and may be half-written
-            return {}
+            with suppress(CatalogueError):
+                found |= {} if path is None else read_run_summary(Path(path.path))
+        return found
 
     @cached_property
     def checks(self) -> DataChecks:
@@ -183,16 +229,18 @@ def find_dl1(data: DataSettings, date: str = "") -> list[MatchedPath]:
     ------
     CatalogueError : the site does not say where they are
     """
-    if not data.dl1:
+    trees = [tree for tree in data.all_trees if tree.dl1]
+    if not trees:
         raise CatalogueError(
             "This site does not say where DL1 files are.",
             cure="Set data.dl1 in the site configuration.",
         )
     known = {"date": date} if date else {}
-    found = {item.file.path: item for item in path_patterns.find_files(data.dl1, **known)}
-    of_subruns = data.dl1_subruns or subrun_pattern(data.dl1)
-    if of_subruns:
-        found |= {item.file.path: item for item in path_patterns.find_files(of_subruns, **known)}
+    found: dict[str, MatchedPath] = {}
+    for tree in trees:
+        for pattern in (tree.dl1, tree.dl1_subruns or subrun_pattern(tree.dl1)):
+            items = path_patterns.find_files(pattern, **known) if pattern else ()
+            found |= {item.file.path: item for item in items}
     return list(found.values())
 
 

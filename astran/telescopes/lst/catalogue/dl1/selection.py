@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from enum import StrEnum
-from itertools import pairwise
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from astran.base.night_data import FileRef, MissingRun, RunFile, run_number
 from astran.catalogue.path_patterns import MatchedPath, is_release, version_order
+from astran.telescopes.lst.catalogue.dl1.condition import (
+    Condition,
+    Dl1Candidate,
+    FileInspector,
+    compare_candidates,
+    is_same_place,
+)
 from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts, combine_facts
 
 _SUBRUN = re.compile(r"\.Run\d+\.(\d{4})(?!\d)")
@@ -20,48 +24,9 @@ LARGE_GAP = 0.5
 """Event numbers that lack in a row are told where they are so much of an average subrun."""
 
 
-class Condition(StrEnum):
-    """Of the DL1 of a run."""
-
-    COMPLETE = "complete"
-    GROWING = "growing"
-    MISSING = "missing"
-    BROKEN = "broken"
-    EMPTY = "empty"
-    UNSEEN = "unseen"
-    """Not opened yet."""
-
-
 UNCOUNTED = 10
 """Where nobody tells how many subruns a run has, the newest must have settled for so many times
 the usual: the next one may be in the making."""
-
-
-class FileInspector(Protocol):
-    """What looks at files; see catalogue.inspector."""
-
-    def settled(self, file: FileRef, times: int = 1) -> bool: ...
-
-    def facts(self, file: FileRef) -> Dl1Facts | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Dl1Candidate:
-    """The DL1 of a run in one place, as it is now."""
-
-    run: int
-    files: tuple[FileRef, ...]
-    version: str
-    tailcut: str
-    condition: Condition
-    reason: str = ""
-    """Why it is not complete, in words; begins with a small letter, without a full stop."""
-    may_come: bool = True
-    """Whether waiting may help."""
-    facts: Dl1Facts | None = None
-    subruns: bool = False
-    usable: tuple[FileRef, ...] = ()
-    """Of a run that lacks subruns: those that could be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +64,12 @@ def candidates_by_run(
     ----------
     version : the only one to be taken; empty: that and cleaning must be releases by their names
     """
-    groups: dict[tuple[int, str, str, bool], list[MatchedPath]] = {}
+    groups: dict[tuple[int, str, str, str], list[MatchedPath]] = {}
     for item in found:
         if item.run is not None and is_regular(item, version) and not _OTHER.search(item.file.name):
-            key = (item.run, item.version, item.tailcut, subrun(item.file.name))
+            # subruns of one folder belong together
+            folder = item.file.path.rpartition("/")[0] if subrun(item.file.name) else ""
+            key = (item.run, item.version, item.tailcut, folder)
             groups.setdefault(key, []).append(item)
     runs: dict[int, list[tuple[MatchedPath, ...]]] = {}
     for (run, _, _, parts), members in groups.items():
@@ -325,7 +292,7 @@ def select_dl1(
         if more := _beyond_summary(chosen, subruns.get(run, 0)):
             notes.append(f"Run {run}: {more}.")
         best = looks[0]
-        if chosen.subruns and not best.subruns and _same_place(best, chosen):
+        if chosen.subruns and not best.subruns and is_same_place(best, chosen):
             notes.append(f"Run {run}: its subruns are taken, because {best.reason}.")
         if (best.version, best.tailcut) != (chosen.version, chosen.tailcut):
             passed = f"{best.version} {best.tailcut}".strip()
@@ -338,44 +305,12 @@ def select_dl1(
     )
 
 
-def _same_place(one: Dl1Candidate, other: Dl1Candidate) -> bool:
-    return (one.version, one.tailcut) == (other.version, other.tailcut)
-
-
 def _beyond_summary(chosen: Dl1Candidate, expected: int) -> str:
     merged = chosen.facts.merged if chosen.facts else ()
     number = len(chosen.files) if chosen.subruns else len(set(merged))
     if not expected or number <= expected:
         return ""
     return f"its DL1 is of {number} subruns, the RunSummary says {expected}"
-
-
-def compare_candidates(looks: Sequence[Dl1Candidate]) -> list[Dl1Candidate]:
-    """The same, with run-wise files held against their subruns: one that has fewer events is a
-    merge that was not finished. A file whose own record names the subruns that there are need not
-    be compared."""
-    found = list(looks)
-    for index, (whole, parts) in enumerate(pairwise(looks)):
-        if not parts.subruns or whole.subruns or not _same_place(whole, parts):
-            continue
-        if whole.condition is not Condition.COMPLETE or not (whole.facts and whole.facts.read):
-            continue
-        if len(whole.facts.merged) >= len(parts.files):
-            continue
-        if parts.condition is Condition.UNSEEN:
-            # what they hold must be known first
-            found[index] = replace(
-                whole, condition=Condition.UNSEEN, reason=parts.reason, files=parts.files
-            )
-        elif parts.facts is not None and parts.facts.events > whole.facts.events:
-            reason = (
-                f"its run-wise DL1 holds {whole.facts.events:,} events, "
-                f"{len(parts.usable)} subruns {parts.facts.events:,}"
-            )
-            found[index] = replace(
-                whole, condition=Condition.BROKEN, reason=reason, usable=whole.files
-            )
-    return found
 
 
 def _choose(looks: Sequence[Dl1Candidate], late: bool) -> Dl1Candidate | None:
@@ -385,12 +320,12 @@ def _choose(looks: Sequence[Dl1Candidate], late: bool) -> Dl1Candidate | None:
         if one.condition in (Condition.COMPLETE, Condition.UNSEEN):
             return one
         following = looks[index + 1] if index + 1 < len(looks) else None
-        same = following is not None and _same_place(one, following)
+        same = following is not None and is_same_place(one, following)
         # of the same version, subruns are as good as the run-wise file
         if not (late or same or one.condition is Condition.EMPTY):
             return None
     usable = [one for one in looks if one.usable] if late else []
-    of_best = [one for one in usable if _same_place(one, usable[0])]
+    of_best = [one for one in usable if is_same_place(one, usable[0])]
     return max(of_best, key=lambda one: one.facts.events if one.facts else 0, default=None)
 
 

@@ -23,9 +23,9 @@ from typing import Any
 from astran.base.errors import ProductError, in_a_sentence
 from astran.base.night_data import FileRef, run_number
 from astran.telescopes.lst.catalogue.file_inspection import datacheck_reader
-from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts, FileKind
+from astran.telescopes.lst.catalogue.file_inspection.facts import MAKING, Dl1Facts, FileKind
 from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache
-from astran.telescopes.lst.dl2_file import has_table, read_provenance
+from astran.telescopes.lst.dl2_file import has_table, read_making, read_provenance
 from astran.telescopes.lst.hdf5_open import DL1_TABLE, DL2_TABLE, SHOWER, describe_damage, open_hdf5
 
 NEEDED = ("event_type", "intensity", "alt_tel", "az_tel", "dragon_time")
@@ -55,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     memory, until = FactsCache(Path(words[0])), time.monotonic() + float(words[1])
     warnings.simplefilter("ignore")
     for kind, path, size, mtime_ns, sky in json.load(sys.stdin):
-        file = FileRef(path, size, mtime_ns)
+        mark = MAKING if kind == FileKind.STANDARD_DL2 else ""
+        file = FileRef(f"{mark}{path}", size, mtime_ns)
         memory.keep(file, examine_file(Path(path), FileKind(kind), sky), float(words[2]))
         if time.monotonic() > until:
             break
@@ -70,6 +71,8 @@ def examine_file(path: Path, kind: FileKind, sky: bool = True) -> dict[str, Any]
     """
     if kind is FileKind.DL2:
         return _origin(path)
+    if kind is FileKind.STANDARD_DL2:
+        return _making(path)
     try:
         with open_hdf5(path) as handle:
             if kind is FileKind.DATACHECK:
@@ -86,6 +89,13 @@ def _origin(path: Path) -> dict[str, Any]:
             return {"problem": f"it holds no table of events ({DL2_TABLE})"}
         return dataclasses.asdict(read_provenance(path))
     except (OSError, KeyError, ValueError, RuntimeError) as error:
+        return {"problem": f"it {describe_damage(str(error))}"}
+
+
+def _making(path: Path) -> dict[str, Any]:
+    try:
+        return {**dataclasses.asdict(read_provenance(path)), **read_making(path)}
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
         return {"problem": f"it {describe_damage(str(error))}"}
 
 

@@ -16,12 +16,18 @@ ZENITH_TERMS = (-0.44751321, 3.62502037, -1.43611437)
 numbers with which lstchain makes the table cosmics_intensity_spectrum of its data check."""
 
 
+MAKING = "making:"
+"""Begin of the keys under which the making of the observatory's DL2 is remembered."""
+
+
 class FileKind(StrEnum):
     """What a file is opened as."""
 
     DL1 = "dl1"
     DATACHECK = "datacheck"
     DL2 = "dl2"
+    STANDARD_DL2 = "standard-dl2"
+    """The observatory's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +123,10 @@ class Dl1Facts:
     @classmethod
     def from_json(cls, content: dict[str, Any]) -> Dl1Facts:
         """From what `to_json` left, of this or an older release."""
-        lists = {name: tuple(content[name]) for name in ("runs", "merged") if name in content}
-        return cls(**{**content, **lists})
+        lists: dict[str, Any] = {
+            name: tuple(content[name]) for name in ("runs", "merged") if name in content
+        }
+        return cls(**(content | lists))
 
 
 @dataclass(frozen=True, slots=True)

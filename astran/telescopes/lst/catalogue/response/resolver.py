@@ -132,7 +132,8 @@ class ResponseResolver:
         assigned: list[RunFile] = []
         told: dict[tuple[str, str], list[tuple[int, SkyBrightness]]] = {}
         for run in runs:
-            its = sky_brightness(run, self._config.dl2.nsb, settings, checks.get(run.run, none))
+            told_by = self._data.nsb_of(run.file.path)
+            its = sky_brightness(run, self._config.dl2.nsb, told_by, checks.get(run.run, none))
             level = named[nearest_level(named, its, settings)]
             assigned.append(replace(run, level=level))
             told.setdefault((level, its.source), []).append((run.run, its))
