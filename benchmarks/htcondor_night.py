@@ -61,7 +61,8 @@ def run_night(folder: Path, tree: DataTree, kind: str, env: Mapping[str, str]) -
     print(f"{kind}: return code {done.returncode}, {time.monotonic() - begin:.0f} s", flush=True)
     if done.returncode:
         sys.exit(done.stdout[-3000:] + done.stderr[-3000:])
-    (found,) = (folder / "work").rglob("results.json")
+    # the same file has a second name in the store of products
+    found = next((folder / "work").glob("Crab*/**/results.json"))
     return json.loads(found.read_text())  # type: ignore[no-any-return]
 
 

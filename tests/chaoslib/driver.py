@@ -13,7 +13,7 @@ from typing import Any
 
 from chaoslib.case import Case
 from chaoslib.house import House, context_of
-from fakes.condor import commands as condor
+from fakes.condor import condor_commands as condor
 from fakes.slurm import commands as slurm
 from sqlalchemy import Engine, event
 

@@ -165,7 +165,7 @@ def test_a_glutton_is_ended(bench: Bench) -> None:
 def test_the_examination_runs_a_job(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     found = {f.part: f for f in bench.scheduler.probe({"dl2": Resources(1, 100, 5)})}
-    assert [f.result for f in found.values()] == [Result.OK] * 3, found
+    assert [f.result for f in found.values()] == [Result.OK] * 4, found
     assert "m1@" in found["htcondor job"].message or "m2@" in found["htcondor job"].message
     large = {f.part: f for f in bench.scheduler.probe({"dl2": Resources(1, 99_000, 5)})}
     assert large["htcondor slots"].result is Result.FAIL

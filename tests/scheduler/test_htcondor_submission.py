@@ -90,6 +90,7 @@ def test_the_event_log_alone_may_know_a_submission(bench: Bench) -> None:
     line = "000 (077.000.000) 2026-11-30 17:24:38 Job submitted from host: <127.0.0.1>\n...\n"
     event_log(batch.token, batch.folder).write_text(line)
     assert bench.scheduler.forbid(batch.token, batch.folder) == "77"
+    assert begin(batch, 77) == 0  # it is followed again, so it may begin
 
 
 def test_one_start_a_time_limit_and_no_secrets(bench: Bench) -> None:

@@ -168,14 +168,16 @@ class HTCondorScheduler:
         ------
         SchedulerUnavailable : the batch's folder cannot be used, or HTCondor not be reached
         """
+        # what the event log knows was submitted: it is followed again, and nothing is forbidden
+        submitted = min(self._read_log(check_token(token), folder).clusters, key=int, default=None)
+        if submitted is not None:
+            return submitted
         try:
-            begun = abandon_submission(check_token(token), folder)
+            begun = abandon_submission(token, folder)
         except OSError as error:
             raise SchedulerUnavailable(
                 f"{folder} cannot be used: {error}", "It is tried again at the next tick."
             ) from error
-        log = self._read_log(token, folder)
-        begun = begun or min(log.clusters, key=int, default=None)
         if begun is None:
             self._act("condor_rm", f'{TOKEN} == "{token}"')
         return begun

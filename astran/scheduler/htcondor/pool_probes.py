@@ -3,6 +3,7 @@ the work folder?"""
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import secrets
@@ -80,6 +81,7 @@ def probe_pool(
             "Run ASTRAN as an ordinary user that all machines of the pool know.",
         )
         return
+    yield ok("htcondor user", f"Jobs are those of {getpass.getuser()}.")
     try:
         slots = read_slots(run(["condor_status", *pool, "-json", "-attributes", ",".join(_SLOT)]))
         domain = run(["condor_config_val", "FILESYSTEM_DOMAIN"]).stdout.strip()

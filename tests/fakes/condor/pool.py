@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fakes.condor.commands import COMMANDS, answer
+from fakes.condor.condor_commands import COMMANDS, answer
 from fakes.slurm.cluster import FakeCluster
 
 
@@ -12,7 +12,7 @@ class FakePool(FakeCluster):
     """See `FakeCluster`."""
 
     commands = tuple(COMMANDS)
-    module = "fakes.condor.commands"
+    module = "fakes.condor.condor_commands"
 
     @property
     def env(self) -> dict[str, str]:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fakes.condor import life as condor_life
+from fakes.condor import event_logs
 from fakes.condor.ads import VIEW, job_ad, matches, written
 from fakes.slurm import life
 from fakes.slurm.call import BANNER, USER, Answer, Call
@@ -101,11 +101,11 @@ def _take(call: Call, given: Mapping[str, str], late: float) -> Job:
     )
     for element in job.elements:
         element.eligible = job.visible + dice.uniform(*call.faults.wait_s)
-        if job.memory_mb > condor_life.MACHINE_MB:
+        if job.memory_mb > event_logs.MACHINE_MB:
             element.eligible = float("inf")
-    condor_life.note_doubles(state, job)
+    event_logs.note_doubles(state, job)
     state.jobs.append(job)
-    condor_life.write_event(job, f"000 ({number}.000.000) 2026-11-30 12:00:00 Job submitted")
+    event_logs.write_event(job, f"000 ({number}.000.000) 2026-11-30 12:00:00 Job submitted")
     return job
 
 
@@ -188,7 +188,7 @@ def _constraint(words: Sequence[str]) -> str:
 def _analysis(call: Call, name: str) -> str:
     job = call.state.job(int(name.partition(".")[0]))
     machines = len(call.state.nodes)
-    large = job is not None and job.memory_mb > condor_life.MACHINE_MB
+    large = job is not None and job.memory_mb > event_logs.MACHINE_MB
     refused = machines if large or (job and not set(call.state.nodes) - set(job.exclude)) else 0
     return (
         f"[7]           {machines - refused}  TARGET.Memory >= RequestMemory\n\n"
@@ -268,12 +268,12 @@ def answer(folder: Path, command: str, words: Sequence[str], env: Mapping[str, s
         number = state.calls[command] = state.calls.get(command, 0) + 1
         if state.played:
             life.advance(state, faults)
-        condor_life.note_ends(state)
+        event_logs.note_ends(state)
         known = _AS_SLURM.get(command, command)
         env = {**env, "FAKE_VERB": command.removeprefix("condor_").replace("rm", "remove")}
         call = Call(folder, state, faults, known, number, env)
         said = COMMANDS[command](call, list(words))
-        condor_life.note_ends(state)
+        event_logs.note_ends(state)
         return said
 
 
