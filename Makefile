@@ -13,6 +13,8 @@ VENV2  ?= .venv-gammapy2
 VENV3  ?= .venv-lstchain010
 # further words for pytest, for example: make test PYTEST="-k mail"
 PYTEST ?=
+# tests run in so many processes, file by file; 0: in one, as a debugger wants it
+WORKERS ?= 2
 
 BIN  := $(VENV)/bin
 BIN2 := $(VENV2)/bin
@@ -50,7 +52,7 @@ demo: $(VENV)/.installed-demo
 	$(BIN)/astran demo
 
 test: lint
-	$(BIN)/pytest $(PYTEST)
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile $(PYTEST)
 
 install-test: $(VENV)/.installed-test
 
@@ -63,7 +65,7 @@ lint: $(VENV)/.installed-test
 test-gammapy2: $(VENV2)/.installed
 	$(BIN2)/pip install -q --no-deps --force-reinstall .
 	$(BIN2)/python -c 'import gammapy; v = gammapy.__version__; print("gammapy", v); exit(v < "2.1")'
-	$(BIN2)/pytest -p no:cacheprovider tests/highlevel tests/config $(PYTEST)
+	$(BIN2)/pytest -n $(WORKERS) --dist loadfile -p no:cacheprovider tests/highlevel tests/config $(PYTEST)
 
 test-slurm24:
 	.ci/debian13
