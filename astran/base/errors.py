@@ -109,10 +109,14 @@ class SchedulerError(AstranError):
 class SubmitRefused(SchedulerError):
     """The scheduler refused the job: it certainly does not exist."""
 
-    def __init__(self, message: str, cure: str = "", transient: bool = False) -> None:
+    def __init__(
+        self, message: str, cure: str = "", transient: bool = False, too_many: bool = False
+    ) -> None:
         super().__init__(message, cure)
         self.transient = transient
         """True for limits that pass with time (queue full, association limits)."""
+        self.too_many = too_many
+        """True where fewer jobs at once may be taken (limits of jobs submitted)."""
 
 
 class SubmitUnknown(SchedulerError):

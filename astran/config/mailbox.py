@@ -149,6 +149,13 @@ class MailSettings(Settings):
         description="Tell the operator once a day about requests, failures, quarantine, disk and "
         "queue.",
     )
+    standstill_h: float = Field(
+        6.0,
+        ge=0.5,
+        le=168,
+        description="Time without any step after which requester and operator are told why an "
+        "analysis does not move, once and then daily [h].",
+    )
     authserv_id: str = Field(
         "",
         description="Name by which the mail server signs its Authentication-Results header; "

@@ -228,6 +228,20 @@ def ended_between(db: Connection, since: datetime, until: datetime) -> list[Anal
     return _READER.all(db, query.order_by(t.analysis.c.id))
 
 
+LAUNCHES = 0x41535452514F
+"""Number of the lock for `lock_launches` in the database."""
+
+
+def lock_launches(db: Connection) -> None:
+    """From here to the end of the transaction nobody else counts or makes analyses for a quota.
+
+    To be the first act of its transaction. On SQLite every transaction is alone; PostgreSQL needs
+    a lock, or several services would each count before the others' analyses are there.
+    """
+    if db.dialect.name == "postgresql":
+        db.execute(select(func.pg_advisory_xact_lock(LAUNCHES)))
+
+
 def live_count(db: Connection) -> int:
     """How many analyses have not ended."""
     return sum(live_by_requester(db).values())

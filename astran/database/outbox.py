@@ -246,6 +246,13 @@ def move_mail(
     return done.rowcount == 1
 
 
+def replace_content(db: Connection, mail: Outgoing, raw: bytes) -> None:
+    """Another content of a mail that was not tried yet."""
+    c = t.outgoing_mail.c
+    query = update(t.outgoing_mail).where(c.id == mail.id, c.state == mail.state, c.tries == 0)
+    db.execute(query.values(raw=raw))
+
+
 def revive(db: Connection, now: datetime) -> int:
     """The server took a mail: try what it did not take for want of a connection. Returns how many.
 

@@ -15,6 +15,7 @@ from astran.catalogue.sources import resolve_source
 from astran.config.analysis import AnalysisConfig
 from astran.database import analyses, chores, events, messages, standing_orders
 from astran.database.analyses import RequestOrigin
+from astran.database.connection import is_outage
 from astran.launch_language.parser import Parsed
 from astran.launch_language.resolve import example_launch, last_night, resolve_config
 from astran.mail.identity import person_of
@@ -38,7 +39,10 @@ def carry_out(
     try:
         with db.begin_nested():
             return _carry_out(context, db, row, decision, read_s)
-    except Exception as error:  # noqa: BLE001 - reported to requester and operator below
+    except Exception as error:  # reported to requester and operator below
+        if is_outage(error):
+            # trouble of the site: the mail stays where it is, and the next tick takes it
+            raise
         text = "".join(traceback.format_exception(error))
         messages.set_folder(db, row, context.mail.rejected)
         messages.did_not_act(db, row)

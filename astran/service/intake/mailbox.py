@@ -29,7 +29,7 @@ from astran.base.errors import (
     ProcessError,
 )
 from astran.base.night import Night
-from astran.database import events, messages
+from astran.database import analyses, events, messages
 from astran.database.connection import is_outage
 from astran.database.messages import Cursor, Incoming
 from astran.mail.gate import MailVerdict
@@ -356,6 +356,8 @@ class _Reading:
             folder=folder,
         )
         with context.db.begin() as db:
+            if decision.outcome.replied:
+                analyses.lock_launches(db)
             self._reach(db, envelope.uid)
             messages.settle(db, self.name, uidvalidity, envelope.uid)
             row = messages.add_message(db, incoming)

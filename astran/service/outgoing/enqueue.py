@@ -89,9 +89,24 @@ def enqueue_confirmation(
     config: AnalysisConfig,
     read_s: float | None,
 ) -> None:
-    """The request was taken."""
+    """The request was taken. What it says is brought up to date when it is sent."""
+    letter = compose_confirmation(context, db, analysis, config, read_s)
+    enqueue_letter(context, db, "confirmation", letter, analysis)
+
+
+def compose_confirmation(
+    context: Context,
+    db: Connection,
+    analysis: Analysis,
+    config: AnalysisConfig,
+    read_s: float | None,
+    *,
+    since: str = "",
+    expected: str = "",
+) -> EmailMessage:
+    """The confirmation as it is true now; the same letter whenever it is composed."""
     readers = readers_of(context, analysis)
-    letter = context.letters.confirmation(
+    return context.letters.confirmation(
         thread_of_analysis(analysis),
         analysis.name,
         config,
@@ -99,8 +114,9 @@ def enqueue_confirmation(
         explicit=tuple(analysis.params),
         plan_notes=[f"The report goes to {', '.join(readers)} as well."] if readers else [],
         stats=execution_stats(context, db, read_s),
+        since=since,
+        expected=expected,
     )
-    enqueue_letter(context, db, "confirmation", letter, analysis)
 
 
 def enqueue_waiting(
