@@ -202,31 +202,41 @@ def parse_agreeing(
     The first form that says anything counts. A later one that says something else, or nothing, is
     a problem: it is then unknown which of them the sender saw.
     """
-    forms = [parse(text, telescope, written) for text in texts or [""]]
+    forms = [(parse(text, telescope, written), text) for text in texts or [""]]
     # a plain form that only says "see the HTML" is common
-    while len(forms) > 1 and forms[0].empty:
+    while len(forms) > 1 and forms[0][0].empty:
         del forms[0]
-    first, *others = forms
-    if all(other.params == first.params for other in others):
+    (first, said), *others = forms
+    if all(other.params == first.params for other, _ in others):
         # a wish that stands in one form only is none the less a wish
-        known = {(problem.where, problem.reason) for problem in first.problems}
-        more = [
-            problem
-            for other in others
-            for problem in other.problems
-            if (problem.where, problem.reason) not in known
-        ]
+        more = [problem for other, text in others for problem in _beyond(other, text, said)]
         if not more:
             return first
-        # line numbers are those of the other form
-        found = (*first.problems, *(replace(problem, line=None) for problem in more))
-        return replace(first, problems=_capped(found), corrected=False)
+        return replace(first, problems=_capped((*first.problems, *more)), corrected=False)
     problem = Problem(
         "the mail",
         "says different things in its plain text and in its HTML.",
         "Send it again as plain text.",
     )
     return replace(first, problems=(*first.problems, problem), corrected=False)
+
+
+def _beyond(other: Parsed, text: str, said: str) -> list[Problem]:
+    """Problems with lines of a form that the first one lacks; without the numbers of the lines,
+    which are those of the other form. A line that both have is judged by the first one, in which it
+    stands where its author put it."""
+    known = _squashed(said)
+    lines = text.split("\n")
+    return [
+        replace(problem, line=None)
+        for problem in other.problems
+        if problem.line is not None
+        and _squashed("".join(lines[problem.line - 1 : problem.line])) not in known
+    ]
+
+
+def _squashed(text: str) -> str:
+    return "".join(char for char in text[:MAX_CHARACTERS].lower() if char.isalnum())
 
 
 def _extent(found: Sequence[KeyLine]) -> tuple[int, int]:

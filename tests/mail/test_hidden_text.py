@@ -331,7 +331,15 @@ def both(plain: str, page: str) -> Decision:
 
 def test_a_wish_that_stands_in_one_form_only_is_asked_about() -> None:
     assert both(BLOCK, LINES).outcome is MailOutcome.LAUNCH
-    for wish in ("runs: 15864", "dl3.theta_cut: 0.1", "only run 15864", "gamaness: 0.9"):
+    for wish in (
+        "runs: 15864",
+        "dl3.theta_cut: 0.1",
+        "only run 15864",
+        "gamaness: 0.9",
+        "without run 15865",
+        "please do not start yet",
+        "theta cut < 0.3",
+    ):  # fmt: skip:
         plain = "target: Crab\ndate: 20231207\n"
         page = "<div>target: Crab</div><div>date: 20231207</div>"
         assert both(plain, page).outcome is MailOutcome.LAUNCH

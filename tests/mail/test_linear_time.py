@@ -241,7 +241,12 @@ def test_the_test_finds_what_is_not_linear(pattern: str, method: str) -> None:
 
 def test_the_test_knows_the_patterns() -> None:
     assert len(USES) > 80
-    for name in ("lines._BETWEEN_RUNS", "html._TAG", "quotes._PHRASES", "bounces._RECIPIENT"):
+    for name in (
+        "lines._BETWEEN_RUNS",
+        "html_tokens._TAG",
+        "quotes._PHRASES",
+        "bounces._RECIPIENT",
+    ):
         assert any(name in use for use, _, _ in USES), name
 
 

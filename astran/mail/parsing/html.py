@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from html import unescape
-from itertools import islice
+from itertools import islice, pairwise
 from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
-from astran.mail.parsing.visibility import (
-    PLAIN,
-    Declarations,
-    Look,
-    SheetRules,
-    StyleReader,
-    match_sheets,
-    parse_colour,
-    style_of,
-)
+from astran.mail.parsing.colours import parse_colour
+from astran.mail.parsing.css_values import Declarations
+from astran.mail.parsing.html_tokens import decode_entities, read_attributes, tokens_of
+from astran.mail.parsing.style_sheets import SheetRules, StyleReader, match_sheets
+from astran.mail.parsing.visibility import PLAIN, Look, style_of
 
 _BLOCK = re.compile(
     "address|article|aside|blockquote|body|center|d[dlt]|div|fieldset|figure|footer|form|h[1-6]"
@@ -59,35 +52,18 @@ _SIGNATURE_MARKS = re.compile(
 )
 _BAR_AT_LEFT = re.compile(r"border-left\s*+:\s*+(?!none|0)[^;]{0,60}\bsolid", re.I)
 _INDENT_ONLY = re.compile(r"border\s*:\s*(?:none|0)|border-left\s*:\s*(?:none|0)", re.I)
-_COMMENT_END = re.compile(r"--!?>")
-# as browsers cut tags: up to the first `>` that is in no quoted value. Where there is none, nothing
-# of the rest is shown; so no text is looked at twice, and the time is linear
-_TAG = re.compile(
-    r"<(/?)([A-Za-z][^\s/>]*+)((?:=\s*+(?:\"[^\"]*+\"|'[^']*+')|[^>=]++|=(?!\s*+[\"']))*+)>"
-)
-_ATTRIBUTE = re.compile(r"([^\s=/>\"'<]+)(?:\s*=\s*(\"[^\"]*\"|'[^']*'|[^\s>]+))?")
-_LONGEST_TAG = 8_000
 _MOST_TOKENS = 60_000
 _DEEPEST = 500
 """Browsers do not nest elements deeper than 512."""
-# characters by number, as far as they have a meaning
-_HUGE_NUMBER = re.compile(r"&#x?[0-9a-f]{9,};?", re.I)
-_RAW_TEXT = {
-    tag: re.compile(f"</{tag}", re.I)
-    for tag in ("script", "style", "title", "textarea", "iframe", "noembed", "noframes", "xmp")
-} | {"plaintext": re.compile(r"(?!)")}
 # an end tag does not reach beyond these (HTML, section 13.2.4.2)
 _SCOPE = re.compile("table|td|th|caption|select|button|object|marquee|applet|template")
 _ENDS_SCOPE = re.compile(f"{_SCOPE.pattern}|t(?:r|body|head|foot)")
-_OPENS = re.compile(r"<[A-Za-z/!?]")
-_LONGEST_NAME = 60
 _BLANKS = re.compile(r"[ \t\r\n\f]+")
 _SPACES = re.compile(r"  +")
 _WHITE = re.compile(r"\s+")
 _BARE_COLOUR = re.compile(r"[0-9a-f]{3}|[0-9a-f]{6}")
 _COLOUR_NAME = re.compile(r"#[0-9a-f]{3}|#[0-9a-f]{6}|[a-z]{3,24}")
 _NOT_IN_TAG = re.compile(r"[^a-z0-9-]")
-_CONDITION = re.compile(r"<!\[\s*(if|endif)\b([^>]*)", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +226,7 @@ class _Reader:
         frame = self._open[-1]
         if frame.silent:
             return
-        text = unescape(_HUGE_NUMBER.sub("\ufffd", text))
+        text = decode_entities(text)
         if not text.isspace() and (
             frame.look.unseen or self._left_open or not all(self._conditions)
         ):
@@ -290,60 +266,6 @@ class _Reader:
         self._line.clear()
         self._filled = False
         self.lines.append(f"> {text}" if self._below or self._open[-1].quoted else text)
-
-
-def _tokens(page: str) -> Iterator[tuple[str, str, str]]:
-    """(kind, tag or text, attributes) with kind `start`, `end`, `data`, `if` or `endif`, in linear
-    time.
-
-    The standard library's parser takes quadratic time for tags that never end.
-    """
-    at = 0
-    while at < len(page):
-        begin = page.find("<", at)
-        if begin != at:
-            yield "data", page[at : begin if begin > 0 else len(page)], ""
-        if begin < 0:
-            return
-        if match := _TAG.match(page, begin):
-            at = match.end()
-            tag = match[2].lower()
-            # what is not read of a tag may hide its text
-            rest = " hidden" if len(match[3]) > _LONGEST_TAG else ""
-            yield "end" if match[1] else "start", tag, match[3][:_LONGEST_TAG] + rest
-            if not match[1] and tag in _RAW_TEXT:
-                begin, at = at, _after(_RAW_TEXT[tag], page, at, keep=True)
-                yield "data", page[begin:at], ""
-        elif page.startswith("<!--", begin):
-            at = _after(_COMMENT_END, page, begin + 4)
-        elif match := _CONDITION.match(page, begin):
-            at = page.find(">", begin) + 1 or len(page)
-            yield match[1].lower(), match[2].rstrip("]")[:_LONGEST_NAME], ""
-        elif _OPENS.match(page, begin):
-            # a declaration ends with the first `>`; a tag without end swallows the rest
-            ends = not page[begin + 1 : begin + 2].isalpha()
-            at = (page.find(">", begin) + 1 if ends else 0) or len(page)
-        else:
-            yield "data", "<", ""
-            at = begin + 1
-
-
-def _after(pattern: re.Pattern[str], page: str, at: int, keep: bool = False) -> int:
-    """Where the next match ends (or begins, to be kept); the end of the page without one."""
-    match = pattern.search(page, at)
-    if match is None:
-        return len(page)
-    return match.start() if keep else match.end()
-
-
-def _attributes(text: str) -> dict[str, str]:
-    if not text:
-        return {}
-    found: dict[str, str] = {}
-    for name, value in _ATTRIBUTE.findall(text):
-        plain = value[1:-1] if value[:1] in ('"', "'") else value
-        found.setdefault(name.lower(), unescape(_HUGE_NUMBER.sub("", plain)))
-    return found
 
 
 def _of_attributes(tag: str, given: dict[str, str]) -> list[tuple[str, str]]:
@@ -398,8 +320,8 @@ def read_html(page: str) -> Page:
     with more elements, or deeper ones, than programs write.
     """
     tokens = [
-        (kind, what, _attributes(text) if kind == "start" else {})
-        for kind, what, text in islice(_tokens(page), _MOST_TOKENS + 1)
+        (kind, what, read_attributes(text) if kind == "start" else {})
+        for kind, what, text in islice(tokens_of(page), _MOST_TOKENS + 1)
     ]
     if len(tokens) > _MOST_TOKENS:
         return Page("", "")
@@ -424,7 +346,7 @@ _Token = tuple[str, str, dict[str, str]]
 
 def _sheets(tokens: Sequence[_Token]) -> list[str]:
     """The texts of all style elements."""
-    pairs = itertools.pairwise(tokens)
+    pairs = pairwise(tokens)
     return [
         text for (kind, tag, _), (next_kind, text, _) in pairs
         if (kind, tag, next_kind) == ("start", "style", "data")

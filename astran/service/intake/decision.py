@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypedDict
 
@@ -31,7 +31,7 @@ from astran.launch_language.commands import (
 from astran.launch_language.keys import keys_of
 from astran.launch_language.parser import Parsed, parse, parse_agreeing
 from astran.launch_language.resolve import example_launch, resolve_config, write_launch
-from astran.mail.gate import Judgement, MailVerdict, classify_mail, may_read
+from astran.mail.gate import Judgement, MailVerdict, classify_mail
 from astran.mail.letters.mime import Thread
 from astran.mail.parsing.headers import read_headers, read_message
 from astran.mail.parsing.mail_facts import MailFacts
@@ -39,6 +39,12 @@ from astran.mail.parsing.new_text import read_body
 from astran.mail.senders.authentication_results import Proof
 from astran.mail.senders.verification import verify_sender, without_secret
 from astran.service.intake.cpu_limit import cpu_limit
+from astran.service.intake.mail_problems import (
+    problems_of_mail,
+    problems_of_readers,
+    too_old,
+    written_at,
+)
 
 DECISION_LIMIT_S = 10.0
 """Computing time for one mail; an honest one takes some milliseconds."""
@@ -228,7 +234,7 @@ def _by_text(
         return _in_free_words(base, body.answers, telescope)
     if not command.takes_parameters:
         return _about_one(base, body.answers)
-    parsed = parse_agreeing(texts, telescope, _written(facts, today))
+    parsed = parse_agreeing(texts, telescope, written_at(facts, today))
     if parsed.empty and body.answers:
         # a word of thanks under "Re: ASTRAN-LAUNCH" is no launch
         return replace(base, outcome=MailOutcome.IGNORE, command=None)
@@ -236,7 +242,10 @@ def _by_text(
         (where for where, text in body.aside if parsed.empty and not parse(text, telescope).empty),
         "",
     )
-    of_the_mail = [*_of_the_mail(body.damage, aside, thread), *_of_readers(parsed, rules)]
+    of_the_mail = [
+        *problems_of_mail(body.damage, aside, thread),
+        *problems_of_readers(parsed, rules),
+    ]
     parsed = replace(
         parsed,
         problems=(*parsed.problems, *of_the_mail),
@@ -283,26 +292,13 @@ def _correction(
     return {"example": request, "offered": judged and command is MailCommand.LAUNCH}
 
 
-_CLOCK_AHEAD = timedelta(days=1)
-
-
 def _unless_old(
     decision: Decision, facts: MailFacts, rules: MailSettings, now: datetime
 ) -> Decision:
     """The decision, unless the mail was signed so long ago that it may be a kept copy."""
-    signed = rules.verify_dkim and not (rules.authserv_id or rules.trust_from)
-    if not (signed and decision.acts):
+    reason = too_old(facts, rules, now) if decision.acts else ""
+    if not reason:
         return decision
-    limit = timedelta(days=rules.max_age_days)
-    if facts.date is not None and -_CLOCK_AHEAD <= now - facts.date <= limit:
-        return decision
-    if facts.date is None:
-        reason = "has no Date, so it may be an old one that somebody kept; nothing was done."
-    else:
-        reason = (
-            f"was written on {facts.date:%Y-%m-%d}, and signed mails count for "
-            f"{rules.max_age_days:g} days; nothing was done."
-        )
     again = replace(decision, config=None, command=None)
     return _asked(again, Problem("the mail", reason, "Send it again."), example_launch())
 
@@ -370,42 +366,3 @@ def _answers_problems(thread: Thread) -> bool:
 
 def _asked(base: Decision, problem: Problem, example: str) -> Decision:
     return replace(base, outcome=MailOutcome.ERROR_REPLY, problems=(problem,), example=example)
-
-
-_CLOCKS_APART = timedelta(days=2)
-
-
-def _written(facts: MailFacts, today: Night) -> datetime | None:
-    """When a mail was written, in its sender's time zone; None where its clock cannot be right."""
-    written = facts.date
-    if written is None or abs(written.date() - today.evening) > _CLOCKS_APART:
-        return None
-    return written
-
-
-def _of_readers(parsed: Parsed, rules: MailSettings) -> list[Problem]:
-    """Readers of `cc:` to whom the site sends no reports."""
-    return [
-        Problem(
-            "cc",
-            f"{reader} is not among those who may get reports of this site.",
-            "Leave the address out; the operator may add it to mail.readers.",
-            parsed.lines.get("cc"),
-        )
-        for reader in parsed.params.get("cc", ())
-        if not may_read(reader, rules)
-    ]
-
-
-def _of_the_mail(damage: str, aside: str, thread: Thread) -> list[Problem]:
-    """What is wrong with the mail itself."""
-    found = []
-    if damage:
-        found.append(Problem("the mail", f"did not arrive whole: {damage}.", "Send it again."))
-    if aside:
-        reason = f"has its launch lines only {aside}."
-        found.append(Problem("the mail", reason, "Write them into the text of the mail itself."))
-    if not thread.in_reply_to:
-        reason = "has no Message-ID, without which a launch could happen twice."
-        found.append(Problem("the mail", reason, "Send it with another mail program."))
-    return found

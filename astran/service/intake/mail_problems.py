@@ -1,0 +1,69 @@
+"""What is wrong with a mail itself, whatever it asks for: age, readers, damage."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from astran.base.errors import Problem
+from astran.base.night import Night
+from astran.config.site import MailSettings
+from astran.launch_language.parser import Parsed
+from astran.mail.gate import may_read
+from astran.mail.letters.mime import Thread
+from astran.mail.parsing.mail_facts import MailFacts
+
+_CLOCK_AHEAD = timedelta(days=1)
+
+
+def too_old(facts: MailFacts, rules: MailSettings, now: datetime) -> str:
+    """Why a mail that is verified by its own signature may be a kept copy; empty where it is new,
+    or where the mail server vouches for it."""
+    if not rules.verify_dkim or rules.authserv_id or rules.trust_from:
+        return ""
+    if facts.date is None:
+        return "has no Date, so it may be an old one that somebody kept; nothing was done."
+    if -_CLOCK_AHEAD <= now - facts.date <= timedelta(days=rules.max_age_days):
+        return ""
+    return (
+        f"was written on {facts.date:%Y-%m-%d}, and signed mails count for "
+        f"{rules.max_age_days:g} days; nothing was done."
+    )
+
+
+_CLOCKS_APART = timedelta(days=2)
+
+
+def written_at(facts: MailFacts, today: Night) -> datetime | None:
+    """When a mail was written, in its sender's time zone; None where its clock cannot be right."""
+    written = facts.date
+    if written is None or abs(written.date() - today.evening) > _CLOCKS_APART:
+        return None
+    return written
+
+
+def problems_of_readers(parsed: Parsed, rules: MailSettings) -> list[Problem]:
+    """Readers of `cc:` to whom the site sends no reports."""
+    return [
+        Problem(
+            "cc",
+            f"{reader} is not among those who may get reports of this site.",
+            "Leave the address out; the operator may add it to mail.readers.",
+            parsed.lines.get("cc"),
+        )
+        for reader in parsed.params.get("cc", ())
+        if not may_read(reader, rules)
+    ]
+
+
+def problems_of_mail(damage: str, aside: str, thread: Thread) -> list[Problem]:
+    """What is wrong with the mail itself."""
+    found = []
+    if damage:
+        found.append(Problem("the mail", f"did not arrive whole: {damage}.", "Send it again."))
+    if aside:
+        reason = f"has its launch lines only {aside}."
+        found.append(Problem("the mail", reason, "Write them into the text of the mail itself."))
+    if not thread.in_reply_to:
+        reason = "has no Message-ID, without which a launch could happen twice."
+        found.append(Problem("the mail", reason, "Send it with another mail program."))
+    return found
