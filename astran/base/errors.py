@@ -18,6 +18,7 @@
      │   ├─ MailGone           the mail is no longer in the folder
      │   └─ MailRejected       the server refused this very message for good
      ├─ DecisionTimeout        a mail that cannot be read in the time it may take
+     ├─ DnsUnavailable         the DNS does not answer: who sent a mail cannot be told now
      ├─ CatalogueError         data or models that cannot be found
      │   └─ DataUnavailable    ... now, through trouble of the site: it may pass
      ├─ SiteTrouble            trouble of the site itself: base of DataUnavailable, SiteNotReady
@@ -148,6 +149,10 @@ class MailGone(MailError):
 
 class MailRejected(MailError):
     """The server refused this message for good."""
+
+
+class DnsUnavailable(AstranError):
+    """The DNS does not answer, or its servers fail (RFC 6376 calls it TEMPFAIL): it may pass."""
 
 
 class DecisionTimeout(AstranError):

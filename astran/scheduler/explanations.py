@@ -1,6 +1,7 @@
 """What a scheduler shows of a job, in sentences for people: for mails and the terminal.
 
-Sources: squeue(1), JOB REASON CODES and JOB STATE CODES; the local pool's own reasons.
+Sources: squeue(1), JOB REASON CODES and JOB STATE CODES; the local pool's own reasons. Those of
+HTCondor are sentences already.
 """
 
 from __future__ import annotations
@@ -165,6 +166,8 @@ _LAUNCH_SIGNAL: Final = 53
 
 def explain_reason(seen: Known) -> str:
     """One plain sentence on what the scheduler shows of an element."""
+    if seen.reason.startswith("It "):
+        return seen.reason
     if seen.state in (JobState.PENDING, JobState.HELD):
         return (
             _reason(seen.reason) or _RAW_STATES.get(seen.raw_state.upper()) or _STATES[seen.state]

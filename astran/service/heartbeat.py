@@ -17,6 +17,16 @@ def lock_path(site: SiteConfig) -> Path:
     return site.workdir / ".astran.lock"
 
 
+def hand_lock_path(site: SiteConfig, analysis_id: int) -> Path:
+    """Held by the hand-run that moves this analysis on, beside all others on a shared database."""
+    return site.workdir / f".astran.A{analysis_id}.lock"
+
+
+def use_lock_path(site: SiteConfig) -> Path:
+    """Shared by hand-runs that use files of analyses, held alone by who removes them."""
+    return site.workdir / ".astran.use.lock"
+
+
 def mailbox_name(mail: MailSettings) -> str:
     """The mailbox in the store."""
     return f"{mail.address}/{mail.folder}"

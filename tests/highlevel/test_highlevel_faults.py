@@ -203,7 +203,7 @@ def test_a_table_that_fails_is_left_out(
 
 
 CALCULATIONS: dict[str, tuple[Any, str, set[str]]] = {
-    "sky map": (analysis, "make_map", {"map"}),
+    "sky map": (analysis, "map_field", {"map"}),
     "peak": (analysis, "find_peak", {"peak"}),
     "position": (analysis, "fit_position", {"position"}),
     "spectrum": (analysis, "make_spectrum", {"spectrum"}),
@@ -256,7 +256,7 @@ def test_a_calculation_that_fails_leaves_the_others(
     name: str,
 ) -> None:
     home, function, expected = CALCULATIONS[name]
-    monkeypatch.setattr(analysis, "make_map", lambda *values: found.sky)
+    monkeypatch.setattr(analysis, "map_field", lambda *values: found.search)
     monkeypatch.setattr(home, function, fail)
     monkeypatch.setattr(analysis, "_write_files", lambda *values: FileNames())
     analyse(options(folder, tmp_path))

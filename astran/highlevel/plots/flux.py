@@ -16,7 +16,6 @@ from astran.highlevel.maps.ring import SkyMap
 from astran.highlevel.plots import style
 from astran.highlevel.plots.plot import Drawn, Plot
 from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV
-from astran.highlevel.spectral.spectrum import ASSUMED_INDEX
 from astran.results.document import Results
 from astran.results.spectral_parts import (
     CrabFlux,
@@ -62,7 +61,7 @@ def draw_spectrum(results: Results, found: SpectrumNumbers) -> Drawn:
             energy, np.clip(model - band, 1e-20, None), model + band, color=style.SKY, alpha=0.4
         )
         axes.plot(energy, model, color=style.BLUE, linewidth=2, label=MODEL_NAMES[name])
-    _points(axes, points)
+    _points(axes, points, found.limit_confidence)
     values = np.concatenate([_shown(_drawable(points, limit=kind)) for kind in (True, False)])
     values = values[values > 0]
     if values.size:
@@ -103,7 +102,7 @@ def _drawable(points: Sequence[SpectralPoint], *, limit: bool) -> list[SpectralP
     return [p for p, value in zip(some, _shown(some), strict=True) if value > least]
 
 
-def _points(axes: Any, points: Sequence[SpectralPoint]) -> None:
+def _points(axes: Any, points: Sequence[SpectralPoint], confidence: float) -> None:
     for limit in (False, True):
         some = _drawable(points, limit=limit)
         if not some:
@@ -132,7 +131,7 @@ def _points(axes: Any, points: Sequence[SpectralPoint]) -> None:
             markersize=6,
             elinewidth=1.6,
             capsize=3 if limit else 0,
-            label="upper limit 95 %" if limit else "flux points",
+            label=f"upper limit {100 * confidence:g} %" if limit else "flux points",
             zorder=4,
         )
 
@@ -153,7 +152,7 @@ def _spectrum_lines(name: str | None, found: SpectrumNumbers) -> list[tuple[str,
         fit = f"{best.statistic:.0f}/{best.degrees_of_freedom}"
         lines.append(("stat/dof", fit))
     else:
-        lines.append(("Γ, assumed", f"{ASSUMED_INDEX:g}"))
+        lines.append(("Γ, assumed", f"{found.assumed_index:g}"))
     lines += [
         ("from", style.energy(found.energy_min_tev)),
         ("to", style.energy(found.energy_max_tev)),

@@ -138,6 +138,8 @@ def _peak_line(facts: MapNumbers) -> str:
     if facts.peak_significance is None:
         return "no exposure"
     text = f"peak {facts.peak_significance:.1f} σ"
+    if facts.peak_after_trials is not None:
+        text += f" ({facts.peak_after_trials:.1f} σ after trials)"
     if facts.fit:
         fit = facts.fit
         return f"{text}; × {fit.offset_deg:.3f}° ± {fit.error_deg:.3f}° (stat.) from the target"

@@ -61,7 +61,7 @@ def _about_one(context: Context, db: Connection, command: MailCommand, decision:
             _choices(db, sender),
         )
         letter = context.letters.problems(thread, [problem], command, f"{command} A12")
-        enqueue.enqueue_letter(context, db, "problems", letter)
+        quotas.enqueue_no(context, db, "problems", letter, sender)
     elif command is MailCommand.STATUS:
         enqueue_status(context, db, analysis, thread)
     elif command is MailCommand.CANCEL:
@@ -93,7 +93,7 @@ def launch_again(
         enqueue.enqueue_letter(context, db, "notice", letter, analysis)
         return
     if reason := quotas.quota_exceeded(context, db, sender):
-        enqueue.enqueue_letter(context, db, "refusal", context.letters.refusal(thread, reason))
+        quotas.enqueue_no(context, db, "refusal", context.letters.refusal(thread, reason), sender)
         return
     origin = RequestOrigin(
         command="retry",

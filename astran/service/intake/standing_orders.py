@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night import Night
-from astran.database import chores, events, standing_orders
+from astran.database import analyses, chores, events, standing_orders
 from astran.database.chores import Hold
 from astran.database.standing_orders import Order, OrderState
 from astran.service.context import Context
@@ -108,6 +108,7 @@ def _start_if_there(context: Context, order: Order, night: Night) -> bool:
         return True
     now = context.clock.now()
     with context.db.begin() as db:
+        analyses.lock_launches(db)
         if reason := quotas.quota_exceeded(context, db, order.requester):
             events.note_event(db, now, "quota", f"{order.name}: {reason}")
             return False

@@ -16,6 +16,7 @@ from astran.database import analyses, outbox, standing_orders
 from astran.database.analyses import Analysis
 from astran.database.history import durations
 from astran.database.standing_orders import Order
+from astran.mail.gate import may_read
 from astran.mail.letters.content import ExecutionStats
 from astran.mail.letters.mime import Thread
 from astran.report.tables import TableRow
@@ -54,6 +55,15 @@ def thread_of_analysis(analysis: Analysis) -> Thread:
         references=analysis.references,
         seed=analysis.created.isoformat(),
     )
+
+
+def readers_of(context: Context, analysis: Analysis) -> list[str]:
+    """Who gets the report beside the requester, as far as the site still allows it."""
+    return [
+        reader
+        for reader in analysis.params.get("cc", ())
+        if reader != analysis.requester and may_read(reader, context.mail)
+    ]
 
 
 def execution_stats(context: Context, db: Connection, read_s: float | None) -> ExecutionStats:
@@ -95,12 +105,14 @@ def compose_confirmation(
     expected: str = "",
 ) -> EmailMessage:
     """The confirmation as it is true now; the same letter whenever it is composed."""
+    readers = readers_of(context, analysis)
     return context.letters.confirmation(
         thread_of_analysis(analysis),
         analysis.name,
         config,
         config_yaml=config.to_yaml(),
         explicit=tuple(analysis.params),
+        plan_notes=[f"The report goes to {', '.join(readers)} as well."] if readers else [],
         stats=execution_stats(context, db, read_s),
         since=since,
         expected=expected,
