@@ -78,6 +78,7 @@ def make_verdict(results: Results, target: str, night: str) -> Verdict:
         more.append(describe_sensitivity(results))
     elif finding is SourceFinding.DEFICIT:
         more.append("so large a deficit points to a fault of the background")
+    more.append(_strongest_source(results))
     return Verdict(finding, found, f"{'; '.join(filter(None, (said, *more)))}.", flux)
 
 
@@ -112,6 +113,19 @@ def _strongest_night(results: Results) -> str:
         f"the strongest of {len(nights)} nights, {Night.parse(best.night).iso}, has "
         f"{format_significance(best.significance)}, {format_significance(after)} after "
         f"{len(nights)} trials"
+    )
+
+
+def _strongest_source(results: Results) -> str:
+    """The strongest source elsewhere in the field."""
+    seen = [source for source in results.map.sources if source.detected] if results.map else []
+    if not seen:
+        return ""
+    best = max(seen, key=lambda source: source.significance_after_trials)
+    others = f" and {len(seen) - 1} more" if len(seen) > 1 else ""
+    return (
+        f"in the field {one_line(best.name, 60)}{others} is found, "
+        f"{format_significance(best.significance_after_trials)} after trials"
     )
 
 
@@ -187,7 +201,8 @@ def describe_flux(spectrum: Spectrum) -> str:
     if not parts:
         return ""
     limit = found.flux.is_limit
-    level = " (95 % confidence)" if limit else ""
+    confidence = finite_number(found.limit_confidence) or 0.95
+    level = f" ({100 * confidence:g} % confidence)" if limit else ""
     word = "Flux below" if limit else "Flux"
     return f"{word} {', '.join(parts)}{_range(found)}{level}."
 
@@ -217,5 +232,8 @@ def _integral(found: SpectrumNumbers) -> str:
 
 
 def _range(found: SpectrumNumbers) -> str:
-    low, high = finite_number(found.energy_min_tev), finite_number(found.energy_max_tev)
+    ends = found.flux.energy_min_tev, found.flux.energy_max_tev
+    if None in map(finite_number, ends):
+        ends = found.energy_min_tev, found.energy_max_tev
+    low, high = map(finite_number, ends)
     return f" from {low:.3g} to {high:.3g} TeV" if low is not None and high is not None else ""

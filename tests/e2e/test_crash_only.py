@@ -24,7 +24,7 @@ def check(site: SiteUnderTest) -> None:
     subjects = [mail.subject for mail in site.inbox()]
     assert len(subjects) == 2, subjects
     assert "accepted" in subjects[0]
-    assert "result" in subjects[1]
+    assert "sigma" in subjects[1]
     assert len(list(site.workdir.glob("*/config_*.yml"))) == 1
     assert len(list(site.workdir.glob("pool/jobs/*"))) == 1
     assert len(site.inbox("astran@astran.test")) == 0, "every mail was moved to its folder"
@@ -35,7 +35,7 @@ def check(site: SiteUnderTest) -> None:
 def test_death_around_an_outward_act(magic_site: SiteUnderTest, act: str, when: str) -> None:
     magic_site.send("ASTRAN-LAUNCH", BODY)
     assert crash(magic_site, f"{act}:{when}:1")
-    magic_site.run_until("result", timeout=180)
+    magic_site.run_until("sigma", timeout=180)
     check(magic_site)
 
 
@@ -47,7 +47,7 @@ def test_death_while_the_report_is_sent(magic_site: SiteUnderTest, when: str) ->
     while not crash(magic_site, f"send:{when}:1"):
         assert time.monotonic() < until
         time.sleep(0.5)
-    magic_site.run_until("result", timeout=180)
+    magic_site.run_until("sigma", timeout=180)
     check(magic_site)
 
 
@@ -60,5 +60,5 @@ def test_death_at_every_commit(magic_site: SiteUnderTest, when: str) -> None:
         number += 1
         assert number < 60
     assert number > 8, "a tick that takes in and submits has many commits"
-    magic_site.run_until("result", timeout=180)
+    magic_site.run_until("sigma", timeout=180)
     check(magic_site)

@@ -47,7 +47,7 @@ def test_a_run_ends_with_results_and_one_mail(magic_site: SiteUnderTest, config:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "2 of 2 runs" in done.stdout
     (mail,) = magic_site.inbox()
-    assert "result" in mail.subject
+    assert "sigma" in mail.subject
     again = run(magic_site, *words)
     assert again.returncode == 0
     assert "already ended" in again.stdout

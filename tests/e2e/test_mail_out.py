@@ -18,17 +18,17 @@ def test_a_report_does_not_overtake_its_confirmation(magic_site: SiteUnderTest) 
     while not list(magic_site.workdir.glob("Crab*/results/results.json")):
         assert time.monotonic() < until
         time.sleep(0.5)
-    magic_site.run_until("result", timeout=150)
+    magic_site.run_until("sigma", timeout=150)
     subjects = [mail.subject for mail in magic_site.inbox()]
     assert len(subjects) == 2, subjects
     assert "accepted" in subjects[0]
-    assert "result" in subjects[1]
+    assert "sigma" in subjects[1]
 
 
 def test_an_answer_that_got_lost_makes_no_second_mail(magic_site: SiteUnderTest) -> None:
     magic_site.send("ASTRAN-LAUNCH", BODY)
     magic_site.smtp.lose_answer()
     magic_site.tick()
-    magic_site.run_until("result", timeout=150)
+    magic_site.run_until("sigma", timeout=150)
     magic_site.tick()
     assert len(magic_site.inbox()) == 2

@@ -19,7 +19,7 @@ from services.smtp import SmtpServer
 def test_real_magic_crab_from_dl3(magic_site: SiteUnderTest) -> None:
     body = "target: Crab\ndate: 20131003\nstart: dl3\nfolder: rad_max\ndl3.theta_cut: 0.1414\n"
     magic_site.send("ASTRAN-LAUNCH", body)
-    magic_site.run_until("result", timeout=180)
+    magic_site.run_until("sigma", timeout=180)
     confirmation, report = magic_site.inbox()
     assert "accepted" in confirmation.subject
     results = json.loads(next(magic_site.workdir.glob("Crab*/results/results.json")).read_text())
@@ -62,7 +62,7 @@ def test_status_and_cancel_by_mail(magic_site: SiteUnderTest) -> None:
     subjects = [mail.subject for mail in magic_site.inbox()]
     assert sum("status" in subject for subject in subjects) == 1
     assert sum("] cancelled" in subject for subject in subjects) == 1
-    assert not any("result" in subject for subject in subjects)
+    assert not any("sigma" in subject for subject in subjects)
 
 
 def test_a_folder_outside_the_allowed_ones_is_refused(magic_site: SiteUnderTest) -> None:
@@ -78,7 +78,7 @@ def test_two_overlapping_launchers_act_once(magic_site: SiteUnderTest) -> None:
     for process in both:
         process.communicate(timeout=60)
         assert process.returncode == 0
-    magic_site.run_until("result", timeout=180)
+    magic_site.run_until("sigma", timeout=180)
     assert len(magic_site.inbox()) == 2
     assert magic_site.inbox(OPERATOR) == []
 
@@ -114,7 +114,7 @@ class TestChain:
         mails = site.inbox()
         subjects = [mail.subject for mail in mails]
         assert len([s for s in subjects if "accepted" in s]) == 1, subjects
-        assert len([s for s in subjects if "result" in s]) == 1, subjects
+        assert len([s for s in subjects if "sigma" in s]) == 1, subjects
         assert len(mails) == 2, subjects
         (results,) = site.workdir.glob("Crab20231213*/results/results.json")
         stacked = json.loads(results.read_text())["stacked"]
@@ -142,7 +142,7 @@ class TestChain:
             database=postgres.url(postgres.new_database()),
         )
         site.send("ASTRAN-LAUNCH", self.BODY)
-        site.run_until("result", timeout=900)
+        site.run_until("sigma", timeout=900)
         self.check(site)
 
     def test_local_and_sqlite(
@@ -156,7 +156,7 @@ class TestChain:
             tmp_path, empty_mailboxes, smtp_server, simulated_night.tree.data_settings(), LOCAL
         )
         site.send("ASTRAN-LAUNCH", self.BODY)
-        site.run_until("result", timeout=900)
+        site.run_until("sigma", timeout=900)
         self.check(site)
         # the same again: everything but the last stages is reused
         site.send("ASTRAN-LAUNCH", self.BODY)
@@ -179,7 +179,7 @@ class TestChain:
             tmp_path, empty_mailboxes, smtp_server, simulated_night.tree.data_settings(), LOCAL
         )
         site.send("ASTRAN-LAUNCH", self.BODY)
-        site.run_until("result", timeout=900, kills=20, seed=20231213)
+        site.run_until("sigma", timeout=900, kills=20, seed=20231213)
         for _ in range(3):
             site.tick()
         self.check(site)
@@ -194,7 +194,7 @@ class TestChain:
         broken = break_a_run(simulated_night.tree.data_settings(), tmp_path / "data", 15862)
         site = SiteUnderTest(tmp_path, empty_mailboxes, smtp_server, broken, LOCAL)
         site.send("ASTRAN-LAUNCH", self.BODY)
-        site.run_until("partial", timeout=900)
+        site.run_until("1 of 2 runs", timeout=900)
         report = site.inbox()[-1]
         assert "1 of 2 runs" in report.subject
         assert "15862" in report.text

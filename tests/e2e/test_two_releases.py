@@ -19,7 +19,7 @@ MAIL = "target: Crab\ndate: 20231213\nlstchain: {wanted}\n"
 
 
 def reports(site: SiteUnderTest) -> list[MailMessage]:
-    return [mail for mail in site.inbox() if "result" in mail.subject]
+    return [mail for mail in site.inbox() if "sigma" in mail.subject]
 
 
 @pytest.fixture

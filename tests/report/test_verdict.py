@@ -104,6 +104,14 @@ def test_a_flare_of_one_night_counts_its_trials() -> None:
     assert "strongest" not in judged(2.0, by_night=rows, nights=nights).sentence
 
 
+def test_a_source_elsewhere_in_the_field_is_named() -> None:
+    source = {"name": "J0534+2200", "significance_after_trials": 41.7, "detected": True}
+    weak = {"name": "J0530+2100", "significance_after_trials": 3.1, "detected": False}
+    said = judged(0.7, map={"sources": [weak, source]}).sentence
+    assert said.endswith("; in the field J0534+2200 is found, 41.7 sigma after trials.")
+    assert "in the field" not in judged(0.7, map={"sources": [weak]}).sentence
+
+
 @pytest.mark.parametrize(
     ("spectrum", "flux"),
     [

@@ -174,6 +174,7 @@ def test_a_full_quota_passes_with_time(bench: Bench) -> None:
         bench.scheduler.submit(batch)
     assert caught.value.transient
     assert "AssocMaxSubmitJobLimit" in caught.value.message
+    assert caught.value.too_many
     bench.scheduler.cancel(first)
     bench.until(first, "cancelled", lambda s: all(map(gone, s.values())))
     bench.until_all(bench.submit(batch), JobState.COMPLETED)

@@ -105,8 +105,10 @@ def new_figure(results: Results, title: str, height: float = 5.6) -> Figure:
         ha="right",
         va="center",
     )
-    while _covers(name, mark) and name.get_fontsize() > LEAST_TITLE_PT:
-        name.set_fontsize(name.get_fontsize() - 0.5)
+    size = TITLE_PT
+    while _covers(name, mark) and size > LEAST_TITLE_PT:
+        size -= 0.5
+        name.set_fontsize(size)
     for place, text in ((0.34, _what(results)), (0.15, _made_with(results))):
         figure.text(0.02, place / height, text, fontsize=10, color=GREY, va="center")
     return figure
