@@ -71,7 +71,7 @@ def find_warnings(results: Results, wanted_off: int | None) -> list[str]:
             f"{sky.off_sigma:.2f} instead of 1): its background is not well described, do not "
             "trust weak spots in it."
         )
-    return said + _wobble_balance(runs) + _crab(results)
+    return said + _wobble_balance(runs) + describe_crab(results)
 
 
 def _wobble_balance(runs: Sequence[RunNumbers]) -> list[str]:
@@ -87,7 +87,7 @@ def _wobble_balance(runs: Sequence[RunNumbers]) -> list[str]:
     return []
 
 
-def _crab(results: Results) -> list[str]:
+def describe_crab(results: Results) -> list[str]:
     """The Crab Nebula itself is a test of area, energies and livetime."""
     found = results.spectrum.numbers
     target = results.target
