@@ -71,6 +71,9 @@ class CrabFlux(FluxValue):
     energy_min_tev: float | None = None
     energy_max_tev: float | None = None
     """None in results of older versions: the energies of the spectrum."""
+    expected_excess: Annotated[
+        float | None, {"description": "events that the Crab Nebula would have given above OFF"}
+    ] = None
 
 
 @dataclass(frozen=True)

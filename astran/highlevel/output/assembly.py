@@ -21,6 +21,7 @@ from astran.highlevel.diagnostics.data_taking import event_diagnostics
 from astran.highlevel.diagnostics.notes import describe_observations
 from astran.highlevel.failures import Failures, add_left_out
 from astran.highlevel.geometry import project, radec
+from astran.highlevel.maps.field_search import FieldSource
 from astran.highlevel.maps.position import PositionFit
 from astran.highlevel.maps.ring import SkyMap
 from astran.highlevel.measurement import FolderMeasurement
@@ -37,6 +38,7 @@ from astran.results.document import (
     EnergyBandNumbers,
     ExcludedCircle,
     ExcludedRun,
+    FieldSourceNumbers,
     FileNames,
     FittedPosition,
     MapNumbers,
@@ -47,6 +49,7 @@ from astran.results.document import (
     Results,
     RunNumbers,
     SignificanceHistogram,
+    SourceCounterpart,
     StackedNumbers,
     TargetPosition,
     Theta2Histogram,
@@ -313,7 +316,7 @@ def _map(found: FolderMeasurement) -> MapNumbers | None:
     return MapNumbers(
         background=sky.method.value,
         method="ring",
-        width_deg=len(sky.counts) * sky.bin_deg,
+        width_deg=_width(sky),
         bin_deg=sky.bin_deg,
         npix=len(sky.counts),
         radius_deg=sky.radius_deg,
@@ -347,6 +350,32 @@ def _map(found: FolderMeasurement) -> MapNumbers | None:
             off_source=as_tuple(np.histogram(off, edges)[0]),
             all=as_tuple(np.histogram(sky.significance[sky.valid], edges)[0]),
         ),
+        peak_trials=peak.trials if peak else None,
+        peak_after_trials=peak.after_trials if peak else None,
+        searched_width_deg=_width(found.search.sky) if found.search else None,
+        sources=tuple(_field_source(one) for one in (found.search.sources if found.search else ())),
+    )
+
+
+def _width(sky: SkyMap) -> float:
+    return len(sky.counts) * sky.bin_deg
+
+
+def _field_source(source: FieldSource) -> FieldSourceNumbers:
+    ra, dec = radec(source.direction)
+    peak = source.peak
+    return FieldSourceNumbers(
+        name=source.name,
+        ra_deg=ra,
+        dec_deg=dec,
+        offset_deg=peak.offset,
+        significance=peak.significance,
+        trials=peak.trials,
+        significance_after_trials=peak.after_trials,
+        detected=source.detected,
+        excess=peak.excess,
+        excluded_radius_deg=source.radius,
+        counterparts=tuple(SourceCounterpart(name, away) for name, away in source.counterparts),
     )
 
 

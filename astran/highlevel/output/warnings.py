@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 
 from astran.highlevel.geometry import neighbour_distance, separation, vector
+from astran.highlevel.maps.exclusion import SAME_SOURCE_DEG
 from astran.highlevel.maps.known_sources import find_source
-from astran.results.document import Results, RunNumbers
+from astran.results.document import FieldSourceNumbers, Results, RunNumbers
 
 WIDEST_OFF_SIGMA = 1.15
 FEW_OFF_COUNTS = 10
@@ -17,6 +18,8 @@ HALO = 0.1
 UNBALANCED = 0.6
 CRAB_FACTOR, SAME_PLACE_DEG = 1.5, 0.1
 """The Crab's flux is to be right within this factor."""
+SURE_OFFSET = 5.0
+"""In units of the position's error."""
 POINT_SPREAD_DEG, SEEN = 0.15, 5.0
 """Gammas of a point source reach so far; it matters for a source above so many sigma."""
 
@@ -71,7 +74,40 @@ def find_warnings(results: Results, wanted_off: int | None) -> list[str]:
             f"{sky.off_sigma:.2f} instead of 1): its background is not well described, do not "
             "trust weak spots in it."
         )
+    fit = sky.fit if sky else None
+    if sky and fit and fit.offset_deg > max(SAME_SOURCE_DEG, SURE_OFFSET * fit.error_deg):
+        near = fit.offset_deg < sky.excluded_radius_deg
+        said += [
+            f"The peak of the map lies {fit.offset_deg:.2f} deg from the target, at RA "
+            f"{fit.ra_deg:.3f}, Dec {fit.dec_deg:+.3f} deg: is it another source? So close to the "
+            "target the two cannot be told apart."
+        ] * near
+    if sky:
+        said += [_describe_source(source, stacked.theta_cut.typical_deg) for source in sky.sources]
     return said + _wobble_balance(runs) + describe_crab(results)
+
+
+def _describe_source(source: FieldSourceNumbers, theta_deg: float) -> str:
+    """A source elsewhere in the field."""
+    kind = "A source" if source.detected else "A possible source"
+    nearest = source.counterparts[0] if source.counterparts else None
+    known = (
+        f"{nearest.name} of the catalogue is {nearest.distance_deg:.2f} deg from it"
+        if nearest
+        else "the catalogue knows none there"
+    )
+    reach = source.excluded_radius_deg + theta_deg
+    mixed = (
+        " Its gammas reach into the ON region of the target, whose excess holds part of them."
+        if source.offset_deg < reach
+        else ""
+    )
+    return (
+        f"{kind} {source.offset_deg:.2f} deg from the target, {source.name}, at RA "
+        f"{source.ra_deg:.3f}, Dec {source.dec_deg:+.3f} deg: {source.significance:.1f} sigma, "
+        f"{source.significance_after_trials:.1f} after {source.trials:.0f} trials; {known}. It is "
+        f"left out of OFF regions and background.{mixed}"
+    )
 
 
 def _wobble_balance(runs: Sequence[RunNumbers]) -> list[str]:

@@ -93,6 +93,7 @@ def _spectrum_numbers(found: Spectral) -> SpectrumNumbers:
             citation=CRAB.citation,
             energy_min_tev=found.above.energy_min,
             energy_max_tev=found.above.energy_max,
+            expected_excess=float(found.stacked.expected(CRAB.shape).sum()),
         ),
     )
 
