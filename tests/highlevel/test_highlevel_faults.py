@@ -215,7 +215,7 @@ CALCULATIONS: dict[str, tuple[Any, str, set[str]]] = {
     "light curve by run": (lightcurve, "light_curve_by_run", {"fit", "light_curve"}),
     "light curve by night": (lightcurve, "light_curve_by_night", {"light_curve"}),
     "fine light curve": (lightcurve, "light_curve_fine", {"light_curve"}),
-    "Crab units": (spectral, "_in_crab", {"crab_units"}),
+    "expected limit": (spectral, "_limit_without_source", {"expected_limit"}),
     "concerns": (assembly, "find_warnings", {"concerns"}),
     "observations": (assembly, "describe_observations", {"observations"}),
 }

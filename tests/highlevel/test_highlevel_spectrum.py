@@ -18,9 +18,10 @@ from astran.highlevel.failures import Failures
 from astran.highlevel.geometry import rotated, separation, vector
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options, Threshold
+from astran.highlevel.output.warnings import describe_crab
 from astran.highlevel.spectral import result_parts
-from astran.highlevel.spectral.fit import make_dataset
-from astran.highlevel.spectral.integral_flux import choose_threshold
+from astran.highlevel.spectral.fit import Model, make_dataset
+from astran.highlevel.spectral.integral_flux import choose_threshold, integral_flux
 from astran.highlevel.spectral.limits import expected_limit, upper_limit
 from astran.highlevel.spectral.norm import Norm, fit_norm, measure_norm
 from astran.highlevel.spectral.reflected import reflected_positions
@@ -391,7 +392,7 @@ def test_the_limit_of_a_known_background_is_cls(n_on: int) -> None:
 )
 def test_limits_of_few_counts_cover(background: float, signal: float, alpha: float) -> None:
     rng = np.random.default_rng(8)
-    held, number = 0, 400
+    held, number = 0, 250
     for _ in range(number):
         limit = upper_limit(
             np.array([float(rng.poisson(background + signal))]),
@@ -414,14 +415,14 @@ def test_the_norm_of_few_counts_has_no_bias(signal: float) -> None:
     expected = np.array([0.3, 0.4, 0.3]) * max(signal, 1.0)
     truth = 1.0 if signal else 0.0
     pulls = []
-    for _ in range(400):
+    for _ in range(300):
         n_on = rng.poisson(background + truth * expected).astype(float)
         n_off = rng.poisson(background / alpha).astype(float)
         found = measure_norm(n_on, n_off, alpha, expected, background, truth)
         assert found is not None
         pulls.append((found[0].value - truth) / found[0].error)
-    assert np.mean(pulls) == pytest.approx(0.0, abs=0.15)
-    assert np.std(pulls) == pytest.approx(1.0, abs=0.13)
+    assert np.mean(pulls) == pytest.approx(0.0, abs=0.18)
+    assert np.std(pulls) == pytest.approx(1.0, abs=0.14)
 
 
 def test_no_counts_at_all_are_a_flux_of_zero_with_a_limit() -> None:
@@ -437,7 +438,7 @@ def test_the_expected_limit_is_the_median_one() -> None:
     off, alpha = np.array([60.0]), np.array([0.2])
     limits = [
         upper_limit(np.array([float(rng.poisson(12))]), off, alpha, np.ones(1), (0.0, 0.0), 0.95)
-        for _ in range(301)
+        for _ in range(201)
     ]
     usual = expected_limit(off, alpha, np.ones(1), 0.95)
     assert usual == pytest.approx(float(np.median(np.array(limits, float))), rel=0.12)
@@ -508,3 +509,36 @@ def test_a_norm_of_nothing() -> None:
     nothing: Any = np.zeros(3)
     assert fit_norm(nothing, nothing, np.full(3, 0.2), np.ones(3)) is None
     assert fit_norm(np.ones(3), np.ones(3), np.full(3, 0.2), nothing) is None
+
+
+def test_crab_units_are_a_ratio_of_fluxes_with_the_error_of_the_shape() -> None:
+    """A soft power law, whose integral is known; its error is that of fluxes drawn from the
+    covariance of the fit."""
+    amplitude, index, low, high = 2.0e-12, 3.6, 0.1, 30.0
+    covariance = np.array([[(1e-13) ** 2, 0.6 * 1e-13 * 0.04], [0.6 * 1e-13 * 0.04, 0.04**2]])
+    errors = dict(zip(("amplitude", "index"), np.sqrt(np.diag(covariance)), strict=True))
+    best = Model(
+        "power-law", {"amplitude": amplitude, "index": index}, errors, covariance, 30.0, 30, 1.0
+    )
+    norm = Norm(1.0, 0.03, 0.03, 0.03, None, 30.0)
+    above = integral_flux((low, high), best.shape, best, 0.03, 0.5)
+    flux, error = above.measure(norm)
+    truth = amplitude * (low ** (1 - index) - high ** (1 - index)) / (index - 1)
+    assert flux == pytest.approx(truth, rel=1e-3)
+    assert flux / above.of_crab == pytest.approx(
+        truth / integrate_flux(CRAB.shape, low, high), rel=1e-3
+    )
+    drawn = np.random.default_rng(3).multivariate_normal([amplitude, index], covariance, 4000)
+    fluxes = [integrate_flux(power_law(*one), low, high) for one in drawn]
+    assert error == pytest.approx(float(np.std(fluxes)), rel=0.1)
+
+
+@pytest.mark.parametrize(("flux", "said"), [(1.4, 0), (0.7, 0), (1.6, 1), (0.6, 1), (1e-4, 1)])
+def test_the_crab_outside_of_a_factor_is_a_warning(flux: float, said: int) -> None:
+    results: Any = SimpleNamespace(
+        target=SimpleNamespace(ra_deg=CRAB_PLACE[0], dec_deg=CRAB_PLACE[1]),
+        spectrum=SimpleNamespace(numbers=SimpleNamespace(crab=SimpleNamespace(value=flux))),
+    )
+    assert len(describe_crab(results)) == said
+    results.target.dec_deg += 1.0
+    assert describe_crab(results) == []

@@ -84,7 +84,7 @@ def find_warnings(results: Results, wanted_off: int | None) -> list[str]:
         ] * near
     if sky:
         said += [_describe_source(source, stacked.theta_cut.typical_deg) for source in sky.sources]
-    return said + _wobble_balance(runs) + _crab(results)
+    return said + _wobble_balance(runs) + describe_crab(results)
 
 
 def _describe_source(source: FieldSourceNumbers, theta_deg: float) -> str:
@@ -123,7 +123,7 @@ def _wobble_balance(runs: Sequence[RunNumbers]) -> list[str]:
     return []
 
 
-def _crab(results: Results) -> list[str]:
+def describe_crab(results: Results) -> list[str]:
     """The Crab Nebula itself is a test of area, energies and livetime."""
     found = results.spectrum.numbers
     target = results.target

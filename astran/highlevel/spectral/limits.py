@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import brentq
-from scipy.stats import nbinom, norm, poisson
+from scipy.special import gammaln, log_ndtr, ndtri, pdtr, xlogy
+from scipy.stats import nbinom
 
 from astran.highlevel.arrays import Floats
 from astran.highlevel.spectral.wstat import wstat
@@ -58,7 +59,7 @@ def upper_limit(
             return 0.0
         root = np.sqrt(max(wstat(n_on, n_off, alpha, signal * expected) - best[1], 0.0))
         mean = np.sqrt(max(wstat(null, null / alpha, alpha, signal * expected), 0.0))
-        return float(norm.logsf(root) - norm.logcdf(mean - root))
+        return float(log_ndtr(-root) - log_ndtr(mean - root))
 
     return _falls_to(log_cls, np.log(1 - confidence), max(best[0], 0.0), expected, null)
 
@@ -77,7 +78,7 @@ def expected_limit(
     def missing(signal: float) -> float:
         return -float(np.sqrt(max(wstat(null, n_off, alpha, signal * expected), 0.0)))
 
-    return _falls_to(missing, float(norm.ppf((1 - confidence) / 2)), 0.0, expected, null)
+    return _falls_to(missing, float(ndtri((1 - confidence) / 2)), 0.0, expected, null)
 
 
 def _limit_of_counts(n_on: int, n_off: float, alpha: float, confidence: float) -> float | None:
@@ -89,9 +90,12 @@ def _limit_of_counts(n_on: int, n_off: float, alpha: float, confidence: float) -
         share = (counts == n_on).astype(float)  # so deep a deficit: all is background
     half = 0.5 if n_on > FEW_COUNTS else 0.0
 
+    rest: Floats = n_on - counts.astype(float)
+    factorials = gammaln(rest + 1)
+
     def chance(signal: float) -> float:
-        rest = n_on - counts
-        return float(share @ (poisson.cdf(rest, signal) - half * poisson.pmf(rest, signal)))
+        just = np.exp(xlogy(rest, signal) - signal - factorials) if half else 0.0
+        return float(share @ (pdtr(rest, signal) - half * just))
 
     none = chance(0.0)
 
@@ -112,7 +116,7 @@ def _falls_to(
         high = start + step * 2.0**doubling
         if function(high) <= level:
             found = float(
-                brentq(lambda x: function(x) - level, low, high, xtol=1e-6 * high, rtol=1e-6)
+                brentq(lambda x: function(x) - level, low, high, xtol=1e-5 * high, rtol=1e-5)
             )
             return found if found > 0 else None
         low = high

@@ -234,7 +234,11 @@ def make_spectrum(
             or ()
         ),
         above=above,
-        expected_limit=_limit_without_source(wide, confidence),
+        expected_limit=attempt(
+            "expected_limit",
+            "The limit expected without a source",
+            lambda: _limit_without_source(wide, confidence),
+        ),
         confidence=confidence,
         assumed_index=assumed_index,
         warnings=tuple(warnings),
