@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from astran.config.model import Settings
@@ -47,6 +49,11 @@ class SlurmSettings(SlurmPlacement):
         description="What differs for the analyses of a sender (a mail address) or of all senders "
         "of a domain (@institute.example). What is left out there is as above.",
         examples=[{"shifter@institute.example": {"qos": "fast", "reservation": "night"}}],
+    )
+    memory_per: Literal["node", "cpu"] = Field(
+        "node",
+        description="Whether memory is asked for per node (--mem) or per core (--mem-per-cpu), as "
+        "some clusters demand.",
     )
     options: tuple[str, ...] = Field((), description="Further options for sbatch, one per entry.")
     timeout: float = Field(60.0, gt=0, description="Longest wait for a Slurm command [s].")

@@ -73,6 +73,27 @@ REASONS: Final[dict[str, str]] = {
 """A sentence for each reason that Slurm gives for a waiting or failed job."""
 
 _LIMITS: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        "AssocGrp",
+        "RunMinutes",
+        "The running jobs of the account take all the computing time that it has left.",
+    ),
+    (
+        "QOSGrp",
+        "RunMinutes",
+        "The running jobs of the quality of service take all the computing time that it has left.",
+    ),
+    (
+        "AssocGrp",
+        "Minutes",
+        "The account's computing time is used up: none of its jobs starts until it gets more.",
+    ),
+    (
+        "QOSGrp",
+        "Minutes",
+        "The computing time of the quality of service is used up: none of its jobs starts until it "
+        "gets more.",
+    ),
     ("Max", "PerAccount", "This account has as much in use as the quality of service allows."),
     ("QOSMax", "PerNode", "It asks for more on one node than its quality of service allows."),
     ("AssocMax", "PerNode", "It asks for more on one node than its account allows."),

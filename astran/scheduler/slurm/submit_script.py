@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from astran.base.files import write_atomic
+from astran.base.process import Runner, run_command
 from astran.base.scheduler import Batch, JobRef
+from astran.base.tasks import Resources, Task
 from astran.config.slurm import SlurmSettings
 from astran.scheduler.array_files import OWNER_GUARD, owner_link, script_path, write_manifest
+from astran.scheduler.slurm.sbatch_answer import read_answer
+
+TOKEN = "ASTRAN_TOKEN"
+"""Variable by which a script knows its attempt."""
 
 _SCRIPT = (
     """\
@@ -75,6 +83,13 @@ def _log(folder: Path, token: str, index: int) -> Path:
     return folder / f"array_{token}_{index}.log"
 
 
+def _memory_option(resources: Resources, settings: SlurmSettings) -> str:
+    if settings.memory_per == "node":
+        return f"--mem={resources.memory_mb}M"
+    # rounded up: all cores together have no less than was asked for
+    return f"--mem-per-cpu={math.ceil(resources.memory_mb / resources.cpus)}M"
+
+
 def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[str]:
     """The argument list for sbatch."""
     array = f"0-{len(batch.scripts) - 1}" + (f"%{batch.throttle}" if batch.throttle else "")
@@ -91,11 +106,7 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
         "--export=NONE",
         f"--chdir={batch.folder}",
         f"--output={folder}/array_{batch.token}_%a.log",
-        "--nodes=1",
-        "--ntasks=1",
-        f"--cpus-per-task={batch.resources.cpus}",
-        f"--mem={batch.resources.memory_mb}M",
-        f"--time={batch.resources.time_min}",
+        *_limits(batch.resources, settings),
     ]
     placement = settings.placement_of(batch.requester).model_dump()
     placement |= {"exclude": ",".join(batch.exclude)}
@@ -103,3 +114,55 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
         placement["account"] = batch.account
     argv += [f"--{name}={value}" for name, value in placement.items() if value]
     return [*argv, *settings.options, str(script)]
+
+
+def _limits(resources: Resources, settings: SlurmSettings) -> list[str]:
+    return [
+        "--nodes=1",
+        "--ntasks=1",
+        f"--cpus-per-task={resources.cpus}",
+        _memory_option(resources, settings),
+        f"--time={resources.time_min}",
+    ]
+
+
+def submit_by_hand(
+    task: Task,
+    token: str,
+    after: Sequence[str],
+    settings: SlurmSettings,
+    runner: Runner = run_command,
+) -> str:
+    """Submit the script of one task as a job of its own, for the person who asks for it.
+
+    Parameters
+    ----------
+    task : its script is written
+    token : for its record
+    after : ids of the jobs whose products it needs; without them it is cancelled by Slurm
+
+    Returns
+    -------
+    The id of the job
+
+    Raises
+    ------
+    SubmitRefused, SubmitUnknown : as `read_answer` has it
+    ProcessError : sbatch is not there or does not answer
+    """
+    argv = [
+        "sbatch",
+        "--parsable",
+        f"--job-name={task.key}",
+        f"--export={TOKEN}={token}",
+        "--no-requeue",
+        f"--chdir={task.folder}",
+        f"--output={task.log.replace('%', '%%')}",
+        *_limits(task.resources, settings),
+    ]
+    if after:
+        argv += [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
+    placement = settings.placement_of("").model_dump()
+    argv += [f"--{name}={value}" for name, value in placement.items() if value]
+    done = runner([*argv, *settings.options, task.script], timeout=settings.timeout, check=False)
+    return read_answer(done)
