@@ -29,7 +29,16 @@ from astran.base.clock import SystemClock  # noqa: E402
 from astran.demo.data_tree import DataTree  # noqa: E402
 from astran.demo.simulate import simulated_night  # noqa: E402
 
-_OF_THE_RUN = {"provenance", "created", "created_utc", "software", "input_files", "path", "files"}
+_OF_THE_RUN = {
+    "made",
+    "provenance",
+    "created",
+    "created_utc",
+    "software",
+    "input_files",
+    "path",
+    "files",
+}
 
 
 def run_night(folder: Path, tree: DataTree, kind: str, env: Mapping[str, str]) -> dict[str, Any]:
