@@ -334,8 +334,8 @@ PLANTED = (
     Planted(
         "a clock that was ahead is believed",
         f"{_D}/chores.py",
-        "    return ahead or db.execute(held.limit(1)).first() is not None\n",
-        "    return False\n",
+        "    if not _was_ahead(db, now, longest_look):\n",
+        "    if True:\n",
     ),
     # --- mail in
     Planted(
