@@ -105,8 +105,8 @@ def _at_postgres(url: str, version: str, mailbox: str | None, now: datetime) -> 
         # what the URL itself sets counts
         limits = {name: value for name, value in CONNECTION_LIMITS.items() if f"{name}=" not in url}
         with psycopg.connect(url, **limits) as db:
-            db.execute("set statement_timeout = '10s'")
             db.read_only = True
+            db.execute("set statement_timeout = '10s'")
             return _look(ask, version, mailbox, moment)
     except psycopg.Error:
         return None
