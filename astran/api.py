@@ -16,8 +16,10 @@ is logged: `configure_logging(form=LogForm.PLAIN)` of `astran.base.logging_setup
 
 from __future__ import annotations
 
+import secrets
+import shlex
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,18 +28,27 @@ from astran.base.clock import Clock, SystemClock
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.night_data import MissingRun, NightData
+from astran.base.process import Runner, run_command
 from astran.base.tasks import ProductKind, Task
 from astran.catalogue.sources import is_same_source, resolve_source
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.database.location import identity
 from astran.production.job.shell_script import make_shell_script
+from astran.scheduler.registry import submit_by_hand
 from astran.telescopes.lst import inventory
 from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
 from astran.telescopes.lst.catalogue.night import LstCatalogue
 from astran.telescopes.lst.environment.releases import find_toolset
 from astran.telescopes.lst.inventory import Inventory
-from astran.telescopes.lst.manual import Workspace, dl2_tasks, dl3_tasks, index_tasks, run_tasks
+from astran.telescopes.lst.manual import (
+    Workspace,
+    dl2_tasks,
+    dl3_tasks,
+    index_tasks,
+    lay_out_task,
+    run_tasks,
+)
 from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 Place = str | Path
@@ -65,6 +76,28 @@ class ProductionRun:
         ------
         ConfigError : the folder is that of an analysis of the service
         """
+        self._refuse_service_folder()
+        return run_tasks(self.tasks, self.bench)
+
+    def submit(self, runner: Runner = run_command) -> Iterator[tuple[Task, str]]:
+        """Submit each task to Slurm, as a job that waits for those whose products it needs; yields
+        each with the id of its job.
+
+        Raises
+        ------
+        ConfigError : as `run`, or the site has no Slurm
+        SchedulerError : Slurm refused a job, or does not answer; the jobs before it are submitted
+        """
+        self._refuse_service_folder()
+        settings, jobs = self.bench.site.scheduler, dict[str, str]()
+        for task in self.tasks:
+            lay_out_task(task, self.bench)
+            needed = [jobs[key] for key in (*task.needs, *task.after) if key in jobs]
+            token = secrets.token_hex(8)
+            jobs[task.key] = submit_by_hand(settings, task, token, needed, runner)
+            yield task, jobs[task.key]
+
+    def _refuse_service_folder(self) -> None:
         folder = self.bench.folder
         # jobs of the service leave their files there; its products, logs and records are not ours
         if (folder / "jobmanager" / "batches").is_dir():
@@ -73,7 +106,6 @@ class ProductionRun:
                 cure=f"Name another folder: --output {folder}_byhand. DL2 that is there already is "
                 f"given by --input {folder / 'DL2'}.",
             )
-        return run_tasks(self.tasks, self.bench)
 
     def good(self, records: Sequence[ExitRecord]) -> bool:
         """Whether every task succeeded and no run was left out."""
@@ -176,7 +208,14 @@ def prepare_dl3(
     """
     config = config.model_copy(update={"start": StartLevel.DL2, "folder": ""})
     folder = Path(output or site.workdir / config.label).absolute()
-    files = list(_expand(list(inputs) or [folder / "DL2"], "dl2_*.h5"))
+    places = list(inputs) or [folder / "DL2"]
+    if not inputs and not any((folder / "DL2").glob("dl2_*.h5")):
+        raise CatalogueError(
+            f"There is no DL2 (dl2_*.h5) in {places[0]}.",
+            cure=f"Make it: create_dl2_LP -t {shlex.quote(config.target.name)} -d {config.date} "
+            f"--output {shlex.quote(str(folder))}; or name DL2 by --input.",
+        )
+    files = list(_expand(places, "dl2_*.h5"))
     data = _catalogue(site, keep).with_files(config, files)
     bench = _bench(site, config.lstchain, folder, keep)
     return _work(dl3_tasks(config, data, bench) if data.runs else (), bench, data)

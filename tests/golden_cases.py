@@ -103,7 +103,8 @@ def dl1(path: Path, rows: int, zenith_deg: float = 20.0) -> Path:
     table["event_type"] = np.where(index % 10, 32, 2)
     table["intensity"] = np.where(index % 20 == 7, 422.0, 80.0)
     table["alt_tel"], table["az_tel"] = np.radians(90.0 - zenith_deg), np.radians(255.0)
-    table["dragon_time"] = 1702512000.0 + index / 4000.0
+    # so that it is the Crab that stands there
+    table["dragon_time"] = 1702521000.0 + (zenith_deg - 17.7) * 284.0 + index / 4000.0
     folder, _, name = TABLE.rpartition("/")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tables.open_file(str(path), "w") as handle:

@@ -9,7 +9,7 @@ import h5py
 
 
 def write_dl2(path: Path, lstchain: str = "0.12.3", models: str = "", record: bool = True) -> Path:
-    """No events: only what a DL2 file tells of its origin.
+    """No events: only what a DL2 file tells of its origin, and where its table would be.
 
     Parameters
     ----------
@@ -33,6 +33,7 @@ def write_dl2(path: Path, lstchain: str = "0.12.3", models: str = "", record: bo
     }
     with h5py.File(path, "w") as file:
         file.attrs["LSTCHAIN_VERSION"] = lstchain.encode()
+        file.create_group("dl2/event/telescope/parameters/LST_LSTCam")
         if record:
             file.create_group("provenance").create_dataset("dl1_to_dl2", data=json.dumps(told))
     return path

@@ -37,6 +37,22 @@ class FileRef:
 
 
 @dataclass(frozen=True, slots=True)
+class StandardDl2:
+    """DL2 of a run that the observatory made, and what it tells of its making."""
+
+    file: FileRef
+    problem: str = ""
+    """Why it cannot be used, in words; empty: it can."""
+    lstchain: str = ""
+    models: str = ""
+    """Their folder."""
+    dl1: str = ""
+    config: str = ""
+    """lstchain's whole configuration as JSON."""
+    events: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RunFile:
     """The input file of a run: DL1, or DL2 where the analysis starts there."""
 
@@ -56,6 +72,8 @@ class RunFile:
     """Mean zenith distance and azimuth [deg]; None: not known."""
     origin: Dl2Provenance = UNKNOWN
     """Of a DL2 file: what made it, as far as it says."""
+    standard: tuple[StandardDl2, ...] = ()
+    """Of DL1: the observatory's DL2 of the run, the newest version first."""
 
     @property
     def files(self) -> tuple[FileRef, ...]:

@@ -8,6 +8,7 @@ place; the rest is left as it is. Escaping for HTML is the template engine's wor
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 # escape sequences of terminals: ECMA-48 CSI, OSC and the two-character ones
 _ESCAPES = re.compile(
@@ -76,3 +77,14 @@ def duration(seconds: float | None) -> str:
 def count_noun(number: int, noun: str, plural: str = "") -> str:
     """`1 run`, `3 runs`, `2 analyses`."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def number_ranges(numbers: Iterable[int]) -> str:
+    """`15864-15867, 15869` of run numbers, in ascending order."""
+    ranges: list[list[int]] = []
+    for number in sorted(set(numbers)):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(f"{low}-{high}" if high > low else str(low) for low, high in ranges)

@@ -6,6 +6,7 @@ Read by hand, as the real reader would load numpy into the minute tick.
 from __future__ import annotations
 
 import csv
+import os
 import re
 from pathlib import Path
 
@@ -37,3 +38,16 @@ def read_rows(path: Path, what: str) -> list[dict[str, str]]:
         elif line.strip() and not line.startswith("#"):
             rows.append(line)
     return list(csv.DictReader(rows, delimiter=delimiter, skipinitialspace=True))
+
+
+def ends_with_line_feed(path: Path) -> bool:
+    """Whether the last line of a text file is whole; also of one that cannot be read."""
+    try:
+        with path.open("rb") as handle:
+            handle.seek(0, os.SEEK_END)
+            if not handle.tell():
+                return True
+            handle.seek(-1, os.SEEK_END)
+            return handle.read(1) == b"\n"
+    except OSError:
+        return True

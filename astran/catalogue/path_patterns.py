@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import InvalidVersion, Version
+
 from astran.base.errors import SiteNotReady
 from astran.base.files import name_trunk
 from astran.base.night_data import FileRef
@@ -21,6 +23,11 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _GROUPS = {"run": r"0*(?P<run>\d+)", "version": r"(?P<version>[^/]+)"}
 _GROUPS |= {"tailcut": r"(?P<tailcut>[^/]+)", "subrun": r"(?P<subrun>\d{4})"}
 _GROUPS |= {"date": r"(?P<date>\d{8})", "nsb": r"(?P<nsb>\d+(?:\.\d+)?)"}
+_VERSION = re.compile(r"v?\d")
+_BACKUP = re.compile(
+    r"(?:^|[._ -])(?:old|bak|backup|test|tmp|copy|orig|trash)\d*(?:[._ -]|$)|~$", re.IGNORECASE
+)
+_NONE = Version("0")
 _GROUPS["dec"] = r"(?P<dec>dec_(?:min_)?\d+)"
 
 
@@ -92,6 +99,16 @@ def stat_file(path: Path) -> FileRef | None:
     return FileRef(str(path), stat.st_size, stat.st_mtime_ns) if path.is_file() else None
 
 
+def find_dangling_links(pattern: str, **known: str) -> list[tuple[str, str]]:
+    """Links that fit a pattern and lead nowhere: where each is, and what it points to."""
+    matcher = re.compile(_regex(pattern, known))
+    return [
+        (str(path), str(path.readlink()))
+        for path in sorted(Path("/").glob(_glob(pattern, known).lstrip("/")))
+        if path.is_symlink() and not path.exists() and matcher.fullmatch(str(path))
+    ]
+
+
 def out_of_reach(pattern: str, **known: str) -> Path | None:
     """The folder because of which nothing that fits a pattern can be found; None: there is none.
 
@@ -117,10 +134,32 @@ def placeholders(pattern: str) -> frozenset[str]:
     return frozenset(_PLACEHOLDER.findall(pattern))
 
 
-def version_order(version: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts v0.9 before v0.10, and any number after any word."""
+def version_order(version: str) -> tuple[bool, Version, tuple[tuple[int, int, str], ...]]:
+    """Sorts releases as PEP 440 has it, after all that is none; of the rest any number after any
+    word."""
+    release = _parse_release(version)
     parts = re.findall(r"\d+|[A-Za-z]+", version.removeprefix("v"))
-    return tuple((1, int(p), "") if p.isdigit() else (0, 0, p) for p in parts)
+    natural = tuple((1, int(p), "") if p.isdigit() else (0, 0, p) for p in parts)
+    return release is not None, release or _NONE, natural
+
+
+def is_release(name: str) -> bool:
+    """Whether a folder is a regular production by its name: `v0.10`, `0.10.5.post1`, `tailcut84`.
+
+    A pre-release (`v0.10.5rc1`), a version with words behind it (`v0.10.5_test`, `v0.11_crab`) and
+    a backup (`tailcut84_old`, `v0.10.bak`) are none. Names of another scheme are taken as they are.
+    """
+    if _VERSION.match(name):
+        return _parse_release(name) is not None
+    return not _BACKUP.search(name)
+
+
+def _parse_release(name: str) -> Version | None:
+    try:
+        version = Version(name)
+    except InvalidVersion:
+        return None
+    return None if version.is_prerelease or version.local else version
 
 
 def _not_absolute(pattern: str) -> SiteNotReady:

@@ -120,7 +120,7 @@ def _help(info: FieldInfo, indent: int) -> Iterator[str]:
                 f"- {key}: {inner.description}",
                 _WIDTH,
                 initial_indent=margin,
-                subsequent_indent=f"{margin}  ",
+                subsequent_indent=margin,
                 break_long_words=False,
                 break_on_hyphens=False,
             )

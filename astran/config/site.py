@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from astran.base.files import name_trunk
 from astran.base.tasks import Stage
+from astran.config.htcondor import HTCondorSettings
 from astran.config.lstchain import (
     Environment,
     LstchainSettings,
@@ -19,12 +19,15 @@ from astran.config.lstchain import (
 from astran.config.mailbox import Auth, MailSettings, Quotas, Security, Server
 from astran.config.model import Settings
 from astran.config.nsb import NsbSettings
+from astran.config.observations import DataSettings
+from astran.config.scheduler_kinds import AUTO, KIND_HELP, check_kind
 from astran.config.slurm import SlurmSettings
 
 __all__ = [
     "Auth",
     "DataSettings",
     "Environment",
+    "HTCondorSettings",
     "LocalSettings",
     "LstchainSettings",
     "MailSettings",
@@ -42,89 +45,6 @@ __all__ = [
     "SlurmSettings",
     "StageResources",
 ]
-
-
-class DataSettings(Settings):
-    """Where data, models and Monte Carlo lie. Patterns may hold {date}, {run}, {subrun}, {version},
-    {tailcut}, {dec} (declination line of the models, like dec_2276), {nsb} (their level of
-    night-sky background, like 0.14) and shell wildcards."""
-
-    dl1: str = Field(
-        "",
-        description="Pattern of run-wise DL1 files.",
-        examples=["/path/to/DL1/{date}/{version}/{tailcut}/dl1_LST-1.Run{run}.h5"],
-    )
-    dl1_subruns: str = Field(
-        "",
-        description="Pattern of subrun-wise DL1 files; empty: as `dl1` with {run}.{subrun}.",
-        examples=["/path/to/DL1/{date}/{version}/{tailcut}/dl1_LST-1.Run{run}.{subrun}.h5"],
-    )
-    run_catalog: str = Field(
-        "",
-        description="Pattern of the night's RunCatalog ECSV (run_id, source_name); none: the runs "
-        "of a source are told by their pointing, from the DL1 files.",
-        examples=["/path/to/monitoring/RunCatalog/RunCatalog_{date}.ecsv"],
-    )
-    run_summary: str = Field(
-        "",
-        description="Pattern of the night's RunSummary ECSV (run_id, n_subruns, run_type).",
-        examples=["/path/to/monitoring/RunSummary/RunSummary_{date}.ecsv"],
-    )
-    datacheck: str = Field(
-        "",
-        description="Pattern of night-wise data-check files of lstchain, for the NSB level and "
-        "the transparency of the air. Those of runs and subruns are found beside DL1, also in a "
-        "folder datacheck there.",
-        examples=["/path/to/DL1DataCheck_LongTerm/{version}/{date}/DL1_datacheck_{date}.h5"],
-    )
-    models: Path | None = Field(
-        None,
-        description="Folder of the random forests, or of declination lines (dec_...) with forests; "
-        "with {nsb}, one such folder for each level of night-sky background.",
-        examples=["/path/to/models/AllSky/20240918_v0.10.12_allsky_nsb_tuning_{nsb}"],
-    )
-    nsb: NsbSettings = Field(
-        NsbSettings(),
-        description="Night-sky background of a run, which chooses among models of several levels; "
-        "sources in the order in which they are asked.",
-    )
-    lstchain_config: Path | None = Field(
-        None, description="lstchain JSON configuration to be given to dl1_to_dl2; none: its own."
-    )
-    mc_dl2: str = Field(
-        "",
-        description="Pattern of the DL2 files of MC test gammas, one per pointing node.",
-        examples=["/path/to/mc/DL2/AllSky/*_nsb_{nsb}/TestingDataset/{dec}/node_*/dl2_*.h5"],
-    )
-    mc_dl1: str = Field(
-        "",
-        description="Pattern of their DL1 files: where there is no DL2 of a level and declination "
-        "line, it is made with the chosen forests, once, and kept for everyone.",
-        examples=["/path/to/mc/DL1/AllSky/*_nsb_{nsb}/TestingDataset/node_*/dl1_*.h5"],
-    )
-    irf: str = Field("", description="Pattern of ready IRF files; none: made from mc_dl2 and kept.")
-    roots: tuple[Path, ...] = Field(
-        (), description="Folders below which requests with `start: dl2` or `dl3` may read."
-    )
-    dl1_deadline_h: float = Field(
-        48.0, ge=0, description="How long to wait for DL1 of a night that is not there yet [h]."
-    )
-    look_every_min: float = Field(
-        5.0, gt=0, description="Pause between two looks for data that are not there yet [min]."
-    )
-    settle_s: float = Field(
-        60.0, ge=0, description="A DL1 file counts as complete once unchanged for so long [s]."
-    )
-    open_dl1: bool = Field(
-        True,
-        description="Open DL1 files before they are used: tells broken and empty ones, pointing, "
-        "rate and livetime. False: every file that is there counts as good.",
-    )
-
-    @property
-    def models_root(self) -> Path | None:
-        """The folder below which all forests lie: `models` up to its first placeholder."""
-        return None if self.models is None else name_trunk(self.models)
 
 
 class LocalSettings(Settings):
@@ -188,9 +108,7 @@ class PackingSettings(Settings):
 class SchedulerSettings(Settings):
     """How tasks are run."""
 
-    kind: Literal["auto", "slurm", "local"] = Field(
-        "auto", description="slurm, local, or auto: slurm where sbatch is on PATH."
-    )
+    kind: str = Field(AUTO, description=KIND_HELP)
     throttle: int = Field(0, ge=0, description="At most so many tasks of an array at once; 0: all.")
     lost_after_min: float = Field(
         15.0,
@@ -206,6 +124,7 @@ class SchedulerSettings(Settings):
         180.0, ge=0, description="Longest pause, reached while nothing changes [s]."
     )
     slurm: SlurmSettings = Field(SlurmSettings(), description="Slurm.")
+    htcondor: HTCondorSettings = Field(HTCondorSettings(), description="HTCondor.")
     local: LocalSettings = Field(LocalSettings(), description="This machine.")
     resources: dict[str, StageResources] = Field(
         _RESOURCES,
@@ -240,6 +159,11 @@ class SchedulerSettings(Settings):
             raise ValueError(f"slurm.{min(twice)} is the old place of {min(twice)}: give one")
         rest = {name: value for name, value in slurm.items() if name not in moved}
         return {**data, **moved, "slurm": rest}
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, value: str) -> str:
+        return check_kind(value)
 
     @field_validator("resources")
     @classmethod

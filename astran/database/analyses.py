@@ -242,26 +242,30 @@ def lock_launches(db: Connection) -> None:
         db.execute(select(func.pg_advisory_xact_lock(LAUNCHES)))
 
 
-def live_count(db: Connection, requester: str | None = None) -> int:
-    """How many analyses (of one requester) have not ended."""
-    query = select(func.count()).where(t.analysis.c.state.in_(_LIVE))
-    if requester is not None:
-        query = query.where(t.analysis.c.requester == requester)
-    return db.execute(query).scalar_one()
+def live_count(db: Connection) -> int:
+    """How many analyses have not ended."""
+    return sum(live_by_requester(db).values())
 
 
-def launches_since(db: Connection, since: datetime, requester: str | None = None) -> int:
-    """How many analyses were asked for by mail (by one requester) since a time."""
+def live_by_requester(db: Connection) -> dict[str, int]:
+    """How many analyses have not ended, by requester; a hand-run has none ("")."""
+    c = t.analysis.c
+    query = select(c.requester, func.count()).where(c.state.in_(_LIVE)).group_by(c.requester)
+    return {row[0]: row[1] for row in db.execute(query)}
+
+
+def launches_by_requester(db: Connection, since: datetime) -> dict[str, int]:
+    """How many analyses were asked for by mail since a time, by requester."""
+    c = t.analysis.c
     query = (
-        select(func.count())
+        select(c.requester, func.count())
         .select_from(t.analysis)
         .join(t.request)
-        .where(t.analysis.c.created >= since, t.request.c.command.in_(("launch", "retry")))
-        .where(t.analysis.c.requester != "")
+        .where(c.created >= since, t.request.c.command.in_(("launch", "retry")))
+        .where(c.requester != "")
+        .group_by(c.requester)
     )
-    if requester is not None:
-        query = query.where(t.analysis.c.requester == requester)
-    return db.execute(query).scalar_one()
+    return {row[0]: row[1] for row in db.execute(query)}
 
 
 def move_analysis(

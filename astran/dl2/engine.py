@@ -19,7 +19,7 @@ from typing import Any
 from astran.base.errors import AstranError
 from astran.dl2.errors import NotTrusted
 from astran.dl2.options import PROVEN, parse_options
-from astran.dl2.output import mark_engine
+from astran.dl2.output import holds_events, mark_engine
 from astran.dl2.pickle_owner import require_trusted
 
 _log = logging.getLogger(__name__)
@@ -44,10 +44,28 @@ def run_engine(
     choices = replace(choices, trusted=(*choices.trusted, *trusted))
     if reason := _lacking() or ("" if choices.any_release else _unproven()):
         _log.warning("stock engine, because of %s", reason)
-        return _stock(rest, reason, choices.trusted)
-    from astran.dl2.tool import fast_tool
+        code = _stock(rest, reason, choices.trusted)
+    else:
+        from astran.dl2.tool import fast_tool
 
-    return _ended(fast_tool(choices), rest)
+        code = _ended(fast_tool(choices), rest)
+    return code or _verify_products(rest)
+
+
+def _verify_products(words: Sequence[str]) -> int:
+    """1 where a product is not there or is the stub of a failed run: lstchain's tool ends with 0
+    also where it could not read its configuration."""
+    given = _given(words)
+    bad = [path for path in _products(given) if not holds_events(path)]
+    for path in bad:
+        what = "holds no table of events" if path.exists() else "was not made"
+        _log.error("%s %s", path, what)
+    return int(bool(bad))
+
+
+def _products(given: argparse.Namespace) -> list[Path]:
+    """lstchain renames dl1 to dl2, once."""
+    return [given.out / path.name.replace("dl1", "dl2", 1) for path in given.files]
 
 
 def _lacking() -> str:
@@ -88,9 +106,7 @@ def _stock(words: Sequence[str], reason: str, trusted: Sequence[Path]) -> int:
     if code == _NOT_STARTED:
         _log.error("%s cannot be started", program)
     if code == 0:
-        # it renames dl1 to dl2, once
-        names = [path.name.replace("dl1", "dl2", 1) for path in given.files]
-        for product in (given.out / name for name in names):
+        for product in _products(given):
             if product.exists():
                 mark_engine(product, f"stock: {reason}")
     return code if code >= 0 else 128 - code
@@ -106,7 +122,7 @@ def _given(words: Sequence[str]) -> argparse.Namespace:
     parser.add_argument(
         "-p", "--path-models", dest="models", type=Path, action="append", default=[]
     )
-    parser.add_argument("-o", "--output-dir", dest="out", type=Path, default=Path())
+    parser.add_argument("-o", "--output-dir", dest="out", type=Path, default=Path("dl2_data"))
     given, _ = parser.parse_known_args(list(words))
     return given
 

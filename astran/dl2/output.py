@@ -7,8 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+TABLE = "/dl2/event/telescope/parameters/LST_LSTCam"
 ENGINE = "ASTRAN_DL2_ENGINE"
 """Attribute of a DL2 file: `fast`, or `stock` and why."""
+
+
+def holds_events(path: Path) -> bool:
+    """Whether a DL2 file has its table of events; False also for one that does not open."""
+    import tables
+
+    try:
+        with tables.open_file(str(path), "r") as handle:
+            return TABLE in handle
+    except (OSError, tables.HDF5ExtError):
+        return False
 
 
 def mark_engine(path: Path, engine: str) -> None:

@@ -150,7 +150,10 @@ class _Run:
         if attendant.stopped_by is None:
             self._stamp()
             chain = find_chain(self.task.telescope)
-            found = [examine_product(self.work / one.name, one, chain) for one in self.task.outputs]
+            found = [
+                examine_product(self.work / one.name, one, chain, self.task)
+                for one in self.task.outputs
+            ]
             for warning in find_remarks(Path(self.task.log)):
                 found[0].facts.setdefault("warnings", []).append(warning)
         if attendant.stopped_by is not None:

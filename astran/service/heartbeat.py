@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 
 from astran.base.clock import Clock
-from astran.base.files import write_json
+from astran.base.files import write_atomic, write_json
 from astran.config.site import MailSettings, SiteConfig
+from astran.report.pages.tick_script import TICK_SCRIPT, tick_script
 
 
 def lock_path(site: SiteConfig) -> Path:
@@ -36,6 +37,22 @@ def heartbeat_path(site: SiteConfig) -> Path:
     return site.workdir / "heartbeat.json"
 
 
+def write_tick_script(site: SiteConfig, now: datetime) -> None:
+    """Tell the readers of the pages that the launcher runs, where there are pages."""
+    output = site.pages.output
+    if output is None:
+        return
+    place = output / TICK_SCRIPT
+    if not place.parent.is_dir():
+        return
+    try:
+        write_atomic(place, tick_script(now), durable=False)
+        place.chmod(0o644)
+    except OSError:
+        # a page never stops a tick; where none can be written, the update of the pages tells
+        return
+
+
 def write_heartbeat(
     site: SiteConfig,
     clock: Clock,
@@ -53,3 +70,4 @@ def write_heartbeat(
         "mail_unsent_since": None if unsent is None else unsent.isoformat(),
     }
     write_json(heartbeat_path(site), value)
+    write_tick_script(site, clock.now())

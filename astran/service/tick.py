@@ -34,7 +34,7 @@ from astran.service.jobs import (
 from astran.service.jobs.pending_reasons import ask_scheduler
 from astran.service.jobs.polling import poll_scheduler
 from astran.service.jobs.readiness import settle_dependencies
-from astran.service.operator import daily_summary, pruning, rejected_mail
+from astran.service.operator import daily_summary, pruning, rejected_mail, standstill
 from astran.service.operator.faults import LIMIT, guard_faults
 from astran.service.outgoing.delivery import deliver_due
 from astran.service.reporting import reports, site_pages
@@ -109,6 +109,8 @@ def _do_all(context: Context, result: TickResult, mail: bool, only: int | None) 
             _chores(context, result)
     with guard_faults(context, result.faults, None):
         _advance(context, result, only)
+    with guard_faults(context, result.faults, None):
+        standstill.tell_standstills(context)
     if context.site.mail is not None:
         with guard_faults(context, result.faults, None):
             result.sent = deliver_due(context)

@@ -15,6 +15,7 @@ from astran.base.tasks import (
     Expectation,
     HeaderCard,
     InputGuard,
+    Output,
     PastTask,
     Plan,
     Resources,
@@ -135,6 +136,10 @@ class TelescopeChain(Protocol[Config]):
     def probe_data(self, site: SiteConfig) -> Iterator[Finding]:
         """What `astran doctor` finds of the data, and of what belongs to them."""
         return iter(())
+
+    def expect_of(self, task: Task, output: Output) -> Mapping[str, Expectation]:
+        """What a product of a task is expected to be; what the task itself tells of it beside."""
+        return dict(output.expect)
 
     def check_product(
         self, path: Path, kind: str, expect: Mapping[str, Expectation]

@@ -1,7 +1,8 @@
 """Runs in an lstchain environment: python ask_tools.py FOLDER TOOL...
 
 Writes into FOLDER the version, the help text of each tool, lstchain's standard configuration
-(standard.json) and the parameters of the tools for IRFs and DL3 (traits.json). All is asked in one
+(standard.json) and the parameters of the tools for IRFs and DL3 (traits.json); where lstchain cannot
+be imported, the error and the versions of what it needs (failure). All is asked in one
 process, as the import of lstchain takes seconds. Any Python from 3.8 on will do.
 """
 
@@ -75,4 +76,21 @@ def main(folder, tools):
     (folder / "traits.json").write_text(json.dumps(traits, default=str))
 
 
-main(Path(sys.argv[1]), sys.argv[2:])
+def describe_failure(error):
+    """The error, and the versions of what lstchain depends on most."""
+    found = []
+    for name in ("numpy", "scipy", "astropy", "ctapipe"):
+        try:
+            found.append(f"{name} {distribution(name).version}")
+        except PackageNotFoundError:
+            pass
+    lines = str(error).strip().splitlines() or [""]
+    return "\n".join((f"{type(error).__name__}: {lines[0]}", ", ".join(found)))
+
+
+answers = Path(sys.argv[1])
+try:
+    main(answers, sys.argv[2:])
+except (ImportError, AttributeError, ValueError) as failure:
+    (answers / "failure").write_text(describe_failure(failure))
+    raise

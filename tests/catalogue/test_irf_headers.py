@@ -62,11 +62,13 @@ def test_ready_irfs_in_a_tree_of_nodes(tmp_path: Path) -> None:
         write_irf(node / "irf_prod_Gamma.fits.gz", GH_CUT=cut, RAD_MAX=0.2)
     (tmp_path / "node_theta_1.0_az_2.0_").mkdir()
     (tmp_path / "node_theta_1.0_az_2.0_" / "irf_prod_Gamma.fits.gz").write_bytes(b"broken")
-    found = ready_irfs(f"{tmp_path}/node_*/irf_*.fits.gz")
+    found, notes = ready_irfs(f"{tmp_path}/node_*/irf_*.fits.gz")
     assert [(irf.name, irf.cuts.gammaness_cut) for irf in found] == [
         ("theta_10.000_az_102.199", 0.7),
         ("theta_23.630_az_102.199", 0.8),
     ]
+    (note,) = notes
+    assert "node_theta_1.0_az_2.0_/irf_prod_Gamma.fits.gz is left out" in note
 
 
 @pytest.mark.parametrize(

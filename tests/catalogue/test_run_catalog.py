@@ -19,13 +19,13 @@ def test_as_astropy_writes_it(tmp_path: Path, delimiter: str) -> None:
     table["source_ra"] = 83.6
     path = tmp_path / "RunCatalog_20231213.ecsv"
     table.write(path, format="ascii.ecsv", delimiter=delimiter)
-    assert read_run_catalog(path) == SOURCES
+    assert read_run_catalog(path).sources == SOURCES
 
 
 def test_an_empty_catalogue(tmp_path: Path) -> None:
     path = tmp_path / "RunCatalog.ecsv"
     Table({"run_id": [], "source_name": []}).write(path, format="ascii.ecsv")
-    assert read_run_catalog(path) == {}
+    assert read_run_catalog(path).sources == {}
 
 
 @pytest.mark.parametrize(

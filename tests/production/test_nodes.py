@@ -8,7 +8,13 @@ import random
 import pytest
 from scipy.spatial import Delaunay
 
-from astran.telescopes.lst.planning.mc_nodes import enclosing_triangle, node_position, nodes_around
+from astran.telescopes.lst.planning.mc_nodes import (
+    beyond_nodes,
+    enclosing_triangle,
+    node_position,
+    nodes_around,
+    superfluous_twins,
+)
 
 NODES = [
     f"theta_{zenith:.3f}_az_{azimuth:.3f}"
@@ -85,3 +91,45 @@ def test_names_that_tell_no_pointing() -> None:
 def test_too_few_nodes_for_any_triangle() -> None:
     assert nodes_around(NODES[:2], 20.0, 100.0) == frozenset(NODES[:2])
     assert enclosing_triangle([(0.0, 0.0), (1.0, 1.0), (2.0, 2.0)], (1.0, 1.0)) == ()
+
+
+def chosen_by_lstchain(names: list[str], zenith: float, azimuth: float) -> list[str]:
+    """As check_in_delaunay_triangle and get_nearest_az_node of lstchain 0.12.3 choose."""
+    pointings = [tuple(map(float, (n.split("_")[1], n.split("_")[3]))) for n in names]
+    points = [node_position(*one) for one in pointings]
+    triangles = Delaunay(points)
+    simplex = int(triangles.find_simplex(node_position(zenith, azimuth)))
+    rounded = [(round(x, 3), round(y, 3)) for x, y in points]
+    chosen = []
+    for corner in triangles.simplices[simplex] if simplex >= 0 else ():
+        same = [i for i, place in enumerate(rounded) if place == rounded[corner]]
+        chosen.append(names[min(same, key=lambda i: abs(pointings[i][1] - azimuth))])
+    return chosen
+
+
+def test_without_its_twin_a_node_makes_no_flat_triangle() -> None:
+    """lstchain issue 1346: QH6154, as two corners of the triangle are one node."""
+    names = ["theta_23.630_az_100.000", "theta_23.630_az_250.250", "theta_40.000_az_175.000"]
+    names += ["theta_40.000_az_355.000", "theta_5.000_az_175.000"]
+    zenith, azimuth = 19.47, 248.03
+    out = superfluous_twins(names, zenith, azimuth)
+    before = chosen_by_lstchain(names, zenith, azimuth)
+    assert len(before) == 3 and len(set(before)) == 2, "the case is one"
+    assert out == {"theta_23.630_az_100.000"}
+    left = [name for name in names if name not in out]
+    after = chosen_by_lstchain(left, zenith, azimuth)
+    assert len(after) == len(set(after)) == 3
+    assert set(before) < set(after)
+
+
+def test_nodes_beside_which_nothing_is_flat_all_stay() -> None:
+    for zenith, azimuth in ((18.1, 252.4), (35.0, 265.0), (27.0, 95.0), (48.0, 85.0)):
+        assert superfluous_twins(NODES, zenith, azimuth) == frozenset()
+
+
+def test_a_pointing_beyond_the_nodes_is_told() -> None:
+    names = [name for name in NODES if float(name.split("_")[1]) < 33]
+    assert beyond_nodes(names, 58.0) == (10.0, 32.059)
+    assert beyond_nodes(names, 3.0) == (10.0, 32.059)
+    assert beyond_nodes(names, 33.0) is None
+    assert beyond_nodes(["gamma"], 58.0) is None

@@ -326,3 +326,31 @@ def test_the_installed_lstchain(tmp_path: Path) -> None:
     tools.require(Tool.CREATE_DL3, "input-irf-path", "use-nearest-irf-node", "source-dec")
     assert tools.standard["random_forest_zd_interpolation"]["interpolate_energy"] is True
     assert tools.traits["DataBinning"]["true_energy_n_bins"]["kind"] == "Int"
+
+
+@pytest.mark.parametrize(
+    ("error", "cure"),
+    [
+        ("module 'numpy' has no attribute 'trapz'", "pip install 'numpy<2.4'"),
+        ("cannot import name 'in1d' from 'numpy'", "pip install 'numpy<2.4'"),
+        ("numpy.core.multiarray failed to import", "pip install 'numpy<2'"),
+        ("cannot import name 'simps' from 'scipy.integrate'", "pip install 'scipy<1.14'"),
+        ("No module named 'protozfits'", "Check the packages of"),
+    ],
+)
+def test_an_lstchain_that_cannot_be_imported_names_the_cure(
+    tmp_path: Path, error: str, cure: str
+) -> None:
+    """pip takes the newest numpy that a release allows by its metadata, not that it can use."""
+    binaries = make_environment(tmp_path / "env", "0.11.6")
+    packages = tmp_path / "env/lib/python3.11/site-packages"
+    numpy = packages / "numpy-2.4.1.dist-info"
+    numpy.mkdir()
+    (numpy / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 2.4.1\n")
+    (packages / "fake_tools.py").write_text(f"raise ImportError({error!r})\n")
+    site = site_with(tmp_path, "0.11", **{"0.11": {"bin": str(binaries)}})
+    with pytest.raises(ConfigError, match=r"lstchain 0\.11\.6 cannot be imported") as refused:
+        find_toolset(site)
+    assert error in refused.value.message
+    assert cure in refused.value.cure
+    assert "numpy 2.4.1" in refused.value.cure

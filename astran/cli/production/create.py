@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from astran import api
 from astran.api import ProductionRun
 from astran.base.errors import ConfigError
 from astran.base.logging_setup import LogForm, configure_logging
+from astran.base.night_data import MissingRun
+from astran.base.text import number_ranges
 from astran.cli.common import Exit, add_logging_options, add_site_option, read_site, run_guarded
 from astran.cli.production.night_options import add_night_options, read_night_options
 from astran.config.site import SiteConfig
@@ -22,6 +24,7 @@ examples:
   {prog} -t Crab -d 20231207 --dry-run
   {prog} --config-analysis config_Crab20231207.yml -r 15864-15870
   {prog} --input {input} -t Crab -d 20231207 --output here
+  {prog} -t Crab -d 20231207 --submit            as jobs of Slurm
 
 exit codes: 0 done, 1 failed or something left out, 2 wrong usage or configuration
 """
@@ -69,7 +72,7 @@ def create_index(argv: Sequence[str] | None = None) -> int:
             folder = Path(args.output or site.workdir / config.label) / "DL3"
             version = version or config.lstchain
         work = api.prepare_index(site, folder, args.output, version, keep=not args.dry_run)
-        return _do(work, args.dry_run)
+        return _do(work, args)
 
     return run_guarded(parser.prog, act)
 
@@ -99,9 +102,7 @@ def _of_runs(
     def act() -> int:
         site: SiteConfig = read_site(args)
         config = _config(args, start, args.input)
-        return _do(
-            prepare(site, config, args.input, args.output, keep=not args.dry_run), args.dry_run
-        )
+        return _do(prepare(site, config, args.input, args.output, keep=not args.dry_run), args)
 
     return run_guarded(prog, act)
 
@@ -114,10 +115,16 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="folder of the analysis (default: <workdir>/<Target><date>)",
     )
-    parser.add_argument(
+    way = parser.add_mutually_exclusive_group()
+    way.add_argument(
         "--dry-run",
         action="store_true",
         help="print the exact commands, as a bash script, and touch nothing",
+    )
+    way.add_argument(
+        "--submit",
+        action="store_true",
+        help="submit jobmanager/v<version>/Script_*.sh to Slurm, instead of running them here",
     )
     add_site_option(parser)
     add_logging_options(parser)
@@ -143,14 +150,12 @@ def _date_of(inputs: Sequence[Path]) -> str:
     return nights.pop() if len(nights) == 1 else ""
 
 
-def _do(work: ProductionRun, dry_run: bool) -> int:
+def _do(work: ProductionRun, args: argparse.Namespace) -> int:
     # a dry run prints a script: what is not part of it goes beside
-    beside = sys.stderr if dry_run else sys.stdout
-    for note in work.notes:
-        print(note, file=beside)
-    for gap in work.missing:
-        print(f"Run {gap.run} is left out: {gap.reason}.", file=beside)
-    if dry_run:
+    beside = sys.stderr if args.dry_run else sys.stdout
+    for line in (*work.notes, *describe_gaps(work.missing)):
+        print(line, file=beside)
+    if args.dry_run:
         print(work.script(), end="")
         number = len(work.tasks)
         print(f"# {number} {'task' if number == 1 else 'tasks'}; nothing was run.")
@@ -158,8 +163,22 @@ def _do(work: ProductionRun, dry_run: bool) -> int:
     if not work.tasks:
         print("There is nothing to make.")
         return Exit.FAILED
+    if args.submit:
+        for task, job in work.submit():
+            print(f"{task.key}: job {job}, {task.script}", flush=True)
+        return Exit.FAILED if work.missing else Exit.OK
     records = work.run()
     return Exit.OK if work.good(records) else Exit.FAILED
+
+
+def describe_gaps(missing: Iterable[MissingRun]) -> Iterator[str]:
+    """One line for all runs that are left out for the same reason."""
+    by_reason: dict[str, list[int]] = {}
+    for gap in missing:
+        by_reason.setdefault(gap.reason, []).append(gap.run)
+    for reason, runs in by_reason.items():
+        words = "Run {} is" if len(runs) == 1 else "Runs {} are"
+        yield f"{words.format(number_ranges(runs))} left out: {reason}."
 
 
 def _configure_logging(args: argparse.Namespace) -> None:

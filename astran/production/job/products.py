@@ -16,7 +16,7 @@ from astran.base.errors import ProductError
 from astran.base.exit_record import ProductRecord
 from astran.base.files import sha256
 from astran.base.product_store import iter_files, store_path, store_product
-from astran.base.tasks import Output
+from astran.base.tasks import Output, Task
 from astran.telescopes.chain import TelescopeChain
 
 _log = logging.getLogger(__name__)
@@ -32,13 +32,13 @@ class Examined:
     facts: dict[str, Any]
 
 
-def examine_product(path: Path, output: Output, chain: TelescopeChain[Any]) -> Examined:
+def examine_product(path: Path, output: Output, chain: TelescopeChain[Any], task: Task) -> Examined:
     """Check a product and take its checksum (ProductError if it is not there or not good)."""
     if not path.exists():
         raise ProductError(
             f"The tool reported success, but {path.name} is not there.", "See the log of the task."
         )
-    facts = chain.check_product(path, output.check, dict(output.expect))
+    facts = chain.check_product(path, output.check, chain.expect_of(task, output))
     digest, files = product_checksum(path)
     if files:
         facts["files"] = files

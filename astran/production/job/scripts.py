@@ -105,7 +105,9 @@ def _seen(site: SiteConfig) -> Iterator[Path]:
     yield from (site.workdir, site.shared_dir, site.products_dir)
     yield Path(astran.__file__).resolve().parent
     data = site.data
-    patterns = (data.dl1, data.dl1_subruns, data.mc_dl1, data.mc_dl2, data.irf)
+    patterns = [data.mc_dl1, data.mc_dl2, data.irf]
+    for tree in data.all_trees:
+        patterns += [tree.dl1, tree.dl1_subruns, tree.dl2]
     yield from (literal_prefix(pattern) for pattern in patterns if pattern)
     yield from (path for path in (data.models_root, data.lstchain_config) if path is not None)
     yield from data.roots

@@ -89,11 +89,6 @@ class LocalScheduler:
             settings.cores or usable_cores(), settings.memory_mb or usable_memory_mb()
         )
 
-    @staticmethod
-    def is_available() -> bool:
-        """Everywhere."""
-        return True
-
     @classmethod
     def from_settings(
         cls, settings: SchedulerSettings, workdir: Path, clock: Clock

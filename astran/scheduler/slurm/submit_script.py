@@ -5,32 +5,31 @@ from __future__ import annotations
 import math
 import os
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from astran.base.files import write_atomic
+from astran.base.process import Runner, run_command
 from astran.base.scheduler import Batch, JobRef
-from astran.base.tasks import Resources
+from astran.base.tasks import Resources, Task
 from astran.config.slurm import SlurmSettings
+from astran.scheduler.array_files import OWNER_GUARD, owner_link, script_path, write_manifest
+from astran.scheduler.slurm.sbatch_answer import read_answer
 
-DECLINED = 17
-"""Return code of a job that may not run its files."""
-_GIVEN_UP = "given-up"
-"""Owner of a batch that no job may run."""
+TOKEN = "ASTRAN_TOKEN"
+"""Variable by which a script knows its attempt."""
 
-_SCRIPT = """\
+_SCRIPT = (
+    """\
 #!/bin/bash
 # {label}
 # Each array element runs its line of the manifest: index, script, log, token.
 manifest={manifest}
 owner={owner}
-# Of all jobs with these files only the first that begins may run them, and none once ASTRAN has
-# given them up. A link is made by one alone, on every file system.
 job="${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}"
-ln -s -n -- "$job" "$owner" 2> /dev/null
-if [ "$(readlink -- "$owner")" != "$job" ]; then
-    echo "ASTRAN: not run, because these tasks belong to: $(readlink -- "$owner")" >&2
-    exit {declined}
-fi
+"""
+    + OWNER_GUARD
+    + """\
 while IFS=$'\\t' read -r index script log token; do
     if [ "$index" = "$SLURM_ARRAY_TASK_ID" ]; then
         export ASTRAN_TOKEN="$token"
@@ -40,6 +39,7 @@ done < "$manifest"
 echo "Element $SLURM_ARRAY_TASK_ID is not in $manifest" >&2
 exit 2
 """
+)
 
 
 def write_files(batch: Batch) -> Path:
@@ -53,20 +53,15 @@ def write_files(batch: Batch) -> Path:
     OSError
     """
     folder = Path(batch.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest = folder / f"array_{batch.token}.tsv"
-    lines = zip(batch.scripts, batch.logs, batch.tokens, strict=True)
-    write_atomic(manifest, "".join("\t".join((str(i), *x)) + "\n" for i, x in enumerate(lines)))
+    manifest = write_manifest(batch)
     for index, log in enumerate(batch.logs):
-        Path(log).parent.mkdir(parents=True, exist_ok=True)
         _link(_log(folder, batch.token, index), Path(log))
-    script = folder / f"array_{batch.token}.sh"
+    script = script_path(batch.token, folder)
     label = " ".join(batch.label.split())
     text = _SCRIPT.format(
         label=label,
         manifest=shlex.quote(str(manifest)),
-        owner=shlex.quote(str(_owner(batch.token, folder))),
-        declined=DECLINED,
+        owner=shlex.quote(str(owner_link(batch.token, folder))),
     )
     write_atomic(script, text, mode=0o755)
     return script
@@ -79,23 +74,6 @@ def _link(link: Path, target: Path) -> None:
     part.replace(link)
 
 
-def abandon_submission(token: str, folder: str) -> str | None:
-    """From now on no job may begin with a batch's files.
-
-    Returns
-    -------
-    The id of the job that has begun before; None if none has. OSError where that is not known.
-    """
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    link = _owner(token, Path(folder))
-    try:
-        link.symlink_to(_GIVEN_UP)
-    except FileExistsError:
-        owner = link.readlink().name
-        return owner if owner.isdigit() else None
-    return None
-
-
 def has_begun(job: JobRef, index: int) -> bool:
     """Whether Slurm has ever started an element: it then opens the element's log first of all."""
     return _log(Path(job.folder), job.token, index).exists()
@@ -103,10 +81,6 @@ def has_begun(job: JobRef, index: int) -> bool:
 
 def _log(folder: Path, token: str, index: int) -> Path:
     return folder / f"array_{token}_{index}.log"
-
-
-def _owner(token: str, folder: Path) -> Path:
-    return folder / f"array_{token}.owner"
 
 
 def _memory_option(resources: Resources, settings: SlurmSettings) -> str:
@@ -132,11 +106,7 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
         "--export=NONE",
         f"--chdir={batch.folder}",
         f"--output={folder}/array_{batch.token}_%a.log",
-        "--nodes=1",
-        "--ntasks=1",
-        f"--cpus-per-task={batch.resources.cpus}",
-        _memory_option(batch.resources, settings),
-        f"--time={batch.resources.time_min}",
+        *_limits(batch.resources, settings),
     ]
     placement = settings.placement_of(batch.requester).model_dump()
     placement |= {"exclude": ",".join(batch.exclude)}
@@ -144,3 +114,55 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
         placement["account"] = batch.account
     argv += [f"--{name}={value}" for name, value in placement.items() if value]
     return [*argv, *settings.options, str(script)]
+
+
+def _limits(resources: Resources, settings: SlurmSettings) -> list[str]:
+    return [
+        "--nodes=1",
+        "--ntasks=1",
+        f"--cpus-per-task={resources.cpus}",
+        _memory_option(resources, settings),
+        f"--time={resources.time_min}",
+    ]
+
+
+def submit_by_hand(
+    task: Task,
+    token: str,
+    after: Sequence[str],
+    settings: SlurmSettings,
+    runner: Runner = run_command,
+) -> str:
+    """Submit the script of one task as a job of its own, for the person who asks for it.
+
+    Parameters
+    ----------
+    task : its script is written
+    token : for its record
+    after : ids of the jobs whose products it needs; without them it is cancelled by Slurm
+
+    Returns
+    -------
+    The id of the job
+
+    Raises
+    ------
+    SubmitRefused, SubmitUnknown : as `read_answer` has it
+    ProcessError : sbatch is not there or does not answer
+    """
+    argv = [
+        "sbatch",
+        "--parsable",
+        f"--job-name={task.key}",
+        f"--export={TOKEN}={token}",
+        "--no-requeue",
+        f"--chdir={task.folder}",
+        f"--output={task.log.replace('%', '%%')}",
+        *_limits(task.resources, settings),
+    ]
+    if after:
+        argv += [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]
+    placement = settings.placement_of("").model_dump()
+    argv += [f"--{name}={value}" for name, value in placement.items() if value]
+    done = runner([*argv, *settings.options, task.script], timeout=settings.timeout, check=False)
+    return read_answer(done)

@@ -18,6 +18,7 @@ from astran.database.analyses import RequestOrigin
 from astran.database.connection import is_outage
 from astran.launch_language.parser import Parsed
 from astran.launch_language.resolve import example_launch, last_night, resolve_config
+from astran.mail.identity import person_of
 from astran.mail.letters.mime import Thread, message_id
 from astran.service.context import Context
 from astran.service.intake import mail_commands, quotas
@@ -92,19 +93,23 @@ def _carry_out(
 
 def _refuse_stranger(context: Context, db: Connection, decision: Decision) -> None:
     """One courteous no a day for somebody who may not ask."""
-    if messages.may_refuse(db, decision.sender, context.clock.now()):
+    if messages.may_refuse(db, person_of(decision.sender), context.clock.now()):
         site = context.site.site
         enqueue_refusal(
             context,
             db,
             decision.thread,
             f"{decision.sender} is not among those who may launch analyses at {site}.",
+            stranger=True,
         )
 
 
-def enqueue_refusal(context: Context, db: Connection, thread: Thread, reason: str) -> None:
+def enqueue_refusal(
+    context: Context, db: Connection, thread: Thread, reason: str, *, stranger: bool = False
+) -> None:
     """Queue a courteous no."""
-    enqueue.enqueue_letter(context, db, "refusal", context.letters.refusal(thread, reason))
+    letter = context.letters.refusal(thread, reason)
+    quotas.enqueue_no(context, db, "refusal", letter, thread.to, stranger=stranger)
 
 
 def _put_problems(context: Context, db: Connection, decision: Decision) -> None:
@@ -115,7 +120,7 @@ def _put_problems(context: Context, db: Connection, decision: Decision) -> None:
         decision.example or example_launch(),
         offered=decision.offered,
     )
-    enqueue.enqueue_letter(context, db, "problems", letter)
+    quotas.enqueue_no(context, db, "problems", letter, decision.sender)
     words = "; ".join(str(problem) for problem in decision.problems)
     events.note_event(db, context.clock.now(), "problems", f"{decision.sender}: {words}")
 

@@ -12,17 +12,28 @@ from astran.base.clock import Clock
 from astran.base.errors import ConfigError, Problem
 from astran.base.findings import Finding
 from astran.base.night_data import FileRef, NightData, RunFile
-from astran.base.tasks import Expectation, HeaderCard, InputGuard, Plan, ProductKind, Stage, Task
+from astran.base.tasks import (
+    Expectation,
+    HeaderCard,
+    InputGuard,
+    Output,
+    Plan,
+    ProductKind,
+    Stage,
+    Task,
+)
 from astran.catalogue.sources import is_same_source
 from astran.config.site import SiteConfig
 from astran.telescopes.chain import PlanRequest, TelescopeChain
 from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, PATIENT_S
 from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.checks.dl2_check import DL1, SETTINGS
 from astran.telescopes.lst.checks.input_checks import check_inputs
 from astran.telescopes.lst.checks.product_checks import check_product
 from astran.telescopes.lst.environment.releases import NoSuchRelease, find_toolset, with_release
 from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.key_names import FREE_KEYS, KEY_KINDS, KEY_NAMES
+from astran.telescopes.lst.planning.argv import product_dl2
 from astran.telescopes.lst.planning.dl3_header import fill_header
 from astran.telescopes.lst.planning.lstchain_parameters import parameter_problems
 from astran.telescopes.lst.planning.plan import make_plan
@@ -131,6 +142,17 @@ class LstChain(TelescopeChain[LstConfig]):
     def probe_data(self, site: SiteConfig) -> Iterator[Finding]:
         """DL1, models, Monte Carlo and IRFs."""
         return probe_data(site)
+
+    def expect_of(self, task: Task, output: Output) -> Mapping[str, Expectation]:
+        """Of DL2 also the DL1 that it is made of, and how."""
+        known = dict(output.expect)
+        if output.check != ProductKind.DL2:
+            return known
+        dl1 = next((path for path in task.inputs if product_dl2(path) == output.name), "")
+        if dl1:
+            known[DL1] = dl1
+            known[SETTINGS] = next((text for name, text in task.files if name in task.argv), "")
+        return known
 
     def check_product(
         self, path: Path, kind: str, expect: Mapping[str, Expectation]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
+import pickle
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -121,6 +123,53 @@ def read_provenance(path: Path) -> Dl2Provenance:
     lstchain = [one.get("version", "") for one in packages if one.get("name") == "lstchain"]
     models = [one.get("url", "") for one in _list_at(content, "input") if one.get("role") == _ROLE]
     return Dl2Provenance(str([*lstchain, ""][0]) or version, str([*models, ""][0]))
+
+
+def read_making(path: Path) -> dict[str, Any]:
+    """What a DL2 file tells of its making: `problem` where it is not whole, dl1, events, config.
+
+    The configuration is a pickle, as PyTables keeps Python objects: only plain containers, numbers
+    and text are read of it.
+
+    Raises
+    ------
+    OSError : it does not open as HDF5
+    """
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        table = file.get(DL2_TABLE)
+        if table is None:
+            return {"problem": f"it holds no table of events ({DL2_TABLE})"}
+        if "config" not in table.attrs or VERSIONS["lstchain"] not in table.attrs:
+            return {"problem": "lstchain has not finished it"}
+        group = file.get("provenance")
+        record = _text(group[_STAGE][()]) if group is not None and _STAGE in group else ""
+        inputs = _list_at(json.loads(record) if record else {}, "input")
+        dl1 = [one.get("url", "") for one in inputs if one.get("role") == "dl1 input file"]
+        config = _read_plain_pickle(bytes(table.attrs["config"]))
+        return {"dl1": str([*dl1, ""][0]), "events": len(table), "config": json.dumps(config)}
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"it names {module}.{name}")
+
+
+def _read_plain_pickle(content: bytes) -> Any:
+    """Plain data of a pickle; None for one that would run code."""
+    try:
+        return _PlainUnpickler(io.BytesIO(content)).load()
+    except (pickle.UnpicklingError, ValueError, EOFError, IndexError, KeyError, TypeError):
+        return None
+
+
+def has_table(path: Path, table: str) -> bool:
+    """Whether an HDF5 file holds a table (OSError: it does not open as HDF5)."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        return table in file
 
 
 def _list_at(content: Any, *names: str) -> list[dict[str, Any]]:

@@ -25,8 +25,8 @@ from astran.production.audit.findings import (
     describe_file,
 )
 from astran.production.checks.index import check_index
+from astran.telescopes.lst.catalogue.dl1.condition import Condition
 from astran.telescopes.lst.catalogue.dl1.listing import list_observed_runs
-from astran.telescopes.lst.catalogue.dl1.selection import Condition
 from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
 from astran.telescopes.lst.catalogue.night import LstCatalogue
 from astran.telescopes.lst.checks.dl2_audit import audit_dl2

@@ -100,11 +100,21 @@ def _tasks(config: LstConfig, data: NightData, bench: Workspace, until: Stage) -
     return plan.tasks
 
 
-def _run(task: Task, bench: Workspace, attendant: ProcessAttendant) -> ExitRecord | None:
+def lay_out_task(task: Task, bench: Workspace) -> Path:
+    """Write what a task needs to be run by hand, also as users of LAPP-ana look for it:
+    jobmanager/v<version>/Script_dl2_<run>.sh. Returns its script."""
     # only products of analyses that are on record are found again in the store
     task = replace(task, store="")
     software = f"lstchain {bench.tools.version}" if task.environment else ""
     script = write_scripts(task, bench.site, software, bench.python)
+    named = script.parent.with_name(f"v{script.parent.name}")
+    if not named.exists():
+        named.symlink_to(script.parent.name)
+    return script
+
+
+def _run(task: Task, bench: Workspace, attendant: ProcessAttendant) -> ExitRecord | None:
+    script = lay_out_task(task, bench)
     log, token = Path(task.log), secrets.token_hex(8)
     log.unlink(missing_ok=True)
     attendant.run(["bash", str(script)], env={**os.environ, TOKEN: token}, output=log)

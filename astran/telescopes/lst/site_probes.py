@@ -50,7 +50,7 @@ def probe_environments(site: SiteConfig) -> Iterator[Finding]:
 
 def probe_data(site: SiteConfig) -> Iterator[Finding]:
     """Do the folders of the patterns exist, and do files that do not depend on the night?"""
-    if not site.data.dl1:
+    if not any(tree.dl1 for tree in site.data.all_trees):
         yield warn(
             "data dl1",
             "data.dl1 is empty: analyses can only start from DL2 or DL3.",
@@ -58,6 +58,9 @@ def probe_data(site: SiteConfig) -> Iterator[Finding]:
         )
     for key in ("dl1", "run_catalog"):
         yield from _pattern(site, key, "data", every_night=False)
+    for name, tree in site.data.trees.items():
+        for key in ("dl1", "run_catalog"):
+            yield from _checked(f"trees.{name}.{key}", getattr(tree, key), "data", False)
     yield from _for_a_release(site, "data")
     for name, environment in site.lstchain.environments.items():
         if environment.data != ReleaseData():
@@ -79,7 +82,10 @@ def _for_a_release(site: SiteConfig, section: str) -> Iterator[Finding]:
 
 
 def _pattern(site: SiteConfig, key: str, section: str, *, every_night: bool) -> Iterator[Finding]:
-    pattern: str = getattr(site.data, key)
+    return _checked(key, getattr(site.data, key), section, every_night)
+
+
+def _checked(key: str, pattern: str, section: str, every_night: bool) -> Iterator[Finding]:
     if pattern:
         part = f"{section} {key}"
         try:

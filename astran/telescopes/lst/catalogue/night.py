@@ -25,13 +25,21 @@ from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCac
 from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, Inspector
 from astran.telescopes.lst.catalogue.response.resolver import NeededResponse, ResponseResolver
 from astran.telescopes.lst.catalogue.runs.quality_cuts import KnownConditions, apply_quality_cuts
+from astran.telescopes.lst.catalogue.runs.run_tables import OF_DATA, RunCatalog
 from astran.telescopes.lst.catalogue.runs.target_runs import (
+    NamedAs,
+    ObservedNight,
     SameSource,
     WantedRuns,
+    describe_mispointed,
+    name_of,
     runs_by_catalog,
     runs_by_pointing,
 )
 from astran.telescopes.lst.settings import LstConfig, StartLevel
+
+SUN_UP = time(8, 30)
+"""In UTC; on La Palma the sun is up then at any time of the year."""
 
 
 def is_same_name(one: str, other: str) -> bool:
@@ -133,7 +141,7 @@ class LstCatalogue:
 
     def _from_dl1(self, config: LstConfig, with_irfs: bool, late: bool) -> NightData:
         eyes = self._inspector()
-        night = NightArchive(self._data, config.date, self._clock, eyes)
+        night = NightArchive(self._data, config.date, self._clock, eyes, config.dl1_version)
         # asked for at once, as a site without them cannot analyse anything
         shelf, settings = (
             self._shelf(config, NeededResponse(True, with_irfs)),
@@ -146,21 +154,26 @@ class LstCatalogue:
         picked = night.pick(wanted.runs, late)
         checks, all_read = night.checks.of(picked.seen)
         known = {
-            run: KnownConditions(run, seen.facts, checks.get(run, CheckFacts()))
+            run: KnownConditions(run, seen.facts, checks.get(run, CheckFacts()), seen.tailcut)
             for run, seen in picked.seen.items()
             if seen.facts is not None
         }
-        selected = apply_quality_cuts(picked.runs, known, config.quality)
+        facts = {run: seen.facts for run, seen in picked.seen.items() if seen.facts is not None}
+        away = describe_mispointed(picked.runs, facts, config.target)
+        selected = apply_quality_cuts(picked.runs, known, config.quality, config.target)
         gaps = (*wanted.refused, *picked.missing, *selected.left_out)
         missing = sorted(gaps, key=lambda gap: gap.run)
         quality = selected.notes if eyes.opens and picked.runs else ()
+        runs, all_told = night.with_standard_dl2(selected.runs)
         data = NightData(
             complete=wanted.complete and not any(gap.may_come for gap in missing),
-            runs=tuple(_pointed(run, known.get(run.run)) for run in selected.runs),
+            runs=tuple(_pointed(run, known.get(run.run)) for run in runs),
             missing=tuple(missing),
-            notes=(*wanted.notes, *picked.notes, *quality),
+            notes=(*night.describe_closing(), *wanted.notes, *picked.notes, *away, *quality),
             lstchain_config=settings,
-            looking=(picked.unseen and bool(candidates)) or not all_read,
+            looking=wanted.looking
+            or (picked.unseen and bool(candidates))
+            or not (all_read and all_told),
         )
         return shelf.fill(data, checks, eyes)
 
@@ -217,7 +230,8 @@ class LstCatalogue:
 
     def _demand_dl1(self, date: str) -> None:
         """Tell a night without data from a disk that is away (DataUnavailable)."""
-        if away := path_patterns.out_of_reach(self._data.dl1, date=date):
+        found = [path_patterns.out_of_reach(tree.dl1, date=date) for tree in self._data.all_trees]
+        if away := next(filter(None, found), None):
             raise DataUnavailable(
                 f"The folder of DL1 {away} is not there or cannot be read.",
                 cure="Mount it or make it readable, or correct data.dl1.",
@@ -227,19 +241,20 @@ class LstCatalogue:
 
     def _wanted(self, config: LstConfig, night: NightArchive, late: bool) -> WantedRuns:
         over = self._over(config.night)
-        sources = night.sources
-        if sources is not None:
-            return runs_by_catalog(config, sources, self._same_source, over)
+        catalog = night.catalog
+        if catalog is not None:
+            return self._by_catalog(config, night, catalog, late)
         if config.runs is not None:
             return WantedRuns(config.runs)
         blind = not self._data.open_dl1
-        if blind and (late or not self._data.run_catalog):
+        with_catalog = any(tree.run_catalog for tree in self._data.all_trees)
+        if blind and (late or not with_catalog):
             raise CatalogueError(
                 "There is no RunCatalog that tells the runs of a source.",
                 cure="Name the runs in the request, for example `runs: 15864, 15865`.",
             )
         if not late and (blind or not (over and night.candidates)):
-            what = "RunCatalog" if self._data.run_catalog else "DL1"
+            what = "RunCatalog" if with_catalog else "DL1"
             note = f"The {what} of the night {config.night.iso} is not there yet."
             return WantedRuns((), complete=False, notes=(note,))
         picked = night.pick(sorted(night.candidates), late)
@@ -253,10 +268,50 @@ class LstCatalogue:
             quiet=late or night.quiet,
         )
 
+    def _by_catalog(
+        self, config: LstConfig, night: NightArchive, catalog: RunCatalog, late: bool
+    ) -> WantedRuns:
+        seen = ObservedNight(
+            catalog.sources,
+            night.summary,
+            frozenset(night.candidates),
+            opens=self._data.open_dl1,
+            late=late,
+        )
+        others = [
+            run
+            for run in config.runs or sorted({*catalog.sources, *night.candidates})
+            if name_of(run, seen, config.target, self._same_source) is not NamedAs.TARGET
+        ]
+        pointings, all_seen = night.pointings(others) if self._data.open_dl1 else ({}, True)
+        unfinished = ""
+        if not all_seen:
+            unfinished = "Not all DL1 of the night has been looked at"
+        elif not self._over(config.night) and not self._told_all(config.night, seen):
+            unfinished = f"The night {config.night.iso} is not over"
+        elif catalog.cut:
+            unfinished = "The RunCatalog ends in the middle of a row: it is being written"
+        wanted = runs_by_catalog(
+            config, replace(seen, pointings=pointings, unfinished=unfinished), self._same_source
+        )
+        return replace(wanted, looking=not all_seen)
+
+    def _told_all(self, night: Night, seen: ObservedNight) -> bool:
+        """Whether the sun is up, and the RunSummary, which the observatory writes after the night,
+        has no observation that the RunCatalog lacks."""
+        observed = [run for run, row in seen.summary.items() if row.kind == OF_DATA]
+        return (
+            bool(observed)
+            and self._after(night, SUN_UP)
+            and not (set(observed) - seen.catalog.keys())
+        )
+
     def _over(self, night: Night) -> bool:
         """Whether it is after the noon that follows the night."""
-        noon = datetime.combine(night.evening + timedelta(days=1), time(12), UTC)
-        return self._clock.now() >= noon
+        return self._after(night, time(12))
+
+    def _after(self, night: Night, hour: time) -> bool:
+        return self._clock.now() >= datetime.combine(night.evening + timedelta(days=1), hour, UTC)
 
     # ---- models, Monte Carlo, IRFs -------------------------------------------------------------
 

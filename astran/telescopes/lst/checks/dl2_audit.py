@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -64,29 +64,51 @@ def _describe_content(file: Dl2File, audit: Dl2Audit) -> None:
 
 
 def _compare(audit: Dl2Audit, dl1: Sequence[Path], settings: str, findings: AuditFindings) -> None:
-    """Rows of DL1 that lstchain keeps, and rows of DL2, must be the same number."""
     audit.dl1 = [str(path) for path in dl1]
+    found = compare_with_dl1(audit.rows or 0, dl1, settings)
+    audit.dl1_rows, audit.expected_rows = found.dl1_rows, found.expected_rows
+    if found.problem:
+        findings.problems.append(found.problem)
+    if found.warning:
+        findings.warnings.append(found.warning)
+
+
+@dataclass(frozen=True, slots=True)
+class RowComparison:
+    """Rows of DL2 beside those of its DL1. None: not known."""
+
+    dl1_rows: int | None = None
+    expected_rows: int | None = None
+    problem: str = ""
+    warning: str = ""
+
+
+def compare_with_dl1(events: int, dl1: Sequence[Path], settings: str) -> RowComparison:
+    """Rows of DL1 that lstchain keeps, and rows of DL2, must be the same number.
+
+    Parameters
+    ----------
+    settings : JSON configuration of lstchain_dl1_to_dl2; empty: as its standard one, and fewer
+        events than that leads to may be right
+    """
     filters, features = _selection(settings)
     rows = kept = 0
     for path in dl1:
         try:
             with open_hdf5(path) as handle:
                 if DL1_TABLE not in handle:
-                    findings.warnings.append(f"Its DL1 {path} holds no table of events.")
-                    return
+                    return RowComparison(warning=f"Its DL1 {path} holds no table of events.")
                 table = handle.get_node(DL1_TABLE)
                 rows += int(table.nrows)
                 kept += _kept(table, filters, features)
         except ProductError as error:
-            findings.warnings.append(f"Its DL1 {path} cannot be read: {error.message}")
-            return
-    audit.dl1_rows, audit.expected_rows = rows, kept
-    if audit.rows == kept:
-        return
-    text = f"It holds {audit.rows:,} events; its DL1 of {rows:,} events leads to {kept:,}."
-    # with other filters than the standard ones, fewer events may be right
-    sure = bool(settings) or (audit.rows or 0) > kept
-    (findings.problems if sure else findings.warnings).append(text)
+            return RowComparison(warning=f"Its DL1 {path} cannot be read: {error.message}")
+    if events == kept:
+        return RowComparison(rows, kept)
+    text = f"It holds {events:,} events; its DL1 of {rows:,} events leads to {kept:,}."
+    if settings or events > kept:
+        return RowComparison(rows, kept, problem=text)
+    return RowComparison(rows, kept, warning=text)
 
 
 def _selection(settings: str) -> tuple[dict[str, tuple[float, float]], tuple[str, ...]]:

@@ -6,6 +6,7 @@ a sentence in `facts["warnings"]`.
 
 Expectations that the checks know (of `Output.expect`, all optional):
 run : run number that DL3 must carry
+dl1, dl1_to_dl2 : of DL2, see `dl2_check`
 gammaness_cut, theta_cut [deg], gh_efficiency, theta_containment : the cuts of IRF and DL3
 """
 
@@ -43,7 +44,7 @@ def check_product(
 def _facts(path: Path, kind: ProductKind, expect: Mapping[str, Expectation]) -> dict[str, Any]:
     match kind:
         case ProductKind.DL2:
-            return check_dl2(path)
+            return check_dl2(path, expect)
         case ProductKind.IRF:
             return check_irf(path, expect)
         case ProductKind.DL3:

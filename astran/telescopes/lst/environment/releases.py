@@ -31,6 +31,14 @@ PROBE_TIMEOUT = 300.0
 """Longest wait for all answers of an environment on a slow, shared disk [s]."""
 TRUST_HIDDEN = timedelta(days=1)
 """An environment that may change unseen (a module, shell lines) is asked again after this time."""
+_TOO_NEW = (
+    (re.compile(r"\b(?:trapz|in1d)\b|'numpy' has no attribute"), "numpy<2.4"),
+    (re.compile(r"numpy\.core|_ARRAY_API|NumPy 1\.x|NumPy 2|numpy\.\w+ size"), "numpy<2"),
+    (re.compile(r"scipy"), "scipy<1.14"),
+    (re.compile(r"astropy"), "astropy<7"),
+)
+"""Words of the error of an import, and what cures it: numpy removed trapz and in1d in 2.4, scipy
+its old names of integrals in 1.14, both after the releases of lstchain that use them."""
 _OPTION = re.compile(r"(?<![\w-])--([A-Za-z][A-Za-z0-9_-]*)")
 _VERSION = re.compile(r"v?\d+(\.\d+)+((a|b|rc|\.post|\.dev)\d+)?")
 """A name that is a version and nothing else: `0.12.3-gpu` is a name like any other."""
@@ -136,11 +144,27 @@ def probe_environment(name: str, environment: Environment) -> Toolset:
         try:
             run_command(["bash", script], timeout=PROBE_TIMEOUT)
         except ProcessError as error:
+            if failure := _text(answers / "failure"):
+                raise _not_importable(name, _text(answers / "version"), failure) from error
             raise SiteNotReady(
                 f"The lstchain environment {name!r} could not be asked: {error.message}",
                 cure=f"Check lstchain.environments.{name} in the site configuration.",
             ) from error
         return _answers(name, environment, answers)
+
+
+def _not_importable(name: str, version: str, failure: str) -> SiteNotReady:
+    """lstchain is installed and does not start: mostly a package beside it is too new."""
+    error, _, beside = failure.partition("\n")
+    limit = next((limit for words, limit in _TOO_NEW if words.search(error)), "")
+    cure = f"Check the packages of lstchain.environments.{name}: {beside or 'unknown'}."
+    if limit:
+        cure = f"In the environment {name!r}: pip install '{limit}' (it has {beside})."
+    return SiteNotReady(
+        f"The lstchain environment {name!r} could not be asked: lstchain {version} cannot be "
+        f"imported: {error}.",
+        cure=cure,
+    )
 
 
 def _answers(name: str, environment: Environment, answers: Path) -> Toolset:

@@ -21,6 +21,8 @@ MARGIN = ((-1.0, 0.0, 1.0), (-3.0, 0.0, 3.0))
 averages over DL2, and the field of its day, are not known here."""
 TIE = 3
 """Decimals to which lstchain takes two nodes for one place."""
+BEYOND_DEG = 2.0
+"""Zenith distance outside of the nodes from which on it is said."""
 _NAME = re.compile(r"theta_(\d+(?:\.\d+)?)_az_(\d+(?:\.\d+)?)")
 
 Place = tuple[float, float]
@@ -42,12 +44,9 @@ def nodes_around(
     -------
     None where the names do not tell the pointings
     """
-    places: dict[str, Place] = {}
-    for name in names:
-        match = _NAME.fullmatch(name)
-        if match is None:
-            return None
-        places[name] = node_position(float(match[1]), float(match[2]))
+    places = _places(names)
+    if places is None:
+        return None
     points = sorted(set(places.values()))
     chosen: set[Place] = set()
     for away, aside in product(*MARGIN):
@@ -57,6 +56,70 @@ def nodes_around(
             chosen.update(enclosing_triangle(points, at))
     kept = {_rounded(point) for point in chosen}
     return frozenset(name for name, point in places.items() if _rounded(point) in kept)
+
+
+def superfluous_twins(names: Sequence[str], zenith: float, azimuth: float) -> frozenset[str]:
+    """Nodes that must not be there for a pointing.
+
+    Where two corners of the triangle around the pointing are one place to three decimals, lstchain
+    takes for both the node that is nearer in azimuth, and stops at a flat triangle (QH6154; its
+    issue 1346). Without the other node it interpolates, with nodes that it would have taken anyway.
+
+    Parameters
+    ----------
+    names : of all nodes, like theta_23.630_az_100.758
+    zenith, azimuth : of the run [deg]
+    """
+    places = _places(names) or {}
+    points = sorted(set(places.values()))
+    corners: set[Place] = set()
+    for away, aside in product(*MARGIN):
+        at = node_position(max(0.0, zenith + away), azimuth + aside)
+        corners |= _twins(enclosing_triangle(points, at))
+    by_place: dict[Place, list[str]] = {}
+    for name, point in places.items():
+        if point in corners:
+            by_place.setdefault(_rounded(point), []).append(name)
+    far = (
+        sorted(twins, key=lambda name: abs(_azimuth(name) - azimuth))[1:]
+        for twins in by_place.values()
+    )
+    return frozenset(name for twins in far for name in twins)
+
+
+def beyond_nodes(names: Sequence[str], zenith: float) -> tuple[float, float] | None:
+    """Least and largest zenith distance of the nodes [deg], where a pointing lies more than
+    BEYOND_DEG outside of them; None: it does not, or the names do not tell."""
+    matches = [_NAME.fullmatch(name) for name in names]
+    zeniths = [float(match[1]) for match in matches if match is not None]
+    if not zeniths or len(zeniths) < len(names):
+        return None
+    least, most = min(zeniths), max(zeniths)
+    return None if least - BEYOND_DEG <= zenith <= most + BEYOND_DEG else (least, most)
+
+
+def _places(names: Sequence[str]) -> dict[str, Place] | None:
+    """Where each node is in the plane; None where the names do not tell."""
+    matches = {name: _NAME.fullmatch(name) for name in names}
+    return (
+        {
+            name: node_position(float(match[1]), float(match[2]))
+            for name, match in matches.items()
+            if match is not None
+        }
+        if all(matches.values())
+        else None
+    )
+
+
+def _azimuth(name: str) -> float:
+    match = _NAME.fullmatch(name)
+    return float(match[2]) if match else 0.0
+
+
+def _twins(corners: Sequence[Place]) -> set[Place]:
+    rounded = [_rounded(point) for point in corners]
+    return {point for point, at in zip(corners, rounded, strict=True) if rounded.count(at) > 1}
 
 
 def node_position(zenith: float, azimuth: float) -> Place:

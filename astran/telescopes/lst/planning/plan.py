@@ -13,7 +13,7 @@ from pathlib import Path
 
 import astran
 from astran.base.errors import CatalogueError, ConfigError
-from astran.base.night_data import FileRef, Models, MonteCarlo, NightData, RunFile
+from astran.base.night_data import FileRef, Models, MonteCarlo, NightData, RunFile, StandardDl2
 from astran.base.tasks import Expectation, Output, Plan, ProductKind, Stage, Task, fingerprint
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.environment.toolset import Toolset
@@ -22,6 +22,7 @@ from astran.telescopes.lst.planning import (
     dl3_header,
     irf_choice,
     lstchain_parameters,
+    standard_dl2,
     subrun_packs,
 )
 from astran.telescopes.lst.planning.highlevel_argv import highlevel_argv
@@ -125,6 +126,7 @@ class _Planner:
             return tasks
         chosen = self._response.used
         notes.extend(note for one in chosen.values() for note in one.notes)
+        notes += self._response.describe_choices()
         asked, levels = self.config.lstchain_config, self.data.monte_carlo
         notes += lstchain_parameters.unlike_monte_carlo(asked, levels)
         for level, one in chosen.items():
@@ -171,21 +173,28 @@ class _Planner:
     # ---- the stages ----------------------------------------------------------------------------
 
     def _dl2_tasks(self, notes: list[str]) -> dict[int, Task]:
-        for models in map(self._models, self.data.monte_carlo):
-            if not models.interpolated:
-                notes.append(
-                    f"The models in {models.folder} have no training_dirs.ecsv: lstchain does not "
-                    "interpolate them over zenith distance."
-                )
-        merged = {
-            run.run: self._merge(
-                run, [key for key, pack in self._packs.items() if _holds(pack, run.run)]
-            )
-            for run in self.data.runs
-            if run.parts
-        }
-        whole = {run.run: self._dl2(run) for run in self.data.runs if not run.parts}
+        notes += [
+            f"The models in {models.folder} have no training_dirs.ecsv: lstchain does not "
+            "interpolate them over zenith distance."
+            for models in map(self._models, self.data.monte_carlo)
+            if not models.interpolated
+        ]
+        merged = {run.run: self._merge(run) for run in self.data.runs if run.parts}
+        notes += [told for _, told in self._standard.values() if told]
+        to_make = [run for run in self.data.runs if not run.parts and not self._taken(run)]
+        whole = {run.run: self._dl2(run) for run in to_make}
         return dict(sorted((merged | whole).items()))
+
+    @cached_property
+    def _standard(self) -> dict[int, tuple[StandardDl2 | None, str]]:
+        """The observatory's DL2 of runs, where DL2 is not what is asked for."""
+        if self.config.start is not StartLevel.DL1 or self.until is Stage.DL2:
+            return {}
+        made = (self.data, self._models, self._tools, self._forests(1)[0])
+        return standard_dl2.choose_for_night(*made)
+
+    def _taken(self, run: RunFile) -> StandardDl2 | None:
+        return self._standard.get(run.run, (None, ""))[0]
 
     def _dl2_config(self, notes: list[str] | None = None) -> tuple[str, str] | None:
         """Path and content of the configuration, if site or request has one."""
@@ -288,8 +297,10 @@ class _Planner:
         notes += [subrun_packs.describe_packs(found, pace) for pace, found in self._paced]
         return list(self._pack_tasks.values())
 
-    def _merge(self, run: RunFile, keys: Sequence[str]) -> Task:
+    def _merge(self, run: RunFile) -> Task:
         """DL2 of a run from that of its subruns."""
+        packs = self._packs.items()
+        keys = [key for key, pack in packs if any(part.run == run.run for part in pack)]
         files = [self.layout.dl2_subrun(argv.product_dl2(file.path)) for file in run.parts]
         product = Path(self.layout.dl2_file(run.run)).name
         program = (self.python, "-m", "astran.production.merge_dl2")
@@ -324,7 +335,8 @@ class _Planner:
         )
 
     def _dl3(self, run: RunFile, dl2: Task | None, chosen: irf_choice.IrfSet) -> Task:
-        source = dl2.outputs[0].path if dl2 else run.file.path
+        there = taken.file if (taken := self._taken(run)) else run.file
+        source = dl2.outputs[0].path if dl2 else there.path
         ready = tuple(irf.path for irf in chosen.irfs if irf.node is None)
         made = tuple(chosen.key(irf) for irf in chosen.to_make)
         target, nearest = self.config.target, self.config.dl3.nearest_irf
@@ -339,7 +351,7 @@ class _Planner:
             selection=text,
             nearest=nearest,
             target=[target.name, target.ra, target.dec],
-            dl2=dl2.fingerprint if dl2 else run.file.identity,
+            dl2=dl2.fingerprint if dl2 else there.identity,
             irfs=sorted(irf.fingerprint for irf in chosen.irfs),
             header=dl3_header.SCHEMA,
         )
@@ -381,7 +393,3 @@ class _Planner:
     def _selection(self) -> tuple[str, str]:
         """Path and content of the configuration that IRFs and DL3 share."""
         return str(self.layout.jobs / "selection.json"), dl3_selection(self.config.dl3)
-
-
-def _holds(pack: subrun_packs.Pack, run: int) -> bool:
-    return any(part.run == run for part in pack)

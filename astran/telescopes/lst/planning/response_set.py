@@ -13,7 +13,7 @@ from astran.base.tasks import Expectation, InputGuard, Stage
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.planning import compatibility, irf_choice
 from astran.telescopes.lst.planning.irf_choice import IrfSet
-from astran.telescopes.lst.planning.mc_nodes import nodes_around
+from astran.telescopes.lst.planning.mc_nodes import beyond_nodes, nodes_around, superfluous_twins
 from astran.telescopes.lst.planning.montecarlo import ReconstructedNodes, reconstruct
 from astran.telescopes.lst.settings import IrfNodes, LstConfig, StartLevel
 
@@ -80,7 +80,7 @@ class ResponseSet:
 
     def of(self, run: RunFile) -> IrfSet:
         """The IRFs for a run: of all nodes, or of those around its pointing."""
-        every = self.irf_sets[run.level]
+        every = self._without_twins(run)
         dl3 = self.config.dl3
         if dl3.irf_nodes is IrfNodes.ALL or run.pointing is None or every.ready:
             return every
@@ -90,6 +90,33 @@ class ResponseSet:
         if names is None:
             return every
         return replace(every, irfs=tuple(irf for irf in every.irfs if irf.name in names))
+
+    def _without_twins(self, run: RunFile) -> IrfSet:
+        every = self.irf_sets[run.level]
+        if run.pointing is None or self.config.dl3.nearest_irf:
+            return every
+        out = superfluous_twins([irf.name for irf in every.irfs], *run.pointing)
+        return replace(every, irfs=tuple(irf for irf in every.irfs if irf.name not in out))
+
+    def describe_choices(self) -> list[str]:
+        """What a person should know of the nodes for each run before it is computed."""
+        notes = []
+        for run in self.data.runs:
+            every = self.irf_sets[run.level]
+            names = [irf.name for irf in every.irfs]
+            out = sorted(set(names) - {irf.name for irf in self._without_twins(run).irfs})
+            if out:
+                notes.append(
+                    f"Run {run.run}: IRFs without {', '.join(out)}, which lstchain could not tell "
+                    "from a node nearer in azimuth."
+                )
+            if run.pointing and (limits := beyond_nodes(names, run.pointing[0])):
+                notes.append(
+                    f"Run {run.run}: its zenith distance {run.pointing[0]:.1f} deg lies outside of "
+                    f"the Monte Carlo nodes for IRFs ({limits[0]:g} to {limits[1]:g} deg): "
+                    "extrapolated, the nearest node is taken as it is."
+                )
+        return notes
 
     @staticmethod
     def _part(every: IrfSet, of_runs: Sequence[IrfSet]) -> IrfSet:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from astran.base.night_data import FileRef
 from astran.catalogue import path_patterns
 from astran.config.site import DataSettings
-from astran.telescopes.lst.catalogue.dl1.selection import Dl1Candidate
+from astran.telescopes.lst.catalogue.dl1.condition import Dl1Candidate
 from astran.telescopes.lst.catalogue.file_inspection.facts import CheckFacts
 from astran.telescopes.lst.catalogue.file_inspection.inspector import Inspector
 
@@ -48,14 +47,17 @@ class DataChecks:
         for run, files in parts.items():
             nsb = _mean(found.get(file.path, {}).get(run) for file in files)
             if nsb is not None:
-                told[run] = replace(told.get(run, CheckFacts()), nsb=nsb)
+                told[run] = told.get(run, CheckFacts()).with_nsb(nsb)
         return told, len(read) == len(nightly) and len(found) == len(wanted)
 
     def _nightly(self) -> list[FileRef]:
         """Data checks of the whole night, the newest version last."""
-        if not self._data.datacheck:
-            return []
-        found = list(path_patterns.find_files(self._data.datacheck, date=self._date))
+        patterns = [tree.datacheck for tree in self._data.all_trees if tree.datacheck]
+        found = [
+            item
+            for pattern in patterns
+            for item in path_patterns.find_files(pattern, date=self._date)
+        ]
         found.sort(key=lambda item: path_patterns.version_order(item.version))
         return [item.file for item in found]
 

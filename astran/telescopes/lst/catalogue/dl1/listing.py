@@ -14,14 +14,14 @@ from astran.catalogue import path_patterns
 from astran.catalogue.path_patterns import MatchedPath
 from astran.catalogue.sources import resolve_source
 from astran.config.analysis import Target
-from astran.config.site import SiteConfig
-from astran.telescopes.lst.catalogue.dl1.night_archive import find_dl1
-from astran.telescopes.lst.catalogue.dl1.selection import (
+from astran.config.site import DataSettings, SiteConfig
+from astran.telescopes.lst.catalogue.dl1.condition import (
     Condition,
     Dl1Candidate,
-    assess_candidate,
-    candidates_by_run,
+    compare_candidates,
 )
+from astran.telescopes.lst.catalogue.dl1.night_archive import find_dl1
+from astran.telescopes.lst.catalogue.dl1.selection import assess_candidate, candidates_by_run
 from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts
 from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache
 from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S, Inspector
@@ -106,8 +106,8 @@ def list_dl1(
         for item in find_dl1(data, night):
             found.setdefault(item.date or night, []).append(item)
     eyes.recall(item.file for items in found.values() for item in items)
-    catalogs = _tables(data.run_catalog, nights)
-    summaries = _tables(data.run_summary, nights)
+    catalogs = _catalogs(data, nights)
+    summaries = _summaries(data, nights)
     rows: list[Dl1Row] = []
     for night in sorted({*found, *catalogs}):
         sources = _read_catalog(catalogs.get(night))
@@ -137,8 +137,8 @@ def list_observed_runs(site: SiteConfig, clock: Clock, night: str) -> list[Obser
     data = site.data
     memory = FactsCache.of(site.shared_dir, make=False)
     eyes = Inspector(memory, clock, settle_s=data.settle_s, opens=data.open_dl1, budget_s=PATIENT_S)
-    sources = _read_catalog(_tables(data.run_catalog, [night]).get(night))
-    summary = _read_summary(_tables(data.run_summary, [night]).get(night))
+    sources = _read_catalog(_catalogs(data, [night]).get(night))
+    summary = _read_summary(_summaries(data, [night]).get(night))
     return list(_night(find_dl1(data, night), sources, summary, eyes, opens=True))
 
 
@@ -158,7 +158,9 @@ def _night(
     known = {*candidates, *sources, *(r.run for r in summary.values() if r.kind == OF_DATA)}
     for run in sorted(known):
         groups = candidates.get(run, [])
-        looks = [assess_candidate(items, eyes, counts.get(run, 0)) for items in groups]
+        looks = compare_candidates(
+            [assess_candidate(items, eyes, counts.get(run, 0)) for items in groups]
+        )
         best = next((one for one in looks if one.condition is Condition.COMPLETE), None)
         seen = best or (looks[0] if looks else _absent(run))
         versions = sorted({items[0].version for items in groups}, key=path_patterns.version_order)
@@ -207,9 +209,13 @@ def _row(night: str, run: ObservedRun, target: Target | None) -> Dl1Row:
 
 
 def _is_of(row: Dl1Row, target: Target, same_source: SameSource) -> bool:
-    if row.source:
-        return same_source(row.source, target.name)
-    return row.offset_deg is not None and row.offset_deg <= FIELD_DEG
+    """By the RunCatalog; where its name means no other source, by the pointing."""
+    if row.source and same_source(row.source, target.name):
+        return True
+    if row.offset_deg is None or row.offset_deg > FIELD_DEG:
+        return False
+    other = _known(row.source)
+    return other is None or separation_deg(target.ra, target.dec, other.ra, other.dec) <= FIELD_DEG
 
 
 @cache
@@ -247,6 +253,16 @@ def _opposite(one: Dl1Row, other: Dl1Row) -> bool:
     )
 
 
+def _catalogs(data: DataSettings, nights: Sequence[str]) -> dict[str, Path]:
+    patterns = [tree.run_catalog for tree in reversed(data.all_trees)]
+    return {night: path for one in patterns for night, path in _tables(one, nights).items()}
+
+
+def _summaries(data: DataSettings, nights: Sequence[str]) -> dict[str, Path]:
+    patterns = [tree.run_summary for tree in reversed(data.all_trees)]
+    return {night: path for one in patterns for night, path in _tables(one, nights).items()}
+
+
 def _tables(pattern: str, nights: Sequence[str]) -> dict[str, Path]:
     """The tables of the nights by night."""
     if not pattern:
@@ -261,7 +277,7 @@ def _tables(pattern: str, nights: Sequence[str]) -> dict[str, Path]:
 
 def _read_catalog(path: Path | None) -> dict[int, str]:
     try:
-        return {} if path is None else read_run_catalog(path)
+        return {} if path is None else dict(read_run_catalog(path).sources)
     except CatalogueError:
         return {}  # one bad table must not hide all other nights
 

@@ -5,58 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Protocol
 
 from astran.base.night_data import FileRef, MissingRun, RunFile, run_number
-from astran.catalogue.path_patterns import MatchedPath, version_order
+from astran.catalogue.path_patterns import MatchedPath, is_release, version_order
+from astran.telescopes.lst.catalogue.dl1.condition import (
+    Condition,
+    Dl1Candidate,
+    FileInspector,
+    compare_candidates,
+    is_same_place,
+)
 from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts, combine_facts
 
 _SUBRUN = re.compile(r"\.Run\d+\.(\d{4})(?!\d)")
-
-
-class Condition(StrEnum):
-    """Of the DL1 of a run."""
-
-    COMPLETE = "complete"
-    GROWING = "growing"
-    MISSING = "missing"
-    BROKEN = "broken"
-    EMPTY = "empty"
-    UNSEEN = "unseen"
-    """Not opened yet."""
+_OTHER = re.compile(r"LST-(?!1\b)\d+")
+"""Files of the other telescopes of the array."""
+LARGE_GAP = 0.5
+"""Event numbers that lack in a row are told where they are so much of an average subrun."""
 
 
 UNCOUNTED = 10
 """Where nobody tells how many subruns a run has, the newest must have settled for so many times
 the usual: the next one may be in the making."""
-
-
-class FileInspector(Protocol):
-    """What looks at files; see catalogue.inspector."""
-
-    def settled(self, file: FileRef, times: int = 1) -> bool: ...
-
-    def facts(self, file: FileRef) -> Dl1Facts | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Dl1Candidate:
-    """The DL1 of a run in one place, as it is now."""
-
-    run: int
-    files: tuple[FileRef, ...]
-    version: str
-    tailcut: str
-    condition: Condition
-    reason: str = ""
-    """Why it is not complete, in words; begins with a small letter, without a full stop."""
-    may_come: bool = True
-    """Whether waiting may help."""
-    facts: Dl1Facts | None = None
-    subruns: bool = False
-    usable: tuple[FileRef, ...] = ()
-    """Of a run that lacks subruns: those that could be taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +47,29 @@ def subrun(name: str) -> bool:
     return bool(_SUBRUN.search(name))
 
 
-def candidates_by_run(found: Iterable[MatchedPath]) -> dict[int, list[tuple[MatchedPath, ...]]]:
+def is_regular(item: MatchedPath, version: str = "") -> bool:
+    """Whether a file is of a release, or of the version that was asked for by name."""
+    if version:
+        return item.version == version
+    return is_release(item.version) and is_release(item.tailcut)
+
+
+def candidates_by_run(
+    found: Iterable[MatchedPath], version: str = ""
+) -> dict[int, list[tuple[MatchedPath, ...]]]:
     """Candidates of each run, best first: the newest version; of one version the cleaning that was
-    written last; of that the run-wise file before its subruns."""
-    groups: dict[tuple[int, str, str, bool], list[MatchedPath]] = {}
+    written last; of that the run-wise file before its subruns.
+
+    Parameters
+    ----------
+    version : the only one to be taken; empty: that and cleaning must be releases by their names
+    """
+    groups: dict[tuple[int, str, str, str], list[MatchedPath]] = {}
     for item in found:
-        if item.run is not None:
-            key = (item.run, item.version, item.tailcut, subrun(item.file.name))
+        if item.run is not None and is_regular(item, version) and not _OTHER.search(item.file.name):
+            # subruns of one folder belong together
+            folder = item.file.path.rpartition("/")[0] if subrun(item.file.name) else ""
+            key = (item.run, item.version, item.tailcut, folder)
             groups.setdefault(key, []).append(item)
     runs: dict[int, list[tuple[MatchedPath, ...]]] = {}
     for (run, _, _, parts), members in groups.items():
@@ -138,13 +124,26 @@ def assess_candidate(
     if subrun(one.file.name):
         return _judge_parts(base, eyes, expected)
     (file,) = files
-    condition, reason = _look_at(file, eyes)
+    condition, reason = _look_at(file, eyes, one.run)
     facts = eyes.facts(file) if condition in (Condition.COMPLETE, Condition.EMPTY) else None
+    usable: tuple[FileRef, ...] = ()
+    if condition is Condition.COMPLETE and facts is not None:
+        if absent := _not_merged(facts, expected):
+            condition, usable = Condition.BROKEN, files
+            reason = f"was merged from {expected - absent} of {expected} subruns"
+        elif facts.skipped > LARGE_GAP * facts.events / max(expected, 1):
+            reason = f"lacks {facts.skipped:,} events in a row, by their numbers"
     text = f"its DL1 file {reason}" if reason else ""
-    return _as(base, condition, text, may_come=condition is not Condition.EMPTY, facts=facts)
+    may_come = condition is not Condition.EMPTY
+    return _as(base, condition, text, may_come=may_come, facts=facts, usable=usable)
 
 
-def _look_at(file: FileRef, eyes: FileInspector) -> tuple[Condition, str]:
+def _not_merged(facts: Dl1Facts, expected: int) -> int:
+    """How many subruns a merged file lacks, by its own record."""
+    return len(set(range(expected)) - set(facts.merged)) if facts.merged else 0
+
+
+def _look_at(file: FileRef, eyes: FileInspector, run: int) -> tuple[Condition, str]:
     """Condition of one file, and what is the matter: "is still empty"."""
     if file.size == 0:
         return Condition.GROWING, "is still empty"
@@ -157,11 +156,19 @@ def _look_at(file: FileRef, eyes: FileInspector) -> tuple[Condition, str]:
         return Condition.BROKEN, f"is broken: {facts.problem}"
     if facts.events == 0:
         return Condition.EMPTY, "holds no events"
+    if facts.usable == 0:
+        return Condition.EMPTY, "holds no events that can be reconstructed"
+    if facts.runs and facts.runs != (run,):
+        listed = ", ".join(map(str, facts.runs))
+        return Condition.BROKEN, f"holds events of run {listed}"
+    if facts.repeated:
+        return Condition.BROKEN, f"holds {facts.repeated:,} events twice"
     return Condition.COMPLETE, ""
 
 
 def _judge_parts(base: Dl1Candidate, eyes: FileInspector, expected: int) -> Dl1Candidate:
-    looks = [(file, *_look_at(file, eyes)) for file in base.files]
+    looks = [(file, *_look_at(file, eyes, base.run)) for file in base.files]
+    looks = _without_doubles(looks, eyes)
     good = tuple(file for file, condition, _ in looks if condition is Condition.COMPLETE)
     facts = [known for file in good if (known := eyes.facts(file)) is not None]
     numbers = [int(match[1]) for file in base.files if (match := _SUBRUN.search(file.name))]
@@ -188,11 +195,32 @@ def _judge_parts(base: Dl1Candidate, eyes: FileInspector, expected: int) -> Dl1C
         condition = Condition.BROKEN if broken and not growing else Condition.GROWING
         text = ", ".join(words)
         return _as(base, condition, text, facts=told, parts=True, usable=good)
+    what = "no events that can be reconstructed" if _any_rows(empty, eyes) else "no events"
     if not good:
-        text = "its DL1 files hold no events"
+        text = f"its DL1 files hold {what}"
         return _as(base, Condition.EMPTY, text, may_come=False, parts=True)
-    text = f"{len(empty)} of its subruns hold no events" if empty else ""
+    text = f"{len(empty)} of its subruns hold {what}" if empty else ""
     return _as(base, Condition.COMPLETE, text, facts=told, parts=True, usable=good)
+
+
+def _without_doubles(
+    looks: Sequence[tuple[FileRef, Condition, str]], eyes: FileInspector
+) -> list[tuple[FileRef, Condition, str]]:
+    """Subruns that hold the events of the one before them are broken."""
+    found: list[tuple[FileRef, Condition, str]] = []
+    last: Dl1Facts | None = None
+    for file, condition, reason in looks:
+        facts = eyes.facts(file) if condition is Condition.COMPLETE else None
+        if facts is not None and last is not None and facts.repeats(last):
+            found.append((file, Condition.BROKEN, "holds events of the subrun before it"))
+            continue
+        last = facts or last
+        found.append((file, condition, reason))
+    return found
+
+
+def _any_rows(files: Sequence[FileRef], eyes: FileInspector) -> bool:
+    return any((facts := eyes.facts(file)) is not None and facts.events for file in files)
 
 
 def _long_settled(files: Sequence[FileRef], eyes: FileInspector) -> bool:
@@ -249,6 +277,7 @@ def select_dl1(
         looks = [
             assess_candidate(items, eyes, subruns.get(run, 0)) for items in candidates.get(run, [])
         ]
+        looks = compare_candidates(looks)
         chosen = _choose(looks, late)
         if chosen is None or chosen.condition is Condition.UNSEEN:
             gap = chosen or (looks[0] if looks else None)
@@ -260,7 +289,11 @@ def select_dl1(
         taken.append(_run_file(chosen))
         if chosen.reason:
             notes.append(f"Run {run}: {chosen.reason}; it is analysed without them.")
+        if more := _beyond_summary(chosen, subruns.get(run, 0)):
+            notes.append(f"Run {run}: {more}.")
         best = looks[0]
+        if chosen.subruns and not best.subruns and is_same_place(best, chosen):
+            notes.append(f"Run {run}: its subruns are taken, because {best.reason}.")
         if (best.version, best.tailcut) != (chosen.version, chosen.tailcut):
             passed = f"{best.version} {best.tailcut}".strip()
             of = f"{chosen.version} {chosen.tailcut}".strip()
@@ -272,6 +305,14 @@ def select_dl1(
     )
 
 
+def _beyond_summary(chosen: Dl1Candidate, expected: int) -> str:
+    merged = chosen.facts.merged if chosen.facts else ()
+    number = len(chosen.files) if chosen.subruns else len(set(merged))
+    if not expected or number <= expected:
+        return ""
+    return f"its DL1 is of {number} subruns, the RunSummary says {expected}"
+
+
 def _choose(looks: Sequence[Dl1Candidate], late: bool) -> Dl1Candidate | None:
     """The candidate to take, or the one to be opened first; None: none of them, for now or for
     good."""
@@ -279,14 +320,13 @@ def _choose(looks: Sequence[Dl1Candidate], late: bool) -> Dl1Candidate | None:
         if one.condition in (Condition.COMPLETE, Condition.UNSEEN):
             return one
         following = looks[index + 1] if index + 1 < len(looks) else None
-        same = following is not None and (one.version, one.tailcut) == (
-            following.version,
-            following.tailcut,
-        )
+        same = following is not None and is_same_place(one, following)
         # of the same version, subruns are as good as the run-wise file
         if not (late or same or one.condition is Condition.EMPTY):
             return None
-    return next((one for one in looks if one.usable), None) if late else None
+    usable = [one for one in looks if one.usable] if late else []
+    of_best = [one for one in usable if is_same_place(one, usable[0])]
+    return max(of_best, key=lambda one: one.facts.events if one.facts else 0, default=None)
 
 
 def _run_file(seen: Dl1Candidate) -> RunFile:

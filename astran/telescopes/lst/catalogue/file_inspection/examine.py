@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
 import time
 import warnings
@@ -22,15 +23,20 @@ from typing import Any
 from astran.base.errors import ProductError, in_a_sentence
 from astran.base.night_data import FileRef, run_number
 from astran.telescopes.lst.catalogue.file_inspection import datacheck_reader
-from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts, FileKind
+from astran.telescopes.lst.catalogue.file_inspection.facts import MAKING, Dl1Facts, FileKind
 from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache
-from astran.telescopes.lst.dl2_file import read_provenance
-from astran.telescopes.lst.hdf5_open import DL1_TABLE, SHOWER, describe_damage, open_hdf5
+from astran.telescopes.lst.dl2_file import has_table, read_making, read_provenance
+from astran.telescopes.lst.hdf5_open import DL1_TABLE, DL2_TABLE, SHOWER, describe_damage, open_hdf5
 
 NEEDED = ("event_type", "intensity", "alt_tel", "az_tel", "dragon_time")
 ALL_ROWS = 40_000
 """Of larger tables samples are read: enough for the rate at 422 p.e. within some per cent."""
 SAMPLES, SAMPLE_ROWS = 10, 4_000
+FEATURES = ("intensity", "length", "width", "psi", "skewness", "kurtosis", "time_gradient", "wl")
+"""Image parameters without which lstchain drops an event before DL2."""
+EDGE = 10
+"""Event numbers at either end that do not count: the first of a run are not to be trusted."""
+_SUBRUN = re.compile(r"\.Run\d+\.(\d{4})(?!\d)")
 BRIGHT = (316.2, 562.3)
 """Intensities [p.e.] around 422, edges of lstchain's data check."""
 LST1 = (28.761_514_11, -17.891_484_71, 2184.0)
@@ -49,7 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     memory, until = FactsCache(Path(words[0])), time.monotonic() + float(words[1])
     warnings.simplefilter("ignore")
     for kind, path, size, mtime_ns, sky in json.load(sys.stdin):
-        file = FileRef(path, size, mtime_ns)
+        mark = MAKING if kind == FileKind.STANDARD_DL2 else ""
+        file = FileRef(f"{mark}{path}", size, mtime_ns)
         memory.keep(file, examine_file(Path(path), FileKind(kind), sky), float(words[2]))
         if time.monotonic() > until:
             break
@@ -64,6 +71,8 @@ def examine_file(path: Path, kind: FileKind, sky: bool = True) -> dict[str, Any]
     """
     if kind is FileKind.DL2:
         return _origin(path)
+    if kind is FileKind.STANDARD_DL2:
+        return _making(path)
     try:
         with open_hdf5(path) as handle:
             if kind is FileKind.DATACHECK:
@@ -76,8 +85,17 @@ def examine_file(path: Path, kind: FileKind, sky: bool = True) -> dict[str, Any]
 
 def _origin(path: Path) -> dict[str, Any]:
     try:
+        if not any(has_table(path, table) for table in (DL2_TABLE, DL1_TABLE)):
+            return {"problem": f"it holds no table of events ({DL2_TABLE})"}
         return dataclasses.asdict(read_provenance(path))
     except (OSError, KeyError, ValueError, RuntimeError) as error:
+        return {"problem": f"it {describe_damage(str(error))}"}
+
+
+def _making(path: Path) -> dict[str, Any]:
+    try:
+        return {**dataclasses.asdict(read_provenance(path)), **read_making(path)}
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError) as error:
         return {"problem": f"it {describe_damage(str(error))}"}
 
 
@@ -95,7 +113,9 @@ def _dl1(handle: Any, sky: bool) -> Dl1Facts:
     rows = int(table.nrows)
     if rows == 0:
         return Dl1Facts(events=0)
-    read = np.concatenate([table.read(first, last)[list(NEEDED)] for first, last in _ranges(rows)])
+    more = [name for name in (*FEATURES, "event_id", "obs_id") if name in table.colnames]
+    wanted = list(dict.fromkeys((*NEEDED, *more)))
+    read = np.concatenate([table.read(first, last)[wanted] for first, last in _ranges(rows)])
     share = rows / len(read)
     showers = read["event_type"] == SHOWER
     bright = showers & (read["intensity"] > BRIGHT[0]) & (read["intensity"] < BRIGHT[1])
@@ -105,6 +125,9 @@ def _dl1(handle: Any, sky: bool) -> Dl1Facts:
         "events": rows,
         "showers": round(int(showers.sum()) * share),
         "bright": round(int(bright.sum()) * share),
+        "usable": round(int(_finite(read).sum()) * share),
+        "merged": _merged_subruns(handle),
+        **_event_numbers(read, rows),
     }
     if pointed.any():
         times, alt, az = times[pointed], read["alt_tel"][pointed], read["az_tel"][pointed]
@@ -115,6 +138,45 @@ def _dl1(handle: Any, sky: bool) -> Dl1Facts:
         if sky:
             facts |= _sky(times, alt, az)
     return Dl1Facts(**facts)
+
+
+def _finite(read: Any) -> Any:
+    import numpy as np
+
+    names = [name for name in FEATURES if name in read.dtype.names]
+    return np.logical_and.reduce([np.isfinite(read[name]) for name in names])
+
+
+def _event_numbers(read: Any, rows: int) -> dict[str, Any]:
+    """What the numbers of the events tell: each is there once, and in a whole run none lacks."""
+    import numpy as np
+
+    facts: dict[str, Any] = {}
+    if "obs_id" in read.dtype.names:
+        runs = np.unique(read["obs_id"])
+        facts["runs"] = tuple(int(run) for run in runs[runs > 0][:3])
+    if "event_id" not in read.dtype.names or not read["event_id"].any():
+        return facts  # nobody has counted them
+    ids, counts = np.unique(read["event_id"], return_counts=True)
+    inner = ids[EDGE:-EDGE] if len(ids) > 10 * EDGE else ids
+    span = int(ids[-1]) - int(ids[0]) + 1
+    facts |= {"first_event": int(ids[0]), "last_event": int(ids[-1])}
+    # among as many numbers as there are rows, or fewer, some must be there twice
+    facts["repeated"] = max(int((counts - 1).sum()), rows - span, 0)
+    if len(read) == rows:
+        facts["skipped"] = int(np.diff(inner).max()) - 1 if len(inner) > 1 else 0
+    else:
+        facts["skipped"] = max(int(inner[-1]) - int(inner[0]) + 1 - rows, 0)
+    return facts
+
+
+def _merged_subruns(handle: Any) -> tuple[int, ...]:
+    """The record that lstchain_merge_hdf5_files leaves: /source_filenames/filenames."""
+    if "/source_filenames/filenames" not in handle:
+        return ()
+    names = handle.get_node("/source_filenames/filenames").read()
+    texts = [one.decode(errors="replace") if isinstance(one, bytes) else str(one) for one in names]
+    return tuple(int(match[1]) for text in texts if (match := _SUBRUN.search(text)))
 
 
 def _ranges(rows: int) -> list[tuple[int, int]]:

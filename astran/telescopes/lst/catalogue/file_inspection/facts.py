@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,12 +16,18 @@ ZENITH_TERMS = (-0.44751321, 3.62502037, -1.43611437)
 numbers with which lstchain makes the table cosmics_intensity_spectrum of its data check."""
 
 
+MAKING = "making:"
+"""Begin of the keys under which the making of the observatory's DL2 is remembered."""
+
+
 class FileKind(StrEnum):
     """What a file is opened as."""
 
     DL1 = "dl1"
     DATACHECK = "datacheck"
     DL2 = "dl2"
+    STANDARD_DL2 = "standard-dl2"
+    """The observatory's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +56,35 @@ class Dl1Facts:
     """Altitude of the moon in the middle of the file [deg]."""
     moon_lit: float | None = None
     """Illuminated fraction of the moon, 0 to 1."""
+    usable: int | None = None
+    """Events whose image parameters are finite, estimated from samples of large files."""
+    first_event: int | None = None
+    """Least event number."""
+    last_event: int | None = None
+    repeated: int = 0
+    """Events that are there twice, at least."""
+    skipped: int = 0
+    """Longest row of event numbers that lack; of large files: all that lack."""
+    runs: tuple[int, ...] = ()
+    """Run numbers of the events (obs_id)."""
+    merged: tuple[int, ...] = ()
+    """Subruns that the file was merged from, by its own record."""
+
+    @property
+    def read(self) -> bool:
+        """Whether the file was really opened and holds events with a time."""
+        return self.start is not None
+
+    def repeats(self, other: Dl1Facts) -> bool:
+        """Whether most of the event numbers of two files are the same; where subruns meet, a few
+        may be in both ranges."""
+        if None in (self.first_event, self.last_event, other.first_event, other.last_event):
+            return False
+        assert self.first_event is not None and self.last_event is not None
+        assert other.first_event is not None and other.last_event is not None
+        common = min(self.last_event, other.last_event) - max(self.first_event, other.first_event)
+        spans = (self.last_event - self.first_event, other.last_event - other.first_event)
+        return common > min(spans) / 2
 
     @property
     def seconds(self) -> float | None:
@@ -85,16 +120,73 @@ class Dl1Facts:
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
+    @classmethod
+    def from_json(cls, content: dict[str, Any]) -> Dl1Facts:
+        """From what `to_json` left, of this or an older release."""
+        lists: dict[str, Any] = {
+            name: tuple(content[name]) for name in ("runs", "merged") if name in content
+        }
+        return cls(**(content | lists))
+
 
 @dataclass(frozen=True, slots=True)
 class CheckFacts:
-    """What a data-check file tells of a run. None: it does not tell."""
+    """What a data-check file tells of a run: means of its subruns, those without a number left out.
+    None: it does not tell; `undefined` names what it should tell and cannot.
+
+    The columns are those of the tables `cosmics_intensity_spectrum` and `runsummary` of lstchain's
+    night-wise data check.
+    """
 
     nsb: float | None = None
     """Standard deviation of the charge of interleaved pedestals, mean of pixels without bright
     stars [p.e.]: `diffuse_nsb_std`, else `ped_charge_stddev`."""
     rate_422: float | None = None
-    """`ZD_corrected_cosmics_rate_at_422_pe` [1/(s p.e.)], mean of the subruns."""
+    """`ZD_corrected_cosmics_rate_at_422_pe` [1/(s p.e.)]."""
+    subruns: int = 0
+    """Rows in `cosmics_intensity_spectrum`."""
+    absent: bool = False
+    """The table of subruns holds other runs of the night, and not this one."""
+    ra: float | None = None
+    """Pointing, ICRS [deg]."""
+    dec: float | None = None
+    dec_spread: float | None = None
+    """Standard deviation of the pointing's declination from subrun to subrun [deg]."""
+    zenith: float | None = None
+    """From the mean cosine [deg]."""
+    pedestals: float | None = None
+    """Number of interleaved pedestal events."""
+    flatfields: float | None = None
+    fit_p: float | None = None
+    """P value of the power law fitted to dR/dI, mean over the fits."""
+    index: float | None = None
+    """`ZD_corrected_cosmics_spectral_index`."""
+    steady: float | None = None
+    """Largest fraction of subruns whose `rate_422` lies within 0.15."""
+    periodic: float | None = None
+    """Largest normalised Lomb-Scargle power of `rate_422`."""
+    half_peak: float | None = None
+    """`ZD_corrected_intensity_at_half_peak_rate` [p.e.]."""
+    half_peak_seen: float | None = None
+    """`intensity_at_half_peak_rate`, not corrected for zenith distance [p.e.]."""
+    cleaned: float | None = None
+    """Picture threshold of the image cleaning, for which rate and index are corrected [p.e.]; none
+    in files of lstchain before 0.11.4, which does not correct them."""
+    undefined: tuple[str, ...] = ()
+    """Quantities above that the file has a column for, and no number."""
+
+    def value_of(self, name: str) -> float | None:
+        """A quantity; NaN where the file has no number for it, None where it does not tell."""
+        return math.nan if name in self.undefined else getattr(self, name)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CheckFacts:
+        return cls(**{**data, "undefined": tuple(data["undefined"])})
+
+    def with_nsb(self, nsb: float) -> CheckFacts:
+        """The same with a spread of the pedestals that another file tells [p.e.]."""
+        kept = tuple(name for name in self.undefined if name != "nsb")
+        return dataclasses.replace(self, nsb=nsb, undefined=kept)
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -116,11 +208,13 @@ def combine_facts(parts: Sequence[Dl1Facts]) -> Dl1Facts:
     stops = [part.stop for part in parts if part.stop is not None]
     spans = [part.seconds for part in parts if part.seconds is not None]
     start = min(starts, default=None)
+    known = [part.usable is not None for part in parts]
     return dataclasses.replace(
         first,
         events=sum(part.events for part in parts),
         showers=sum(part.showers for part in parts),
         bright=sum(part.bright for part in parts),
+        usable=None if not all(known) else sum(part.usable or 0 for part in parts),
         start=start,
         # a missing subrun is no time of observation
         stop=start + sum(spans) if start is not None and spans else max(stops, default=None),

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from astran.base.clock import Clock
 from astran.base.dl2_provenance import Dl2Provenance
 from astran.base.errors import ProcessError
-from astran.base.night_data import FileRef
+from astran.base.night_data import FileRef, StandardDl2
 from astran.base.process import run_command
-from astran.telescopes.lst.catalogue.file_inspection.facts import CheckFacts, Dl1Facts, FileKind
+from astran.telescopes.lst.catalogue.file_inspection.facts import (
+    MAKING,
+    CheckFacts,
+    Dl1Facts,
+    FileKind,
+)
 from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache
 
 BUDGET_S = 20.0
@@ -109,13 +115,13 @@ class Inspector:
             self._examine(FileKind.DATACHECK, unknown, frozenset())
             found |= self._memory.recall(unknown, now)
         return {
-            path: {int(run): CheckFacts(**facts) for run, facts in content.items()}
+            path: {int(run): CheckFacts.from_json(facts) for run, facts in content.items()}
             for path, content in found.items()
         }
 
-    def origins(self, files: Sequence[FileRef]) -> dict[str, Dl2Provenance]:
-        """What made DL2 files, by path; those that could not be opened in time are not among
-        them."""
+    def origins(self, files: Sequence[FileRef]) -> dict[str, Dl2Provenance | str]:
+        """What made DL2 files, or in words why one cannot be used, by path; those that could not
+        be opened in time are not among them."""
         if not self._opens:
             return {file.path: Dl2Provenance() for file in files}
         now = self._clock.now().timestamp()
@@ -126,14 +132,35 @@ class Inspector:
             found |= self._memory.recall(unknown, now)
         return {path: _origin(facts) for path, facts in found.items()}
 
+    def standard_dl2(self, files: Sequence[FileRef]) -> dict[str, StandardDl2]:
+        """What the observatory's DL2 files tell of their making, by path; those that could not be
+        opened in time are not among them."""
+        if not self._opens:
+            return {}
+        # the same file may also be known as the input of an analysis, which asks less of it
+        marked = {file: replace(file, path=f"{MAKING}{file.path}") for file in files}
+        now = self._clock.now().timestamp()
+        found = self._memory.recall(marked.values(), now)
+        unknown = [file for file, mark in marked.items() if mark.path not in found]
+        if unknown and self._left_s > 0:
+            self._examine(FileKind.STANDARD_DL2, unknown, frozenset())
+            found |= self._memory.recall([marked[file] for file in unknown], now)
+        return {
+            file.path: StandardDl2(file, **found[mark.path])
+            for file, mark in marked.items()
+            if mark.path in found
+        }
+
     def _recall(self, files: Iterable[FileRef]) -> None:
         now = self._clock.now().timestamp()
         for path, content in self._memory.recall(files, now).items():
-            self._known[path] = Dl1Facts(**content)
+            self._known[path] = Dl1Facts.from_json(content)
 
     def _examine(self, kind: FileKind, files: list[FileRef], sky: frozenset[str]) -> None:
         now = self._clock.now().timestamp()
         work = [[kind, f.path, f.size, f.mtime_ns, f.path in sky] for f in files]
+        if kind is FileKind.STANDARD_DL2:
+            files = [replace(file, path=f"{MAKING}{file.path}") for file in files]
         words = [
             sys.executable,
             "-m",
@@ -162,6 +189,5 @@ class Inspector:
             self._left_s = 0.0
 
 
-def _origin(facts: dict[str, Any]) -> Dl2Provenance:
-    # a file that does not open says nothing; its product check will tell
-    return Dl2Provenance() if "problem" in facts else Dl2Provenance(**facts)
+def _origin(facts: dict[str, Any]) -> Dl2Provenance | str:
+    return str(facts["problem"]) if "problem" in facts else Dl2Provenance(**facts)

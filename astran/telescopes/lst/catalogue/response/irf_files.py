@@ -56,14 +56,16 @@ def mc_nodes(pattern: str, key: str = "mc_dl2", **known: str) -> tuple[McNode, .
     return tuple(sorted(nodes, key=lambda node: node.name))
 
 
-def ready_irfs(pattern: str, **known: str) -> tuple[ReadyIrf, ...]:
-    """The site's IRF files with their cuts; files that cannot be read are left out."""
-    ready = []
+def ready_irfs(pattern: str, **known: str) -> tuple[tuple[ReadyIrf, ...], list[str]]:
+    """The site's IRF files with their cuts, and notes on files that cannot be read."""
+    ready, notes = [], []
     for item in path_patterns.find_files(pattern, **known):
         cuts = read_irf_cuts(Path(item.file.path))
         if cuts is not None:
             ready.append(ReadyIrf(node_name(item.file.path), item.file, cuts))
-    return tuple(ready)
+        else:
+            notes.append(f"The IRF file {item.file.path} is left out: its header cannot be read.")
+    return tuple(ready), notes
 
 
 def kept_irfs(shared: Path) -> tuple[str, ...]:

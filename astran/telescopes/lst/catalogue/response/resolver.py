@@ -66,12 +66,10 @@ class ResponseResolver:
         checks : what the data check tells, by run
         eyes : open DL2 files, to see what made them
         """
-        of_data: dict[str, Dl2Provenance] = {}
+        of_data: dict[str, Dl2Provenance | str] = {}
         if not self._wants.forests:
             of_data = eyes.origins([run.file for run in night.runs])
-        told = [
-            replace(run, origin=of_data.get(run.file.path, Dl2Provenance())) for run in night.runs
-        ]
+        told, unusable = _with_origins(night.runs, of_data)
         levels = self._levels()
         runs, notes = self._assign(told, levels, checks)
         found: dict[str, MonteCarlo] = {}
@@ -86,9 +84,12 @@ class ResponseResolver:
                 problems[level] = error
         if problems and not found:
             raise next(iter(problems.values()))
-        files = [node.file for one in found.values() for node in one.nodes if not node.dl1]
+        files = [node.file for one in found.values() for node in one.nodes]
         of_nodes = eyes.origins(files)
-        gaps = [
+        for level, one in found.items():
+            found[level], said = _whole_nodes(one, of_nodes)
+            notes += said
+        gaps = unusable + [
             MissingRun(run.run, _reason(run.level, problems[run.level]), may_come=False)
             for run in runs
             if run.level in problems
@@ -98,7 +99,7 @@ class ResponseResolver:
             runs=tuple(run for run in runs if run.level in found),
             missing=tuple(sorted((*night.missing, *gaps), key=lambda gap: gap.run)),
             notes=(*night.notes, *notes),
-            monte_carlo=tuple(_told_by(one, of_nodes) for one in found.values()),
+            monte_carlo=tuple(found.values()),
             kept_irfs=irf_files.kept_irfs(self._shared) if self._wants.irfs else (),
             kept_mc=irf_files.kept_mc(self._shared) if self._wants.irfs else (),
             looking=night.looking
@@ -131,7 +132,8 @@ class ResponseResolver:
         assigned: list[RunFile] = []
         told: dict[tuple[str, str], list[tuple[int, SkyBrightness]]] = {}
         for run in runs:
-            its = sky_brightness(run, self._config.dl2.nsb, settings, checks.get(run.run, none))
+            told_by = self._data.nsb_of(run.file.path)
+            its = sky_brightness(run, self._config.dl2.nsb, told_by, checks.get(run.run, none))
             level = named[nearest_level(named, its, settings)]
             assigned.append(replace(run, level=level))
             told.setdefault((level, its.source), []).append((run.run, its))
@@ -144,7 +146,9 @@ class ResponseResolver:
         choice = self._choice(level) if self._needs_choice else None
         one = MonteCarlo(level)
         if self._wants.irfs:
-            nodes, ready = self._response(level, "" if choice is None else choice.line)
+            line = "" if choice is None else choice.line
+            nodes, (ready, said) = self._monte_carlo(level, line), self._ready_irfs(level, line)
+            notes += said
             one = replace(one, nodes=nodes, ready_irfs=ready)
             if nodes:
                 of = f" of NSB {level}" if level else ""
@@ -189,19 +193,21 @@ class ResponseResolver:
             # the request names that folder: the request is wrong, and no waiting helps
             raise CatalogueError(error.message, error.cure) from error
 
-    def _response(self, level: str, line: str) -> tuple[tuple[McNode, ...], tuple[ReadyIrf, ...]]:
+    def _monte_carlo(self, level: str, line: str) -> tuple[McNode, ...]:
         data = self._data
-        nodes: tuple[McNode, ...] = ()
         known = _known(data.mc_dl2, level, line)
         if data.mc_dl2 and not (data.mc_dl1 and _empty(data.mc_dl2, known)):
-            nodes = irf_files.mc_nodes(data.mc_dl2, **known)
-        elif data.mc_dl1:
+            return irf_files.mc_nodes(data.mc_dl2, **known)
+        if data.mc_dl1:
             dl1 = irf_files.mc_nodes(data.mc_dl1, "mc_dl1", **_known(data.mc_dl1, level, line))
-            nodes = tuple(replace(node, dl1=True) for node in dl1)
-        ready: tuple[ReadyIrf, ...] = ()
-        if self._data.irf:
-            ready = irf_files.ready_irfs(self._data.irf, **_known(self._data.irf, level, line))
-        return nodes, ready
+            return tuple(replace(node, dl1=True) for node in dl1)
+        return ()
+
+    def _ready_irfs(self, level: str, line: str) -> tuple[tuple[ReadyIrf, ...], list[str]]:
+        pattern = self._data.irf
+        return (
+            irf_files.ready_irfs(pattern, **_known(pattern, level, line)) if pattern else ((), [])
+        )
 
 
 def _known(pattern: str, level: str, line: str) -> dict[str, str]:
@@ -219,11 +225,43 @@ def _empty(pattern: str, known: Mapping[str, str]) -> bool:
     return next(path_patterns.find_files(pattern, **known), None) is None
 
 
-def _told_by(one: MonteCarlo, origins: Mapping[str, Dl2Provenance]) -> MonteCarlo:
-    nodes = (
-        replace(node, origin=origins.get(node.file.path, Dl2Provenance())) for node in one.nodes
-    )
-    return replace(one, nodes=tuple(nodes))
+def _with_origins(
+    runs: Sequence[RunFile], origins: Mapping[str, Dl2Provenance | str]
+) -> tuple[list[RunFile], list[MissingRun]]:
+    """Runs with what made their DL2, and those whose DL2 cannot be used."""
+    able, gaps = [], []
+    for run in runs:
+        its = origins.get(run.file.path, Dl2Provenance())
+        if isinstance(its, str):
+            gaps.append(MissingRun(run.run, f"its DL2 cannot be used: {its}", may_come=False))
+        else:
+            able.append(replace(run, origin=its))
+    return able, gaps
+
+
+def _whole_nodes(
+    one: MonteCarlo, origins: Mapping[str, Dl2Provenance | str]
+) -> tuple[MonteCarlo, list[str]]:
+    """Monte Carlo without nodes that do not open: the others will do.
+
+    Raises
+    ------
+    CatalogueError : none of them does
+    """
+    nodes, notes = [], []
+    for node in one.nodes:
+        its = origins.get(node.file.path, Dl2Provenance())
+        if isinstance(its, str):
+            text = f"Monte Carlo node {node.name} is left out: {its} ({node.file.path})."
+            notes.append(text)
+        else:
+            nodes.append(node if node.dl1 else replace(node, origin=its))
+    if one.nodes and not nodes:
+        raise CatalogueError(
+            f"No file of the Monte Carlo for IRFs can be used: {notes[0]}",
+            cure="Make these files again, or correct the pattern of Monte Carlo.",
+        )
+    return replace(one, nodes=tuple(nodes)), notes
 
 
 def _order(level: str) -> float:

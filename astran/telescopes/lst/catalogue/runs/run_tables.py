@@ -3,11 +3,12 @@ there were, and of how many subruns)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from astran.base.errors import DataUnavailable
-from astran.catalogue.ecsv import read_rows
+from astran.catalogue.ecsv import ends_with_line_feed, read_rows
 
 OF_DATA = "DATA"
 """The run type of observations; others are DRS4, PEDCALIB and ERROR."""
@@ -23,16 +24,36 @@ class Summary:
     kind: str
 
 
-def read_run_catalog(path: Path) -> dict[int, str]:
+@dataclass(frozen=True, slots=True)
+class RunCatalog:
+    """The sources of a night's runs."""
+
+    sources: Mapping[int, str]
+    """Name by run number."""
+    cut: bool = False
+    """Whether it ends in the middle of a row: it is being written."""
+
+
+def read_run_catalog(path: Path, *, ends: bool = False) -> RunCatalog:
     """Source name by run number.
+
+    Parameters
+    ----------
+    ends : the last line must end with a line feed, as in all that lstchain and astropy write; a
+        file that is long there may have lost it to an editor
 
     Raises
     ------
     DataUnavailable : it cannot be read or lacks a column
     """
     table = read_rows(path, "RunCatalog")
+    closed = ends_with_line_feed(path)
+    short = bool(table) and None in table[-1].values()
+    cut = (short and (len(table) > 1 or not closed)) or (ends and bool(table) and not closed)
+    if cut:
+        table = table[:-1]
     try:
-        return {int(row["run_id"]): row["source_name"].strip() for row in table}
+        return RunCatalog({int(row["run_id"]): row["source_name"].strip() for row in table}, cut)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise DataUnavailable(
             f"The RunCatalog {path} is not as expected: it needs the columns run_id and "

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 
-from astran.base.errors import CatalogueError
-from astran.base.night_data import MissingRun
+from astran.base.errors import AstranError, CatalogueError
+from astran.base.night_data import MissingRun, RunFile
+from astran.catalogue.sources import resolve_source
 from astran.config.analysis import Target
 from astran.telescopes.lst.catalogue.file_inspection.facts import Dl1Facts
 from astran.telescopes.lst.catalogue.runs.run_tables import OF_DATA, Summary
@@ -16,6 +19,10 @@ from astran.telescopes.lst.settings import LstConfig
 SameSource = Callable[[str, str], bool]
 FIELD_DEG = 1.5
 """A run is of the target if it pointed so near to it: wobble offsets are 0.4 to 1 deg."""
+OUTSIDE_DEG = 3.0
+"""So far from the pointing a source is outside of the field of view, 4.3 deg wide."""
+NAMELESS = frozenset({"desconocido", "unknown", "none", "n/a", "nan", "-"})
+"""What the tables of LST-1 have where the source had no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +34,8 @@ class WantedRuns:
     complete: bool = True
     """False: more runs may become known."""
     notes: tuple[str, ...] = ()
+    looking: bool = False
+    """True: there was no time to open all that could tell."""
 
 
 def separation_deg(ra1: float, dec1: float, ra2: float, dec2: float) -> float:
@@ -44,33 +53,184 @@ def position_angle_deg(ra1: float, dec1: float, ra2: float, dec2: float) -> floa
     return math.degrees(math.atan2(y, x)) % 360
 
 
-def runs_by_catalog(
-    config: LstConfig, catalog: Mapping[int, str], same_source: SameSource, over: bool
-) -> WantedRuns:
-    """The runs by the RunCatalog; `over`: whether the night is.
+class NamedAs(StrEnum):
+    """What the RunCatalog says of a run."""
+
+    TARGET = "target"
+    NEARLY = "nearly"
+    """Its name begins with the target's: `Crab-wobble-0.7`."""
+    OTHER = "other"
+    """A source that is known to be elsewhere."""
+    UNKNOWN = "unknown"
+    """A name that nobody knows, such as `MadeUpSource`."""
+    NOTHING = "nothing"
+    """No row, no name, or `Desconocido`."""
+
+
+@dataclass(frozen=True)
+class ObservedNight:
+    """What the tables and the DL1 of a night tell of its runs."""
+
+    catalog: Mapping[int, str]
+    """Source by run, of the RunCatalog."""
+    summary: Mapping[int, Summary]
+    """Empty: there is no RunSummary."""
+    with_dl1: frozenset[int] = frozenset()
+    pointings: Mapping[int, Dl1Facts] = field(default_factory=dict)
+    """Of the runs that the RunCatalog does not give to the target."""
+    unfinished: str = ""
+    """Why more runs may become known, in words; empty: the tables are final."""
+    opens: bool = True
+    """Whether DL1 is opened at all."""
+    late: bool = False
+
+    def is_sky(self, run: int) -> bool:
+        """Whether the RunSummary has it as an observation, or says nothing of it."""
+        return run not in self.summary or self.summary[run].kind == OF_DATA
+
+
+def name_of(run: int, night: ObservedNight, target: Target, same_source: SameSource) -> NamedAs:
+    """What the RunCatalog says of a run."""
+    name = night.catalog.get(run, "")
+    if not name or name.casefold() in NAMELESS:
+        return NamedAs.NOTHING
+    if same_source(name, target.name):
+        return NamedAs.TARGET
+    words = [word for word in re.split(r"[\s_-]+", name[:200]) if word]
+    heads = ("-".join(words[:number]) for number in range(len(words) - 1, 0, -1))
+    if any(same_source(head, target.name) for head in heads):
+        return NamedAs.NEARLY
+    try:
+        known = resolve_source(name)
+    except AstranError:
+        return NamedAs.UNKNOWN
+    away = separation_deg(known.ra, known.dec, target.ra, target.dec)
+    return NamedAs.OTHER if away > FIELD_DEG else NamedAs.UNKNOWN
+
+
+def runs_by_catalog(config: LstConfig, night: ObservedNight, same_source: SameSource) -> WantedRuns:
+    """The runs by the RunCatalog; where its names do not decide, by their pointing.
 
     Raises
     ------
     CatalogueError : the night is over and the target was not observed
     """
-    target = config.target.name
-    own = [run for run, source in catalog.items() if same_source(source, target)]
-    if config.runs is not None:
-        others = {run: catalog[run] for run in config.runs if run in catalog and run not in own}
-        refused = tuple(
-            MissingRun(run, f"the RunCatalog says that it observed {source}", may_come=False)
-            for run, source in others.items()
+    target = config.target
+    known = {*night.catalog, *night.with_dl1, *night.summary, *(config.runs or ())}
+    chosen = sorted(known if config.runs is None else config.runs)
+    found = [
+        _judge_run(run, name_of(run, night, target, same_source), night, config) for run in chosen
+    ]
+    own = tuple(one.run for one in found if one.taken)
+    refused = tuple(MissingRun(one.run, one.reason, may_come=False) for one in found if one.reason)
+    notes = tuple(f"Run {one.run}: {one.note}." for one in found if one.note)
+    pending = [one.run for one in found if one.pending]
+    if pending:
+        listed = ", ".join(map(str, pending))
+        notes += (
+            f"The RunCatalog does not tell what was observed in runs {listed}; their DL1 will.",
         )
-        return WantedRuns(tuple(run for run in config.runs if run not in others), refused)
-    if own:
-        return WantedRuns(tuple(sorted(own)))
-    if not over:
-        note = f"The RunCatalog holds no run of {target} yet; the night is not over."
-        return WantedRuns((), complete=False, notes=(note,))
-    sources = ", ".join(sorted(set(catalog.values()))) or "no source at all"
+    if config.runs is not None:
+        return WantedRuns(own, refused, notes=notes)
+    if night.unfinished and not night.late:
+        what = "more runs" if own else "runs"
+        note = f"{night.unfinished}; {what} of {target.name} may come."
+        return WantedRuns(own, refused, complete=False, notes=(note, *notes))
+    if own or pending or refused:
+        return WantedRuns(own, refused, complete=not pending, notes=notes)
+    sources = ", ".join(sorted(set(night.catalog.values()))) or "no source at all"
+    looked = f" DL1 of {len(night.pointings)} runs was looked at." if night.pointings else ""
     raise CatalogueError(
-        f"No run of {target} was taken in the night {config.night.iso}; the RunCatalog lists "
-        f"{sources}."
+        f"No run of {target.name} was taken in the night {config.night.iso}; the RunCatalog lists "
+        f"{sources}.{looked}" + "".join(f" {note}" for note in notes)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """On one run. None of `taken`, `reason`, `pending`: it is of another source."""
+
+    run: int
+    taken: bool = False
+    reason: str = ""
+    """Why it is left out."""
+    pending: bool = False
+    """Its DL1 may tell, when it comes."""
+    note: str = ""
+
+
+def _judge_run(run: int, name: NamedAs, night: ObservedNight, config: LstConfig) -> _Verdict:
+    target, asked = config.target, config.runs is not None
+    said = _said_of(run, night)
+    if not night.is_sky(run):
+        kind = night.summary[run].kind
+        if name is NamedAs.TARGET or asked:
+            return _Verdict(run, reason=f"the RunSummary has it as {kind}, not as {OF_DATA}")
+        near = _offset(night.pointings.get(run), target)
+        if near is not None and near <= FIELD_DEG:
+            text = f"it pointed at {target.name}, but the RunSummary has it as {kind}"
+            return _Verdict(run, note=f"{text}; left out")
+        return _Verdict(run)
+    if name is NamedAs.TARGET:
+        unlisted = night.summary and run not in night.summary
+        note = "the RunCatalog has it, the RunSummary has not" if unlisted else ""
+        return _Verdict(run, taken=True, note=note)
+    offset = _offset(night.pointings.get(run), target)
+    if offset is not None and offset <= FIELD_DEG:
+        pointed = f"it pointed {offset:.2f} deg from {target.name}"
+        if name is NamedAs.OTHER and not asked:
+            text = f"{pointed}, but {said}; left out (to analyse it, name it in `runs`)"
+            return _Verdict(run, note=text)
+        return _Verdict(run, taken=True, note=f"taken, as {pointed}; {said}")
+    if offset is not None:
+        away = f"{said}, and it pointed {offset:.0f} deg from {target.name}"
+        return _Verdict(run, reason=away if asked or name is NamedAs.NEARLY else "")
+    return _judge_unseen(run, name, night, asked, said)
+
+
+def _judge_unseen(
+    run: int, name: NamedAs, night: ObservedNight, asked: bool, said: str
+) -> _Verdict:
+    """A run whose pointing is not known."""
+    if asked:
+        if name in (NamedAs.OTHER, NamedAs.UNKNOWN):
+            source = night.catalog[run]
+            return _Verdict(run, reason=f"the RunCatalog says that it observed {source}")
+        return _Verdict(run, taken=True)
+    if name is NamedAs.NEARLY:
+        return _Verdict(run, taken=True, note=f"taken by its name; {said}")
+    if name is not NamedAs.NOTHING or (not night.opens and run not in night.catalog):
+        return _Verdict(run)
+    if run not in night.summary and run not in night.with_dl1 and run not in night.catalog:
+        return _Verdict(run)
+    if night.late or not night.opens:
+        return _Verdict(run, reason=f"{said}, and no DL1 tells where it pointed")
+    return _Verdict(run, pending=True)
+
+
+def _said_of(run: int, night: ObservedNight) -> str:
+    if run not in night.catalog:
+        return "the RunCatalog has no row of it"
+    return f"the RunCatalog calls it {night.catalog[run]!r}"
+
+
+def _offset(facts: Dl1Facts | None, target: Target) -> float | None:
+    """Between pointing and target [deg]; None: not known."""
+    if facts is None or facts.ra is None or facts.dec is None:
+        return None
+    return separation_deg(facts.ra, facts.dec, target.ra, target.dec)
+
+
+def describe_mispointed(
+    runs: Sequence[RunFile], facts: Mapping[int, Dl1Facts], target: Target
+) -> tuple[str, ...]:
+    """Notes on runs of the target, by their tables, that had it outside of the field of view."""
+    offsets = {run.run: _offset(facts.get(run.run), target) for run in runs}
+    return tuple(
+        f"Run {run}: its DL1 points {offset:.1f} deg from {target.name}, which is outside of the "
+        "field of view; taken, as it is named so."
+        for run, offset in offsets.items()
+        if offset is not None and offset > OUTSIDE_DEG
     )
 
 
@@ -128,8 +288,5 @@ def runs_by_pointing(
 
 
 def _points_at(facts: Dl1Facts, target: Target) -> bool:
-    return (
-        facts.ra is not None
-        and facts.dec is not None
-        and separation_deg(facts.ra, facts.dec, target.ra, target.dec) <= FIELD_DEG
-    )
+    offset = _offset(facts, target)
+    return offset is not None and offset <= FIELD_DEG
