@@ -298,8 +298,8 @@ PLANTED = (
     Planted(
         "no report for the requester",
         "service/reporting/reports.py",
-        "        if letter is not None:\n",
-        '        if letter is not None and made.state != "failed":\n',
+        "    letters = compose_report(context, analysis, made)\n",
+        '    letters = [] if made.state == "failed" else compose_report(context, analysis, made)\n',
     ),
     Planted(
         "no letter about a cancelled analysis",
@@ -356,8 +356,8 @@ PLANTED = (
     Planted(
         "one launch too many",
         "service/intake/quotas.py",
-        "if live >= quotas.live_per_user:",
-        "if live > quotas.live_per_user:",
+        ">= quotas.live_per_user:",
+        "> quotas.live_per_user:",
     ),
     Planted(
         "everybody is allowed",
