@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Update, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
+from astran.base.states import AnalysisState
 from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 
@@ -119,26 +120,33 @@ def bound_future_times(db: Connection, now: datetime, longest_look: timedelta) -
     ----------
     longest_look : longest pause between two looks for data
     """
-    if not _was_ahead(db, now):
+    if not _was_ahead(db, now, longest_look):
         return 0
     return sum(db.execute(query).rowcount for query in _future_queries(now, longest_look))
 
 
 _NEWEST = 200
 _POLL = "scheduler-look"
+_LIVE = [state.value for state in AnalysisState if not state.final]
 _POLL_PAUSE = timedelta(hours=1)
 
 
-def _was_ahead(db: Connection, now: datetime) -> bool:
+def _was_ahead(db: Connection, now: datetime, longest_look: timedelta) -> bool:
     """Whether a clock was ahead lately: cheap, as every tick asks."""
     newest = select(t.event.c.at).order_by(t.event.c.id.desc()).limit(_NEWEST).subquery()
     c = t.hold.c
     held = select(c.id).where(
         or_(c.until > now + _DAY, (c.name == _POLL) & (c.until > now + _POLL_PAUSE))
     )
+    a = t.analysis.c
+    waits = select(a.id).where(
+        a.state.in_(_LIVE),
+        or_(a.next_step > now + _PAUSE, a.next_look > now + longest_look + _PAUSE),
+    )
     latest = db.execute(select(func.max(newest.c.at))).scalar()
-    ahead = latest is not None and latest > now + _JITTER
-    return ahead or db.execute(held.limit(1)).first() is not None
+    if latest is not None and latest > now + _JITTER:
+        return True
+    return any(db.execute(query.limit(1)).first() is not None for query in (held, waits))
 
 
 def _future_queries(now: datetime, longest_look: timedelta) -> list[Update]:

@@ -103,10 +103,12 @@ def _at_postgres(url: str, version: str, mailbox: str | None, now: datetime) -> 
 
     try:
         # what the URL itself sets counts
-        limits = {name: value for name, value in CONNECTION_LIMITS.items() if f"{name}=" not in url}
+        limits: dict[str, Any] = {
+            name: value for name, value in CONNECTION_LIMITS.items() if f"{name}=" not in url
+        }
         with psycopg.connect(url, **limits) as db:
-            db.execute("set statement_timeout = '10s'")
             db.read_only = True
+            db.execute("set statement_timeout = '10s'")
             return _look(ask, version, mailbox, moment)
     except psycopg.Error:
         return None

@@ -16,7 +16,7 @@ from fakes.slurm.state import Element, Job, State
 from astran.base.errors import ToolFailed, ToolTimeout
 from astran.base.exit_record import ExitRecord, ProductRecord, TaskOutcome
 from astran.base.process import Completed
-from astran.scheduler.slurm.submit_script import DECLINED
+from astran.scheduler.array_files import DECLINED
 from world.faults import call
 
 if TYPE_CHECKING:

@@ -298,8 +298,8 @@ PLANTED = (
     Planted(
         "no report for the requester",
         "service/reporting/reports.py",
-        "        if letter is not None:\n",
-        '        if letter is not None and made.state != "failed":\n',
+        "    letters = compose_report(context, analysis, made)\n",
+        '    letters = [] if made.state == "failed" else compose_report(context, analysis, made)\n',
     ),
     Planted(
         "no letter about a cancelled analysis",
@@ -334,8 +334,8 @@ PLANTED = (
     Planted(
         "a clock that was ahead is believed",
         f"{_D}/chores.py",
-        "    return ahead or db.execute(held.limit(1)).first() is not None\n",
-        "    return False\n",
+        "    if not _was_ahead(db, now, longest_look):\n",
+        "    if True:\n",
     ),
     # --- mail in
     Planted(
@@ -356,8 +356,8 @@ PLANTED = (
     Planted(
         "one launch too many",
         "service/intake/quotas.py",
-        "if live >= quotas.live_per_user:",
-        "if live > quotas.live_per_user:",
+        ">= quotas.live_per_user:",
+        "> quotas.live_per_user:",
     ),
     Planted(
         "everybody is allowed",
