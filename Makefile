@@ -21,6 +21,7 @@ PACKAGING := setup.cfg setup.py pyproject.toml
 # real services for the tests; none of them is started as a system service by the tests
 SERVICES := slurm-wlm slurmdbd slurm-wlm-mysql-plugin munge mariadb-server \
             dovecot-imapd dovecot-lmtpd openssl postgresql chromium environment-modules
+# HTCondor is a package of newer Debians only: .ci/htcondor installs it here
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -108,6 +109,7 @@ services:
 	  apt-get update -q && \
 	  DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; \
 	fi
+	@.ci/htcondor
 
 clean:
 	rm -rf $(VENV) $(VENV2) $(VENV3) .venv-bootstrap build dist *.egg-info

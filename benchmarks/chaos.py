@@ -1,9 +1,10 @@
 """Does the controller survive everything?
 
 Each run is an analysis of three stages (DL2 and IRF, DL3, high-level) that goes through the true
-tick, store and Slurm code, on the fake Slurm of tests/fakes with random faults. Ticks are processes
-of their own until, in each run at least once, one of them was killed by SIGKILL at a random
-statement, commit, command or change of a file. Time is played, the array scripts are truly run.
+tick, store and Slurm code, on the fake Slurm of tests/fakes with random faults, or with
+`--on htcondor` through those of HTCondor. Ticks are processes of their own until, in each run at
+least once, one of them was killed by SIGKILL at a random statement, commit, command or change of a
+file. Time is played, the array scripts are truly run.
 
 All is drawn from a seed; the seed of a case that fails is printed: `--runs 1 --seed THAT` does the
 same again, `--verbose` tells what happened.
@@ -50,9 +51,11 @@ class Result:
     findings: Findings
 
 
-def one_run(seed: int, folder: Path, template: Path, keep: bool = False) -> Result:
+def one_run(
+    seed: int, folder: Path, template: Path, keep: bool = False, scheduler: str = "slurm"
+) -> Result:
     """Play one case to its end."""
-    case = draw(seed)
+    case = draw(seed, scheduler)
     home = folder / (f"run{seed}" if keep else f"worker{os.getpid()}")
     house = build(home, template, case)
     ticks, kills, failed = drive(house, case)
@@ -70,10 +73,10 @@ def make_template(folder: Path) -> Path:
     return path
 
 
-def play(seeds: range, folder: Path, workers: int, keep: bool) -> Iterator[Result]:
+def play(seeds: range, folder: Path, workers: int, keep: bool, scheduler: str) -> Iterator[Result]:
     """All cases, as they end."""
     template = make_template(folder)
-    job = partial(one_run, folder=folder, template=template, keep=keep)
+    job = partial(one_run, folder=folder, template=template, keep=keep, scheduler=scheduler)
     if workers == 1 or len(seeds) == 1:
         yield from map(job, seeds)
         return
@@ -103,6 +106,12 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="end with one line of JSON")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--verbose", action="store_true", help="one line for each run")
+    parser.add_argument(
+        "--on",
+        choices=("slurm", "htcondor"),
+        default="slurm",
+        help="the fake scheduler (default: slurm)",
+    )
     parser.add_argument("--keep", type=Path, help="keep everything in this folder")
     args = parser.parse_args()
     shared = Path("/dev/shm")
@@ -111,7 +120,7 @@ def main() -> int:
     begin, results = time.monotonic(), []
     try:
         seeds = range(args.seed, args.seed + args.runs)
-        for result in play(seeds, base, args.workers, bool(args.keep)):
+        for result in play(seeds, base, args.workers, bool(args.keep), args.on):
             results.append(result)
             if result.findings:
                 tell(result)

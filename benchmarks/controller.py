@@ -72,9 +72,9 @@ def cost(act: Callable[[], object]) -> float:
     return cpu() - begin
 
 
-def open_site(folder: Path) -> Context:
+def open_site(folder: Path, kind: str = "slurm") -> Context:
     """ASTRAN with a store of its own, that looks whenever it is asked to."""
-    scheduler = {"kind": "slurm", "poll_shortest_s": 0, "poll_longest_s": 0, "resources": {}}
+    scheduler = {"kind": kind, "poll_shortest_s": 0, "poll_longest_s": 0, "resources": {}}
     site = folder / "site.yml"
     settings = {"site": "Benchmark", "workdir": str(folder / "work"), "scheduler": scheduler}
     site.write_text(json.dumps(settings))

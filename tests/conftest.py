@@ -7,9 +7,10 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from services import condor, slurm, smtp
 from services import dovecot as dovecot_service
 from services import postgres as postgres_service
-from services import slurm, smtp
+from services.condor import CondorPool
 from services.dovecot import Dovecot
 from services.postgres import Postgres
 from services.slurm import SlurmCluster
@@ -72,6 +73,14 @@ def slurm_without_accounting() -> Iterator[SlurmCluster]:
     require(not absent, f"Slurm ({', '.join(absent)})", slurm.HOW)
     with SlurmCluster(accounting=False) as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def condor_pool() -> Iterator[CondorPool]:
+    """A real HTCondor with two machines; see services/condor.py. Commands need `pool.env`."""
+    require(condor.home(), "HTCondor", condor.HOW)
+    with CondorPool() as pool:
+        yield pool
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@
      │   ├─ MailGone           the mail is no longer in the folder
      │   └─ MailRejected       the server refused this very message for good
      ├─ DecisionTimeout        a mail that cannot be read in the time it may take
+     ├─ DnsUnavailable         the DNS does not answer: who sent a mail cannot be told now
      ├─ CatalogueError         data or models that cannot be found
      │   └─ DataUnavailable    ... now, through trouble of the site: it may pass
      ├─ SiteTrouble            trouble of the site itself: base of DataUnavailable, SiteNotReady
@@ -108,10 +109,14 @@ class SchedulerError(AstranError):
 class SubmitRefused(SchedulerError):
     """The scheduler refused the job: it certainly does not exist."""
 
-    def __init__(self, message: str, cure: str = "", transient: bool = False) -> None:
+    def __init__(
+        self, message: str, cure: str = "", transient: bool = False, too_many: bool = False
+    ) -> None:
         super().__init__(message, cure)
         self.transient = transient
         """True for limits that pass with time (queue full, association limits)."""
+        self.too_many = too_many
+        """True where fewer jobs at once may be taken (limits of jobs submitted)."""
 
 
 class SubmitUnknown(SchedulerError):
@@ -144,6 +149,10 @@ class MailGone(MailError):
 
 class MailRejected(MailError):
     """The server refused this message for good."""
+
+
+class DnsUnavailable(AstranError):
+    """The DNS does not answer, or its servers fail (RFC 6376 calls it TEMPFAIL): it may pass."""
 
 
 class DecisionTimeout(AstranError):

@@ -62,15 +62,17 @@ def require_present(path: Path) -> int:
 
 
 @contextmanager
-def try_lock(path: Path) -> Iterator[bool]:
-    """Hold an exclusive lock on `path` if it is free; yields whether it was.
+def try_lock(path: Path, *, shared: bool = False) -> Iterator[bool]:
+    """Hold an exclusive lock on `path` if it is free, or one that is shared by others that are;
+    yields whether it was.
 
     The kernel releases the lock with the process, however that ends: nothing is left to clean up.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a") as handle:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
         except BlockingIOError:
             yield False
             return

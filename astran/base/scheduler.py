@@ -89,7 +89,8 @@ class Known:
     exit_code: int | None = None
     signal: int | None = None
     reason: str = ""
-    """Why it waits or failed: a reason code of Slurm, or a text of the scheduler."""
+    """Why it waits or failed: a reason code of Slurm, or a text of the scheduler; what begins with
+    `It ` is a whole sentence."""
     node: str = ""
     max_rss_mb: float | None = None
     elapsed_s: float | None = None

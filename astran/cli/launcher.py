@@ -26,7 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     add_site_option(parser)
     add_logging_options(parser)
     args = parser.parse_args(argv)
-    with private_umask():
+    from astran.service.tick_limit import limit_wall_time
+
+    with private_umask(), limit_wall_time():
         return run_guarded("astran-launcher", lambda: _launch(args))
 
 

@@ -60,6 +60,11 @@ COMMANDS = {
         "astran.cli.simulation.simulate_night",
         "simulate an LST-1 night of the Crab",
     ),
+    "exit-codes": ("astran.cli.operation.exit_codes", "what return codes of tools mean"),
+    "watch-launcher": (
+        "astran.cli.operation.watch_launcher",
+        "mail the operator when the launcher has stopped",
+    ),
     "db": ("astran.cli.operation.db", "look after the database"),
 }
 # these pass their words on to a tool of lstchain, whose options are not known here

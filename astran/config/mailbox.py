@@ -11,6 +11,10 @@ from pydantic import Field, field_validator, model_validator
 from astran.config.model import Settings
 from astran.config.secrets import Secret
 
+MICROSOFT_365 = "microsoft365"
+ICLOUD = "icloud"
+"""As `authserv_id`: providers whose Authentication-Results headers are of a form of their own."""
+
 
 class Security(StrEnum):
     """How a mail connection is protected."""
@@ -71,13 +75,31 @@ class Server(Settings):
 
 
 class Quotas(Settings):
-    """How much may be asked for; what goes beyond is refused with the reason."""
+    """How much may be asked for; what goes beyond is refused with the reason.
+
+    Addresses that differ by `+tag`, dots or case are one sender.
+    """
 
     live_per_user: int = Field(20, ge=1, description="Analyses under way at once, per sender.")
+    live_per_domain: int = Field(
+        80, ge=1, description="Analyses under way at once, of all senders of one domain."
+    )
     live_total: int = Field(100, ge=1, description="Analyses under way at once, of all senders.")
     launches_per_user: int = Field(50, ge=1, description="Launches in 24 hours, per sender.")
+    launches_per_domain: int = Field(
+        150, ge=1, description="Launches in 24 hours, of all senders of one domain."
+    )
     launches_total: int = Field(200, ge=1, description="Launches in 24 hours, of all senders.")
     orders_per_user: int = Field(10, ge=1, description="Standing orders in force, per sender.")
+    refusals_per_user: int = Field(
+        30,
+        ge=1,
+        description="Answers in 24 hours to one sender that say no; beyond them there is silence, "
+        "and the operator is told once.",
+    )
+    refusals_per_domain: int = Field(
+        20, ge=1, description="The same to all senders of one domain who may not ask."
+    )
     mails_per_recipient: int = Field(
         200, ge=1, description="Mails in 24 hours to one address; further ones wait."
     )
@@ -127,11 +149,50 @@ class MailSettings(Settings):
         description="Tell the operator once a day about requests, failures, quarantine, disk and "
         "queue.",
     )
+    standstill_h: float = Field(
+        6.0,
+        ge=0.5,
+        le=168,
+        description="Time without any step after which requester and operator are told why an "
+        "analysis does not move, once and then daily [h].",
+    )
     authserv_id: str = Field(
         "",
         description="Name by which the mail server signs its Authentication-Results header; "
-        "only mails with a DMARC pass from it are believed.",
+        "only mails with a DMARC pass from it are believed. `microsoft365` and `icloud` stand for "
+        "these providers, whose headers are of a form of their own.",
         examples=["mail.institute.example"],
+    )
+    own_hosts: tuple[str, ...] = Field(
+        (),
+        description="Further domains of servers through which mail comes into the mailbox: that "
+        "header counts only above the first Received line of any other server. Those of the "
+        "mailbox's address, of authserv_id and of the servers above are known.",
+        examples=[["relay.observatory.example"]],
+    )
+    lists: tuple[str, ...] = Field(
+        (),
+        description="List-Ids of groups or mailing lists through which requests may come; mails of "
+        "all other lists are never answered.",
+        examples=[["astran.institute.example"]],
+    )
+    suppress_all_is_automatic: bool = Field(
+        True,
+        description="Take a mail with `X-Auto-Response-Suppress: All` for a program's. Set to "
+        "false where a rule of the mail server writes that on people's mail; with other values "
+        "the header never matters.",
+    )
+    readers: tuple[str, ...] = Field(
+        (),
+        description="Who may get a copy of a report by `cc:`, beside those who may launch: "
+        "addresses, or whole domains written @institute.example.",
+        examples=[["@collaboration.example"]],
+    )
+    max_age_days: float = Field(
+        7.0,
+        gt=0,
+        description="With verify_dkim: an older signed mail, by its Date, starts and changes "
+        "nothing, for it may be a copy that somebody kept; its sender is asked to send it again.",
     )
     verify_dkim: bool = Field(
         False,
@@ -192,7 +253,12 @@ class MailSettings(Settings):
     def _lower(cls, value: dict[str, Secret]) -> dict[str, Secret]:
         return {address.lower(): secret for address, secret in value.items()}
 
-    @field_validator("allow")
+    @field_validator("lists")
+    @classmethod
+    def _lists(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(entry.strip().strip("<>").lower() for entry in value)
+
+    @field_validator("allow", "readers")
     @classmethod
     def _allow(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for entry in value:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from astran.base.tasks import Stage
+from astran.config.htcondor import HTCondorSettings
 from astran.config.lstchain import (
     Environment,
     LstchainSettings,
@@ -19,12 +20,14 @@ from astran.config.mailbox import Auth, MailSettings, Quotas, Security, Server
 from astran.config.model import Settings
 from astran.config.nsb import NsbSettings
 from astran.config.observations import DataSettings
+from astran.config.scheduler_kinds import AUTO, KIND_HELP, check_kind
 from astran.config.slurm import SlurmSettings
 
 __all__ = [
     "Auth",
     "DataSettings",
     "Environment",
+    "HTCondorSettings",
     "LocalSettings",
     "LstchainSettings",
     "MailSettings",
@@ -105,9 +108,7 @@ class PackingSettings(Settings):
 class SchedulerSettings(Settings):
     """How tasks are run."""
 
-    kind: Literal["auto", "slurm", "local"] = Field(
-        "auto", description="slurm, local, or auto: slurm where sbatch is on PATH."
-    )
+    kind: str = Field(AUTO, description=KIND_HELP)
     throttle: int = Field(0, ge=0, description="At most so many tasks of an array at once; 0: all.")
     lost_after_min: float = Field(
         15.0,
@@ -123,6 +124,7 @@ class SchedulerSettings(Settings):
         180.0, ge=0, description="Longest pause, reached while nothing changes [s]."
     )
     slurm: SlurmSettings = Field(SlurmSettings(), description="Slurm.")
+    htcondor: HTCondorSettings = Field(HTCondorSettings(), description="HTCondor.")
     local: LocalSettings = Field(LocalSettings(), description="This machine.")
     resources: dict[str, StageResources] = Field(
         _RESOURCES,
@@ -157,6 +159,11 @@ class SchedulerSettings(Settings):
             raise ValueError(f"slurm.{min(twice)} is the old place of {min(twice)}: give one")
         rest = {name: value for name, value in slurm.items() if name not in moved}
         return {**data, **moved, "slurm": rest}
+
+    @field_validator("kind")
+    @classmethod
+    def _known_kind(cls, value: str) -> str:
+        return check_kind(value)
 
     @field_validator("resources")
     @classmethod

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field, field_validator
 
 from astran.config.model import Settings
+from astran.config.placement import check_senders, placement_of_sender
 
 _NOT_HERE = (
     (
@@ -47,6 +50,11 @@ class SlurmSettings(SlurmPlacement):
         "of a domain (@institute.example). What is left out there is as above.",
         examples=[{"shifter@institute.example": {"qos": "fast", "reservation": "night"}}],
     )
+    memory_per: Literal["node", "cpu"] = Field(
+        "node",
+        description="Whether memory is asked for per node (--mem) or per core (--mem-per-cpu), as "
+        "some clusters demand.",
+    )
     options: tuple[str, ...] = Field((), description="Further options for sbatch, one per entry.")
     timeout: float = Field(60.0, gt=0, description="Longest wait for a Slurm command [s].")
 
@@ -61,22 +69,11 @@ class SlurmSettings(SlurmPlacement):
     @field_validator("users")
     @classmethod
     def _addresses(cls, value: dict[str, SlurmPlacement]) -> dict[str, SlurmPlacement]:
-        for sender in value:
-            if sender.count("@") != 1:
-                raise ValueError(
-                    f"{sender!r} is neither a mail address nor a domain like @a.example"
-                )
-        return {sender.lower(): placement for sender, placement in value.items()}
+        return check_senders(value)
 
     def placement_of(self, sender: str) -> SlurmPlacement:
         """What holds for the analyses of a sender; empty: of nobody in particular."""
-        address = sender.lower()
-        own = self.users.get(address) or self.users.get("@" + address.rpartition("@")[2])
-        values = {
-            name: getattr(own, name, "") or getattr(self, name)
-            for name in SlurmPlacement.model_fields
-        }
-        return SlurmPlacement(**values)
+        return placement_of_sender(self, self.users, sender, SlurmPlacement)
 
 
 def _means(option: str, words: tuple[str, ...]) -> bool:

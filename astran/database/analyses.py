@@ -228,26 +228,44 @@ def ended_between(db: Connection, since: datetime, until: datetime) -> list[Anal
     return _READER.all(db, query.order_by(t.analysis.c.id))
 
 
-def live_count(db: Connection, requester: str | None = None) -> int:
-    """How many analyses (of one requester) have not ended."""
-    query = select(func.count()).where(t.analysis.c.state.in_(_LIVE))
-    if requester is not None:
-        query = query.where(t.analysis.c.requester == requester)
-    return db.execute(query).scalar_one()
+LAUNCHES = 0x41535452514F
+"""Number of the lock for `lock_launches` in the database."""
 
 
-def launches_since(db: Connection, since: datetime, requester: str | None = None) -> int:
-    """How many analyses were asked for by mail (by one requester) since a time."""
+def lock_launches(db: Connection) -> None:
+    """From here to the end of the transaction nobody else counts or makes analyses for a quota.
+
+    To be the first act of its transaction. On SQLite every transaction is alone; PostgreSQL needs
+    a lock, or several services would each count before the others' analyses are there.
+    """
+    if db.dialect.name == "postgresql":
+        db.execute(select(func.pg_advisory_xact_lock(LAUNCHES)))
+
+
+def live_count(db: Connection) -> int:
+    """How many analyses have not ended."""
+    return sum(live_by_requester(db).values())
+
+
+def live_by_requester(db: Connection) -> dict[str, int]:
+    """How many analyses have not ended, by requester; a hand-run has none ("")."""
+    c = t.analysis.c
+    query = select(c.requester, func.count()).where(c.state.in_(_LIVE)).group_by(c.requester)
+    return {row[0]: row[1] for row in db.execute(query)}
+
+
+def launches_by_requester(db: Connection, since: datetime) -> dict[str, int]:
+    """How many analyses were asked for by mail since a time, by requester."""
+    c = t.analysis.c
     query = (
-        select(func.count())
+        select(c.requester, func.count())
         .select_from(t.analysis)
         .join(t.request)
-        .where(t.analysis.c.created >= since, t.request.c.command.in_(("launch", "retry")))
-        .where(t.analysis.c.requester != "")
+        .where(c.created >= since, t.request.c.command.in_(("launch", "retry")))
+        .where(c.requester != "")
+        .group_by(c.requester)
     )
-    if requester is not None:
-        query = query.where(t.analysis.c.requester == requester)
-    return db.execute(query).scalar_one()
+    return {row[0]: row[1] for row in db.execute(query)}
 
 
 def move_analysis(

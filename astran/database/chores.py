@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Update, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from astran.database.row_reader import RowReader
@@ -96,3 +96,97 @@ def set_hold(db: Connection, name: str, new: Hold) -> None:
 def release_hold(db: Connection, name: str) -> bool:
     """It went well again; False where nothing held it back."""
     return db.execute(delete(t.hold).where(t.hold.c.name == name)).rowcount == 1
+
+
+_JITTER = timedelta(minutes=2)
+"""Clocks of two machines may differ by so much."""
+_PAUSE = timedelta(minutes=40)
+"""Longest pause of an analysis or a task, and more."""
+_LONG_PAUSE = timedelta(hours=3)
+"""Of a mail, and more."""
+_DAY = timedelta(hours=25)
+_TRYING = timedelta(days=5)
+"""For so long a mail is tried with pauses of hours, then of days."""
+
+
+def bound_future_times(db: Connection, now: datetime, longest_look: timedelta) -> int:
+    """Take back times that only a clock which was ahead can have stored; returns how many.
+
+    No pause is longer than a known time, and what has happened lies in the past. Without this, one
+    tick with the clock a day ahead would keep everything waiting for a day.
+
+    Parameters
+    ----------
+    longest_look : longest pause between two looks for data
+    """
+    if not _was_ahead(db, now):
+        return 0
+    return sum(db.execute(query).rowcount for query in _future_queries(now, longest_look))
+
+
+_NEWEST = 200
+_POLL = "scheduler-look"
+_POLL_PAUSE = timedelta(hours=1)
+
+
+def _was_ahead(db: Connection, now: datetime) -> bool:
+    """Whether a clock was ahead lately: cheap, as every tick asks."""
+    newest = select(t.event.c.at).order_by(t.event.c.id.desc()).limit(_NEWEST).subquery()
+    c = t.hold.c
+    held = select(c.id).where(
+        or_(c.until > now + _DAY, (c.name == _POLL) & (c.until > now + _POLL_PAUSE))
+    )
+    latest = db.execute(select(func.max(newest.c.at))).scalar()
+    ahead = latest is not None and latest > now + _JITTER
+    return ahead or db.execute(held.limit(1)).first() is not None
+
+
+def _future_queries(now: datetime, longest_look: timedelta) -> list[Update]:
+    mail, put_off, message = t.outgoing_mail.c, t.put_off.c, t.message.c
+    open_mail = mail.state.not_in(("sent", "dead"))
+    tried_often = mail.created > now - _TRYING
+    mail_late = or_(
+        mail.next_try > now + _DAY,
+        tried_often & (mail.next_try > now + _LONG_PAUSE),
+        (mail.state == "sending") & (mail.next_try > now + _JITTER),
+    )
+    analysis, task, submission = t.analysis.c, t.task.c, t.submission.c
+    given = submission.state == "submitted"
+    # a job counts as ours if it was submitted after that time
+    before = now - timedelta(days=2)
+
+    def late(column: ColumnElement[datetime], pause: timedelta) -> ColumnElement[bool]:
+        return column > now + pause
+
+    return [
+        update(t.hold).where(late(t.hold.c.until, _DAY)).values(until=now),
+        update(t.hold)
+        .where(t.hold.c.name == _POLL, late(t.hold.c.until, _POLL_PAUSE))
+        .values(until=now),
+        update(t.chore).where(late(t.chore.c.due, _DAY)).values(due=now),
+        update(t.analysis).where(late(analysis.next_step, _PAUSE)).values(next_step=None),
+        update(t.analysis)
+        .where(late(analysis.next_look, longest_look + _PAUSE))
+        .values(next_look=None),
+        update(t.analysis).where(late(analysis.trouble_since, _JITTER)).values(trouble_since=now),
+        update(t.task)
+        .where(task.state == "planned", late(task.not_before, _PAUSE))
+        .values(not_before=None),
+        update(t.submission)
+        .where(submission.state == "intent", late(submission.intent, _JITTER))
+        .values(intent=now, missing_since=None),
+        update(t.submission)
+        .where(given, late(submission.submitted, _JITTER))
+        .values(submitted=before),
+        update(t.attempt)
+        .where(t.attempt.c.outcome == "", late(t.attempt.c.ended, _JITTER))
+        .values(ended=now),
+        update(t.attempt)
+        .where(t.attempt.c.outcome == "", late(t.attempt.c.missing_since, _JITTER))
+        .values(missing_since=now),
+        update(t.outgoing_mail).where(open_mail, mail_late).values(next_try=now),
+        update(t.put_off).where(late(put_off.next_try, _LONG_PAUSE)).values(next_try=now),
+        update(t.message)
+        .where(message.moved.is_(False), late(message.move_after, _LONG_PAUSE))
+        .values(move_after=None),
+    ]

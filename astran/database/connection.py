@@ -9,11 +9,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    text,
+)
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError
 
 from astran.base.errors import StoreError
 from astran.base.permissions import PRIVATE
+from astran.database.idle_query import CONNECTION_LIMITS
 from astran.database.location.identity import NO_DATABASE
 from astran.database.schema.upgrade import create_schema, upgrade_schema
 from astran.database.schema.version import HEAD
@@ -175,9 +185,11 @@ def _open_for_rebuild(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if engine.dialect.name != "sqlite":
             with connection.begin():
+                _upgrade_alone(connection)
                 yield connection
             return
         driver: Any = connection.connection.driver_connection
+        driver.execute(f"PRAGMA busy_timeout = {_UPGRADE_PATIENCE_MS}")
         driver.execute("PRAGMA foreign_keys=OFF")  # has no effect within a transaction
         try:
             with connection.begin():
@@ -192,12 +204,52 @@ def _open_for_rebuild(engine: Engine) -> Iterator[Connection]:
             driver.execute("PRAGMA foreign_keys=ON")
 
 
+_STATEMENT_LIMITS = (
+    "set statement_timeout = '120s'",
+    # waiting for another launcher included
+    "set lock_timeout = '60s'",
+    # a launcher that hangs must not hold its locks for ever
+    "set idle_in_transaction_session_timeout = '10min'",
+)
+_UPGRADE = 0x415354524F
+"""Number of the lock of those who change the schema."""
+
+
+_UPGRADE_PATIENCE_MS = 600_000
+
+
+def _upgrade_alone(connection: Connection) -> None:
+    """Wait until nobody else changes the schema; a change may take as long as it needs."""
+    if connection.dialect.name != "postgresql":
+        return
+    for name in ("statement_timeout", "lock_timeout"):
+        connection.execute(text(f"set local {name} = 0"))
+    connection.execute(text("select pg_advisory_xact_lock(:number)"), {"number": _UPGRADE})
+
+
+def _limited(url: URL) -> Engine:
+    """A server that may be silent for a limited time only; what the URL itself sets counts."""
+    own = {name: value for name, value in CONNECTION_LIMITS.items() if name not in url.query}
+    postgres = url.get_backend_name() == "postgresql"
+    engine = create_engine(url, pool_pre_ping=True, connect_args=own if postgres else {})
+    if postgres and "options" not in url.query:
+
+        @event.listens_for(engine, "connect")
+        def _connect(connection: Any, record: object) -> None:
+            with connection.cursor() as cursor:
+                for statement in _STATEMENT_LIMITS:
+                    cursor.execute(statement)
+            connection.commit()
+
+    return engine
+
+
 def _engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(parsed, pool_pre_ping=True)
+        return _limited(parsed)
     engine = create_engine(parsed, connect_args={"timeout": 30})
     file = sqlite_file(url)
 

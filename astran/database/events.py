@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
+from astran.base.states import AnalysisState
 from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
 
@@ -47,6 +48,35 @@ def note_events(db: Connection, entries: Iterable[Event]) -> None:
     rows = [{**asdict(entry), "text": entry.text[:4000]} for entry in entries]
     if rows:
         db.execute(insert(t.event), rows)
+
+
+def prune_events(db: Connection, before: datetime, most: int) -> int:
+    """Remove the oldest events from before a time, at most so many; returns how many.
+
+    What happened to an analysis as a whole stays: when it came, and each move of it. So does
+    everything of analyses that are under way.
+    """
+    c, final = t.event.c, [state.value for state in AnalysisState if state.final]
+    ended = select(t.analysis.c.id).where(t.analysis.c.state.in_(final))
+    query = (
+        select(c.id)
+        .where(
+            c.at < before,
+            c.kind.not_like("analysis-%"),
+            c.kind != "received",
+            c.analysis_id.is_(None) | c.analysis_id.in_(ended),
+        )
+        .order_by(c.id)
+        .limit(most)
+    )
+    old = list(db.execute(query).scalars())
+    for start in range(0, len(old), _BOUND):
+        db.execute(delete(t.event).where(c.id.in_(old[start : start + _BOUND])))
+    return len(old)
+
+
+_BOUND = 500
+"""Rows named in one statement: databases bound the number of its parameters."""
 
 
 def history(db: Connection, analysis_id: int) -> list[Event]:

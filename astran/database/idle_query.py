@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -47,6 +47,17 @@ class IdleSummary:
     unsent_since: datetime | None = None
     """When the oldest mail that has not gone out was written."""
 
+
+CONNECTION_LIMITS: Mapping[str, int] = {
+    "connect_timeout": 10,
+    "keepalives": 1,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+    "tcp_user_timeout": 30_000,
+}
+"""How long PostgreSQL may stay silent, as libpq names it [s; tcp_user_timeout: ms]: without them a
+line that swallows everything holds a tick for hours."""
 
 _Ask = Callable[[str, Sequence[Any]], Any]
 """Runs a query with `?` for each value; its first row, or None."""
@@ -91,7 +102,10 @@ def _at_postgres(url: str, version: str, mailbox: str | None, now: datetime) -> 
         return db.execute(query.replace("?", "%s").encode(), values).fetchone()
 
     try:
-        with psycopg.connect(url, connect_timeout=10) as db:
+        # what the URL itself sets counts
+        limits = {name: value for name, value in CONNECTION_LIMITS.items() if f"{name}=" not in url}
+        with psycopg.connect(url, **limits) as db:
+            db.execute("set statement_timeout = '10s'")
             db.read_only = True
             return _look(ask, version, mailbox, moment)
     except psycopg.Error:

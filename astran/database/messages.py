@@ -95,6 +95,17 @@ def may_act(db: Connection, row: int, key: str) -> bool:
     return True
 
 
+def raw_of_analysis(db: Connection, analysis_id: int) -> bytes | None:
+    """The mail that asked for an analysis, as far as it is kept; None for one without a mail."""
+    query = (
+        select(t.message.c.raw)
+        .join_from(t.analysis, t.request)
+        .join(t.message, t.message.c.id == t.request.c.message_id)
+        .where(t.analysis.c.id == analysis_id)
+    )
+    return db.execute(query).scalar()
+
+
 def did_not_act(db: Connection, row: int) -> None:
     """What a mail asked for was not done after all: a copy of it may still act."""
     db.execute(update(t.message).where(t.message.c.id == row).values(act_key=None))

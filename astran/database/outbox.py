@@ -122,6 +122,17 @@ def sent_since(db: Connection, recipient: str, since: datetime) -> int:
     return db.execute(query).scalar_one()
 
 
+def letters_since(db: Connection, kinds: Sequence[str], since: datetime) -> dict[str, int]:
+    """How many letters of these kinds were written since a time, by recipient."""
+    c = t.outgoing_mail.c
+    query = (
+        select(c.recipient, func.count())
+        .where(c.kind.in_(kinds), c.created >= since)
+        .group_by(c.recipient)
+    )
+    return {row[0]: row[1] for row in db.execute(query)}
+
+
 def find_sent(db: Connection, message_ids: Sequence[str]) -> Outgoing | None:
     """The mail of ours with one of these Message-IDs that was handed to the server."""
     query = (
@@ -233,6 +244,13 @@ def move_mail(
         .values(**values)
     )
     return done.rowcount == 1
+
+
+def replace_content(db: Connection, mail: Outgoing, raw: bytes) -> None:
+    """Another content of a mail that was not tried yet."""
+    c = t.outgoing_mail.c
+    query = update(t.outgoing_mail).where(c.id == mail.id, c.state == mail.state, c.tries == 0)
+    db.execute(query.values(raw=raw))
 
 
 def revive(db: Connection, now: datetime) -> int:

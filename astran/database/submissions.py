@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -126,9 +126,18 @@ def write_intent(
     return True
 
 
-def unconfirmed_submissions(db: Connection) -> list[Submission]:
-    """Submissions of which it is not known whether they came to be."""
-    query = select(*_READER.columns).where(t.submission.c.state == SubmissionState.INTENT)
+ANY_SCHEDULER_AFTER = timedelta(days=1)
+"""After so long nobody works with the scheduler of an unconfirmed submission any more."""
+
+
+def unconfirmed_submissions(db: Connection, scheduler: str, now: datetime) -> list[Submission]:
+    """Submissions to this scheduler of which it is not known whether they came to be: another one
+    would not know them, and prove nothing by that."""
+    c = t.submission.c
+    query = select(*_READER.columns).where(
+        c.state == SubmissionState.INTENT,
+        (c.scheduler == scheduler) | (c.intent < now - ANY_SCHEDULER_AFTER),
+    )
     query = query.order_by(t.submission.c.id)
     return _READER.all(db, query)
 

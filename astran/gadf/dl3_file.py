@@ -12,12 +12,18 @@ import numpy as np
 from astran.base.errors import ProductError
 from astran.base.files import require_present
 from astran.gadf.arrays import Floats, Mask
-from astran.gadf.event_list import EventList, check_centre, check_source_dependence, read_events
+from astran.gadf.event_list import (
+    FEWEST_EVENTS,
+    EventList,
+    check_centre,
+    check_source_dependence,
+    read_events,
+)
 from astran.gadf.file_findings import FindingCode, FindingLog, format_share
 from astran.gadf.fits_open import BROKEN, describe_damage, open_verified
 from astran.gadf.good_time import GoodTime, read_good_time
 from astran.gadf.header import EventHeader, check_pointing_table, read_header
-from astran.gadf.irf_hdus import IrfTables, read_irfs
+from astran.gadf.irf_hdus import IrfTables, area_begins_tev, describe_odd_energies, read_irfs
 from astran.gadf.sky import vector
 
 TABLES = ("EVENTS", "GTI")
@@ -162,6 +168,12 @@ def _check_irfs_against_data(
             f"{format_share(below, events.rows)} of the events are below the gammaness cut of its "
             f"IRF ({cut:g}).",
         )
+    energies = events.energy[events.usable]
+    area = area_begins_tev(irfs.hdus["aeff"]) if "aeff" in irfs.hdus else None
+    if area and energies.size >= FEWEST_EVENTS:
+        said = describe_odd_energies(float(np.median(energies)), area)
+        if said:
+            log.note(FindingCode.VALUES, f"Its {said}")
     data, irf = header.zenith_deg, irfs.zenith_deg
     if data is not None and irf is not None and abs(data - irf) > FAR_NODE_DEG:
         log.note(

@@ -69,13 +69,17 @@ class EventList:
 
     @property
     def repeated(self) -> Mask:
-        """Which events repeat an earlier one: its time, and either its EVENT_ID or its direction
-        and energy."""
+        """Which events repeat an earlier one: two of its time, its EVENT_ID and its direction."""
         found = np.zeros(self.time.size, bool)
-        for others in ((self.event_id,), (self.ra, self.dec, self.energy)):
-            order = np.lexsort((*others, self.time))
+        keys: tuple[tuple[Floats | Ints, ...], ...] = (
+            (self.time, self.event_id),
+            (self.time, self.ra, self.dec),
+            (self.event_id, self.ra, self.dec),
+        )
+        for key in keys:
+            order = np.lexsort(key)
             same = np.ones(max(self.time.size - 1, 0), bool)
-            for column in (self.time, *others):
+            for column in key:
                 same &= np.diff(column[order]) == 0
             found[order[1:]] |= same
         return found

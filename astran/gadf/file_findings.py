@@ -30,6 +30,8 @@ class FindingCode(StrEnum):
     REPEATED = "repeated"
     RUN_NUMBER = "run-number"
     POINTING = "pointing"
+    FRAME = "frame"
+    """The coordinates are not ICRS."""
     REFERENCE_TIME = "reference-time"
     GOOD_TIME = "good-time"
     OUTSIDE = "outside-good-time"

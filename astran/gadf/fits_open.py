@@ -35,6 +35,7 @@ BROKEN = (
 )
 """What astropy raises on files that are truncated, garbled or no FITS at all."""
 _UNPACK = {".gz": gzip.decompress, ".bz2": bz2.decompress}
+PACKED_SUFFIXES = tuple(_UNPACK)
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def open_verified(path: Path, wrong_checksums: list[str]) -> Iterator[Any]:
     wrong_checksums : filled with what astropy says of them, by the end
     """
     source: Any = path
-    if unpack := _UNPACK.get(path.suffix):
+    if unpack := _UNPACK.get(path.suffix.lower()):
         source = io.BytesIO(unpack(path.read_bytes()))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -24,6 +24,8 @@ FEW, MANY = 0.002, 0.01
 believed."""
 NEAR = 0.01
 """Figures that should be the same may differ by this fraction."""
+NO_DEAD_TIME = 1e-4
+"""Any camera is dead for more than this part of the time."""
 LONGEST_GAP_S, LONGEST_GAP = 30.0, 30.0
 """A longer time without events, in seconds and in mean distances, is no chance."""
 
@@ -184,6 +186,7 @@ def _check_livetime(
         text = f"Its livetime ({live:.1f} s) is above its time ({ontime:.1f} s)."
         log.error(FindingCode.LIVETIME, text)
     elif total:
+        _check_dead_time(ontime or total, live, deadc, log)
         _compare_livetime(total, written, live, deadc, log)
     return ontime, live, deadc
 
@@ -203,6 +206,22 @@ def _dead_time(
         text = f"Its DEADC is {deadc:g}, not in 0 to 1: there is no valid livetime."
         log.error(FindingCode.LIVETIME, text)
     return min(deadc, 1.0)
+
+
+def _check_dead_time(elapsed: float, live: float, deadc: float | None, log: FindingLog) -> None:
+    """Find a livetime from which no dead time was taken off."""
+    if deadc is not None and deadc >= 1 - NO_DEAD_TIME:
+        log.note(
+            FindingCode.LIVETIME,
+            "No dead time was taken off its livetime (DEADC is 1): fluxes and rates are too low by "
+            "that part.",
+        )
+    elif deadc is not None and live >= elapsed * (1 - NO_DEAD_TIME):
+        log.note(
+            FindingCode.LIVETIME,
+            f"Its LIVETIME is as long as its time, but DEADC is {deadc:.4g}: the good time times "
+            "DEADC is used.",
+        )
 
 
 def _compare_livetime(

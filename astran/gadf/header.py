@@ -99,6 +99,7 @@ def read_header(header: Any, path: Path, log: FindingLog) -> EventHeader:
         reference_mjd=reference_mjd(header, log),
         timescale=_timescale(header, log),
     )
+    _check_frame(header, log)
     zenith, away = found.zenith_deg, found.offset_deg
     if zenith is not None and not 0 <= zenith < 90:
         log.error(FindingCode.POINTING, f"It pointed at a zenith distance of {zenith:g} deg.")
@@ -106,6 +107,17 @@ def read_header(header: Any, path: Path, log: FindingLog) -> EventHeader:
         text = f"The telescope pointed {away:.1f} deg away from the source."
         log.note(FindingCode.POINTING, text)
     return found
+
+
+def _check_frame(header: Any, log: FindingLog) -> None:
+    """All directions are ICRS (GADF); FK5 of J2000 is the same to some milliarcseconds."""
+    words = (header.get("RADESYS"), header.get("RADECSYS"))
+    frame = next((str(word).strip().upper() for word in words if str(word or "").strip()), "ICRS")
+    equinox = str(header.get("EQUINOX") or "").strip().upper().lstrip("J").rstrip("0").rstrip(".")
+    if frame not in ("ICRS", "FK5"):
+        log.error(FindingCode.FRAME, f"Its coordinates are of the frame {frame}, not ICRS.")
+    elif frame == "FK5" and equinox not in ("", "2", "2000"):
+        log.error(FindingCode.FRAME, f"Its coordinates are of the equinox {header['EQUINOX']}.")
 
 
 def _obs_id(header: Any, path: Path, log: FindingLog) -> int | None:

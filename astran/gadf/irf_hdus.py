@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from astran.base.night_data import IrfCuts
+from astran.gadf.arrays import Floats
+from astran.gadf.columns import read_column
 from astran.gadf.file_findings import FindingCode, FindingLog
 from astran.gadf.fits_open import BROKEN, open_fits
 from astran.gadf.header import number
@@ -45,6 +47,12 @@ _CUTS = {
 }
 """Header words of lstchain, in the header of each IRF."""
 LARGEST_RAD_MAX_DEG = 5.0
+LEAST_AREA_M2, LARGEST_AREA_M2 = 300.0, 3e7
+"""The largest effective area of a Cherenkov telescope or an array of them lies between these."""
+OTHER_SCALE = 20.0
+"""Events begin at the energy at which the effective area does, within this factor."""
+AREA_BEGINS = 0.1
+"""The area begins where it is this part of its maximum."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +105,8 @@ def read_irfs(hdus: Any, log: FindingLog) -> IrfTables:
             title = TITLES[kind].lower()
             text = f"Its {title} is not finite, or nowhere above zero."
             log.error(FindingCode.IRFS, text)
+    if "aeff" in found:
+        _check_area(found["aeff"], log)
     return irfs
 
 
@@ -143,6 +153,54 @@ def _find_missing(
 def _has_values(hdu: Any, column: str) -> bool:
     values = None if hdu.data is None or column not in hdu.data.names else hdu.data[column]
     return values is not None and bool(np.all(np.isfinite(values)) and np.any(values > 0))
+
+
+def _check_area(hdu: Any, log: FindingLog) -> None:
+    area = _area_by_energy(hdu)
+    if area is None:
+        return
+    if said := describe_odd_area(float(area[1].max())):
+        log.note(FindingCode.IRFS, f"Its {said}")
+
+
+def describe_odd_area(largest_m2: float) -> str:
+    """What is wrong with the largest effective area, without `Its` before it; empty: nothing."""
+    if not largest_m2 > 0 or LEAST_AREA_M2 <= largest_m2 <= LARGEST_AREA_M2:
+        return ""
+    return (
+        f"effective area reaches {largest_m2:.2g} m2, which no Cherenkov telescope has: is its "
+        "unit right? Fluxes are wrong by the same factor."
+    )
+
+
+def describe_odd_energies(median_tev: float, area_begins_tev: float) -> str:
+    """What is odd about events that are far from the effective area; empty: nothing."""
+    if 1 / OTHER_SCALE <= median_tev / area_begins_tev <= OTHER_SCALE:
+        return ""
+    return (
+        f"events have a median energy of {median_tev:.3g} TeV, its effective area begins at "
+        f"{area_begins_tev:.3g} TeV: is the unit of ENERGY, or that of the IRFs, right? Spectrum "
+        "and fluxes are not to be trusted."
+    )
+
+
+def _area_by_energy(hdu: Any) -> tuple[Floats, Floats] | None:
+    """Energies [TeV] and the largest area at each [m2]; none where it cannot be told."""
+    quiet = FindingLog()
+    try:
+        low, high = (read_column(hdu, f"ENERG_{end}", "TeV", quiet).ravel() for end in ("LO", "HI"))
+        values = read_column(hdu, "EFFAREA", "m2", quiet).reshape(-1, low.size)
+    except BROKEN:
+        return None
+    return None if quiet else (np.sqrt(low * high), np.nan_to_num(values).max(axis=0))
+
+
+def area_begins_tev(hdu: Any) -> float | None:
+    """Where the effective area reaches a tenth of its maximum; none where it cannot be told."""
+    area = _area_by_energy(hdu)
+    if area is None or not area[1].max() > 0:
+        return None
+    return float(area[0][int(np.argmax(area[1] >= AREA_BEGINS * area[1].max()))])
 
 
 def _read_cuts(found: dict[str, Any]) -> IrfCuts:

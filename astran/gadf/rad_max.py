@@ -12,6 +12,7 @@ import numpy as np
 from astropy import units
 
 from astran.gadf.arrays import Floats
+from astran.gadf.axis_order import read_array
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class RadMaxTable:
         high = np.asarray(row["ENERG_HI"], float).ravel()
         theta_low = np.asarray(row["THETA_LO"], float).ravel()
         theta_high = np.asarray(row["THETA_HI"], float).ravel()
-        values = np.asarray(row["RAD_MAX"], float).reshape(theta_low.size, low.size)
+        values = read_array(hdu, "RAD_MAX", ("ENERG", "THETA")).T
         low, high = (part * _factor(hdu, "ENERG_LO", "TeV") for part in (low, high))
         theta_low, theta_high = (
             part * _factor(hdu, "THETA_LO", "deg") for part in (theta_low, theta_high)

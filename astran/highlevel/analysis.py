@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
@@ -16,8 +16,10 @@ from astran.highlevel.aperture.counts import (
     RunCounts,
     ThetaCut,
     choose_cut,
+    count_on_axis,
     count_run,
     off_threshold,
+    points_at,
 )
 from astran.highlevel.aperture.statistics import stack
 from astran.highlevel.aperture.theta2 import (
@@ -27,14 +29,15 @@ from astran.highlevel.aperture.theta2 import (
 from astran.highlevel.arrays import Floats
 from astran.highlevel.diagnostics.irf_curves import irf_summary
 from astran.highlevel.dl3.folder import MAP_FILE, scan_folder
-from astran.highlevel.dl3.run import Excluded
+from astran.highlevel.dl3.run import Dl3Run, Excluded
 from astran.highlevel.dl3.run_selection import in_range, nothing_left, select_runs
 from astran.highlevel.failures import Failures, add_left_out
 from astran.highlevel.geometry import vector
-from astran.highlevel.maps.exclusion import known_sources
+from astran.highlevel.maps.exclusion import Exclusion, known_sources
+from astran.highlevel.maps.field_search import FieldSearch, search_field
 from astran.highlevel.maps.known_sources import KnownSource
 from astran.highlevel.maps.position import Peak, PositionFit, find_peak, fit_position
-from astran.highlevel.maps.ring import SkyMap, make_map
+from astran.highlevel.maps.ring import EXCLUDED_DEG, SkyMap, make_map
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
 from astran.highlevel.output.assembly import assemble_results, unfinished
@@ -140,37 +143,29 @@ def measure_folder(options: Options) -> FolderMeasurement:
                 f"{wanted} OFF regions fit only above {low:.3g} TeV, where the "
                 "energy-dependent theta cut is small enough: events below are left out."
             )
-    sources = known_sources(target)
-    counted: list[RunCounts] = []
-    for run in runs:
-        try:
-            outcome = count_run(run, target, choice.cut, settings.off_regions, sources)
-        except Exception as error:  # noqa: BLE001 - one odd run must not cost the others
-            reason = f"its events cannot be counted: {reason_of(error)}."
-            outcome = Excluded(run.obs_id, run.path.name, reason)
-        if isinstance(outcome, Excluded):
-            excluded.append(outcome)
-        else:
-            counted.append(outcome)
-    if not counted:
-        raise nothing_left(excluded)
-    radius = choice.cut.theta_deg or _typical_cut(counted)
+    known = known_sources(target)
+    first = count_runs(runs, target, choice.cut, settings.off_regions, known)
+    radius = choice.cut.theta_deg or _typical_cut(first.counted)
     failures = Failures()
     attempt = partial(failures.attempt, PartKind.CALCULATION)
-    sky = attempt(
+    search = attempt(
         "map",
         "The sky map",
-        lambda: make_map(
-            [part.run for part in counted],
-            target,
-            settings.map_width,
-            settings.map_bin,
-            settings.map_radius,
-            radius,
-            (low, high),
-            options.background,
-        ),
+        lambda: map_field(runs, target, radius, (low, high), known, options),
     )
+    sources = (*known, *(source.as_known for source in (search.sources if search else ())))
+    if search:
+        first = count_runs(runs, target, choice.cut, settings.off_regions, sources, search.sky)
+    counted = first.counted
+    excluded += first.excluded
+    if on_axis := [part.run.obs_id for part in counted if part.off_exposure is not None]:
+        warnings.append(
+            f"Runs that point at the target ({', '.join(map(str, on_axis))}) have no OFF regions "
+            "at its offset: theirs are further out, corrected for the acceptance of the map."
+        )
+    if not counted:
+        raise nothing_left(excluded)
+    sky = search.sky.crop(settings.map_width) if search else None
     peak, fit = _position(sky, failures)
     return FolderMeasurement(
         target=selection.target,
@@ -190,15 +185,81 @@ def measure_folder(options: Options) -> FolderMeasurement:
             lambda: tuple(cumulative_significance(counted)),
         ),
         sky=sky,
+        search=search,
         peak=peak,
         fit=fit,
-        spectral=_spectral(counted, choice.cut, (low, high), options, sources, failures),
+        spectral=_spectral(
+            _beside_target(counted), choice.cut, (low, high), options, sources, failures
+        ),
         irf=attempt("irf", "The summary of the response", lambda: irf_summary(counted))
         if options.spectrum
         else None,
         warnings=tuple(warnings),
         left_out=failures.found,
     )
+
+
+@dataclass(frozen=True)
+class _Counted:
+    counted: list[RunCounts]
+    excluded: list[Excluded]
+
+
+def count_runs(
+    runs: Sequence[Dl3Run],
+    target: Floats,
+    cut: ThetaCut,
+    off_regions: int | None,
+    sources: Sequence[KnownSource],
+    sky: SkyMap | None = None,
+) -> _Counted:
+    """Count what can be counted; one odd run does not cost the others.
+
+    Parameters
+    ----------
+    sky : map with the acceptance for runs that point at the target; none: they are left out
+    """
+    found = _Counted([], [])
+    for run in runs:
+        try:
+            outcome = count_run(run, target, cut, off_regions, sources)
+            if isinstance(outcome, Excluded) and sky is not None and points_at(run, target):
+                outcome = count_on_axis(run, target, cut, sources, partial(sky.accepted, run))
+        except Exception as error:  # noqa: BLE001 - one odd run must not cost the others
+            reason = f"its events cannot be counted: {reason_of(error)}."
+            outcome = Excluded(run.obs_id, run.path.name, reason)
+        if isinstance(outcome, Excluded):
+            found.excluded.append(outcome)
+        else:
+            found.counted.append(outcome)
+    return found
+
+
+def map_field(
+    runs: Sequence[Dl3Run],
+    target: Floats,
+    theta: float,
+    energies: tuple[float | None, float | None],
+    known: Sequence[KnownSource],
+    options: Options,
+) -> FieldSearch:
+    """The map of the whole field, with what is found in it. `theta` [deg]: of the ON region."""
+    settings = options.settings
+
+    def make(circles: Exclusion) -> SkyMap:
+        return make_map(
+            runs,
+            target,
+            settings.map_width,
+            settings.map_bin,
+            settings.map_radius,
+            circles,
+            energies,
+            options.background,
+            whole_field=True,
+        )
+
+    return search_field(make, target, max(EXCLUDED_DEG, theta + 0.1), known)
 
 
 def _position(sky: SkyMap | None, failures: Failures) -> tuple[Peak | None, PositionFit | None]:
@@ -222,6 +283,11 @@ def _spectral(
 ) -> Spectral | NoSpectrum:
     if not options.spectrum:
         return NoSpectrum("No spectrum: it was not asked for.", told=True)
+    if not counted:
+        return NoSpectrum(
+            "No spectrum: all runs point at the target, so that the background at its offset is "
+            "not known energy by energy."
+        )
     found = failures.attempt(
         PartKind.CALCULATION,
         "spectrum",
@@ -235,6 +301,8 @@ def _spectral(
             options.settings.off_regions,
             sources,
             failures,
+            options.confidence,
+            options.assumed_index,
         ),
     )
     if found is None:
@@ -243,10 +311,15 @@ def _spectral(
     return found
 
 
+def _beside_target(counted: list[RunCounts]) -> list[RunCounts]:
+    """Runs with OFF regions at the target's offset, which spectra need."""
+    return [part for part in counted if part.off_exposure is None]
+
+
 def _typical_cut(counted: list[RunCounts]) -> float:
     """Median energy-dependent cut of the events in the ON region [deg]."""
     limits: list[Floats] = [part.limit[part.passed[0]] for part in counted]
-    values = np.concatenate(limits)
+    values = np.concatenate(limits) if limits else np.zeros(0)
     if values.size == 0:
         return 0.2
     return max(float(np.median(values)), 0.05)

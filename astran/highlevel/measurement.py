@@ -16,6 +16,7 @@ from astran.highlevel.aperture.theta2 import (
 )
 from astran.highlevel.dl3.run import Excluded
 from astran.highlevel.failures import LeftOut
+from astran.highlevel.maps.field_search import FieldSearch
 from astran.highlevel.maps.position import Peak, PositionFit
 from astran.highlevel.maps.ring import SkyMap
 from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral
@@ -40,6 +41,8 @@ class FolderMeasurement:
     theta2: Theta2 | None
     steps: tuple[CumulativeStep, ...] | None
     sky: SkyMap | None
+    search: FieldSearch | None
+    """The map of the whole field, of which `sky` is a part, and the sources in it."""
     peak: Peak | None
     fit: PositionFit | None
     spectral: Spectral | NoSpectrum

@@ -17,6 +17,8 @@ from astran.config.model import build_settings
 from astran.telescopes.configuration import load_analysis
 
 DEFAULT_THETA_DEG = 0.2
+DEFAULT_CONFIDENCE = 0.95
+DEFAULT_INDEX = 2.5
 
 
 class Background(StrEnum):
@@ -31,7 +33,8 @@ class Threshold(StrEnum):
     """Where the energy range of a spectrum begins."""
 
     LOWEST = "lowest"
-    """The lower one of the other two; a chosen energy wins where the files state nothing."""
+    """The lower one of the other two, as far as area and events support it; a chosen energy wins
+    where the files state nothing."""
     FILES = "files"
     """As the files state (LO_THRES), else by the effective area; a chosen energy wins over the
     latter."""
@@ -62,6 +65,10 @@ class Options:
     spectrum: bool = True
     """Whether to make spectrum and light curve."""
     threshold: Threshold = Threshold.LOWEST
+    confidence: float = DEFAULT_CONFIDENCE
+    """Of upper limits."""
+    assumed_index: float = DEFAULT_INDEX
+    """Of the power law where the signal is too weak for a fit."""
     simulated: bool = False
     versions: tuple[tuple[str, str], ...] = ()
 
@@ -100,6 +107,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the spectrum begins: as the files state (LO_THRES), where the effective area "
         "reaches a tenth of its maximum, or at the lower one of the two. Default: lowest.",
     )
+    add(
+        "--confidence",
+        type=float,
+        default=DEFAULT_CONFIDENCE,
+        metavar="P",
+        help=f"confidence of upper limits. Default: {DEFAULT_CONFIDENCE:g}.",
+    )
+    add(
+        "--index",
+        type=float,
+        default=DEFAULT_INDEX,
+        metavar="N",
+        help="index of the power law that fluxes and limits are for where the signal is too weak "
+        f"for a fit. Default: {DEFAULT_INDEX:g}.",
+    )
     add("--simulated", action="store_true", help="mark all results as SIMULATED")
     add(
         "--version",
@@ -129,6 +151,10 @@ def read_options(args: argparse.Namespace) -> Options:
     settings = build_settings(HighlevelSettings, {**base, **given}, "The options")
     if args.theta_cut is not None and not 0.01 < args.theta_cut <= 1.0:
         raise ConfigError(f"--theta-cut {args.theta_cut:g} is not between 0.01 and 1 deg.")
+    if not 0.5 <= args.confidence < 1:
+        raise ConfigError(f"--confidence {args.confidence:g} is not between 0.5 and 1.")
+    if not 1 < args.index <= 6:
+        raise ConfigError(f"--index {args.index:g} is not between 1 and 6.")
     if (args.ra is None) != (args.dec is None):
         raise ConfigError("--ra and --dec belong together.", cure="Give both, or none.")
     return Options(
@@ -145,6 +171,8 @@ def read_options(args: argparse.Namespace) -> Options:
         background=Background(args.map_background) if args.map_background else None,
         spectrum=not args.no_spectrum,
         threshold=Threshold(args.spectrum_threshold),
+        confidence=args.confidence,
+        assumed_index=args.index,
         simulated=args.simulated,
         versions=tuple(_version(text) for text in args.versions),
     )

@@ -11,6 +11,7 @@ _OWN_WORDS = {
     "Required.",
     "repeat": "Standing order, in place of a date: until 2026-12-31; each new night of the target "
     "is then analysed by itself.",
+    "cc": "Addresses to which the report goes as well; the site says who may get it.",
     "runs": "Run numbers: 15864, 15865 or 15864-15870; without it, all runs of the night.",
     "ra": "Right ascension of a source that the catalogue does not know, ICRS [deg].",
     "dec": "Declination of a source that the catalogue does not know, ICRS [deg].",

@@ -35,6 +35,7 @@ class ValueKind(StrEnum):
     WORD = "word"
     VERSION = "version"
     REPEAT = "repeat"
+    READERS = "readers"
     FREE = "free"
 
 
@@ -60,6 +61,7 @@ _PLAIN = (
     Key("dec", ValueKind.DEC, "deg"),
     Key("folder", ValueKind.PATH),
     Key("repeat", ValueKind.REPEAT),
+    Key("cc", ValueKind.READERS),
 )
 _OTHER_NAMES = {
     "target": (
@@ -86,6 +88,7 @@ _OTHER_NAMES = {
     "highlevel.energy_max": ("emax", "e max", "max energy", "maximum energy"),
     "highlevel.off_regions": ("off positions", "number of off regions", "n off"),
     "telescope": ("instrument",),
+    "cc": ("copy", "copy to", "cc to", "send copy to", "send a copy to", "report also to"),
 }  # fmt: skip
 _UNIT = re.compile(r"\[([^\[\]]+)\]")
 _DOTTED = re.compile(r"(\.\w+)+")

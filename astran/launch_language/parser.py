@@ -208,7 +208,19 @@ def parse_agreeing(
         del forms[0]
     first, *others = forms
     if all(other.params == first.params for other in others):
-        return first
+        # a wish that stands in one form only is none the less a wish
+        known = {(problem.where, problem.reason) for problem in first.problems}
+        more = [
+            problem
+            for other in others
+            for problem in other.problems
+            if (problem.where, problem.reason) not in known
+        ]
+        if not more:
+            return first
+        # line numbers are those of the other form
+        found = (*first.problems, *(replace(problem, line=None) for problem in more))
+        return replace(first, problems=_capped(found), corrected=False)
     problem = Problem(
         "the mail",
         "says different things in its plain text and in its HTML.",
@@ -230,9 +242,8 @@ def _unknown(
     low = entry.written.lower()
     if low in keys.sections and not entry.value:
         return None
-    if low in ("cc", "bcc") and (inside or entry.joined):
-        reason = "is no key: reports go to you alone."
-        return Problem(entry.written, reason, "Leave the line out.", entry.line)
+    if low == "bcc" and (inside or entry.joined):
+        return Problem(entry.written, "is no key.", "Write `cc:`.", entry.line)
     if _SMALL_TALK.fullmatch(low):
         return None
     if is_theta_square(entry.written):

@@ -45,7 +45,7 @@ def resolve_config(
         reason = f"{date} is in the future."
         hint = f"The last night that can be asked for is {today}."
         problems.append(Problem("date", reason, hint, parsed.lines.get("date")))
-    aside = ("target", "ra", "dec", "repeat")
+    aside = ("target", "ra", "dec", "repeat", "cc")
     rest = {name: value for name, value in given.items() if name not in aside}
     repeat = given.pop("repeat", None)
     if repeat is not None and last_night(repeat) < today:
@@ -112,7 +112,7 @@ def write_launch(params: Mapping[str, Any], wrong: Collection[str] = ()) -> str:
 def _written(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list) and all(isinstance(each, int) for each in value):
+    if isinstance(value, list) and all(type(each) in (int, str) for each in value):
         return ", ".join(map(str, value))
     if isinstance(value, dict | list):
         return json.dumps(value)

@@ -326,6 +326,35 @@ def _repeat(key: Key, text: str) -> str:
     return f"until {read_date(match[1])}"
 
 
+_ADDRESS = re.compile(
+    r"[a-z0-9.!#$%&'*+/=?^_{|}~-]{1,64}@[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,8}"
+)
+_PERSON = re.compile(r"[^<>@]{0,100}<([^<>\s]{3,320})>")
+_BETWEEN_READERS = re.compile(r"[,;]|\band\b")
+_MOST_READERS = 10
+
+
+def _readers(key: Key, text: str) -> list[str]:
+    """Addresses, bare or behind a name, in lower case."""
+    if text.strip().lower() in ("none", "nobody", "no"):
+        return []
+    found: dict[str, None] = {}
+    for piece in filter(None, map(str.strip, _BETWEEN_READERS.split(text.lower()))):
+        match = _PERSON.fullmatch(piece)
+        words = [match[1]] if match else piece.split()
+        for word in words:
+            address = word.removeprefix("mailto:").strip("<>")
+            if not _ADDRESS.fullmatch(address):
+                raise BadValue(
+                    f"{_short(piece)} is no mail address.",
+                    "Write `cc: colleague@institute.example`.",
+                )
+            found[address] = None
+    if len(found) > _MOST_READERS:
+        raise BadValue(f"names {len(found)} readers, at most {_MOST_READERS} are taken.")
+    return list(found)
+
+
 _READERS: dict[ValueKind, Callable[[Key, str], Any]] = {
     ValueKind.TARGET: _target,
     ValueKind.DATE: lambda key, text: read_date(text),
@@ -340,5 +369,6 @@ _READERS: dict[ValueKind, Callable[[Key, str], Any]] = {
     ValueKind.WORD: _word,
     ValueKind.VERSION: _version,
     ValueKind.REPEAT: _repeat,
+    ValueKind.READERS: _readers,
     ValueKind.FREE: _free,
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from astran.base.errors import DnsUnavailable
 from astran.base.mail_commands import find_command, near_command
 from astran.config.site import MailSettings
 from astran.mail.identity import is_own_address, is_own_id
@@ -33,7 +34,7 @@ class MailVerdict(StrEnum):
     UNAUTHENTICATED = "unauthenticated"
     """Nobody vouches for the From address: quarantine, in silence."""
     UNSETTLED = "unsettled"
-    """A request; who sent it can only be told from the whole mail."""
+    """A request; who sent it can only be told from the whole mail, or not now."""
     STRANGER = "stranger"
     """Authentic, but not on the allow list: at most one courtesy refusal a day."""
     TAKE = "take"
@@ -60,7 +61,8 @@ def classify_mail(
 ) -> Judgement:
     """Judge a mail by its headers. Never raises.
 
-    Where the site verifies senders by the mail itself, the verdict without `proof` is UNSETTLED.
+    Where the site verifies senders by the mail itself, the verdict without `proof` is UNSETTLED; so
+    it is with one while the DNS does not answer, for those who may ask.
     """
     verdict, reason = _verdict(facts, settings, proof)
     return Judgement(verdict, facts.sender, reason)
@@ -75,6 +77,13 @@ def allowed(address: str, settings: MailSettings) -> bool:
         or domain in settings.allow
         or address == settings.operator.lower()
     )
+
+
+def may_read(address: str, settings: MailSettings) -> bool:
+    """Whether a report may go to an address because somebody else asked for that."""
+    address = address.lower()
+    listed = address in settings.readers or f"@{address.rpartition('@')[2]}" in settings.readers
+    return (listed or allowed(address, settings)) and not is_own_address(address, settings)
 
 
 def is_request(facts: MailFacts, settings: MailSettings) -> bool:
@@ -112,20 +121,27 @@ def _verdict_on_any(
         return MailVerdict.BOUNCE, reason
     if not (is_request(facts, settings) or is_near_request(facts)):
         return MailVerdict.NOT_OURS, "no keyword in the subject"
-    if reason := automatic_mail.is_automatic(facts):
+    if reason := automatic_mail.is_automatic(
+        facts, settings.lists, suppressing=settings.suppress_all_is_automatic
+    ):
         return MailVerdict.MACHINE, reason
     if facts.ambiguity:
         return MailVerdict.UNAUTHENTICATED, facts.ambiguity
     if not sender:
         return MailVerdict.UNAUTHENTICATED, "not exactly one From address"
     if settings.authserv_id:
-        authentic, reason = is_vouched(facts, sender, settings.authserv_id)
+        authentic, reason = is_vouched(facts, sender, settings)
     elif settings.trust_from:
         authentic, reason = True, "the From line is trusted"
     elif settings.verify_dkim or sender in settings.secrets:
         if proof is None:
             return MailVerdict.UNSETTLED, "the mail itself tells who sent it"
-        authentic, reason = proof(sender)
+        try:
+            authentic, reason = proof(sender)
+        except DnsUnavailable as error:
+            # strangers are not waited for: they could keep the DNS from answering
+            known = allowed(sender, settings)
+            return MailVerdict.UNSETTLED if known else MailVerdict.UNAUTHENTICATED, str(error)
     else:
         authentic, reason = False, "nothing vouches for the From address"
     if not authentic:
@@ -140,7 +156,10 @@ def _own(facts: MailFacts, settings: MailSettings) -> str:
         return "loop header"
     if is_own_id(facts.message_id, settings):
         return "own Message-ID"
-    for name in ("from", "sender", "return-path", "resent-from"):
+    # a group with the mailbox's own address sends in its own name
+    through_list = automatic_mail.is_of_list(facts, settings.lists)
+    names = ("from",) if through_list else ("from", "sender", "return-path", "resent-from")
+    for name in names:
         if any(is_own_address(found, settings) for found in addresses(facts.value(name))):
             return f"own address in {name.title()}"
     return ""

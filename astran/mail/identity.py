@@ -1,4 +1,4 @@
-"""Which mails and addresses are ASTRAN's own."""
+"""Which mails and addresses are ASTRAN's own, and which belong to one person or one owner."""
 
 from __future__ import annotations
 
@@ -9,7 +9,25 @@ from astran.config.site import MailSettings
 
 # `<kind.about.number.hash@domain of the service>`, as astran.mail.letters.mime writes them
 _OWN_ID = re.compile(r"<[A-Za-z0-9_-]+(?:\.([A-Za-z0-9_-]+))?\.\d+\.[0-9a-f]{16}@([A-Za-z0-9.-]+)>")
+# `ac.uk`, `co.jp`: below such a pair of labels everybody may have a name
+_SHARED = frozenset({"ac", "co", "com", "edu", "gob", "gov", "go", "mil", "ne", "net", "or", "org"})
 _MATTER = re.compile(r"[AS][1-9]\d{0,9}")
+
+
+def organization(host: str) -> str:
+    """The domain that one owner has, of a host or domain: `mx.institute.example` ->
+    `institute.example`."""
+    labels = host.lower().strip(".").split(".")
+    shared = len(labels) > 2 and len(labels[-1]) == 2 and labels[-2] in _SHARED
+    return ".".join(labels[-3 if shared else -2 :])
+
+
+def person_of(address: str) -> str:
+    """One address for all that reach the same person: without `+tag` and dots, in lower case."""
+    local, _, domain = address.lower().rpartition("@")
+    plain = local.partition("+")[0].replace(".", "")
+    domain = "gmail.com" if domain == "googlemail.com" else domain
+    return f"{plain or local}@{domain}"
 
 
 def own_addresses(settings: MailSettings) -> frozenset[str]:

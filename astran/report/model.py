@@ -15,6 +15,7 @@ from astran.config.analysis import AnalysisConfig
 from astran.report import formatting, tables
 from astran.report.outcomes import RunOutcome, StageLine
 from astran.report.tables import Fact, Table
+from astran.report.verdict import Verdict, make_verdict
 from astran.results.document import Results
 
 _S = AnalysisState
@@ -115,6 +116,32 @@ class Report:
         return f": {self.main_reason}" if self.state in (_S.FAILED, _S.EXPIRED) else ""
 
     @cached_property
+    def verdict(self) -> Verdict | None:
+        """What was found, in one sentence; None where there are no results, or no end."""
+        results = self.results
+        if results is None or self.state not in (_S.DONE, _S.PARTIAL, _S.REPORTING):
+            return None
+        return self._omissions.part(
+            "The verdict",
+            lambda: make_verdict(results, self.config.target.name, self.config.night.iso),
+            None,
+        )
+
+    @property
+    def answer(self) -> str:
+        """The verdict as a sentence; where there is none, the headline."""
+        return self.verdict.sentence if self.verdict else self.headline
+
+    @property
+    def short_answer(self) -> str:
+        """For the subject of a mail: `27.7 sigma Crab 2023-12-07, 2 of 3 runs`."""
+        where = f"{one_line(self.config.target.name, 60)} {self.config.night.iso}"
+        if self.verdict is None:
+            return f"{self.state.value}: {where}"
+        runs = f", {self.tally}" if self.state is _S.PARTIAL else ""
+        return f"{self.verdict.significance} {where}{runs}"
+
+    @cached_property
     def number_rows(self) -> tuple[Fact, ...]:
         """The main numbers; empty where there are no results."""
         results = self.results
@@ -154,6 +181,6 @@ class Report:
     @property
     def remarks(self) -> tuple[str, ...]:
         """All warnings, and what could not be put into the report."""
-        for name in TABLES:
+        for name in ("verdict", *TABLES):
             getattr(self, name)  # is made once, and tells here if it cannot be made
         return (*self.warnings, *self._omissions.said)

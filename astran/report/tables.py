@@ -21,6 +21,7 @@ from astran.report.formatting import (
 from astran.report.outcomes import RunOutcome, StageLine
 from astran.results.document import (
     CountNumbers,
+    FieldSourceNumbers,
     MapNumbers,
     RateConstancy,
     Results,
@@ -80,6 +81,7 @@ def number_rows(results: Results, config: AnalysisConfig) -> tuple[Fact, ...]:
         rows.append(Fact("Background rate", background))
     if sky:
         rows.append(Fact("Sky-map peak", _peak(sky)))
+        rows += [Fact("Source in the field", _field_source(one)) for one in sky.sources]
         rows.append(
             Fact(
                 "Sky map off the source",
@@ -91,6 +93,7 @@ def number_rows(results: Results, config: AnalysisConfig) -> tuple[Fact, ...]:
     optional = (
         ("Flux", _flux(results.spectrum)),
         ("Spectrum", _spectrum(results.spectrum)),
+        ("Spectrum begins at", _thresholds(results.spectrum)),
         ("Rate from run to run", _constancy(results.rate)),
         ("Energy", _energies(stacked)),
         ("Zenith distance", _zenith(results.runs)),
@@ -116,7 +119,27 @@ def _peak(sky: MapNumbers) -> str:
     place = ""
     if sky.peak_offset_deg is not None:
         place = f", {format_fixed(sky.peak_offset_deg, 3)} deg from the source"
-    return format_significance(sky.peak_significance) + place
+    trials = ""
+    if sky.peak_trials is not None and sky.peak_after_trials is not None:
+        after = format_significance(sky.peak_after_trials)
+        trials = f"; {after} after {_trials(sky.peak_trials)} trials, if the place was not known"
+    return format_significance(sky.peak_significance) + place + trials
+
+
+def _trials(number: float) -> str:
+    """Two digits of it mean something."""
+    return f"{float(f'{number:.2g}'):.0f}"
+
+
+def _field_source(source: FieldSourceNumbers) -> str:
+    nearest = source.counterparts[0] if source.counterparts else None
+    known = f"{nearest.name} at {nearest.distance_deg:.2f} deg" if nearest else "none in catalogue"
+    return (
+        f"{source.name}{'' if source.detected else ' (possible)'}: "
+        f"{format_significance(source.significance_after_trials)} after {_trials(source.trials)} "
+        f"trials, {source.offset_deg:.2f} deg from the target at RA {source.ra_deg:.3f}, Dec "
+        f"{source.dec_deg:+.3f} deg; counterpart: {known}"
+    )
 
 
 def _theta(stacked: StackedNumbers) -> str:
@@ -142,18 +165,34 @@ def energy_span(found: SpectrumNumbers) -> str:
 
 
 def _flux(spectrum: Spectrum) -> str:
-    """In Crab units, of the energies that the spectrum covers."""
+    """In Crab units, above the threshold of the integral flux."""
     found = spectrum.numbers
     if found is None or found.crab is None:
         return ""
-    crab, span = found.crab, energy_span(found)
-    if finite_number(crab.value) is None or not span:
+    crab, least = found.crab, found.crab.energy_min_tev
+    span = f"above {least:.3g} TeV" if least is not None else f"from {energy_span(found)}"
+    if finite_number(crab.value) is None or span == "from ":
         return ""
     if not crab.is_limit:
-        return f"{format_measured(crab.value, crab.error, 'Crab')}, from {span}"
+        return f"{format_measured(crab.value, crab.error, 'Crab')}, {span}"
     if crab.upper_limit is None or crab.upper_limit <= 0:
-        return f"no upper limit, from {span}"
-    return f"below {crab.upper_limit:.2g} Crab (95 %), from {span}"
+        return f"no upper limit, {span}"
+    usual = f", {crab.expected_limit:.2g} expected without a source" if crab.expected_limit else ""
+    return f"below {crab.upper_limit:.2g} Crab ({100 * found.limit_confidence:g} %{usual}), {span}"
+
+
+def _thresholds(spectrum: Spectrum) -> str:
+    """Energy thresholds of the runs, with where they come from."""
+    found = spectrum.numbers.thresholds if spectrum.numbers else ()
+    parts: dict[str, list[float]] = {}
+    for one in found:
+        parts.setdefault(one.origin, []).append(one.energy_min_tev)
+    said = []
+    for origin, values in parts.items():
+        least, most = f"{min(values):.3g}", f"{max(values):.3g}"
+        span = least if least == most else f"{least} to {most}"
+        said.append(f"{span} TeV ({origin})")
+    return "; ".join(said[:2])
 
 
 def _spectrum(spectrum: Spectrum) -> str:
@@ -171,6 +210,10 @@ def _spectrum(spectrum: Spectrum) -> str:
         for key in ("index", "alpha", "beta")
         if finite_number(found.parameters.get(key)) is not None
     ]
+    if finite_number(found.significance) is not None:
+        said.append(
+            f"sqrt(TS) {found.significance:.1f}: it weighs events by energy, Li&Ma counts all alike"
+        )
     return ", ".join(said)
 
 
@@ -203,11 +246,11 @@ class RunColumn:
 
 
 RUN_COLUMNS = (
+    RunColumn("Li&Ma", "", lambda run: format_fixed(run.significance, 1)),
+    RunColumn("Excess", "", _excess),
     RunColumn("Livetime", "min", lambda run: format_fixed(run.livetime_h * 60, 1)),
     RunColumn("N_on", "", lambda run: format_count(run.n_on)),
     RunColumn("N_off", "", lambda run: format_count(run.n_off)),
-    RunColumn("Excess", "", _excess),
-    RunColumn("Li&Ma", "", lambda run: format_fixed(run.significance, 1)),
 )
 """The numbers of a run in mails, pages and terminals."""
 

@@ -210,6 +210,33 @@ class ExcludedCircle:
 
 
 @dataclass(frozen=True)
+class SourceCounterpart:
+    """A source of the catalogue near one that was found."""
+
+    name: str
+    distance_deg: float
+
+
+@dataclass(frozen=True)
+class FieldSourceNumbers:
+    """A significant excess away from the target; it is not in the background."""
+
+    name: Annotated[str, {"description": "by its place, J2000"}]
+    ra_deg: float
+    dec_deg: float
+    offset_deg: Annotated[float, {"description": "from the target"}]
+    significance: Annotated[float, {"description": "Li & Ma, at its place alone"}]
+    trials: Annotated[float, {"description": "independent places that were looked at"}]
+    significance_after_trials: float
+    detected: Annotated[bool, {"description": "at least 5 sigma after trials"}]
+    excess: Annotated[float, {"description": "in the ON circle of the map"}]
+    excluded_radius_deg: float
+    counterparts: Annotated[
+        tuple[SourceCounterpart, ...], {"description": "in the catalogue, the nearest first"}
+    ]
+
+
+@dataclass(frozen=True)
 class SignificanceHistogram:
     """Pixels of the map by significance."""
 
@@ -246,6 +273,18 @@ class MapNumbers:
     flagged: Annotated[bool, {"description": "off_sigma above 1.15"}]
     exclusions: tuple[ExcludedCircle, ...]
     distribution: SignificanceHistogram
+    peak_trials: Annotated[
+        float | None, {"description": "independent places of the map, for so high a peak"}
+    ] = None
+    peak_after_trials: Annotated[
+        float | None, {"description": "significance of the peak if its place was not known before"}
+    ] = None
+    searched_width_deg: Annotated[
+        float | None, {"description": "of the part of the sky that was searched for sources"}
+    ] = None
+    sources: Annotated[
+        tuple[FieldSourceNumbers, ...], {"description": "found in the field; none: not in the file"}
+    ] = ()
 
 
 @dataclass(frozen=True)

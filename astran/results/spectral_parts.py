@@ -9,6 +9,7 @@ from typing import Annotated
 from astran.results.values import (
     FLATTENED,
     Count,
+    ExpectedLimit,
     LimitReason,
     ModelName,
     NightName,
@@ -42,7 +43,7 @@ class FluxValue:
     """A flux, and its upper limit where it is weak."""
 
     value: float
-    error: float
+    error: Annotated[float, {"description": "that of the spectral shape included"}]
     upper_limit: UpperLimit
     is_limit: Annotated[bool, {"description": "below 3 sigma"}]
     sqrt_ts: float
@@ -56,15 +57,23 @@ class SpectrumFlux(FluxValue):
     energy_min_tev: float
     energy_max_tev: float
     limit_reason: LimitReason = None
+    expected_limit: ExpectedLimit = None
 
 
 @dataclass(frozen=True)
 class CrabFlux(FluxValue):
-    """Flux in units of the Crab Nebula's in the same energies."""
+    """Integral flux in units of the Crab Nebula's between the same energies."""
 
     flux_of_crab: float
     citation: str
     limit_reason: LimitReason = None
+    expected_limit: ExpectedLimit = None
+    energy_min_tev: float | None = None
+    energy_max_tev: float | None = None
+    """None in results of older versions: the energies of the spectrum."""
+    expected_excess: Annotated[
+        float | None, {"description": "events that the Crab Nebula would have given above OFF"}
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,7 @@ class SpectralPoint:
     n_off: Count
     expected: float
     limit_reason: LimitReason = None
+    dnde_limit_expected: ExpectedLimit = None
 
 
 @dataclass(frozen=True)
@@ -105,6 +115,15 @@ class Citation:
 
     name: str
     citation: str
+
+
+@dataclass(frozen=True)
+class EnergyThreshold:
+    """Where the energies of some runs begin."""
+
+    energy_min_tev: float
+    origin: str
+    runs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -133,6 +152,10 @@ class SpectrumNumbers:
     curve: ModelCurve
     references: tuple[Citation, ...]
     crab: CrabFlux | None = None
+    thresholds: tuple[EnergyThreshold, ...] = ()
+    limit_confidence: float = 0.95
+    assumed_index: float | None = None
+    """Of the power law that stands where nothing was fitted."""
 
 
 @dataclass(frozen=True)
@@ -160,6 +183,7 @@ class TimedFlux:
     n_on: Count
     n_off: Count
     limit_reason: LimitReason = None
+    flux_limit_expected: ExpectedLimit = None
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,12 @@ Time: TypeAlias = Annotated[str, {"$ref": "#/$defs/time"}]
 """ISO 8601, UTC."""
 NightName: TypeAlias = Annotated[str, {"$ref": "#/$defs/night"}]
 """`20231207`."""
-UpperLimit: TypeAlias = Annotated[float | None, {"exclusiveMinimum": 0, "description": "95 %"}]
+UpperLimit: TypeAlias = Annotated[
+    float | None, {"exclusiveMinimum": 0, "description": "at limit_confidence"}
+]
+ExpectedLimit: TypeAlias = Annotated[
+    float | None,
+    {"exclusiveMinimum": 0, "description": "median upper limit without a source (sensitivity)"},
+]
 LimitReason: TypeAlias = Annotated[str | None, {"description": "only where there is no limit"}]
 ModelName: TypeAlias = Annotated[str, {"enum": ["power-law", "log-parabola"]}]

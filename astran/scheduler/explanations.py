@@ -1,6 +1,7 @@
 """What a scheduler shows of a job, in sentences for people: for mails and the terminal.
 
-Sources: squeue(1), JOB REASON CODES and JOB STATE CODES; the local pool's own reasons.
+Sources: squeue(1), JOB REASON CODES and JOB STATE CODES; the local pool's own reasons. Those of
+HTCondor are sentences already.
 """
 
 from __future__ import annotations
@@ -72,6 +73,27 @@ REASONS: Final[dict[str, str]] = {
 """A sentence for each reason that Slurm gives for a waiting or failed job."""
 
 _LIMITS: Final[tuple[tuple[str, str, str], ...]] = (
+    (
+        "AssocGrp",
+        "RunMinutes",
+        "The running jobs of the account take all the computing time that it has left.",
+    ),
+    (
+        "QOSGrp",
+        "RunMinutes",
+        "The running jobs of the quality of service take all the computing time that it has left.",
+    ),
+    (
+        "AssocGrp",
+        "Minutes",
+        "The account's computing time is used up: none of its jobs starts until it gets more.",
+    ),
+    (
+        "QOSGrp",
+        "Minutes",
+        "The computing time of the quality of service is used up: none of its jobs starts until it "
+        "gets more.",
+    ),
     ("Max", "PerAccount", "This account has as much in use as the quality of service allows."),
     ("QOSMax", "PerNode", "It asks for more on one node than its quality of service allows."),
     ("AssocMax", "PerNode", "It asks for more on one node than its account allows."),
@@ -144,6 +166,8 @@ _LAUNCH_SIGNAL: Final = 53
 
 def explain_reason(seen: Known) -> str:
     """One plain sentence on what the scheduler shows of an element."""
+    if seen.reason.startswith("It "):
+        return seen.reason
     if seen.state in (JobState.PENDING, JobState.HELD):
         return (
             _reason(seen.reason) or _RAW_STATES.get(seen.raw_state.upper()) or _STATES[seen.state]

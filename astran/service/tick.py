@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from astran.base.errors import AstranError, MailError
 from astran.base.files import try_lock
 from astran.base.logging_setup import log_analysis
 from astran.base.states import AnalysisState
-from astran.database import analyses, chores, outbox, unfinished_tasks
+from astran.base.text import count_noun
+from astran.database import analyses, chores, events, outbox, unfinished_tasks
 from astran.database.analyses import Analysis
 from astran.service import planning
 from astran.service.context import Context
-from astran.service.heartbeat import lock_path, write_heartbeat
+from astran.service.heartbeat import (
+    hand_lock_path,
+    lock_path,
+    use_lock_path,
+    write_heartbeat,
+)
 from astran.service.intake import dry_run, standing_orders
 from astran.service.intake.mailbox import take_in
 from astran.service.jobs import (
@@ -26,10 +34,11 @@ from astran.service.jobs import (
 from astran.service.jobs.pending_reasons import ask_scheduler
 from astran.service.jobs.polling import poll_scheduler
 from astran.service.jobs.readiness import settle_dependencies
-from astran.service.operator import daily_summary, rejected_mail
+from astran.service.operator import daily_summary, pruning, rejected_mail, standstill
 from astran.service.operator.faults import LIMIT, guard_faults
 from astran.service.outgoing.delivery import deliver_due
 from astran.service.reporting import reports, site_pages
+from astran.service.tick_limit import ENOUGH, note_tick, read_note
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +49,8 @@ class TickResult:
 
     busy: bool = False
     """Another tick was under way: nothing was done."""
+    reason: str = ""
+    """Why nothing was done, in words."""
     taken: int = 0
     sent: int = 0
     faults: list[str] = field(default_factory=list)
@@ -49,6 +60,7 @@ def run_tick(context: Context, *, mail: bool = True, only: int | None = None) ->
     """Take in new mails, move every live analysis on by one step, send what is due.
 
     Safe to be killed at any line and to be started twice at once: the second finds the lock held.
+    Hand-runs on a database server are held up by nobody but a second run of the same analysis.
 
     Parameters
     ----------
@@ -56,24 +68,68 @@ def run_tick(context: Context, *, mail: bool = True, only: int | None = None) ->
     only : advance only this analysis
     """
     result = TickResult()
-    with try_lock(lock_path(context.site)) as free:
+    site = context.site
+    if only is not None and not site.database_url.startswith("sqlite"):
+        # a server lets many write at once: guarded moves keep them apart, as those of launchers
+        with (
+            try_lock(use_lock_path(site), shared=True) as kept,
+            try_lock(hand_lock_path(site, only)) as free,
+        ):
+            result.busy = not (kept and free)
+            if not result.busy:
+                _do_all(context, result, mail, only)
+        return result
+    with try_lock(lock_path(site)) as free:
         if not free:
-            result.busy = True
+            _note_busy(context, result)
             return result
-        if mail and context.site.mail is not None:
-            _intake(context, result)
-            with guard_faults(context, result.faults, None):
-                _chores(context, result)
-        with guard_faults(context, result.faults, None):
-            _advance(context, result, only)
-        if context.site.mail is not None:
-            with guard_faults(context, result.faults, None):
-                result.sent = deliver_due(context)
-        _beat(context, result)
-        if context.site.pages.output is not None:
-            with guard_faults(context, result.faults, None):
-                _pages(context, result)
+        with note_tick(site, context.clock.now()) as before:
+            if before is not None:
+                # killed, or ended by its wall limit: nothing is lost by that
+                _log.warning("%s did not end", before.describe())
+            _do_all(context, result, mail, only)
     return result
+
+
+def _note_busy(context: Context, result: TickResult) -> None:
+    result.busy = True
+    other = read_note(context.site)
+    who = other.describe() if other is not None else "another tick"
+    result.reason = f"nothing was done: {who} is under way"
+    old = other is not None and context.clock.now() - other.time > ENOUGH
+    _log.log(logging.WARNING if old else logging.INFO, "%s", result.reason)
+
+
+def _do_all(context: Context, result: TickResult, mail: bool, only: int | None) -> None:
+    with guard_faults(context, result.faults, None):
+        _bound_times(context)
+    if mail and context.site.mail is not None:
+        _intake(context, result)
+        with guard_faults(context, result.faults, None):
+            _chores(context, result)
+    with guard_faults(context, result.faults, None):
+        _advance(context, result, only)
+    with guard_faults(context, result.faults, None):
+        standstill.tell_standstills(context)
+    if context.site.mail is not None:
+        with guard_faults(context, result.faults, None):
+            result.sent = deliver_due(context)
+    if only is None:
+        with guard_faults(context, result.faults, None):
+            pruning.prune_due(context)
+    _beat(context, result)
+    if context.site.pages.output is not None:
+        with guard_faults(context, result.faults, None):
+            _pages(context, result)
+
+
+def _bound_times(context: Context) -> None:
+    now, look = context.clock.now(), timedelta(minutes=context.site.data.look_every_min)
+    with context.db.begin() as db:
+        if number := chores.bound_future_times(db, now, look):
+            text = f"a clock was ahead: {count_noun(number, 'stored time')} taken back"
+            events.note_event(db, now, "clock", text)
+            _log.warning("%s", text)
 
 
 def _beat(context: Context, result: TickResult) -> None:
@@ -136,12 +192,36 @@ def _advance(context: Context, result: TickResult, only: int | None) -> None:
                 _end_orphans(context, analysis)
         with context.db.begin() as db:
             live = analyses.live_analyses(db)
-    for analysis in live:
-        if (only is None or analysis.id == only) and _due(context, analysis):
+    for analysis in _in_turn(context, [a for a in live if only is None or a.id == only]):
+        if _due(context, analysis):
             with log_analysis(analysis.name), guard_faults(context, result.faults, analysis):
                 advance_analysis(context, analysis)
 
 
+def _in_turn(context: Context, live: list[Analysis]) -> Iterator[Analysis]:
+    """The analyses in their order, for as long as a tick may last; the next one goes on there."""
+    if len(live) < 2:
+        yield from live
+        return
+    begin = context.clock.now()
+    with context.db.begin() as db:
+        hold = chores.get_hold(db, _TURN)
+    first = hold.failures if hold is not None else 0
+    for analysis in sorted(live, key=lambda one: (one.id < first, one.id)):
+        if context.clock.now() - begin > ENOUGH:
+            with context.db.begin() as db:
+                reason = f"the tick took long: {analysis.name} and others come next"
+                chores.set_hold(db, _TURN, chores.Hold(begin, analysis.id, reason))
+            _log.warning("%s", reason)
+            return
+        yield analysis
+    if hold is not None:
+        with context.db.begin() as db:
+            chores.release_hold(db, _TURN)
+
+
+_TURN = "next-in-turn"
+"""A hold whose number is the analysis that the last tick did not reach."""
 _PLANNING = (AnalysisState.RECEIVED, AnalysisState.WAITING)
 _WORKING = (AnalysisState.WAITING, AnalysisState.RUNNING)
 _WITH_TASKS = (*_WORKING, AnalysisState.REPORTING)

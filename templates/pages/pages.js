@@ -84,6 +84,34 @@ function makeZoom(links) {
   }
 }
 
+// a launcher that has stopped makes no page anew: here the time of its last tick, which each tick
+// writes into a script of its own, meets the clock of the reader
+const QUIET_MIN = 15;
+
+function tellQuiet(notice) {
+  const last = Date.parse(document.documentElement.dataset.tick);
+  const minutes = Math.floor((Date.now() - last) / 60000);
+  notice.hidden = !(minutes > QUIET_MIN);
+  if (notice.hidden) return;
+  const since = new Date(last).toISOString().slice(0, 16).replace("T", " ");
+  const ago = minutes < 120 ? `${minutes} min` : `${Math.floor(minutes / 60)} h`;
+  notice.textContent = `No tick of the launcher since ${since} UTC, for ${ago}: ` +
+    "what is shown here may be out of date.";
+}
+
+function watchLauncher(notice, source) {
+  tellQuiet(notice);
+  setInterval(() => {
+    const script = element("script", { src: `${source}?${Date.now()}` });
+    script.addEventListener("load", () => tellQuiet(notice));
+    script.addEventListener("error", () => tellQuiet(notice));
+    document.head.append(script);
+    script.remove();
+  }, 60000);
+}
+
+const notice = document.getElementById("quiet");
+if (notice) watchLauncher(notice, document.getElementById("tick").src);
 document.querySelectorAll("table[data-sort]").forEach(makeSortable);
 const plots = document.querySelectorAll("a.zoom");
 if (plots.length) makeZoom(plots);

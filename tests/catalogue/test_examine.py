@@ -163,11 +163,17 @@ def test_data_check_of_a_night(tmp_path: Path, form: dict[str, Any]) -> None:
     pd.DataFrame(spectrum).to_hdf(path, key="cosmics_intensity_spectrum", mode="w", **form)
     summary = {"runnumber": [1, 2, 3, 4], "ped_charge_stddev": [9.0, 9.0, 1.9, 2.0]}
     pd.DataFrame(summary).to_hdf(path, key="runsummary", **form)
-    found = {int(r): CheckFacts(**f) for r, f in examine_file(path, FileKind.DATACHECK).items()}
-    assert found[1] == CheckFacts(nsb=pytest.approx(1.6), rate_422=pytest.approx(1.7))
-    assert found[2] == CheckFacts(nsb=2.5, rate_422=pytest.approx(0.6))
-    assert found[3] == CheckFacts(nsb=1.9, rate_422=None), "the run's own mean where stars are in"
-    assert found[4] == CheckFacts(nsb=2.0, rate_422=None)
+    found = {
+        int(r): CheckFacts.from_json(f) for r, f in examine_file(path, FileKind.DATACHECK).items()
+    }
+    assert (found[1].nsb, found[1].rate_422) == (pytest.approx(1.6), pytest.approx(1.7))
+    assert (found[2].nsb, found[2].rate_422) == (2.5, pytest.approx(0.6))
+    assert (found[3].nsb, found[3].rate_422) == (1.9, None), "the run's own where stars are in"
+    assert (found[4].nsb, found[4].rate_422) == (2.0, None)
+    assert [found[run].subruns for run in found] == [2, 2, 1, 0]
+    assert [found[run].absent for run in found] == [False, False, False, True]
+    assert set(found[3].undefined) == {"rate_422", "steady"}
+    assert found[1].index is None, "a file without a column does not tell"
 
 
 def test_a_data_check_that_cannot_be_read_tells_nothing(tmp_path: Path) -> None:

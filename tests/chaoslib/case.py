@@ -43,6 +43,8 @@ class Case:
     cancel: int
     """At this tick the analysis is cancelled; 0: never."""
     tick_s: tuple[float, float]
+    scheduler: str = "slurm"
+    """slurm or htcondor: what the same cluster is asked by."""
 
     @property
     def blind(self) -> bool:
@@ -50,7 +52,7 @@ class Case:
         return not self.accounting or any(o.daemon == "slurmdbd" for o in self.faults.outages)
 
 
-def draw(seed: int) -> Case:
+def draw(seed: int, scheduler: str = "slurm") -> Case:
     """The case of a seed; always the same one."""
     dice = random.Random(seed)
     runs = dice.randint(1, 4)
@@ -91,6 +93,7 @@ def draw(seed: int) -> Case:
         recycle=dice.randint(3, 20) if dice.random() < 0.15 else 0,
         cancel=dice.randint(2, 12) if dice.random() < 0.06 else 0,
         tick_s=(45.0, dice.choice((60.0, 120.0, 240.0))),
+        scheduler=scheduler,
     )
 
 

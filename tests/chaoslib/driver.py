@@ -13,13 +13,16 @@ from typing import Any
 
 from chaoslib.case import Case
 from chaoslib.house import House, context_of
-from fakes.slurm.commands import answer
+from fakes.condor import condor_commands as condor
+from fakes.slurm import commands as slurm
 from sqlalchemy import Engine, event
 
 from astran.base.errors import ToolTimeout
 from astran.base.process import Completed, run_command
+from astran.base.scheduler import Scheduler
 from astran.base.states import AnalysisState
 from astran.database import analyses
+from astran.scheduler.htcondor.condor_pool import HTCondorScheduler
 from astran.scheduler.slurm.controller import SlurmScheduler
 from astran.service.jobs.cancellation import request_cancel
 from astran.service.tick import run_tick
@@ -84,6 +87,7 @@ class Commands:
         words = [os.fspath(word) for word in argv]
         if self._killer is not None:
             self._killer.deed()
+        answer = condor.answer if words[0] in condor.COMMANDS else slurm.answer
         said = answer(self._house.cluster.folder, words[0], words[1:], env or {})
         if self._killer is not None:
             self._killer.command(words[0])
@@ -152,12 +156,16 @@ def one_tick(house: House, case: Case, number: int, kill_at: int = 0, kill_after
 def _tick(house: House, case: Case, number: int, killer: Killer | None) -> int:
     if killer is not None:
         killer.watch()
-    settings, environ = house.site.scheduler.slurm, house.cluster.env
+    settings, environ = house.site.scheduler, house.cluster.env
     runner = run_command if case.outside else Commands(house, killer)
     dice = random.Random(number)
-    context = context_of(
-        house, make_scheduler=lambda: SlurmScheduler(settings, environ, dice, runner), rng=dice
-    )
+
+    def make_scheduler() -> Scheduler:
+        if case.scheduler == "htcondor":
+            return HTCondorScheduler(settings.htcondor, house.site.workdir, environ, runner)
+        return SlurmScheduler(settings.slurm, environ, dice, runner)
+
+    context = context_of(house, make_scheduler=make_scheduler, rng=dice)
     if number == case.cancel:
         with context.db.begin() as db:
             analysis = analyses.get_analysis(db, ANALYSIS)

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from chaoslib.case import Case
+from fakes.condor.pool import FakePool
 from fakes.slurm.cluster import FakeCluster
 
 from astran.base.exit_record import ExitRecord, ProductRecord, TaskOutcome
@@ -79,19 +80,24 @@ def build(folder: Path, template: Path, case: Case) -> House:
     template : an empty database with ASTRAN's schema
     """
     folder.mkdir(parents=True)
-    cluster = FakeCluster(
+    kind = FakePool if case.scheduler == "htcondor" else FakeCluster
+    cluster = kind(
         folder / "cluster", case.faults, played=True, now=case.begin, skew=case.skew,
         accounting=case.accounting, min_job_age=case.min_job_age, federated=case.federated,
         next_id=100,
     )  # fmt: skip
-    slurm = {"timeout": 20 if case.outside else 60}
+    limits = {"timeout": 20 if case.outside else 60}
     throttle = 3 if case.seed % 4 == 0 else 0
     site = SiteConfig.model_validate(
         {
             "site": "chaos",
             "workdir": str(folder / "work"),
             "database": f"sqlite:///{folder / 'astran.sqlite'}",
-            "scheduler": {"kind": "slurm", "slurm": slurm, "throttle": throttle},
+            "scheduler": {
+                "kind": case.scheduler,
+                case.scheduler: limits,
+                "throttle": throttle,
+            },
         }
     )
     shutil.copyfile(template, folder / "astran.sqlite")

@@ -40,6 +40,7 @@ CAUSES: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "node-late": ("node", ("ok",)),
     "boot": ("node", ("lost",)),
     "preempted": ("preempted", ("transient",)),
+    "requeue": ("node", ("lost",)),
     "lying": ("product", ()),
     "cancelled": ("cancelled", ("lost",)),
     "withdrawn": ("cancelled", ("lost",)),
@@ -86,7 +87,7 @@ def examine(house: House, case: Case, *, ended: bool, failed: bool) -> Findings:
         return found
     if failed:
         found.wrong_end.append("a tick failed by itself")
-    fates = _fates(cluster.truth)
+    fates = _fates(cluster.truth, again=case.scheduler == "htcondor")
     for task in house.tasks:
         own = [a for a in attempts if a.task == task.key and a.outcome != "void"]
         _task(found, case, task, states, own, fates)
@@ -130,12 +131,16 @@ def _overlaps(truth: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def _fates(truth: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """The last fate of each attempt, by its token."""
+def _fates(truth: Sequence[Mapping[str, Any]], *, again: bool) -> dict[str, str]:
+    """The last fate of each attempt, by its token.
+
+    `again`: what is put back into the queue does not run a second time, it declines.
+    """
+    ignored = ("declined",) if again else ("declined", "requeue")
     return {
         f"{entry['name']}.{entry['index']}": entry["fate"]
         for entry in truth
-        if entry["fate"] not in ("declined", "requeue")
+        if entry["fate"] not in ignored
     }
 
 

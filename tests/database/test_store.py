@@ -291,7 +291,10 @@ def test_intent_is_all_or_nothing(db: Database, tmp_path: Path) -> None:
         )
         states = [row.state for row in tasks.of_analysis(c, analysis.id)]
         assert states == [TaskState.PLANNED, TaskState.SUBMITTING]
-        assert [s.token for s in submissions.unconfirmed_submissions(c)] == ["t1"]
+        assert [s.token for s in submissions.unconfirmed_submissions(c, "local", NOW)] == ["t1"]
+        assert submissions.unconfirmed_submissions(c, "slurm", NOW) == [], "it cannot know"
+        late = NOW + submissions.ANY_SCHEDULER_AFTER * 2
+        assert len(submissions.unconfirmed_submissions(c, "slurm", late)) == 1
 
 
 def test_a_submission_is_settled_or_void(db: Database, tmp_path: Path) -> None:
@@ -333,13 +336,30 @@ def test_finished_work_is_found_by_fingerprint(db: Database, tmp_path: Path) -> 
 
 def test_exit_codes_of_a_tool_come_before_those_of_all(db: Database) -> None:
     with db.begin() as c:
-        own = tasks.exit_meaning(c, "lstchain_create_dl3_file", 2)
+        own = tasks.exit_meaning(c, ["/opt/bin/lstchain_create_dl3_file", "-d", "x"], 2)
         assert own is not None and "output existed" in own[0]
-        assert tasks.exit_meaning(c, "any", 137) == (
+        assert tasks.exit_meaning(c, ["any"], 137) == (
             "the tool was killed, most often for want of memory",
             True,
         )
-        assert tasks.exit_meaning(c, "any", 3) is None
+        assert tasks.exit_meaning(c, ["any"], 3) is None
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "lstchain_dl1_to_dl2 -f x",
+        "/opt/lst/bin/lstchain_dl1_to_dl2 -f x",
+        "apptainer exec --bind /data /images/lst.sif lstchain_dl1_to_dl2 -f x",
+        "python -m lstchain.scripts.lstchain_dl1_to_dl2 -f x",
+        "/usr/bin/python3 -I /opt/lst/lstchain_dl1_to_dl2.py -f x",
+    ],
+)
+def test_a_return_code_is_found_however_the_tool_is_run(db: Database, command: str) -> None:
+    with db.begin() as c:
+        found = tasks.exit_meaning(c, command.split(), 2)
+    assert found is not None
+    assert "options" in found.meaning
 
 
 def test_typical_times_need_finished_tasks(db: Database) -> None:

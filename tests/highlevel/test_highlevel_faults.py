@@ -197,13 +197,13 @@ def test_a_table_that_fails_is_left_out(
         part = (data[area] if area else data)[own]
         assert (part is None) is (other == name), other
     # a plot of which a panel lacks its table is drawn with the others
-    plots_of = {"map": {"skymap", "significance_distribution"}}
+    plots_of = {"map": {"skymap", "excess_map", "significance_distribution"}}
     gone = plots_of.get(name, {name})
     assert names(data) == [plot for plot in PLOTS if plot not in gone]
 
 
 CALCULATIONS: dict[str, tuple[Any, str, set[str]]] = {
-    "sky map": (analysis, "make_map", {"map"}),
+    "sky map": (analysis, "map_field", {"map"}),
     "peak": (analysis, "find_peak", {"peak"}),
     "position": (analysis, "fit_position", {"position"}),
     "spectrum": (analysis, "make_spectrum", {"spectrum"}),
@@ -256,14 +256,14 @@ def test_a_calculation_that_fails_leaves_the_others(
     name: str,
 ) -> None:
     home, function, expected = CALCULATIONS[name]
-    monkeypatch.setattr(analysis, "make_map", lambda *values: found.sky)
+    monkeypatch.setattr(analysis, "map_field", lambda *values: found.search)
     monkeypatch.setattr(home, function, fail)
     monkeypatch.setattr(analysis, "_write_files", lambda *values: FileNames())
     analyse(options(folder, tmp_path))
     data = delivered(tmp_path)
     assert left_out(data) == expected
     gone = {
-        "sky map": {"skymap", "significance_distribution"},
+        "sky map": {"skymap", "excess_map", "significance_distribution"},
         "spectrum": {"spectrum", "light_curve"},
         "response": {"response"},
         "theta2": {"theta2"},

@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from synthetic_dl3 import DEC, RA, write_night
@@ -19,11 +20,12 @@ from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
 from astran.highlevel.output.assembly import assemble_results
 from astran.highlevel.output.warnings import find_warnings
-from astran.highlevel.plots import curves, flux, maps, style, theta2_plot
+from astran.highlevel.plots import flux, maps, style, theta2_plot
+from astran.highlevel.plots.gallery import GALLERY
 from astran.highlevel.plots.plot import Plot
 from astran.results.codec import read_value
 from astran.results.document import Results, Theta2Tail
-from astran.results.spectral_parts import SpectralPoint
+from astran.results.spectral_parts import SpectralPoint, Spectrum, SpectrumNumbers
 
 LONG = "A source with a very long name 1234+567"
 
@@ -46,14 +48,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[FolderMeasurement, 
 
 
 def figures(found: FolderMeasurement, results: Results) -> list[Figure]:
-    plots = (
-        theta2_plot.THETA2,
-        maps.SKY_MAP,
-        maps.SIGNIFICANCES,
-        curves.CUMULATIVE,
-        curves.RATES,
-    )
-    return [drawn(plot, results, found.sky) for plot in plots]
+    return [drawn(plot, results, found.sky) for plot in GALLERY if plot.part(results, found.sky)]
 
 
 def drawn(plot: Plot[Any], results: Results, sky: SkyMap | None = None) -> Figure:
@@ -79,6 +74,91 @@ def test_no_text_lies_on_another(found: tuple[FolderMeasurement, Results]) -> No
                 assert not first.overlaps(second), f"{one!r} and {other!r} overlap"
             for text, box in boxes:
                 assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, f"{text!r} is cut off"
+                assert box.y0 >= 0 and box.y1 <= figure.bbox.y1, f"{text!r} is cut off"
+
+
+def test_letters_are_legible_on_a_phone(found: tuple[FolderMeasurement, Results]) -> None:
+    """A letter shows a plot as wide as the screen, of 360 px less the margins."""
+    with style.styled():
+        for figure in figures(*found):
+            scale = 328 / figure.bbox.width * figure.dpi / 72
+            sizes = [
+                label.get_fontsize() for axes in figure.axes for label in axes.get_xticklabels()
+            ]
+            assert not sizes or min(sizes) * scale >= 6.5
+            names = [axes.xaxis.label.get_fontsize() for axes in figure.axes]
+            assert min(names) * scale > 8
+
+
+def test_noise_stays_pale_in_the_excess_map(found: tuple[FolderMeasurement, Results]) -> None:
+    measured, results = found
+    sky = measured.sky
+    assert sky is not None
+    quiet = replace(sky, counts=np.where(sky.off_source, sky.counts, sky.background))
+    with style.styled():
+        image = drawn(maps.EXCESS_MAP, results, quiet).axes[0].images[0]
+    low, high = image.get_clim()
+    assert low == -high
+    assert high >= 5 * sky.excess[sky.off_source].std()
+
+
+def test_no_plot_claims_a_fit_that_was_not_made(
+    found: tuple[FolderMeasurement, Results],
+) -> None:
+    with style.styled():
+        figure = drawn(maps.SIGNIFICANCES, found[1])
+    assert not any("fit" in text.get_text() for text in figure.axes[0].get_legend().get_texts())
+
+
+def test_a_position_names_its_error(found: tuple[FolderMeasurement, Results]) -> None:
+    with style.styled():
+        figure = drawn(maps.SKY_MAP, found[1], found[0].sky)
+    assert ("×" in figure.axes[0].get_title()) == ("(stat.)" in figure.axes[0].get_title())
+
+
+def test_references_are_inside_of_the_axes(
+    found: tuple[FolderMeasurement, Results],
+) -> None:
+    """Also where there are limits alone, far below the Crab."""
+    points = [spectral_point(energy, 1e-13) for energy in (0.5, 1.0, 2.0)]
+    numbers = read_value(
+        SpectrumNumbers,
+        {
+            "flux_points": [],
+            "energy_min_tev": 0.4,
+            "energy_max_tev": 2.5,
+            "significance": 0.3,
+            "off_regions": 3,
+            "curve": {"energy_tev": [], "dnde": [], "dnde_error": []},
+        },
+        "",
+        {},
+    )
+    shown = replace(numbers, flux_points=tuple(points), crab=None)
+    results = replace(found[1], spectrum=Spectrum(None, "weak", shown))
+    with style.styled():
+        axes = drawn(flux.SPECTRUM, results).axes[0]
+    low, high = axes.get_ylim()
+    lines = [line for line in axes.get_lines() if line.get_label().startswith("Crab")]
+    assert len(lines) == 2
+    for line in lines:
+        assert low < max(line.get_ydata()) < high
+
+
+def spectral_point(energy_tev: float, limit: float) -> SpectralPoint:
+    point: SpectralPoint = read_value(
+        SpectralPoint,
+        {
+            "energy_tev": energy_tev,
+            "energy_min_tev": energy_tev / 1.2,
+            "energy_max_tev": energy_tev * 1.2,
+            "e2dnde_limit_erg": limit,
+            "is_limit": True,
+        },
+        "",
+        {},
+    )
+    return point
 
 
 def test_every_plot_is_stamped(found: tuple[FolderMeasurement, Results]) -> None:

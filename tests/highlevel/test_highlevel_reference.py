@@ -190,11 +190,12 @@ def test_the_cut_of_the_irfs_is_found_also_in_a_shared_file(
 @pytest.mark.parametrize(
     ("name", "position", "energy_min", "method", "peak", "sigma"),
     [
+        # where the independent map is narrower than 1 its acceptance holds the events it predicts
         ("magic/rad_max", CRAB, None, "2d", 30.607, 1.0205),
-        ("magic/rad_max", CRAB, 0.15, "2d", 40.193, 0.9740),
+        ("magic/rad_max", CRAB, 0.15, "2d", 40.193, 1.0),
         ("joint-crab/magic", CRAB, None, "2d", 36.067, 1.0026),
         ("joint-crab/veritas", CRAB, None, "2d", 33.703, 0.9978),
-        ("joint-crab/fact", CRAB, None, "2d", 20.059, 0.9577),
+        ("joint-crab/fact", CRAB, None, "2d", 20.059, 1.0),
         # gammapy's ring background with the files' model
         ("hess-dl3-dr1", CRAB, 0.5, "irf", 41.602, 1.0762),
         ("hess-dl3-dr1", MSH, 0.5, "irf", 18.849, 1.0624),
@@ -228,7 +229,7 @@ def test_sky_map(
     ("name", "position", "method", "energy_min", "peak", "sigma"),
     [
         ("hess-dl3-dr1", CRAB, Background.TWO_D, 0.5, 42.879, 1.0385),
-        ("hess-dl3-dr1", MSH, Background.TWO_D, 0.5, 19.339, 0.9599),
+        ("hess-dl3-dr1", MSH, Background.TWO_D, 0.5, 19.339, 1.0),
         ("hess-dl3-dr1", CRAB, Background.RADIAL, 0.5, 42.736, 1.076),
         ("hess-dl3-dr1", MSH, Background.RADIAL, 0.5, 19.383, 1.031),
         ("magic/rad_max", CRAB, Background.RADIAL, 0.15, 39.003, 1.060),

@@ -70,7 +70,7 @@ def test_hardly_anything_with_its_plots(tmp_path: Path) -> None:
     analyse(options)
     data = json.loads((tmp_path / "out" / "results.json").read_text())
     check(data)
-    assert len(data["plots"]) == 7
+    assert len(data["plots"]) == 8
     for key in ("stacked", "map", "warnings", "diagnostics"):
         with pytest.raises(jsonschema.ValidationError):
             check({name: value for name, value in data.items() if name != key})

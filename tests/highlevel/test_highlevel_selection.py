@@ -37,14 +37,13 @@ def test_a_night_ends_at_noon(tmp_path: Path) -> None:
     assert chosen.warnings == ()
 
 
-def test_where_the_night_has_no_run_all_are_taken_with_a_warning(tmp_path: Path) -> None:
+def test_a_night_without_runs_is_refused_and_names_the_others(tmp_path: Path) -> None:
     write_run(tmp_path, 1, start="2023-12-07T22:00:00")
     write_run(tmp_path, 2, start="2023-12-09T22:00:00")
-    chosen = choose(tmp_path, night=Night.parse("20240101"))
-    assert ids(chosen) == [1, 2]
-    assert len(chosen.warnings) == 1
-    for word in ("2024-01-01", "2023-12-07", "2023-12-09", "all runs"):
-        assert word in chosen.warnings[0]
+    with pytest.raises(ProductError) as error:
+        choose(tmp_path, night=Night.parse("20240101"))
+    for word in ("2024-01-01", "2023-12-07", "2023-12-09"):
+        assert word in error.value.message
 
 
 def test_only_the_requested_runs_and_a_word_on_the_missing(tmp_path: Path) -> None:

@@ -92,8 +92,8 @@ def test_stdout_is_the_same_as_the_file(done: Path) -> None:
 
 def test_every_named_file_is_there(done: Path) -> None:
     data = content(done)
-    names = ["theta2", "skymap", "significance_distribution", "cumulative", "rates"]
-    names += ["data_taking", "events"]
+    names = ["skymap", "theta2", "excess_map", "significance_distribution", "cumulative"]
+    names += ["rates", "data_taking", "events"]
     assert [plot["name"] for plot in data["plots"]] == names
     for plot in data["plots"]:
         assert (done / plot["file"]).read_bytes().startswith(b"\x89PNG")

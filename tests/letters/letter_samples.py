@@ -156,6 +156,13 @@ RESULTS = make_results(
         "off_mean": -0.02,
         "off_sigma": 1.03,
     },
+    spectrum={
+        "model": "log-parabola",
+        "energy_min_tev": 0.1,
+        "energy_max_tev": 10.0,
+        "flux": {"value": 4.61e-10, "error": 0.21e-10, "is_limit": False},
+        "crab": {"value": 1.02, "error": 0.047, "is_limit": False},
+    },
 )
 STAGES = (
     StageLine("dl2", 3, 3, 0, 0, 3, 423.5, 6210.0),

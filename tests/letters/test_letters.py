@@ -19,11 +19,13 @@ import pytest
 from astran.base.errors import MailError, Problem
 from astran.base.states import AnalysisState
 from astran.config.analysis import Target
+from astran.launch_language.commands import command_of
 from astran.mail.letters import content
 from astran.mail.letters.mime import LOOP_HEADER, Thread
 from astran.telescopes.lst.settings import Dl3Settings, LstConfig
 
 KINDS = samples.KINDS
+REPORTS = ("result", "partial", "failed")
 EXPECTED = Path(__file__).parent / "expected"
 VOID = {"meta", "br", "hr", "img", "wbr"}
 
@@ -140,7 +142,7 @@ class TestEveryKind:
             assert message["In-Reply-To"] is None
         else:
             assert message["To"] == "shifter@institute.example"
-            assert message["Subject"].startswith("Re: ASTRAN-LAUNCH Crab ")
+            assert ("ASTRAN-LAUNCH Crab" in message["Subject"]) is (kind not in REPORTS)
             assert message["In-Reply-To"] == "<ask.1@institute.example>"
             assert message["References"] == "<ask.1@institute.example>"
 
@@ -165,8 +167,8 @@ class TestEveryKind:
 
 def test_answers_stand_in_the_first_line(letters: dict[str, EmailMessage]) -> None:
     first = {kind: samples.text_of(message).split("\n")[0] for kind, message in letters.items()}
-    assert first["result"] == "Crab, 2023-12-07: 24.3 sigma in 1.02 h, 3 of 3 runs"
-    assert first["partial"] == "Crab, 2023-12-07: 24.3 sigma in 1.02 h, 2 of 3 runs"
+    verdict = "Crab is detected on 2023-12-07: 24.3 sigma in 1.02 h, one trial."
+    assert first["result"] == first["partial"] == verdict
     assert first["failed"] == (
         "Crab, 2023-12-07: failed, 0 of 3 runs: the tool ended with return code 1"
     )
@@ -178,11 +180,35 @@ def test_answers_stand_in_the_first_line(letters: dict[str, EmailMessage]) -> No
 def test_subjects_show_state_and_answer(letters: dict[str, EmailMessage]) -> None:
     start = "Re: ASTRAN-LAUNCH Crab [A12] "
     subject = {kind: str(message["Subject"]) for kind, message in letters.items()}
-    answer = "Crab, 2023-12-07: 24.3 sigma in 1.02 h"
-    assert subject["result"] == f"{start}result: {answer}, 3 of 3 runs"
-    assert subject["partial"] == f"{start}SIMULATED partial result: {answer}, 2 of 3 runs"
-    assert subject["failed"].startswith(f"{start}Crab, 2023-12-07: failed, 0 of 3 runs: ")
+    assert subject["result"] == "24.3 sigma Crab 2023-12-07 [A12]"
+    assert subject["partial"] == "SIMULATED 24.3 sigma Crab 2023-12-07, 2 of 3 runs [A12]"
+    assert subject["failed"] == "failed: Crab 2023-12-07 [A12]"
+    assert subject["confirmation"] == f"{start}accepted: Crab, 2023-12-07"
     assert subject["problems"] == "Re: ASTRAN-LAUNCH Crab not started: 3 problems"
+
+
+def test_the_flux_stands_in_the_second_line(letters: dict[str, EmailMessage]) -> None:
+    text = [line for line in samples.text_of(letters["result"]).split("\n") if line]
+    assert " ".join(text[1:3]) == (
+        "Flux 1.020 ± 0.047 Crab, (4.61 ± 0.21)e-10 cm-2 s-1 from 0.1 to 10 TeV. "
+        "Significance (Li&Ma)  24.3 sigma"
+    )
+
+
+@pytest.mark.parametrize("kind", REPORTS)
+def test_a_report_is_found_again_by_its_tag_and_thread(
+    letters: dict[str, EmailMessage], kind: str
+) -> None:
+    """RFC 5322, 3.6.4: a thread hangs together by References, whatever the subject."""
+    message = letters[kind]
+    assert message["In-Reply-To"] == samples.THREAD.in_reply_to
+    assert message["References"] == samples.THREAD.in_reply_to
+    answer = f"Re: {message['Subject']}"
+    assert command_of(answer, "thanks", answers=True).analysis == 12
+    again = Thread("s@x.example", answer)
+    fault = samples.make_letters().fault(again, "A12", "x")
+    tally = ", 2 of 3 runs" if kind == "partial" else ""
+    assert fault["Subject"] == f"Re: Crab 2023-12-07{tally} [A12] internal fault"
 
 
 def test_message_ids_differ_wherever_the_letters_do() -> None:
@@ -287,7 +313,7 @@ def test_missing_numbers_are_said_and_do_not_stop_the_letter(tmp_path: Path) -> 
         runs=(replace(samples.RUNS[0], numbers=None), samples.RUNS[1]),
     )
     text = samples.text_of(samples.make_letters().report(samples.THREAD, report))
-    assert text.startswith("Crab, 2023-12-07: significance not available, 2 of 2 runs\n")
+    assert text.startswith("Crab on 2023-12-07: the significance is not known.\n")
     assert re.search(r"^N_on +not available$", text, re.M)
     assert re.search(r"^Excess +not available$", text, re.M)
     assert "15864  done, numbers not available" in text
@@ -478,16 +504,18 @@ def test_a_long_night_stays_below_100_kb(tmp_path: Path) -> None:
     message = samples.make_letters().report(samples.THREAD, report)
     assert len(samples.html_of(message).encode()) < 100_000
     text = samples.text_of(message)
-    assert "80 of 120 runs" in text
+    assert "MISSING: 40 OF 120 RUNS" in text
     assert "and 70 more" in text and "… and 38 more" in text
-    assert re.search(r"^1 +20\.1 min", text, re.M)
+    assert re.search(r"^1 +16\.6 +295", text, re.M)
 
 
 @pytest.mark.parametrize("state", list(AnalysisState))
 def test_every_state_can_be_reported(tmp_path: Path, state: AnalysisState) -> None:
     report = replace(samples.make_report(tmp_path), state=state)
     message = samples.make_letters().report(samples.THREAD, report)
-    assert samples.text_of(message).startswith("Crab, 2023-12-07: ")
+    with_verdict = state in (AnalysisState.DONE, AnalysisState.PARTIAL, AnalysisState.REPORTING)
+    begin = "Crab is detected on 2023-12-07: " if with_verdict else "Crab, 2023-12-07: "
+    assert samples.text_of(message).startswith(begin)
 
 
 def test_simulated_sites_mark_every_letter() -> None:

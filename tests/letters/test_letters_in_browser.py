@@ -98,4 +98,25 @@ def test_plots_are_seen(browser: Browser, letters: dict[str, Path]) -> None:
 def test_the_answer_is_the_heading(browser: Browser, letters: dict[str, Path]) -> None:
     browser.visit(letters["result"].as_uri(), 768)
     heading = browser.evaluate("document.querySelector('h1').innerText")
-    assert heading == "Crab, 2023-12-07: 24.3 sigma in 1.02 h, 3 of 3 runs"
+    assert heading == "Crab is detected on 2023-12-07: 24.3 sigma in 1.02 h, one trial."
+
+
+def test_a_phone_shows_the_answer_on_its_first_screen(
+    browser: Browser, letters: dict[str, Path]
+) -> None:
+    browser.visit(letters["result"].as_uri(), 360, height=640)
+    # the page begins with the headers of the mail, which a mail program shows elsewhere
+    top = browser.evaluate("document.querySelector('main').getBoundingClientRect().top")
+    rows = "[...document.querySelectorAll('th[scope=row]')].slice(0, 3)"
+    ends = browser.evaluate(f"{rows}.map((row) => row.getBoundingClientRect().bottom)")
+    assert len(ends) == 3 and max(ends) - top < 640
+    table = "document.querySelector('table.runs')"
+    column = f"[...{table}.tHead.rows[0].cells].find((cell) => cell.innerText === 'Li&Ma')"
+    sides = browser.evaluate(
+        f"(({{left, right}}) => [left, right])({column}.getBoundingClientRect())"
+    )
+    assert 0 <= sides[0] < sides[1] <= 360
+    size = browser.evaluate(
+        f"parseFloat(getComputedStyle({table}.tBodies[0].rows[0].cells[1]).fontSize)"
+    )
+    assert size >= 12

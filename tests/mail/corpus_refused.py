@@ -80,7 +80,7 @@ _MACHINES: tuple[dict[str, str], ...] = (
     {"X_Autorespond": "ASTRAN-LAUNCH"},
     {"X_AutoReply_From": ALICE},
     {"X_Auto_Response_Suppress": "All"},
-    {"X_Auto_Response_Suppress": "DR, RN, NRN, OOF, AutoReply"},
+    {"X_Auto_Response_Suppress": "DR, All"},
     {"X_Loop": ALICE},
     {"X_OTRS_Loop": "True"},
     {"X_Roundup_Loop": "hello"},

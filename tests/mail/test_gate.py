@@ -117,6 +117,7 @@ def test_bounces(headers: dict[str, str]) -> None:
         {"List-Id": "<lst.institute.example>"},
         {"List-Unsubscribe": "<mailto:x@y>"},
         {"X-Autoreply": "yes"},
+        {"Mailing-List": "list astran@groups.example"},
         {"X-Auto-Response-Suppress": "All"},
         {"X-Loop": "someone"},
         {"From": "no-reply@institute.example"},
@@ -128,6 +129,15 @@ def test_bounces(headers: dict[str, str]) -> None:
         {"Subject": "Read: ASTRAN-LAUNCH"},
         {"Content-Type": "multipart/report; report-type=disposition-notification; boundary=x"},
         {"Content-Type": "text/calendar; method=REPLY"},
+        {"Content-Type": "text/calendar; method=REQUEST"},
+        {"Content-Type": "text/calendar; method=CANCEL"},
+        {"Content-Class": "urn:content-classes:calendarmessage"},
+        {"Subject": "Invitation: ASTRAN-LAUNCH @ Fri Dec 8, 2023"},
+        {"Subject": "Cancelled: ASTRAN-LAUNCH"},
+        {"Subject": "Canceled event with note: ASTRAN-LAUNCH"},
+        {"Subject": "Abgesagt: ASTRAN-LAUNCH"},
+        {"Content-Type": "multipart/digest; boundary=x"},
+        {"Subject": "ASTRAN-LAUNCH Digest, Vol 3, Issue 5"},
     ],
 )
 def test_machine_mail_is_never_answered(headers: dict[str, str]) -> None:
@@ -138,10 +148,21 @@ def test_machine_mail_is_never_answered(headers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Auto-Submitted": "no"}, {"X-Auto-Response-Suppress": "None"}, {"Precedence": "normal"}],
+    [
+        {"Auto-Submitted": "no"},
+        {"Precedence": "normal"},
+        # asks for no answers; Exchange writes it on people's mail
+        {"X-Auto-Response-Suppress": "None"},
+        {"X-Auto-Response-Suppress": "DR, RN, NRN, OOF, AutoReply"},
+    ],
 )
 def test_headers_that_deny_it_make_no_machine(headers: dict[str, str]) -> None:
     assert verdict(mail(**headers)) is MailVerdict.TAKE
+
+
+def test_a_rule_of_the_mail_server_may_suppress_answers_to_people() -> None:
+    given = settings(suppress_all_is_automatic=False)
+    assert verdict(mail(X_Auto_Response_Suppress="All"), given) is MailVerdict.TAKE
 
 
 def test_the_loop_test_comes_before_authentication() -> None:

@@ -278,6 +278,21 @@ _HOSTILE: dict[str, bytes] = {
     "ground": mail(body="<p style='background: ;'>" * 9_000, Content_Type="text/html"),
     "class": mail(body=f"<p class='{'ydp' * 2600}'>" * 50, Content_Type="text/html"),
     "cells": mail(body="<tr>" + "<td> " * 75_000, Content_Type="text/html"),
+    "styles": mail(
+        body="".join(f"<p style='margin:{n}px;color:#{n:06x}'>x</p>" for n in range(9_000)),
+        Content_Type="text/html",
+    ),
+    "sheet": mail(
+        body=f"<style>{'.a .b .c>i{color:red}' * 390}</style>{'<b class=c><i>x' * 600}",
+        Content_Type="text/html",
+    ),
+    "sheets": mail(body="<style>.a{color:red}</style>" * 13_000, Content_Type="text/html"),
+    "brackets": mail(body=f"<p style='color:{'(' * 380_000}'>x", Content_Type="text/html"),
+    "colours": mail(
+        body="<p style='color:rgba(1,2,3,.5);background:rgba(9,9,9,.5)'>" * 6_000,
+        Content_Type="text/html",
+    ),
+    "open quotes": mail(body="<p style='" * 39_000, Content_Type="text/html"),
     "flowed": mail(body="a \n" * 130_000, Content_Type=_FLOWED),
     "introductions": mail(body="On 2023 A <a@b> wrote:\n> x\n" * 14_000),
     "forwarded": mail(body=("forwarded by " + " " * 580 + "x\n") * 600),

@@ -8,19 +8,21 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from conftest import require
 from mail_samples import ALICE, BLOCK, OWN, mail, settings
 
+from astran.base.errors import DnsUnavailable
 from astran.base.night import Night
 from astran.config.secrets import Secret
 from astran.config.site import MailSettings
 from astran.mail.gate import MailVerdict, classify_mail
 from astran.mail.parsing.headers import read_message
 from astran.mail.parsing.mail_facts import MailFacts
-from astran.mail.senders.verification import verify_sender, without_secret
+from astran.mail.senders.verification import look_up_txt, verify_sender, without_secret
 from astran.service.intake.decision import MailOutcome, decide_from_headers, decide_mail
 
 # each put once more on top of a whole mail
@@ -166,6 +168,106 @@ def test_a_body_of_blanks_is_not_verified(signer: Signer) -> None:
 def test_a_signature_does_not_help_where_the_server_stamps(signer: Signer) -> None:
     rules = settings(verify_dkim=True)
     assert verdict(signer.sign(UNSIGNED), signer.lookup, rules) is MailVerdict.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize(
+    "trouble", [DnsUnavailable("SERVFAIL"), TimeoutError(), OSError("unreachable")]
+)
+def test_while_the_dns_does_not_answer_a_mail_waits(signer: Signer, trouble: Exception) -> None:
+    def lookup(name: bytes, timeout: float = 5) -> bytes | None:
+        raise trouble
+
+    raw = signer.sign(UNSIGNED)
+    assert verdict(raw, lookup) is MailVerdict.UNSETTLED
+    found = decide_mail(raw, RULES, TODAY, verify_sender(raw, read_message(raw), RULES, lookup))
+    assert found.outcome is MailOutcome.WAIT
+    assert not found.outcome.replied
+    stranger = signer.sign(mail("X-Top: 1\r\n", From="bob@institute.example"))
+    assert verdict(stranger, lookup) is MailVerdict.UNAUTHENTICATED, "no stranger is waited for"
+    # what proves nothing anyway is not asked about
+    assert verdict(UNSIGNED, lookup) is MailVerdict.UNAUTHENTICATED
+    part = signer.sign(UNSIGNED, length=True)
+    assert verdict(part, lookup) is MailVerdict.UNAUTHENTICATED
+
+
+def test_a_second_signature_may_do_while_the_dns_fails_for_the_first(signer: Signer) -> None:
+    once = signer.sign(UNSIGNED)
+    twice = once.replace(b"DKIM-Signature:", b"DKIM-Signature: v=1; a=rsa-sha256; "
+        b"d=institute.example; s=lost; h=from:to:subject:date:message-id:content-type; "
+        b"bh=AA==; b=AA==\r\nDKIM-Signature:", 1)  # fmt: skip
+
+    def lookup(name: bytes, timeout: float = 5) -> bytes | None:
+        if name.startswith(b"lost"):
+            raise TimeoutError
+        return signer.record
+
+    assert verdict(twice, lookup) is MailVerdict.TAKE
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        ("NXDOMAIN", None),
+        ("NoAnswer", None),
+        ("LabelTooLong", None),
+        ("Timeout", "trouble"),
+        ("NoNameservers", "trouble"),
+        ("NoResolverConfiguration", "trouble"),
+    ],
+)
+def test_what_the_dns_says(answer: str, found: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NXDOMAIN is an answer, SERVFAIL and silence are none (RFC 6376 section 6.1.2)."""
+    require(importlib.util.find_spec("dns"), "dnspython", "pip install 'astran[dkim]'")
+    import dns.exception
+    import dns.name
+    import dns.resolver
+
+    kinds = {**vars(dns.exception), **vars(dns.name), **vars(dns.resolver)}
+
+    def resolve(*_: object, **__: object) -> None:
+        raise kinds[answer]
+
+    monkeypatch.setattr(dns.resolver, "resolve", resolve)
+    if found is None:
+        assert look_up_txt(b"sel._domainkey.institute.example.") is None
+    else:
+        with pytest.raises(DnsUnavailable):
+            look_up_txt(b"sel._domainkey.institute.example.")
+
+
+NOW = datetime(2023, 12, 10, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("date", "outcome"),
+    [
+        ("Fri, 08 Dec 2023 09:00:00 +0100", MailOutcome.LAUNCH),
+        ("Sun, 03 Dec 2023 13:30:00 +0100", MailOutcome.LAUNCH),
+        ("Sun, 03 Dec 2023 12:30:00 +0100", MailOutcome.ERROR_REPLY),
+        ("Wed, 08 Dec 2021 09:00:00 +0100", MailOutcome.ERROR_REPLY),
+        ("Tue, 08 Dec 2026 09:00:00 +0100", MailOutcome.ERROR_REPLY),
+        ("nonsense", MailOutcome.ERROR_REPLY),
+        ("", MailOutcome.ERROR_REPLY),
+    ],
+)
+def test_an_old_signed_mail_starts_nothing(signer: Signer, date: str, outcome: MailOutcome) -> None:
+    """7 days by default; its sender is told, and nothing else is done."""
+    for subject in ("ASTRAN-LAUNCH", "ASTRAN-CANCEL A1", "ASTRAN-RETRY A1"):
+        raw = signer.sign(mail("X-Top: 1\r\n", Date=date, Subject=subject))
+        proof = verify_sender(raw, read_message(raw), RULES, signer.lookup)
+        found = decide_mail(raw, RULES, TODAY, proof, now=NOW)
+        if outcome is MailOutcome.LAUNCH:
+            assert found.acts
+        else:
+            assert found.outcome is outcome
+            assert found.config is None
+            assert not found.acts
+            assert found.problems[0].suggestion == "Send it again."
+    raw = signer.sign(mail("X-Top: 1\r\n", Date=date))
+    proof = verify_sender(raw, read_message(raw), RULES, signer.lookup)
+    patient = RULES.model_copy(update={"max_age_days": 10_000.0})
+    if date.startswith("Wed"):
+        assert decide_mail(raw, patient, TODAY, proof, now=NOW).outcome is MailOutcome.LAUNCH
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import base64
 import functools
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from services.browser import Browser
 
 from astran.base.states import AnalysisState
 from astran.report.pages.site_builder import build_site
+from astran.report.pages.tick_script import TICK_SCRIPT, tick_script
 
 WIDTHS = (360, 768, 1280)
 PAGES = {
@@ -149,3 +151,19 @@ def test_a_web_server_will_do(browser: Browser, site: Path) -> None:
     assert seen.errors == []
     assert {f"{top}assets/style.css", f"{top}assets/pages.js"} <= set(seen.requests)
     assert all(url.startswith(top) for url in seen.requests)
+
+
+@pytest.mark.parametrize("name", ["front", "service"])
+@pytest.mark.parametrize(("minutes", "hidden"), [(2, True), (45, False), (600, False)])
+def test_a_page_tells_by_itself_that_no_tick_came(
+    browser: Browser, site: Path, name: str, minutes: int, hidden: bool
+) -> None:
+    last = datetime.now(UTC) - timedelta(minutes=minutes)
+    (site / TICK_SCRIPT).write_text(tick_script(last))
+    seen = browser.visit((site / PAGES[name]).as_uri(), 360)
+    assert seen.errors == []
+    said = browser.evaluate("document.getElementById('quiet').innerText")
+    assert browser.evaluate("document.getElementById('quiet').hidden") is hidden
+    if not hidden:
+        assert said.startswith(f"No tick of the launcher since {last:%Y-%m-%d %H:%M} UTC, for ")
+        assert browser.audit() == []

@@ -42,7 +42,7 @@ def fail(*values: Any, **named: Any) -> Any:
 
 def letter(report: Report) -> EmailMessage:
     message = make_letters().report(THREAD, report)
-    assert "Crab, 2023-12-07" in str(message["Subject"])
+    assert "Crab 2023-12-07" in str(message["Subject"])
     return message
 
 
@@ -79,6 +79,15 @@ def test_a_table_of_the_letter_that_fails_is_left_out(
     }
     for other, shown in others.items():
         assert (shown in text_of(message)) is (other != name) or other == "number_rows"
+
+
+def test_a_verdict_that_fails_is_left_out(report: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model, "make_verdict", fail)
+    message = letter(report)
+    assert message["Subject"] == "SIMULATED partial: Crab 2023-12-07 [A12]"
+    text = text_of(message)
+    assert text.startswith("Crab, 2023-12-07: 24.3 sigma in 1.02 h, 2 of 3 runs\n")
+    assert "The verdict is left out" in " ".join(text.split()) and WORD in text
 
 
 @pytest.mark.parametrize("name", report_parts.SECTIONS)

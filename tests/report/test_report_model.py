@@ -195,14 +195,14 @@ class TestTables:
         report = replace(REPORT, runs=(RUNS[2], FAILED[1], RUNS[0]))
         table = report.run_table
         assert [row.cells[0] for row in table.rows] == ["15864", "15865", "15866"]
-        assert table.rows[0].cells == ("15864", "61.4 min", "1185", "972", "861 ± 36", "24.3")
+        assert table.rows[0].cells == ("15864", "24.3", "861 ± 36", "61.4 min", "1185", "972")
         assert table.rows[1].remark == "failed at dl3: no memory"
         assert not table.rows[1].ok
 
     def test_absent_numbers_of_a_run_are_dashes(self) -> None:
         bare = RunOutcome(1, True, numbers=read_value(RunNumbers, {"n_on": 3}, "", {}))
         [row] = replace(REPORT, runs=(bare,)).run_table.rows
-        assert row.cells == ("1", "–", "3", "–", "–", "–")
+        assert row.cells == ("1", "–", "–", "–", "3", "–")
 
     def test_without_any_number_the_table_has_none(self) -> None:
         table = replace(REPORT, runs=FAILED).run_table

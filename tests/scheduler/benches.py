@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
+from fakes.condor.pool import FakePool
 from fakes.slurm.cluster import FakeCluster
+from services.condor import CondorPool
 from services.slurm import SlurmCluster
 
 from astran.base.clock import SystemClock
@@ -25,8 +27,10 @@ from astran.base.scheduler import (
     Unavailable,
 )
 from astran.base.tasks import Resources
+from astran.config.htcondor import HTCondorSettings
 from astran.config.site import LocalSettings
 from astran.config.slurm import SlurmSettings
+from astran.scheduler.htcondor.condor_pool import HTCondorScheduler
 from astran.scheduler.local.controller import LocalScheduler
 from astran.scheduler.slurm.controller import SlurmScheduler
 
@@ -41,6 +45,7 @@ class Bench:
     folder: Path
     patience: float
     cluster: SlurmCluster | FakeCluster | None = None
+    pool: CondorPool | FakePool | None = None
     resources: Resources = field(default_factory=lambda: Resources(1, 100, 5))
     jobs: list[JobRef] = field(default_factory=list)
 
@@ -147,3 +152,15 @@ def slurm_bench(
         SlurmSettings.model_validate(settings), {**os.environ, **cluster.env, **(environ or {})}
     )
     return Bench(scheduler, folder, patience=90, cluster=cluster)
+
+
+def condor_bench(
+    pool: CondorPool | FakePool, folder: Path, *, minute_s: float = 60.0, **settings: object
+) -> Bench:
+    scheduler = HTCondorScheduler(
+        HTCondorSettings.model_validate(settings),
+        folder,
+        {**os.environ, **pool.env},
+        minute_s=minute_s,
+    )
+    return Bench(scheduler, folder, patience=90, pool=pool)

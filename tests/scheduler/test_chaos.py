@@ -30,6 +30,11 @@ def test_every_run_ends_as_it_should() -> None:
     assert "0 runs without a kill" in said
 
 
+def test_every_run_of_htcondor_ends_as_it_should() -> None:
+    found, said = chaos("--runs", "8", "--seed", "7100", "--on", "htcondor")
+    assert found == {"runs": 8, **dict.fromkeys(KEYS[1:], 0)}, said
+
+
 def test_a_seed_gives_the_same_case_again() -> None:
     one, again = (chaos("--runs", "1", "--seed", "4", "--verbose")[1] for _ in range(2))
     assert one.splitlines()[0] == again.splitlines()[0]

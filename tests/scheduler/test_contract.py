@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from fakes.condor.pool import FakePool
 from fakes.slurm.cluster import FakeCluster
-from scheduler.benches import Bench, gone, local_bench, slurm_bench, state_of
+from scheduler.benches import Bench, condor_bench, gone, local_bench, slurm_bench, state_of
 
 from astran.base.errors import SubmitRefused
 from astran.base.scheduler import JobRef, JobState, Known, Missing
@@ -24,13 +25,17 @@ FAKES: dict[str, dict[str, object]] = {
     "fake-slurm": {"version": "22.05"},
     "fake-slurm-without-accounting": {"version": "24.11", "accounting": False},
 }
-KINDS = ["local", "slurm", "slurm-without-accounting", *FAKES]
+KINDS = ["local", "slurm", "slurm-without-accounting", "htcondor", "fake-htcondor", *FAKES]
 
 
 @pytest.fixture(params=KINDS)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "local":
         made = local_bench(tmp_path)
+    elif request.param == "htcondor":
+        made = condor_bench(request.getfixturevalue("condor_pool"), tmp_path)
+    elif request.param == "fake-htcondor":
+        made = condor_bench(FakePool(tmp_path / "pool"), tmp_path)
     elif request.param in FAKES:
         made = slurm_bench(FakeCluster(tmp_path / "cluster", **FAKES[request.param]), tmp_path)
     else:
@@ -148,7 +153,9 @@ def test_a_job_that_has_ended_can_be_cancelled_in_vain(bench: Bench) -> None:
 
 
 def test_the_time_limit_ends_a_task(bench: Bench) -> None:
-    if bench.cluster is None:
+    if bench.pool is not None:
+        bench.scheduler = condor_bench(bench.pool, bench.folder, minute_s=2.0).scheduler
+    elif bench.cluster is None:
         bench.scheduler = local_bench(bench.folder, minute_s=1.0).scheduler
     batch = bench.batch("echo begin; sleep 300", resources=Resources(1, 100, 1))
     job = bench.submit(batch)
@@ -190,6 +197,8 @@ def most_at_once(marks: Path) -> int:
 def test_secrets_stay_here(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASTRAN_IMAP_PASSWORD", "open-sesame")
     monkeypatch.setenv("SBATCH_EXPORT", "ALL")
+    if bench.pool is not None:
+        bench.scheduler = condor_bench(bench.pool, bench.folder).scheduler
     if bench.cluster is not None:
         bench.scheduler = slurm_bench(bench.cluster, bench.folder).scheduler
     batch = bench.batch("env")

@@ -14,6 +14,7 @@ from scheduler.benches import Bench, slurm_bench, state_of
 
 from astran.base.errors import SchedulerUnavailable
 from astran.base.scheduler import Batch, JobState, Known
+from astran.scheduler.array_files import DECLINED
 from astran.scheduler.slurm import submit_script
 
 
@@ -42,7 +43,7 @@ def test_the_first_job_that_begins_keeps_the_files(bench: Bench) -> None:
     batch = bench.batch("exit 0", "exit 5")
     submit_script.write_files(batch)
     assert [begin(batch, 12), begin(batch, 12, 1), begin(batch, 12)] == [0, 5, 0]
-    assert begin(batch, 13) == submit_script.DECLINED
+    assert begin(batch, 13) == DECLINED
     assert bench.scheduler.forbid(batch.token, batch.folder) == "12"
     assert begin(batch, 12) == 0, "what has begun goes on"
 
@@ -54,7 +55,7 @@ def test_what_was_given_up_never_runs(bench: Bench) -> None:
     assert bench.scheduler.forbid(batch.token, batch.folder) is None
     status = bench.ended(bench.submit(batch))[0]
     assert isinstance(status, Known)
-    assert (status.state, status.exit_code) == (JobState.FAILED, submit_script.DECLINED)
+    assert (status.state, status.exit_code) == (JobState.FAILED, DECLINED)
     assert not (bench.folder / "ran").exists()
     assert "given-up" in Path(batch.logs[0]).read_text()
 
@@ -64,7 +65,7 @@ def test_of_many_that_begin_at_once_one_runs(bench: Bench) -> None:
     submit_script.write_files(batch)
     with ThreadPoolExecutor(8) as threads:
         codes = list(threads.map(lambda job: begin(batch, job), range(1, 17)))
-    assert sorted(codes) == [0] + [submit_script.DECLINED] * 15
+    assert sorted(codes) == [0] + [DECLINED] * 15
     assert (bench.folder / "runs").read_text() == "ran\n"
 
 

@@ -15,6 +15,7 @@ from mail_house import ALICE, BOB, MailHouse
 from services.dovecot import Dovecot
 from services.smtp import SmtpServer
 
+from astran.service.intake import quotas
 from astran.telescopes.lst.catalogue.response.models import ALWAYS
 
 pytestmark = pytest.mark.services
@@ -123,6 +124,36 @@ def test_each_new_night_is_analysed_once(house: MailHouse, data: Data) -> None:
     # with no order in force there is nothing left to look after
     morning(house, 20, hour=11)
     assert house.count("select count(*) from chore") == 0
+
+
+@pytest.mark.parametrize("looked", [True, False])
+def test_after_a_pause_no_night_is_lost(house: MailHouse, data: Data, looked: bool) -> None:
+    """The launcher was off for a week, before or after its first look for the order."""
+    house.send("ASTRAN-LAUNCH", "target: Crab\nrepeat: until 2023-12-31\n")
+    house.tick()
+    if looked:
+        morning(house, 9)
+    for day, run in ((9, 200), (10, 300), (12, 400)):
+        data.night(f"202312{day:02d}", run)
+    morning(house, 17)
+    assert labels(house) == ["Crab20231209", "Crab20231210", "Crab20231212"]
+    morning(house, 18)
+    assert len(labels(house)) == 3
+
+
+def test_a_night_that_a_quota_puts_off_is_analysed_later(
+    house: MailHouse, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.send("ASTRAN-LAUNCH", "target: Crab\nrepeat: until 2023-12-31\n")
+    house.tick()
+    data.night("20231209", 200)
+    with monkeypatch.context() as full:
+        full.setattr(quotas, "quota_exceeded", lambda *values, **named: "too many")
+        for day in (10, 13, 16):
+            morning(house, day)
+    assert labels(house) == []
+    morning(house, 17)
+    assert labels(house) == ["Crab20231209"]
 
 
 def test_data_that_come_late_are_found(house: MailHouse, data: Data) -> None:

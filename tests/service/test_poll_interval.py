@@ -213,7 +213,7 @@ def test_one_look_whatever_is_in_doubt(house: House) -> None:
     house.follow(2)
     assert house.cluster.looks == 2, "one question for all doubts, one for all jobs"
     with house.db.begin() as db:
-        assert submissions.unconfirmed_submissions(db) == []
+        assert submissions.unconfirmed_submissions(db, "slurm", house.clock.now()) == []
 
 
 def replace_key(task: Task, key: str) -> Task:

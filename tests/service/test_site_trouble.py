@@ -31,6 +31,7 @@ from astran.database.connection import Database
 from astran.database.schema import tables as t
 from astran.service.context import Context
 from astran.service.jobs.cancellation import request_cancel
+from astran.service.operator import site_trouble
 from astran.service.reporting import overview
 from astran.service.tick import run_tick
 
@@ -261,8 +262,17 @@ def test_it_waits_as_long_as_for_its_data(bench: House, broken: Break) -> None:
     broken("planning.find_data", SITE_TROUBLES[0])
     bench.tick(14, after=5 * HOUR)
     assert bench.state(number) is AnalysisState.RECEIVED
-    bench.tick(3, after=5 * HOUR)
+    bench.tick(site_trouble.LEAST_TRIES + 2, after=5 * HOUR)
     assert bench.state(number) is AnalysisState.FAILED
+
+
+def test_time_alone_ends_nothing(bench: House, broken: Break) -> None:
+    """A clock that is a day ahead for one tick, or a service that was off: it is tried again."""
+    number = bench.launch()
+    broken("planning.find_data", SITE_TROUBLES[0])
+    bench.tick()
+    bench.tick(after=49 * HOUR)
+    assert bench.state(number) is AnalysisState.RECEIVED
 
 
 def test_what_the_request_has_wrong_is_answered_at_once(bench: House, broken: Break) -> None:

@@ -1,4 +1,4 @@
-"""Another scheduler needs a class and a line in the registry; nothing else asks which one it is."""
+"""Another scheduler needs a class and a line in the list of kinds; nothing else asks for it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from upgrade.upgrade_house import House
 
 from astran.base.clock import Clock
 from astran.base.states import AnalysisState
+from astran.config.scheduler_kinds import KINDS, SchedulerKind
 from astran.config.site import SchedulerSettings
 from astran.database import analyses
 from astran.database.schema import tables as t
-from astran.scheduler.registry import SCHEDULERS
 from astran.service.doctor.doctor_context import DoctorContext
 from astran.service.doctor.scheduler_and_data import probe_scheduler
 from astran.service.tick import run_tick
@@ -29,10 +29,6 @@ class MemoryScheduler(InstantScheduler):
     name = "memory"
     display_name = "the memory"
 
-    @staticmethod
-    def is_available() -> bool:
-        return True
-
     @classmethod
     def from_settings(
         cls, settings: SchedulerSettings, workdir: Path, clock: Clock
@@ -44,7 +40,8 @@ class MemoryScheduler(InstantScheduler):
 def test_a_registered_scheduler_runs_an_analysis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(SCHEDULERS, "memory", MemoryScheduler)
+    factory = f"{__name__}:{MemoryScheduler.__name__}"
+    monkeypatch.setitem(KINDS, "memory", SchedulerKind("the memory", factory))
     house = House(tmp_path, NIGHT)
     scheduler = house.site.scheduler.model_copy(update={"kind": "memory"})
     house.site = house.site.model_copy(update={"scheduler": scheduler})

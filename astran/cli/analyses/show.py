@@ -96,7 +96,7 @@ def _of_analysis(context: Context, analysis_id: int, most: int) -> tuple[Lineage
 
 def _view(found: dict[str, Any], watch: bool) -> View:
     left = found["remaining_s"]
-    head = [f"{found['id']} {found['label']}: {found['state']}"]
+    head = [*found["verdict"], f"{found['id']} {found['label']}: {found['state']}"]
     head += [f"About {duration(left)} left"] if left is not None else []
     head += [words for words in (found["words"], found["unsent"]) if words]
     head += [f"Run {run} left out: {why}" for run, why in found["left_out"]]

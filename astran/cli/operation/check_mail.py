@@ -25,7 +25,7 @@ from astran.telescopes.registry import register_chains
 
 _NO_ADDRESS = "astran@localhost"
 _EPILOG = """\
-outcomes: launch, command, confirm, ignore, error_reply, refuse, quarantine
+outcomes: launch, command, confirm, ignore, error_reply, refuse, quarantine, wait
 
 With --json each line is one object: file, outcome, sender, params (what the mail says), config (the
 resolved configuration), problems, replied (whether the sender would get an answer).
@@ -49,7 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="who may launch: an address or a whole domain; may be repeated",
     )
     parser.add_argument(
-        "--authserv-id", metavar="ID", help="name of the mail server in Authentication-Results"
+        "--authserv-id",
+        metavar="ID",
+        help="name of the mail server in Authentication-Results; microsoft365 or icloud for these "
+        "providers",
+    )
+    parser.add_argument(
+        "--list",
+        action="append",
+        metavar="LIST-ID",
+        dest="lists",
+        help="a group or mailing list through which requests may come; may be repeated",
     )
     parser.add_argument(
         "--own-address",
@@ -122,7 +132,7 @@ class _Memory:
 
     def apply(self, decision: Decision, facts: MailFacts) -> tuple[Decision, bool]:
         key = (facts.message_id, decision.sender)
-        if decision.outcome in (MailOutcome.IGNORE, MailOutcome.QUARANTINE):
+        if not decision.outcome.replied:
             return decision, False
         if decision.acts and key[0] and key in self._acted:
             again = replace(decision.judgement, reason="known already: not acted upon again")
@@ -166,7 +176,7 @@ def _site(args: argparse.Namespace) -> SiteConfig | None:
 
 
 def _given(args: argparse.Namespace) -> bool:
-    return bool(args.allow or args.authserv_id or args.own_address)
+    return bool(args.allow or args.authserv_id or args.own_address or args.lists)
 
 
 def _rules(args: argparse.Namespace, site: SiteConfig | None) -> MailSettings:
@@ -177,6 +187,8 @@ def _rules(args: argparse.Namespace, site: SiteConfig | None) -> MailSettings:
         base["address"], *base["aliases"] = args.own_address
     if args.allow:
         base["allow"] = args.allow
+    if args.lists:
+        base["lists"] = args.lists
     if args.authserv_id:
         base["authserv_id"] = args.authserv_id
     elif base["address"] == _NO_ADDRESS or (given and not args.site):

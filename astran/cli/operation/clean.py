@@ -18,7 +18,7 @@ from astran.base.files import try_lock
 from astran.base.text import strip_control
 from astran.cli.common import Exit, add_site_option, make_context, read_site
 from astran.service.context import Context
-from astran.service.heartbeat import lock_path
+from astran.service.heartbeat import lock_path, use_lock_path
 from astran.service.products.cleaning import removable_items, remove_items
 
 _TRIES = 60
@@ -48,8 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _alone(context: Context, dry_run: bool) -> Iterator[None]:
     """No tick begins to use a file while it is removed."""
     for _ in range(_TRIES):
-        with try_lock(lock_path(context.site)) as free:
-            if free or dry_run:
+        site = context.site
+        with try_lock(lock_path(site)) as free, try_lock(use_lock_path(site)) as unused:
+            if (free and unused) or dry_run:
                 yield
                 return
         context.clock.sleep(1)

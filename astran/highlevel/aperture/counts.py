@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,12 +12,22 @@ import numpy as np
 from astran.highlevel.aperture.statistics import Counts
 from astran.highlevel.arrays import Floats, Mask
 from astran.highlevel.dl3.run import Dl3Run, Excluded
-from astran.highlevel.geometry import neighbour_distance, separation, wobble_positions
-from astran.highlevel.maps.exclusion import contaminated_by
+from astran.highlevel.geometry import (
+    deproject,
+    neighbour_distance,
+    separation,
+    wobble_positions,
+)
+from astran.highlevel.maps.exclusion import POINT_REACH_DEG, contaminated_by
 from astran.highlevel.maps.known_sources import KnownSource
 
 MOST_OFF_REGIONS = 3
 """Taken where the request names no number: more gain little and come close to the source."""
+ON_AXIS_DEG = 0.3
+"""Closer runs point at the target; the usual offsets begin at 0.35 deg."""
+ON_AXIS_OFF_DEG = 0.5
+MOST_ON_AXIS = 6
+"""Distance from the target and number of the OFF regions of runs that point at it."""
 _EDGE_DEG = 1e-6
 
 
@@ -57,6 +67,9 @@ class RunCounts:
     """Known sources because of which OFF positions are left out."""
     steps: int = 0
     """Into so many equal steps the wobble circle is divided; 0: OFF positions + 1."""
+    off_exposure: float | None = None
+    """Of all OFF positions in units of that of ON, where they have another offset than ON; none:
+    it is their number."""
 
     @property
     def off_regions(self) -> int:
@@ -64,8 +77,8 @@ class RunCounts:
 
     @property
     def alpha(self) -> float:
-        """All positions have the same offset, so the same acceptance and livetime."""
-        return 1.0 / self.off_regions
+        """Positions of the same offset have the same acceptance and livetime."""
+        return 1.0 / (self.off_regions if self.off_exposure is None else self.off_exposure)
 
     @property
     def passed(self) -> Mask:
@@ -235,9 +248,7 @@ def count_run(
             "fits at that offset.",
         )
     on, *off = wobble_positions(target, run.pointing, number)
-    spoilers = [contaminated_by(place, radius, sources) for place in off]
-    clean = [place for place, source in zip(off, spoilers, strict=True) if source is None]
-    names = tuple(dict.fromkeys(source.name for source in spoilers if source is not None))
+    clean, names = _clean_positions(off, radius, sources)
     if not clean:
         return Excluded(
             run.obs_id,
@@ -246,3 +257,56 @@ def count_run(
         )
     theta = np.stack([separation(run.direction, place) for place in (on, *clean)])
     return RunCounts(run, target, offset, theta, limit, names, number + 1)
+
+
+def _clean_positions(
+    places: Sequence[Floats], radius: float, sources: Sequence[KnownSource]
+) -> tuple[list[Floats], tuple[str, ...]]:
+    """OFF positions without a source, and the sources of the others. Where tails of sources reach
+    all positions, those that hold the tails alone are taken."""
+    for tails in (True, False):
+        spoilers = [contaminated_by(place, radius, sources, tails=tails) for place in places]
+        clean = [place for place, source in zip(places, spoilers, strict=True) if source is None]
+        if clean:
+            break
+    return clean, tuple(dict.fromkeys(source.name for source in spoilers if source is not None))
+
+
+def points_at(run: Dl3Run, target: Floats) -> bool:
+    """Whether a run points at the target, rather than beside it."""
+    return float(separation(run.pointing, target)) < ON_AXIS_DEG
+
+
+def count_on_axis(
+    run: Dl3Run,
+    target: Floats,
+    cut: ThetaCut,
+    sources: Sequence[KnownSource],
+    acceptance: Callable[[Floats], Floats],
+) -> RunCounts | Excluded:
+    """Count a run that points so close to the target that no OFF region fits at its offset: the
+    OFF regions are circles about the target, further out, where fewer events are accepted.
+
+    Parameters
+    ----------
+    acceptance : relative density of background events in directions, shape (n, 3)
+    """
+    offset = float(separation(run.pointing, target))
+    limit = offset_limits_deg(run, offset, cut)
+    radius = cut.theta_deg if cut.theta_deg is not None else float(limit.max(initial=0.0))
+    away = max(ON_AXIS_OFF_DEG, 2 * radius + POINT_REACH_DEG)
+    number = min(MOST_ON_AXIS, int(np.pi / np.arcsin(min(radius / away, 1.0))))
+    turns = 2 * np.pi * np.arange(number) / number
+    places = list(deproject(away * np.sin(turns), away * np.cos(turns), target))
+    clean, names = _clean_positions(places, radius, sources)
+    density = acceptance(np.stack([target, *clean]))
+    if not clean or not (density > 0).all():
+        return Excluded(
+            run.obs_id,
+            run.path.name,
+            f"it points {offset:.2f} deg from the target, where no OFF region fits, and there is "
+            f"no free one at {away:.2f} deg from the target either.",
+        )
+    theta = np.stack([separation(run.direction, place) for place in (target, *clean)])
+    exposure = float(density[1:].sum() / density[0])
+    return RunCounts(run, target, offset, theta, limit, names, off_exposure=exposure)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from astran.highlevel.aperture.counts import RunCounts
+from astran.highlevel.aperture.counts import ON_AXIS_OFF_DEG, RunCounts
 from astran.highlevel.aperture.statistics import Counts, stack
 from astran.highlevel.arrays import Floats, Ints
 from astran.highlevel.geometry import neighbour_distance
@@ -60,9 +60,13 @@ def make_theta2_histogram(runs: Sequence[RunCounts], radius: float) -> Theta2:
     Bins divide radius**2, so that a fixed cut falls on an edge. The range ends before the OFF
     distances reach the source itself; up to there OFF circles may share events among each other.
     """
-    reach = min(
-        neighbour_distance(part.offset, (part.steps or part.off_regions + 1) - 1) for part in runs
-    ) - max(radius, SOURCE_REACH_DEG)
+    distances = [
+        ON_AXIS_OFF_DEG
+        if part.off_exposure is not None
+        else neighbour_distance(part.offset, (part.steps or part.off_regions + 1) - 1)
+        for part in runs
+    ]
+    reach = min(distances) - max(radius, SOURCE_REACH_DEG)
     cut = radius**2
     largest = min(max(reach, 0.0) ** 2, max(RANGE_IN_CUTS * cut, LEAST_RANGE), LARGEST_THETA2)
     largest = max(largest, 1.5 * cut)

@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import map_coordinates
 
-from astran.gadf.fits_open import BROKEN, open_fits
+from astran.gadf.axis_order import read_array
+from astran.gadf.columns import read_column
+from astran.gadf.file_findings import FindingLog
+from astran.gadf.fits_open import BROKEN, describe_damage, open_fits
 from astran.highlevel.arrays import Floats
 
 CLASSES = ("BKG_2D", "BKG_3D")
@@ -41,24 +44,23 @@ class BackgroundModel:
     @classmethod
     def read(cls, hdu: Any) -> BackgroundModel:
         """From a BinTableHDU; KeyError or ValueError where it is not one of these tables."""
-        row, names = hdu.data[0], {name.upper() for name in hdu.columns.names}
-        low = np.asarray(row["ENERG_LO"], float).ravel()
-        high = np.asarray(row["ENERG_HI"], float).ravel()
-        factor = {"GeV": 1e-3, "MeV": 1e-6}.get(str(hdu.columns["ENERG_LO"].unit), 1.0)
-        edges = np.append(low, high[-1]) * factor
+        names = {name.upper() for name in hdu.columns.names}
+        quiet = FindingLog()
+
+        def ends(axis: str, unit: str) -> tuple[Floats, Floats]:
+            low, high = (read_column(hdu, f"{axis}_{end}", unit, quiet) for end in ("LO", "HI"))
+            return low.ravel(), high.ravel()
+
         kind = str(hdu.header.get("HDUCLAS4", "")).strip().upper()
         axes = ("THETA",) if kind == "BKG_2D" or "THETA_LO" in names else ("DETX", "DETY")
-        ends = [
-            (
-                np.asarray(row[f"{axis}_LO"], float).ravel(),
-                np.asarray(row[f"{axis}_HI"], float).ravel(),
-            )
-            for axis in axes
-        ]
-        centres = [(start + stop) / 2 for start, stop in ends]
-        column = "BKG" if "BKG" in names else "BGD"
-        shape = (low.size, *(centre.size for centre in reversed(centres)))
-        rate = np.nan_to_num(np.asarray(row[column], float).reshape(shape))
+        low, high = ends("ENERG", "TeV")
+        edges = np.append(low, high[-1])
+        field = [ends(axis, "deg") for axis in axes]
+        if quiet:
+            raise ValueError(quiet[0].text)
+        centres = [(start + stop) / 2 for start, stop in field]
+        values = read_array(hdu, "BKG" if "BKG" in names else "BGD", ("ENERG", *axes))
+        rate = np.nan_to_num(values.swapaxes(1, 2) if len(axes) > 1 else values)
         if not (np.diff(edges) > 0).all() or rate.max(initial=0.0) <= 0:
             raise ValueError("the background model is empty or its energies do not rise")
         return cls(
@@ -67,11 +69,11 @@ class BackgroundModel:
             second=centres[1] if len(centres) > 1 else None,
             rate=np.clip(rate, 0.0, None),
             aligned_with_sky=str(hdu.header.get("FOVALIGN", "RADEC")).strip().upper() != "ALTAZ",
-            radius=float(min(np.abs(stop).max() for _, stop in ends)),
+            radius=float(min(np.abs(stop).max() for _, stop in field)),
         )
 
     def image(
-        self, x: Floats, y: Floats, low: float | None, high: float | None, turn: float | None
+        self, x: Floats, y: Floats, low: float | None, high: float | None, turns: Sequence[float]
     ) -> Floats:
         """Rate in an energy range, at points of the field of view.
 
@@ -79,8 +81,9 @@ class BackgroundModel:
         ----------
         x, y : in the tangential plane about the pointing, to the east and to the north [deg]
         low, high : energy range [TeV]; none: no limit
-        turn : angle from north, through east, to the zenith [deg], for models in horizontal
-            coordinates; where it is not known such a model is averaged over all directions
+        turns : angles from north, through east, to the zenith [deg] at even times of the run, for
+            models in horizontal coordinates; where none is known such a model is averaged over all
+            directions
         """
         least = 0.0 if low is None else low
         most = np.inf if high is None else high
@@ -95,8 +98,9 @@ class BackgroundModel:
             found = np.interp(offset, self.first, plane)
         elif self.aligned_with_sky:
             found = self._plane(plane, -x, y)
-        elif turn is not None:
-            found = self._plane(plane, *_towards_zenith(x, y, turn))
+        elif turns:
+            views = [self._plane(plane, *_towards_zenith(x, y, turn)) for turn in turns]
+            found = np.mean(views, axis=0)
         else:
             ring = np.linspace(0, 2 * np.pi, 24, endpoint=False)
             radii = np.linspace(0, self.radius, 60)
@@ -123,27 +127,41 @@ def _towards_zenith(x: Floats, y: Floats, turn: float) -> tuple[Floats, Floats]:
     return side, up
 
 
-def find_background_model(hdus: Iterable[Any], irf_files: Sequence[Path]) -> BackgroundModel | None:
-    """The first background model of a run's file, or of its further files."""
-    found = _find_in(hdus)
+def find_background_model(
+    hdus: Iterable[Any], irf_files: Sequence[Path]
+) -> tuple[BackgroundModel | None, tuple[str, ...]]:
+    """The first background model of a run's file, or of its further files, and what to say of it
+    in sentences whose subject is the run."""
+    found, said = _find_in(hdus)
     for path in irf_files:
-        if found is None:
-            found = _read_file(path)
-    return found
+        if found is None and not said:
+            found, said = _read_file(path)
+    return found, said
 
 
 @lru_cache(maxsize=64)
-def _read_file(path: Path) -> BackgroundModel | None:
+def _read_file(path: Path) -> tuple[BackgroundModel | None, tuple[str, ...]]:
     with open_fits(path) as hdus:
         return _find_in(hdus)
 
 
-def _find_in(hdus: Iterable[Any]) -> BackgroundModel | None:
+def _find_in(hdus: Iterable[Any]) -> tuple[BackgroundModel | None, tuple[str, ...]]:
     """The background model; none where there is none that can be used: a map can do without."""
     for hdu in hdus:
         if str(hdu.header.get("HDUCLAS4", "")).strip().upper() in CLASSES:
             try:
-                return BackgroundModel.read(hdu)
-            except BROKEN:
-                return None
-    return None
+                model = BackgroundModel.read(hdu)
+            except BROKEN as error:
+                said = f"Its background model cannot be used: {describe_damage(error)}."
+                return None, (said,)
+            return model, _alignment(hdu, model)
+    return None, ()
+
+
+def _alignment(hdu: Any, model: BackgroundModel) -> tuple[str, ...]:
+    """What is taken for granted about the orientation of a model."""
+    told = str(hdu.header.get("FOVALIGN") or "").strip().upper()
+    if model.second is None or told in ("ALTAZ", "RADEC"):
+        return ()
+    what = f"has an unknown FOVALIGN ({told})" if told else "does not tell FOVALIGN"
+    return (f"Its background model {what}: its axes are taken for those of the sky (RADEC).",)

@@ -7,15 +7,18 @@ Format: https://gamma-astro-data-formats.readthedocs.io/en/latest/data_storage/i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from os.path import expandvars
 from pathlib import Path
 
 from astran.base.errors import ProductError
-from astran.gadf.fits_open import open_fits
+from astran.gadf.fits_open import PACKED_SUFFIXES, open_fits
 
-SUFFIXES = (".fits", ".fits.gz", ".fits.bz2", ".fit", ".fit.gz", ".fit.bz2")
+SUFFIXES = tuple(
+    f".{name}{packed}" for name in ("fits", "fit", "fts") for packed in ("", *PACKED_SUFFIXES)
+)
+"""In any case of letters."""
 INDEX_NAMES = ("hdu-index", "obs-index")
 RESULTS, MAP_FILE, SPECTRA = "results.json", "skymap.fits", "spectra"
 """What an analysis writes: its files are no DL3."""
@@ -45,19 +48,18 @@ def scan_folder(path: Path) -> Folder:
     """
     if not path.is_dir():
         raise ProductError(f"There is no folder {path}.", "Name the folder of the DL3 files.")
-    found = [
+    named = [
         item
-        for item in sorted(path.rglob("*.fit*"))
-        if item.is_file()
-        and item.name.endswith(SUFFIXES)
-        and not any(part.startswith(".") for part in item.relative_to(path).parts)
+        for item in sorted(path.rglob("*.[fF][iItT]*"))
+        if item.is_file() and not any(part.startswith(".") for part in item.relative_to(path).parts)
     ]
+    found = [item for item in named if item.name.lower().endswith(SUFFIXES)]
     indices = [item for item in found if item.name.startswith(INDEX_NAMES)]
     files = [item for item in found if item not in indices and not _is_result(item)]
     elsewhere: list[Path] = []
     missing: dict[Path, int] = {}
     irfs: dict[Path, tuple[Path, ...]] = {}
-    warnings: list[str] = []
+    warnings = _unread(set(named) - set(found))
     for index in indices:
         if not index.name.startswith("hdu-index"):
             continue
@@ -70,6 +72,18 @@ def scan_folder(path: Path) -> Folder:
     if not files and not missing:
         raise ProductError(f"There is no FITS file in {path}.", "Name the folder of the DL3 files.")
     return Folder(path, tuple(files), missing, irfs, tuple(warnings))
+
+
+def _unread(files: Collection[Path]) -> list[str]:
+    """A word on files that look like FITS but are packed in a way that is not read."""
+    names = [item.name for item in sorted(files)]
+    if not names:
+        return []
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return [
+        f"{', '.join(names[:3])}{more} in the folder of the DL3 files: not read; known are .fits "
+        f"and {', '.join(f'.fits{suffix}' for suffix in PACKED_SUFFIXES)}."
+    ]
 
 
 def _is_result(path: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from astran.base.errors import ProductError, in_a_sentence
 from astran.base.night import Night
 from astran.gadf.dl3_file import Dl3File, read_dl3
 from astran.gadf.file_findings import FindingCode
+from astran.gadf.good_time import GoodTime
 from astran.gadf.header import EventHeader
 from astran.gadf.irf_hdus import read_theta_cut
 from astran.gadf.rad_max import RadMaxTable
@@ -22,6 +23,9 @@ from astran.highlevel.geometry import altitude, parallactic_angle, separation, v
 
 LARGEST_OFFSET_DEG = 2.5
 """A run that points further away from the target does not belong to it."""
+
+FIELD_ANGLES = 8
+"""Times of a run at which the direction of the zenith is known."""
 
 
 @dataclass(frozen=True)
@@ -52,16 +56,37 @@ class Dl3Run:
     point_like: bool = False
     """Whether the IRFs in the run's own file hold only the gammas within a theta cut."""
     background: BackgroundModel | None = None
-    zenith_angle: float | None = None
-    """Direction of the zenith at the middle of the run, north through east [deg]."""
+    zenith_angles: tuple[float, ...] = ()
+    """Direction of the zenith, north through east [deg], at the middles of equal parts of the run:
+    the field turns. Empty: not known."""
     irf_files: tuple[Path, ...] = ()
     """Further files with IRFs of this run."""
     notes: tuple[str, ...] = ()
     """What is odd about this run, in words."""
+    longitude: float | None = None
+    """Of the telescope [deg], positive to the east."""
+    of_night: Night | None = None
+    """Where it is known from the runs around it."""
 
     @property
     def night(self) -> Night:
-        return Night.of(self.start)
+        """Nights change at noon: at that of the telescope, where its longitude is known."""
+        return self.of_night or Night.of(self.start + timedelta(hours=(self.longitude or 0.0) / 15))
+
+    @property
+    def stop(self) -> datetime:
+        """End of the last good time interval, UTC."""
+        return self.start + timedelta(seconds=float(self.gti[-1, 1] - self.gti[0, 0]))
+
+    @property
+    def intervals(self) -> Floats:
+        """Good time in seconds of the Unix epoch, shape (n, 2)."""
+        return self.gti - self.gti[0, 0] + self.start.timestamp()
+
+    @property
+    def unix_time(self) -> Floats:
+        """Of the events [s]."""
+        return self.time - self.gti[0, 0] + self.start.timestamp()
 
     @property
     def pointing(self) -> Floats:
@@ -170,6 +195,7 @@ def _run(file: Dl3File, irf_files: Sequence[Path]) -> Dl3Run:
     fixed, table = _theta_cuts(file, irf_files)
     middle_mjd = header.reference_mjd + float(good.intervals.mean()) / 86400.0
     keep = file.kept_events
+    background, said = find_background_model(file.hdus, irf_files)
     return Dl3Run(
         obs_id=header.obs_id,
         path=file.path,
@@ -189,9 +215,10 @@ def _run(file: Dl3File, irf_files: Sequence[Path]) -> Dl3Run:
         rad_max_table=table,
         point_like=file.irfs.point_like,
         irf_files=tuple(irf_files),
-        background=find_background_model(file.hdus, irf_files),
-        zenith_angle=_zenith_angle(header, middle_mjd),
-        notes=tuple(note.text for note in file.findings.notes),
+        background=background,
+        zenith_angles=_zenith_angles(header, good),
+        notes=(*(note.text for note in file.findings.notes), *said),
+        longitude=header.site[0] if header.site else None,
     )
 
 
@@ -214,7 +241,10 @@ def _zenith(header: EventHeader, mjd: float) -> float | None:
     return 90.0 - altitude(*header.pointing, mjd, *header.site)
 
 
-def _zenith_angle(header: EventHeader, mjd: float) -> float | None:
-    if header.site is None or header.pointing is None:
-        return None
-    return parallactic_angle(*header.pointing, mjd, *header.site)
+def _zenith_angles(header: EventHeader, good: GoodTime) -> tuple[float, ...]:
+    if header.site is None or header.pointing is None or header.reference_mjd is None:
+        return ()
+    first, last = float(good.intervals[0, 0]), float(good.intervals[-1, 1])
+    middles = first + (np.arange(FIELD_ANGLES) + 0.5) / FIELD_ANGLES * (last - first)
+    days = header.reference_mjd + middles / 86400.0
+    return tuple(parallactic_angle(*header.pointing, float(mjd), *header.site) for mjd in days)

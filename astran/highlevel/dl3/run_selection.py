@@ -13,6 +13,7 @@ from astran.config.analysis import Target
 from astran.highlevel.arrays import Floats
 from astran.highlevel.dl3.folder import Folder
 from astran.highlevel.dl3.run import Dl3Run, Excluded, read_run, too_far
+from astran.highlevel.dl3.shared_numbers import name_nights, put_together
 from astran.highlevel.geometry import radec, separation, vector
 from astran.highlevel.maps.known_sources import find_source, normalise_name, same_name
 from astran.highlevel.options import Options
@@ -52,8 +53,10 @@ def select_runs(folder: Folder, options: Options) -> RunSelection:
             runs.append(found)
         elif found is not None:
             excluded.append(found)
-    runs, doubles = _without_doubles(runs)
+    runs, doubles, said = put_together(runs)
+    runs = name_nights(runs)
     excluded += doubles
+    warnings += said
     if options.runs is not None:
         known = {run.obs_id for run in runs} | {item.obs_id for item in excluded}
         if lost := sorted(options.runs - known):
@@ -61,9 +64,8 @@ def select_runs(folder: Folder, options: Options) -> RunSelection:
         runs, others = _split(runs, options.runs)
         excluded += others
     if options.night is not None and runs:
-        runs, others, text = _of_night(runs, options.night)
+        runs, others = _of_night(runs, options.night)
         excluded += others
-        warnings += [text] if text else []
     if not runs:
         raise nothing_left(excluded)
     target, runs, others = _with_target(runs, options)
@@ -89,19 +91,6 @@ def nothing_left(excluded: Sequence[Excluded]) -> ProductError:
     return ProductError(f"No usable run: {'; '.join(said)}.")
 
 
-def _without_doubles(runs: Sequence[Dl3Run]) -> tuple[list[Dl3Run], list[Excluded]]:
-    first: dict[int, Dl3Run] = {}
-    doubles = []
-    for run in runs:
-        if run.obs_id in first:
-            other = first[run.obs_id].path.name
-            reason = f"{other} holds the same run; its events would count twice."
-            doubles.append(Excluded(run.obs_id, run.path.name, reason))
-        else:
-            first[run.obs_id] = run
-    return list(first.values()), doubles
-
-
 def _split(runs: Sequence[Dl3Run], wanted: frozenset[int]) -> tuple[list[Dl3Run], list[Excluded]]:
     others = [
         Excluded(run.obs_id, run.path.name, "it is not among the requested runs.")
@@ -111,21 +100,22 @@ def _split(runs: Sequence[Dl3Run], wanted: frozenset[int]) -> tuple[list[Dl3Run]
     return [run for run in runs if run.obs_id in wanted], others
 
 
-def _of_night(runs: Sequence[Dl3Run], night: Night) -> tuple[list[Dl3Run], list[Excluded], str]:
+def _of_night(runs: Sequence[Dl3Run], night: Night) -> tuple[list[Dl3Run], list[Excluded]]:
+    """The runs of a night; ProductError where there are none: others are not what was asked for."""
     kept = [run for run in runs if run.night == night]
-    if kept:
-        others = [
-            Excluded(run.obs_id, run.path.name, f"it is of the night {run.night.iso}.")
-            for run in runs
-            if run.night != night
-        ]
-        return kept, others, ""
-    found = ", ".join(item.iso for item in sorted({run.night for run in runs}))
-    text = (
-        f"No run is of the requested night {night.iso}: all runs in the folder were analysed "
-        f"instead. They are of: {found}."
-    )
-    return list(runs), [], text
+    if not kept:
+        found = ", ".join(item.iso for item in sorted({run.night for run in runs}))
+        raise ProductError(
+            f"No usable run: none in the folder is of the requested night {night.iso}. The runs "
+            f"are of: {found}.",
+            "Name one of these nights, or none.",
+        )
+    others = [
+        Excluded(run.obs_id, run.path.name, f"it is of the night {run.night.iso}.")
+        for run in runs
+        if run.night != night
+    ]
+    return kept, others
 
 
 def _with_target(

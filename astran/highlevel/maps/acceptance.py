@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter, map_coordinates
+from scipy.special import i0e, i1e
 
 from astran.highlevel.arrays import Floats, Mask
 from astran.highlevel.dl3.run import Dl3Run
@@ -27,6 +29,10 @@ LARGEST_MODEL_DEG = 2.0
 """Background models are not trusted further out."""
 FIELD_EDGE = 0.03
 """The field of view ends where the acceptance falls below this part of its maximum."""
+COUNTS_PER_KNOT, COUNTS_PER_STEADY_KNOT, MOST_KNOTS = 150, 1500, 16
+"""Of the radial profile, and of the steady one that is corrected in two dimensions."""
+LARGEST_HOLE_DEG, FILLED_FROM_DEG = 0.3, 1.0
+"""A radial profile that begins further out is continued to the middle by its part within 1 deg."""
 LEAST_COUNTS_2D = 500
 LEAST_COVER = 0.2
 """Part of the exposure that must see a point of the field free of the source."""
@@ -61,18 +67,54 @@ class Acceptance:
     """Radial profile: offset [deg], density. Not used where there is an image."""
     image: Floats | None = None
     """Density on a grid of `GRID_DEG` about the pointing, y first."""
+    cover: Floats | None = None
+    """Part of the exposure from which the image was made, on the same grid; none where the events
+    of one place hardly count in the density there."""
 
     def evaluate(self, x: Floats, y: Floats) -> Floats:
         """Density at points of the field of view; 0 outside, also where x is NaN."""
         offset = np.hypot(x, y)
         inside = offset <= self.radius
         if self.image is None:
-            density = np.interp(np.where(inside, offset, 0.0), self.knots, self.values)
+            density = self._radial(np.where(inside, offset, 0.0))
         else:
-            middle = (len(self.image) - 1) / 2
-            place = [np.where(inside, part, 0.0) / GRID_DEG + middle for part in (y, x)]
-            density = map_coordinates(self.image, place, order=1, mode="nearest")
+            density = _on_grid(self.image, x, y, inside)
         return np.where(inside, density, 0.0)
+
+    def own_share(self, x: Floats, y: Floats, radius: float, share: float) -> Floats:
+        """How much an event within a circle adds to the density's prediction for that circle.
+
+        The density is smoothed with a Gaussian, of which a circle about an event in it holds, on
+        the average, 1 - exp(-t) (I0(t) + I1(t)) with t = radius^2 / sigma^2.
+
+        Parameters
+        ----------
+        x, y : centre of the circle [deg]
+        radius : of the circle [deg]
+        share : part of the whole exposure that was taken with this pointing
+        """
+        if self.cover is None:
+            return np.zeros_like(x)
+        inside = np.hypot(x, y) <= self.radius
+        t = (radius / SMOOTHING_DEG) ** 2
+        held = 1 - i0e(t) - i1e(t)
+        cover = _on_grid(self.cover, x, y, inside)
+        return np.where(inside, share * held / np.maximum(cover, LEAST_COVER), 0.0)
+
+    def _radial(self, offset: Floats) -> Floats:
+        """A smooth curve through the knots: the density is even in the offset, so that near the
+        middle it is linear in its square."""
+        x, y = self.knots**2, np.log(np.maximum(self.values, 1e-6 * self.values.max()))
+        place = np.clip(offset**2, x[0], x[-1])
+        curve: Floats = np.exp(PchipInterpolator(x, y)(place))
+        return curve
+
+
+def _on_grid(image: Floats, x: Floats, y: Floats, inside: Mask) -> Floats:
+    middle = (len(image) - 1) / 2
+    place = [np.where(inside, part, 0.0) / GRID_DEG + middle for part in (y, x)]
+    value: Floats = map_coordinates(image, place, order=1, mode="nearest")
+    return value
 
 
 def group_runs(runs: Sequence[Dl3Run], excluded: Exclusion) -> list[PointingGroup]:
@@ -142,7 +184,7 @@ def _from_models(
     radius = float(grid[0].max())
     for run in group.runs:
         assert run.background is not None
-        image += run.ontime_s * run.background.image(*grid, *energies, run.zenith_angle)
+        image += run.ontime_s * run.background.image(*grid, *energies, run.zenith_angles)
         radius = min(radius, run.background.radius, LARGEST_MODEL_DEG)
     empty = np.array([0.0, 1.0])
     return Acceptance(Background.IRF, radius, empty, empty, image)
@@ -160,7 +202,7 @@ def _from_data(
     free = [excluded.free_at(gx, gy, group.centre) for group in groups]
     weights = np.array([group.livetime_s for group in groups])
     weights /= weights.sum()
-    knots, values = _profile(groups, free, weights, offset)
+    knots, values = _profile(groups, free, weights, offset, COUNTS_PER_KNOT)
     beyond = np.flatnonzero(values < FIELD_EDGE * values.max())
     radius = min(float(knots[beyond[0]]) if beyond.size else largest_deg, largest_deg)
     radial = Acceptance(Background.RADIAL, radius, knots, values)
@@ -174,19 +216,29 @@ def _from_data(
     for group in groups:
         found += np.histogram2d(group.y[group.free], group.x[group.free], bins=(edges, edges))[0]
     sigma = SMOOTHING_DEG / GRID_DEG
-    image = gaussian_filter(found, sigma) / np.maximum(gaussian_filter(cover, sigma), 1e-3)
-    return Acceptance(Background.TWO_D, radius, knots, values, image)
+    # smoothing would flatten the fall to the edge: only what differs from a steady fall is smoothed
+    steady = _profile(groups, free, weights, offset, COUNTS_PER_STEADY_KNOT)
+    expected = Acceptance(Background.RADIAL, radius, *steady).evaluate(gx, gy)
+    ratio = gaussian_filter(found, sigma) / np.maximum(
+        gaussian_filter(expected * cover, sigma), 1e-3 * expected.max()
+    )
+    image = expected * ratio
+    return Acceptance(Background.TWO_D, radius, knots, values, image, gaussian_filter(cover, sigma))
 
 
 def _profile(
-    groups: Sequence[PointingGroup], free: Sequence[Mask], weights: Floats, offset: Floats
+    groups: Sequence[PointingGroup],
+    free: Sequence[Mask],
+    weights: Floats,
+    offset: Floats,
+    counts_per_knot: int,
 ) -> tuple[Floats, Floats]:
     """Density of events against the offset, in bins of about equal counts."""
     distance = np.concatenate([np.hypot(g.x, g.y)[g.free] for g in groups])
     distance = distance[distance <= offset.max() / np.sqrt(2)]
     if distance.size == 0:
         return np.array([0.0, 1.0]), np.array([1.0, 1.0])
-    number = int(np.clip(distance.size / 150, 4, 40))
+    number = int(np.clip(distance.size / counts_per_knot, 4, MOST_KNOTS))
     upper = np.asarray(np.quantile(distance, np.linspace(0, 1, number + 1)[1:]))
     edges = np.unique(np.append(0.0, upper))
     counts = np.histogram(distance, edges)[0].astype(float)
@@ -195,10 +247,16 @@ def _profile(
     for mask, weight in zip(free, weights, strict=True):
         here = offset[mask]
         area = area + weight * np.histogram(here, edges)[0]
-        moment = moment + weight * np.histogram(here, edges, weights=here)[0]
+        moment = moment + weight * np.histogram(here, edges, weights=here**2)[0]
     usable = area > 0
     density = counts[usable] / area[usable]
-    knots = moment[usable] / area[usable]
+    knots = np.sqrt(moment[usable] / area[usable])
     if not usable.any():
         return np.array([0.0, 1.0]), np.array([1.0, 1.0])
+    if knots[0] > LARGEST_HOLE_DEG and knots.size > 2:
+        # all runs point at the target: its circle is filled by a straight line in the square
+        near = knots <= max(FILLED_FROM_DEG, knots[2])
+        _, log_middle = np.polyfit(knots[near] ** 2, np.log(np.maximum(density[near], 1e-9)), 1)
+        knots = np.append(0.0, knots)
+        density = np.append(np.exp(log_middle), density)
     return knots, density

@@ -75,11 +75,16 @@ def make_exclusion(
 
 
 def contaminated_by(
-    place: Floats, radius: float, sources: Sequence[KnownSource]
+    place: Floats, radius: float, sources: Sequence[KnownSource], *, tails: bool = True
 ) -> KnownSource | None:
-    """The first known source whose gammas reach into a region of that radius [deg]."""
+    """The first source whose gammas reach into a region of that radius [deg].
+
+    Parameters
+    ----------
+    tails : whether the tail of the point spread of sources found in the data counts
+    """
     for source in sources:
-        reach = radius + max(source.radius, POINT_REACH_DEG)
+        reach = radius + max(source.radius, POINT_REACH_DEG, source.tail if tails else 0.0)
         if float(separation(source.direction, place)) < reach:
             return source
     return None

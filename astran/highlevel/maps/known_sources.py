@@ -23,6 +23,8 @@ class KnownSource:
     ra: float = 0.0
     dec: float = 0.0
     """ICRS [deg]."""
+    tail: float = 0.0
+    """How far its point spread reaches in the data, where it was found in them [deg]."""
     spellings: frozenset[str] = frozenset()
     """All its names as `squashed` writes them."""
 

@@ -8,8 +8,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import erf
 
-from astran.highlevel.arrays import Floats
+from astran.highlevel.arrays import Floats, Mask
 from astran.highlevel.maps.ring import SkyMap
+from astran.highlevel.maps.trials import after_trials, effective_trials, exact_significance
 
 FIT_RADIUS_DEG = 0.4
 LEAST_SIGNIFICANCE = 5.0
@@ -21,8 +22,15 @@ class Peak:
     """Largest significance of a map. x to the east, y to the north of the target [deg]."""
 
     significance: float
+    """Li & Ma, of its pixel alone."""
     x: float
     y: float
+    excess: float
+    """In the ON circle."""
+    trials: float
+    """Independent positions among which it is the highest."""
+    after_trials: float
+    """Significance with these; for a place that was not chosen before."""
 
     @property
     def offset(self) -> float:
@@ -46,12 +54,22 @@ class PositionFit:
         return float(np.hypot(self.x, self.y))
 
 
-def find_peak(sky: SkyMap) -> Peak | None:
-    """The peak, its place refined between pixels by a paraboloid; none for an empty map."""
+def find_peak(
+    sky: SkyMap, where: Mask | None = None, chosen_among: Mask | None = None
+) -> Peak | None:
+    """The peak, its place refined between pixels by a paraboloid; none for an empty map.
+
+    Parameters
+    ----------
+    where : pixels among which it is looked for; none: all
+    chosen_among : pixels that count as trials; none: those of `where`
+    """
     image = sky.significance
-    if not np.isfinite(image).any():
+    seen = np.isfinite(image) if where is None else np.isfinite(image) & where
+    if not seen.any():
         return None
-    row, column = (int(i) for i in np.unravel_index(int(np.nanargmax(image)), image.shape))
+    inside = np.where(seen, image, -np.inf)
+    row, column = (int(i) for i in np.unravel_index(int(np.argmax(inside)), image.shape))
     best = float(image[row, column])
     x, y = float(sky.axis[column]), float(sky.axis[row])
     reach = max(1, round(sky.radius_deg / 2 / sky.bin_deg))
@@ -67,7 +85,13 @@ def find_peak(sky: SkyMap) -> Peak | None:
                 shift = np.linalg.solve(curvature, [-a, -b])
                 if np.abs(shift).max() <= reach:
                     x, y = x + float(shift[0]) * sky.bin_deg, y + float(shift[1]) * sky.bin_deg
-    return Peak(best, x, y)
+    exact = exact_significance(
+        best, *(float(part[row, column]) for part in (sky.n_on, sky.n_off, sky.alpha))
+    )
+    pixels = int(seen.sum() if chosen_among is None else chosen_among.sum())
+    trials = effective_trials(exact, pixels, sky.bin_deg, sky.radius_deg)
+    excess = float(sky.excess[row, column])
+    return Peak(best, x, y, excess, trials, after_trials(exact, trials))
 
 
 def fit_position(sky: SkyMap, peak: Peak) -> PositionFit | None:

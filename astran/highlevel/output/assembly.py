@@ -21,6 +21,7 @@ from astran.highlevel.diagnostics.data_taking import event_diagnostics
 from astran.highlevel.diagnostics.notes import describe_observations
 from astran.highlevel.failures import Failures, add_left_out
 from astran.highlevel.geometry import project, radec
+from astran.highlevel.maps.field_search import FieldSource
 from astran.highlevel.maps.position import PositionFit
 from astran.highlevel.maps.ring import SkyMap
 from astran.highlevel.measurement import FolderMeasurement
@@ -37,6 +38,7 @@ from astran.results.document import (
     EnergyBandNumbers,
     ExcludedCircle,
     ExcludedRun,
+    FieldSourceNumbers,
     FileNames,
     FittedPosition,
     MapNumbers,
@@ -47,6 +49,7 @@ from astran.results.document import (
     Results,
     RunNumbers,
     SignificanceHistogram,
+    SourceCounterpart,
     StackedNumbers,
     TargetPosition,
     Theta2Histogram,
@@ -158,12 +161,20 @@ def _count_numbers(counts: Counts) -> dict[str, Any]:
     }
 
 
-def _crab_numbers(norm: Norm | None) -> dict[str, Any]:
+def _crab_numbers(norm: Norm | None, spectral: Spectral | NoSpectrum) -> dict[str, Any]:
     """Fields that `FluxNumbers` adds."""
-    return {
-        "crab_units": norm.value if norm else None,
-        "crab_units_error": norm.error if norm else None,
-    }
+    flux: tuple[float | None, float | None] = (None, None)
+    if norm is not None and isinstance(spectral, Spectral):
+        value, error = spectral.above.measure(norm)
+        flux = value / spectral.above.of_crab, error / spectral.above.of_crab
+    return {"crab_units": flux[0], "crab_units_error": flux[1]}
+
+
+def _norm_of_run(part: RunCounts, spectral: Spectral | NoSpectrum) -> Norm | None:
+    """By its start as well: a number may be that of two runs."""
+    label, start = str(part.run.obs_id), part.run.start
+    points = spectral.runs if isinstance(spectral, Spectral) else ()
+    return next((p.norm for p in points if (p.label, p.start) == (label, start)), None)
 
 
 def _stacked(found: FolderMeasurement) -> StackedNumbers:
@@ -171,7 +182,9 @@ def _stacked(found: FolderMeasurement) -> StackedNumbers:
     limits = np.array([end(part) for part in positive if part.size for end in (np.min, np.max)])
     return StackedNumbers(
         **_count_numbers(found.stacked),
-        **_crab_numbers(found.spectral.crab if isinstance(found.spectral, Spectral) else None),
+        **_crab_numbers(
+            found.spectral.total if isinstance(found.spectral, Spectral) else None, found.spectral
+        ),
         n_runs=len(found.runs),
         ontime_h=sum(part.run.ontime_s for part in found.runs) / 3600,
         events=sum(part.run.energy.size for part in found.runs),
@@ -191,11 +204,11 @@ def _stacked(found: FolderMeasurement) -> StackedNumbers:
 
 def _run(part: RunCounts, spectral: Spectral | NoSpectrum) -> RunNumbers:
     run = part.run
-    crab = spectral.crab_by_run.get(run.obs_id) if isinstance(spectral, Spectral) else None
+    norm = _norm_of_run(part, spectral)
     return RunNumbers(
         obs_id=run.obs_id,
         **_count_numbers(part.counts),
-        **_crab_numbers(crab),
+        **_crab_numbers(norm, spectral),
         file=run.path.name,
         object=run.object,
         night=str(run.night),
@@ -221,13 +234,14 @@ def position_angle(part: RunCounts) -> float:
 
 def _by_night(found: FolderMeasurement) -> tuple[NightNumbers, ...]:
     spectral = found.spectral
-    crab = spectral.crab_by_night if isinstance(spectral, Spectral) else {}
+    points = spectral.night_points if isinstance(spectral, Spectral) else ()
+    norms = {point.label: point.norm for point in points}
     return tuple(
         NightNumbers(
             night=str(night),
             n_runs=len(parts),
             **_count_numbers(stack([part.counts for part in parts])),
-            **_crab_numbers(crab.get(str(night))),
+            **_crab_numbers(norms.get(str(night)), spectral),
             ontime_h=sum(part.run.ontime_s for part in parts) / 3600,
         )
         for night, parts in counts_by_night(found.runs).items()
@@ -302,7 +316,7 @@ def _map(found: FolderMeasurement) -> MapNumbers | None:
     return MapNumbers(
         background=sky.method.value,
         method="ring",
-        width_deg=len(sky.counts) * sky.bin_deg,
+        width_deg=_width(sky),
         bin_deg=sky.bin_deg,
         npix=len(sky.counts),
         radius_deg=sky.radius_deg,
@@ -336,6 +350,32 @@ def _map(found: FolderMeasurement) -> MapNumbers | None:
             off_source=as_tuple(np.histogram(off, edges)[0]),
             all=as_tuple(np.histogram(sky.significance[sky.valid], edges)[0]),
         ),
+        peak_trials=peak.trials if peak else None,
+        peak_after_trials=peak.after_trials if peak else None,
+        searched_width_deg=_width(found.search.sky) if found.search else None,
+        sources=tuple(_field_source(one) for one in (found.search.sources if found.search else ())),
+    )
+
+
+def _width(sky: SkyMap) -> float:
+    return len(sky.counts) * sky.bin_deg
+
+
+def _field_source(source: FieldSource) -> FieldSourceNumbers:
+    ra, dec = radec(source.direction)
+    peak = source.peak
+    return FieldSourceNumbers(
+        name=source.name,
+        ra_deg=ra,
+        dec_deg=dec,
+        offset_deg=peak.offset,
+        significance=peak.significance,
+        trials=peak.trials,
+        significance_after_trials=peak.after_trials,
+        detected=source.detected,
+        excess=peak.excess,
+        excluded_radius_deg=source.radius,
+        counterparts=tuple(SourceCounterpart(name, away) for name, away in source.counterparts),
     )
 
 

@@ -113,11 +113,11 @@ def draw_rates(results: Results, runs: Sequence[RunNumbers]) -> Drawn:
         elinewidth=1.6,
         label="excess",
     )
-    upper.legend(loc="upper left", ncols=2)
+    upper.legend(loc="upper left", ncols=2, frameon=False)
     tops = [run.rate_per_min + run.rate_error for run in runs]
     lows = [run.rate_per_min - run.rate_error for run in runs]
     high, low = max(0.1, *tops), min(0.0, *lows)
-    upper.set_ylim(low - 0.06 * (high - low), high + 0.3 * (high - low))
+    upper.set_ylim(low - 0.06 * (high - low), high + 0.42 * (high - low))
     upper.set_ylabel("excess per min")
     lower.errorbar(
         place,

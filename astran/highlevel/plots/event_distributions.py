@@ -24,8 +24,8 @@ OFFSET_STEP_DEG = 0.05
 
 def draw_events(results: Results, found: Diagnostics) -> Drawn:
     """Four panels about all events of the night."""
-    figure = style.new_figure(results, style.heading(results, "events"), width=10.5, height=8.0)
-    (energy, waits), (camera, offset) = figure.subplots(2, 2)
+    figure = style.new_figure(results, style.heading(results, "events"), height=11.6)
+    energy, waits, camera, offset = figure.subplots(4, 1)
     method = results.map.background if results.map else ""
     style.fill_panel(energy, found.energy, _draw_energies)
     style.fill_panel(waits, found.intervals, _draw_intervals)
@@ -62,9 +62,9 @@ def _draw_energies(axes: Any, found: EnergyHistogram) -> None:
         )
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_ylim(0.3, 3 * max(found.all))
+    axes.set_ylim(0.3, 100 * max(found.all))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    axes.legend(loc="upper right", frameon=False)
+    axes.legend(loc="upper right", frameon=False, ncols=3)
 
 
 def _draw_intervals(axes: Any, found: IntervalHistogram) -> None:

@@ -16,7 +16,6 @@ from astran.highlevel.maps.ring import SkyMap
 from astran.highlevel.plots import style
 from astran.highlevel.plots.plot import Drawn, Plot
 from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV
-from astran.highlevel.spectral.spectrum import ASSUMED_INDEX
 from astran.results.document import Results
 from astran.results.spectral_parts import (
     CrabFlux,
@@ -34,8 +33,8 @@ LONGEST_SPAN_H = 20.0
 def draw_spectrum(results: Results, found: SpectrumNumbers) -> Drawn:
     """Flux points, the best model with its error band, and Crab references."""
     points, name = found.flux_points, results.spectrum.model
-    figure = style.new_figure(results, style.heading(results, "spectrum"))
-    axes, side = figure.subplots(1, 2, width_ratios=(2.3, 1))
+    lines = _spectrum_lines(name, found)
+    figure, axes, below = style.with_panel(results, "spectrum", lines, axes_in=4.6)
     axes.set_xscale("log")
     axes.set_yscale("log")
     energy = np.array(found.curve.energy_tev)
@@ -43,12 +42,15 @@ def draw_spectrum(results: Results, found: SpectrumNumbers) -> Drawn:
     model = np.array(found.curve.dnde) * to_erg
     band = np.array(found.curve.dnde_error) * to_erg
     wide = np.geomspace(points[0].energy_min_tev / 1.3, points[-1].energy_max_tev * 1.3, 200)
+    references = []
     for reference, line in ((CRAB, "--"), (CRAB_HESS, ":")):
         inside = wide[(wide >= reference.energy_min) & (wide <= reference.energy_max)]
         if inside.size > 1:
+            expected = reference.shape(inside) * inside**2 * ERG_PER_TEV
+            references.append(expected[inside <= points[-1].energy_max_tev])
             axes.plot(
                 inside,
-                reference.shape(inside) * inside**2 * ERG_PER_TEV,
+                expected,
                 color=style.GREY,
                 linestyle=line,
                 linewidth=1.6,
@@ -59,21 +61,33 @@ def draw_spectrum(results: Results, found: SpectrumNumbers) -> Drawn:
             energy, np.clip(model - band, 1e-20, None), model + band, color=style.SKY, alpha=0.4
         )
         axes.plot(energy, model, color=style.BLUE, linewidth=2, label=MODEL_NAMES[name])
-    _points(axes, points)
+    _points(axes, points, found.limit_confidence)
     values = np.concatenate([_shown(_drawable(points, limit=kind)) for kind in (True, False)])
     values = values[values > 0]
     if values.size:
-        axes.set_ylim(values.min() / 4, values.max() * 3)
+        high = max(values.max(), *(np.max(each, initial=0.0) for each in references), 0.0)
+        low = min(values.min(), *(_lowest(each, values) for each in references), high)
+        # above the highest there is room for the legend
+        axes.set_ylim(low / 2, high * (high / low) ** 0.45)
     axes.set_xlim(wide[0], wide[-1])
     axes.set_xlabel("energy [TeV]")
     axes.set_ylabel(r"$E^2\,dN/dE$  [erg cm$^{-2}$ s$^{-1}$]")
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
-    handles, labels = axes.get_legend_handles_labels()
-    side.legend(
-        handles, labels, loc="upper left", bbox_to_anchor=(-0.06, 1.02), borderpad=0.2, fontsize=11
-    )
-    style.panel(side, _spectrum_lines(name, found), top=0.995 - 0.075 * len(labels))
+    axes.legend(loc="upper right", ncols=2, frameon=False)
+    axes.set_title(WHY_OTHER, fontsize=10.5, color=style.GREY, loc="left")
+    style.panel(below, lines)
     return figure, _spectrum_alt(results, found)
+
+
+WHY_OTHER = "√TS weighs events by energy; Li & Ma counts all events alike"
+"""Two significances stand in one report."""
+DEEPEST_REFERENCE = 10.0
+"""So far below the points a reference is followed; where it falls off it says no more."""
+
+
+def _lowest(reference: Floats, values: Floats) -> float:
+    shown = reference[reference > values.min() / DEEPEST_REFERENCE]
+    return float(np.min(shown, initial=np.inf))
 
 
 def _shown(points: Sequence[SpectralPoint]) -> Floats:
@@ -88,7 +102,7 @@ def _drawable(points: Sequence[SpectralPoint], *, limit: bool) -> list[SpectralP
     return [p for p, value in zip(some, _shown(some), strict=True) if value > least]
 
 
-def _points(axes: Any, points: Sequence[SpectralPoint]) -> None:
+def _points(axes: Any, points: Sequence[SpectralPoint], confidence: float) -> None:
     for limit in (False, True):
         some = _drawable(points, limit=limit)
         if not some:
@@ -117,13 +131,13 @@ def _points(axes: Any, points: Sequence[SpectralPoint]) -> None:
             markersize=6,
             elinewidth=1.6,
             capsize=3 if limit else 0,
-            label="upper limit 95 %" if limit else "flux points",
+            label=f"upper limit {100 * confidence:g} %" if limit else "flux points",
             zorder=4,
         )
 
 
-def _spectrum_lines(name: str | None, found: SpectrumNumbers) -> list[tuple[str, str] | None]:
-    lines: list[tuple[str, str] | None] = []
+def _spectrum_lines(name: str | None, found: SpectrumNumbers) -> list[tuple[str, str]]:
+    lines: list[tuple[str, str]] = []
     if name:
         amplitude, error = found.parameters["amplitude"], found.errors["amplitude"]
         power = int(np.floor(np.log10(amplitude)))
@@ -136,20 +150,18 @@ def _spectrum_lines(name: str | None, found: SpectrumNumbers) -> list[tuple[str,
                 lines.append((shown, style.with_error(value, found.errors[key])))
         best = next(model for model in found.models if model.name == name)
         fit = f"{best.statistic:.0f}/{best.degrees_of_freedom}"
-        lines += [("stat/dof", fit), None]
+        lines.append(("stat/dof", fit))
     else:
-        lines += [("Γ, assumed", f"{ASSUMED_INDEX:g}"), None]
+        lines.append(("Γ, assumed", f"{found.assumed_index:g}"))
     lines += [
-        ("range", style.energy(found.energy_min_tev)),
+        ("from", style.energy(found.energy_min_tev)),
         ("to", style.energy(found.energy_max_tev)),
-        ("significance", f"{found.significance:.1f} σ"),
+        ("√TS", f"{found.significance:.1f}"),
         ("OFF regions", f"{found.off_regions}"),
     ]
     if found.crab:
         lines.append(("Crab units", _crab_text(found.crab)))
-    lines.append(None)
-    shown_names = {"MAGIC": "MAGIC: JHEAp 5, 30", "H.E.S.S.": "H.E.S.S.: A&A 457, 899"}
-    return lines + [(text, "") for text in shown_names.values()]
+    return [*lines, ("MAGIC 2015", "JHEAp 5, 30"), ("H.E.S.S. 2006", "A&A 457, 899")]
 
 
 def _crab_text(crab: CrabFlux) -> str:
@@ -175,7 +187,7 @@ def _spectrum_alt(results: Results, found: SpectrumNumbers) -> str:
 
 def draw_light_curve(results: Results, curve: LightCurve) -> Drawn:
     """Flux in time: fine bins where there are some, runs and nights."""
-    figure = style.new_figure(results, style.heading(results, "light curve"), height=5.6)
+    figure = style.new_figure(results, style.heading(results, "light curve"))
     axes = figure.subplots()
     fine, runs, nights = curve.fine, curve.runs, curve.nights
     power = int(np.floor(np.log10(max(abs(p.flux) for p in runs) or 1e-12)))

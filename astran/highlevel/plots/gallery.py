@@ -22,8 +22,9 @@ from astran.highlevel.plots.plot import Plot
 from astran.results.document import PartKind, PlotFile, Results
 
 GALLERY: tuple[Plot[Any], ...] = (
-    theta2_plot.THETA2,
     maps.SKY_MAP,
+    theta2_plot.THETA2,
+    maps.EXCESS_MAP,
     maps.SIGNIFICANCES,
     curves.CUMULATIVE,
     curves.RATES,

@@ -16,14 +16,14 @@ from astran.results.document import Results, StackedNumbers
 
 def draw_response(results: Results, found: ResponseCurves) -> Drawn:
     """Effective area, angular resolution and energy resolution against true energy."""
-    figure = style.new_figure(results, style.heading(results, "response"), width=11.5, height=4.9)
-    area, angle, energy = figure.subplots(1, 3)
+    figure = style.new_figure(results, style.heading(results, "response"), height=9.4)
+    area, angle, energy = figure.subplots(3, 1)
     x = style.numbers(found.energy_tev)
     area.plot(x, style.numbers(found.area_m2), color=style.BLUE, linewidth=2)
     area.set_yscale("log")
     highest = float(np.nanmax(style.numbers(found.area_m2)))
     area.set_ylim(highest / 3e3, 3 * highest)
-    within = ", within the θ cut" if found.point_like else ""
+    within = "\nwithin the θ cut" if found.point_like else ""
     area.set_ylabel(f"effective area{within} [m²]")
     _draw_angle(angle, x, found, results.stacked)
     energy.axhline(0, color=style.INK, linewidth=0.8)

@@ -26,87 +26,123 @@ CONTOURS = (5.0, 10.0, 20.0, 40.0, 80.0)
 
 
 def draw_map(results: Results, shown: tuple[MapNumbers, SkyMap]) -> Drawn:
-    """Significance and excess side by side, north up, east left."""
-    target, (facts, sky) = results.target, shown
-    system = wcs(sky, target.ra_deg, target.dec_deg)
-    figure = style.new_figure(results, style.heading(results, "sky map"), width=11.5, height=5.9)
-    left, right = (figure.add_subplot(1, 2, i, projection=system) for i in (1, 2))
-    significance, excess = sky_image(sky.significance), sky_image(sky.excess)
+    """The significance, north up, east left."""
+    facts, sky = shown
     peak = facts.peak_significance
-    image = left.imshow(
-        significance,
+    bright = peak is not None and peak > MOST_HIGHEST
+    figure, axes = _sky(results, "sky map", shown, "white")
+    image = axes.imshow(
+        sky_image(sky.significance),
         origin="lower",
         cmap="cividis",
         vmin=LOWEST,
         vmax=min(max(LEAST_HIGHEST, peak or 0.0), MOST_HIGHEST),
         interpolation="nearest",
     )
-    bright = peak is not None and peak > MOST_HIGHEST
-    _bar(figure, left, image, "significance [σ]", "max" if bright else "neither")
-    image = right.imshow(excess, origin="lower", cmap="YlOrBr", interpolation="nearest")
-    _bar(figure, right, image, f"excess within {sky.radius_deg:.2g}°")
-    levels = [level for level in CONTOURS if peak is not None and level < peak]
-    for axes, ink in ((left, "white"), (right, style.INK)):
-        if levels:
-            filled = np.nan_to_num(significance)
-            axes.contour(filled, levels=levels, colors=ink, linewidths=0.9, alpha=0.9)
-        axes.set_facecolor("#ECEDEF")
-        middle = (len(sky.counts) - 1) / 2
-        _reticle(axes, middle, sky.bin_deg, ink)
-        for centre, radius in zip(sky.exclusion.centres, sky.exclusion.radii, strict=True):
-            place = np.array(system.wcs_world2pix(*radec(centre), 0), float)
-            _circle(axes, place, radius / sky.bin_deg, ink)
-        axes.set_xlim(-0.5, len(sky.counts) - 0.5)
-        axes.set_ylim(-0.5, len(sky.counts) - 0.5)
-        if facts.fit:
-            x, y = system.wcs_world2pix(facts.fit.ra_deg, facts.fit.dec_deg, 0)
-            axes.plot(
-                [x], [y], marker="x", color=style.VERMILION, markersize=7, markeredgewidth=1.6
-            )
-        axes.coords[0].set_axislabel("right ascension (ICRS)")
-        if axes is left:
-            axes.coords[1].set_axislabel("declination (ICRS)", minpad=0.5)
-        else:
-            axes.coords[1].set_axislabel(" ")
-        for coordinate in axes.coords:
-            coordinate.set_ticks_position("all")
-        axes.coords[0].set_major_formatter("d.d")
-        axes.coords[1].set_major_formatter("d.d")
-    left.set_title(_peak_line(facts), fontsize=12, pad=9)
-    right.set_title(
-        "contours "
-        + (", ".join(f"{level:g}" for level in levels) + " σ" if levels else "from 5 σ: none")
-        + "; dotted: excluded from OFF",
-        fontsize=12,
-        pad=9,
-    )
+    _bar(figure, axes, image, "significance [σ]", "max" if bright else "neither")
+    axes.set_title(_peak_line(facts), fontsize=12, pad=9)
     where = (
         "nothing was seen in the map"
         if peak is None
         else f"peak {peak:.1f} sigma, {facts.peak_offset_deg:.3f} deg from the target"
     )
     alt = (
-        f"Sky maps of significance and excess, {facts.width_deg:.1f} deg wide, centred on "
-        f"{target.name}: {where}; ring background, acceptance "
+        f"Sky map of significance, {facts.width_deg:.1f} deg wide, centred on "
+        f"{results.target.name}: {where}; ring background, acceptance "
         f"{ACCEPTANCE[facts.background]}."
     )
     return figure, alt
+
+
+def draw_excess(results: Results, shown: tuple[MapNumbers, SkyMap]) -> Drawn:
+    """The excess, north up, east left; white is none."""
+    facts, sky = shown
+    figure, axes = _sky(results, "excess map", shown, style.INK)
+    excess = sky_image(sky.excess)
+    end = _excess_end(sky)
+    image = axes.imshow(
+        excess, origin="lower", cmap="PuOr_r", vmin=-end, vmax=end, interpolation="nearest"
+    )
+    _bar(figure, axes, image, f"excess within {sky.radius_deg:.2g}°")
+    levels = _levels(facts)
+    axes.set_title(
+        "contours " + (", ".join(f"{x:g}" for x in levels) + " σ" if levels else "from 5 σ: none"),
+        fontsize=12,
+        pad=9,
+    )
+    alt = (
+        f"Sky map of excess events within {sky.radius_deg:.2g} deg, {facts.width_deg:.1f} deg "
+        f"wide, centred on {results.target.name}; zero is white, the scale ends at "
+        f"{end:.0f} events."
+    )
+    return figure, alt
+
+
+EXCESS_NOISE = 6.0
+"""The colour scale of the excess reaches at least so many times its scatter: noise stays pale."""
+
+
+def _excess_end(sky: SkyMap) -> float:
+    """Where the colours of the excess end [events]."""
+    seen = sky.excess[sky.valid]
+    noise = sky.excess[sky.off_source]
+    scatter = float(noise.std()) if noise.size > 1 else 0.0
+    return max(float(np.nanmax(seen, initial=0.0)), EXCESS_NOISE * scatter, 1.0)
+
+
+def _levels(facts: MapNumbers) -> list[float]:
+    peak = facts.peak_significance
+    return [level for level in CONTOURS if peak is not None and level < peak]
+
+
+def _sky(
+    results: Results, what: str, shown: tuple[MapNumbers, SkyMap], ink: str
+) -> tuple[Figure, Any]:
+    """A figure with axes on the sky, and on them all that is drawn upon an image."""
+    target, (facts, sky) = results.target, shown
+    system = wcs(sky, target.ra_deg, target.dec_deg)
+    figure = style.new_figure(results, style.heading(results, what), height=6.5)
+    axes = figure.add_subplot(1, 1, 1, projection=system)
+    if levels := _levels(facts):
+        filled = np.nan_to_num(sky_image(sky.significance))
+        axes.contour(filled, levels=levels, colors=ink, linewidths=0.9, alpha=0.9)
+    axes.set_facecolor("#ECEDEF")
+    _reticle(axes, (len(sky.counts) - 1) / 2, sky.bin_deg, ink)
+    for centre, radius in zip(sky.exclusion.centres, sky.exclusion.radii, strict=True):
+        place = np.array(system.wcs_world2pix(*radec(centre), 0), float)
+        _circle(axes, place, radius / sky.bin_deg, ink)
+    axes.set_xlim(-0.5, len(sky.counts) - 0.5)
+    axes.set_ylim(-0.5, len(sky.counts) - 0.5)
+    if facts.fit:
+        x, y = system.wcs_world2pix(facts.fit.ra_deg, facts.fit.dec_deg, 0)
+        axes.plot([x], [y], marker="x", color=style.VERMILION, markersize=8, markeredgewidth=1.8)
+    axes.coords[0].set_axislabel("right ascension (ICRS), dotted: excluded from OFF")
+    axes.coords[1].set_axislabel("declination (ICRS)", minpad=0.5)
+    for coordinate in axes.coords:
+        coordinate.set_ticks_position("all")
+        coordinate.set_major_formatter("d.d")
+    return figure, axes
 
 
 def _map_and_images(results: Results, sky: SkyMap | None) -> tuple[MapNumbers, SkyMap] | None:
     return (results.map, sky) if results.map and sky else None
 
 
-SKY_MAP = Plot("skymap", "Sky map of significance and excess", "sky map", _map_and_images, draw_map)
+SKY_MAP = Plot("skymap", "Sky map of significance", "sky map", _map_and_images, draw_map)
+EXCESS_MAP = Plot(
+    "excess_map", "Sky map of excess", "excess map", _map_and_images, draw_excess, mail=False
+)
 
 
 def _peak_line(facts: MapNumbers) -> str:
     if facts.peak_significance is None:
         return "no exposure"
     text = f"peak {facts.peak_significance:.1f} σ"
+    if facts.peak_after_trials is not None:
+        text += f" ({facts.peak_after_trials:.1f} σ after trials)"
     if facts.fit:
         fit = facts.fit
-        return f"{text}; offset (×) {fit.offset_deg:.3f}° ± {fit.error_deg:.3f}°"
+        return f"{text}; × {fit.offset_deg:.3f}° ± {fit.error_deg:.3f}° (stat.) from the target"
     return f"{text}, {facts.peak_offset_deg:.2f}° from the target"
 
 
@@ -143,8 +179,8 @@ def draw_distribution(results: Results, facts: MapNumbers) -> Drawn:
     edges = np.array(facts.distribution.edges)
     off = np.array(facts.distribution.off_source)
     everywhere = np.array(facts.distribution.all)
-    figure = style.new_figure(results, style.heading(results, "map significances"))
-    axes, side = figure.subplots(1, 2, width_ratios=(2.65, 1))
+    lines = _distribution_lines(results, facts)
+    figure, axes, below = style.with_panel(results, "map significances", lines)
     axes.stairs(everywhere, edges, color=style.GREY, linewidth=1.4, label="whole map, to 6 σ")
     axes.stairs(off, edges, fill=True, color=style.SKY, alpha=0.75, label="outside of source")
     x = np.linspace(edges[0], edges[-1], 401)
@@ -159,38 +195,37 @@ def draw_distribution(results: Results, facts: MapNumbers) -> Drawn:
             _gauss(x, mean, sigma) * area,
             color=style.VERMILION,
             linewidth=2,
-            label="Gaussian fit",
+            label="same mean and width",
         )
-    axes.set_ylim(0.5, 2.5 * max(float(everywhere.max()), 1.0))
+    axes.set_ylim(0.5, 30 * max(float(everywhere.max()), 1.0))
     axes.set_yscale("log")
     axes.set_xlim(edges[0], edges[-1])
     axes.set_xlabel("significance [σ]")
     axes.set_ylabel("pixels")
-    handles, labels = axes.get_legend_handles_labels()
-    side.legend(handles, labels, loc="upper left", bbox_to_anchor=(-0.06, 1.02), borderpad=0.2)
-    none = "–"
-    style.panel(
-        side,
-        [
-            ("mean", none if mean is None else f"{mean:+.2f}"),
-            ("width", none if sigma is None else f"{sigma:.2f}"),
-            ("largest", none if facts.off_max is None else f"{facts.off_max:.1f} σ"),
-            ("pixels", f"{facts.off_pixels}"),
-            None,
-            ("acceptance", facts.background),
-            ("ON radius", f"{facts.radius_deg:.2g}°"),
-            ("OFF ring", f"{facts.ring_inner_deg:.2g}–{facts.ring_outer_deg:.2g}°"),
-            ("excluded", f"{facts.excluded_radius_deg:.2g}°"),
-            ("energy", style.energy_range(results)),
-        ],
-        top=0.68,
-    )
+    axes.legend(loc="upper left", ncols=2, frameon=False)
+    style.panel(below, lines)
     said = "no pixels" if sigma is None else f"mean {mean:.2f}, width {sigma:.2f}"
     alt = (
         "Histogram of the significances of the sky map's pixels outside of the source, with a "
-        f"Gaussian: {said}; 0 and 1 are expected without further sources."
+        f"Gaussian of the same mean and width: {said}; 0 and 1 are expected without further "
+        "sources."
     )
     return figure, alt
+
+
+def _distribution_lines(results: Results, facts: MapNumbers) -> list[tuple[str, str]]:
+    none = "–"
+    return [
+        ("mean", none if facts.off_mean is None else f"{facts.off_mean:+.2f}"),
+        ("width", none if facts.off_sigma is None else f"{facts.off_sigma:.2f}"),
+        ("largest", none if facts.off_max is None else f"{facts.off_max:.1f} σ"),
+        ("pixels", f"{facts.off_pixels}"),
+        ("acceptance", facts.background),
+        ("ON radius", f"{facts.radius_deg:.2g}°"),
+        ("OFF ring", f"{facts.ring_inner_deg:.2g}–{facts.ring_outer_deg:.2g}°"),
+        ("excluded", f"{facts.excluded_radius_deg:.2g}°"),
+        ("energy", style.energy_range(results)),
+    ]
 
 
 SIGNIFICANCES = Plot(

@@ -25,12 +25,10 @@ MOST_NIGHT_LABELS = 6
 
 def draw_observation(results: Results, found: Diagnostics) -> Drawn:
     """Event and gamma rate against time; below: event rate against zenith, pointings, dead time."""
-    figure = style.new_figure(
-        results, style.heading(results, "data taking"), width=10.5, height=8.4
-    )
-    grid = figure.add_gridspec(3, 3, height_ratios=(1, 1, 1.25))
-    upper, middle = figure.add_subplot(grid[0, :]), figure.add_subplot(grid[1, :])
-    zenith, wobble, dead = (figure.add_subplot(grid[2, k]) for k in range(3))
+    figure = style.new_figure(results, style.heading(results, "data taking"), height=9.6)
+    grid = figure.add_gridspec(4, 2, height_ratios=(1, 1, 1.6, 0.7), width_ratios=(1, 1.35))
+    upper, middle, dead = (figure.add_subplot(grid[row, :]) for row in (0, 1, 3))
+    zenith, wobble = (figure.add_subplot(grid[2, column]) for column in range(2))
     if found.time:
         _draw_rates(figure, upper, middle, found.time, results)
     else:
@@ -155,24 +153,25 @@ def _draw_wobble(axes: Any, places: Sequence[WobblePosition]) -> None:
         axes.scatter(
             [-item.x_deg],
             [item.y_deg],
-            s=60 + 340 * item.livetime_h / longest,
+            s=30 + 170 * item.livetime_h / longest,
             color=style.SKY,
             edgecolor=style.BLUE,
             zorder=2,
         )
         if len(places) <= style.MOST_NOTES:
-            below = item.y_deg < 0
+            # beside its own pointing, away from the middle: above it, there may be another
+            left = item.x_deg > 0.2 * reach
             axes.annotate(
                 f"{item.livetime_h:.2g} h",
                 (-item.x_deg, item.y_deg),
-                xytext=(0, -12 if below else 12),
+                xytext=(-9 if left else 9, 0),
                 textcoords="offset points",
-                ha="center",
-                va="top" if below else "bottom",
+                ha="right" if left else "left",
+                va="center",
                 fontsize=10.5,
             )
     axes.plot([0], [0], marker="*", color=style.VERMILION, markersize=13, zorder=3)
-    limit = 1.75 * max(reach, 0.2)
+    limit = 2.1 * max(reach, 0.2)
     axes.set_xlim(-limit, limit)
     axes.set_ylim(-limit, limit)
     axes.set_aspect("equal")

@@ -21,6 +21,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from PIL import Image
 
 from astran.base.night import Night
@@ -31,13 +32,14 @@ Part = TypeVar("Part")
 
 BLUE, ORANGE, VERMILION, SKY = "#0072B2", "#E69F00", "#D55E00", "#56B4E9"
 INK, GREY, PALE = "#1A1A1A", "#5F6368", "#D9DCE0"
-DPI = 100
+WIDTH_IN = 6.6
+"""Narrow, so that letters of 12 points are legible where a plot is as wide as a phone."""
+WIDTH_PX = 900
 MOST_NOTES = 8
 """More labels than that in a panel would cover each other."""
-CHARACTERS_PER_IN = 10.5
-"""Of the stamp's size, with something left between its two ends."""
-HEAD_IN, FOOT_IN = 0.62, 0.42
+HEAD_IN, FOOT_IN = 0.62, 0.52
 """Room for the title line above and the stamp below the axes [inch]."""
+TITLE_PT, LEAST_TITLE_PT = 15.0, 9.0
 
 _SETTINGS = {
     "font.family": "DejaVu Sans",
@@ -79,35 +81,49 @@ def styled() -> Iterator[None]:
         yield
 
 
-def new_figure(results: Results, title: str, width: float = 9.0, height: float = 6.2) -> Figure:
+def new_figure(results: Results, title: str, height: float = 5.6) -> Figure:
     """An empty figure of so many inches with title and stamp; its axes go below the title."""
+    width = WIDTH_IN
     low, high = FOOT_IN / height, 1 - HEAD_IN / height
     layout = ConstrainedLayoutEngine(
         rect=(0.01, low, 0.98, high - low), w_pad=0.06, h_pad=0.04, wspace=0.03
     )
-    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
+    figure = Figure(figsize=(width, height), dpi=WIDTH_PX / width, layout=layout)
     FigureCanvasAgg(figure)
     top = 1 - 0.33 / height
-    figure.text(0.02, top, title, fontsize=15, fontweight="bold", va="center")
+    name = figure.text(0.02, top, title, fontsize=TITLE_PT, fontweight="bold", va="center")
     marks = ["PRELIMINARY"] if results.preliminary else []
     if results.simulated:
         marks.append("SIMULATED")
-    figure.text(
+    mark = figure.text(
         0.98,
         top,
         " · ".join(marks),
-        fontsize=12,
+        fontsize=11,
         fontweight="bold",
         color=VERMILION,
         ha="right",
         va="center",
     )
-    bottom = 0.2 / height
-    what = _what(results)
-    made = _made_with(results, int(CHARACTERS_PER_IN * width) - len(what))
-    figure.text(0.02, bottom, what, fontsize=10.5, color=GREY, va="center")
-    figure.text(0.98, bottom, made, fontsize=10.5, color=GREY, ha="right", va="center")
+    while _covers(name, mark) and name.get_fontsize() > LEAST_TITLE_PT:
+        name.set_fontsize(name.get_fontsize() - 0.5)
+    for place, text in ((0.34, _what(results)), (0.15, _made_with(results))):
+        figure.text(0.02, place / height, text, fontsize=10, color=GREY, va="center")
     return figure
+
+
+def with_panel(
+    results: Results, what: str, lines: Sequence[object], axes_in: float = 4.1
+) -> tuple[Figure, Any, Any]:
+    """A figure with axes, and below them a panel of two columns for so many lines."""
+    heights = axes_in, panel_height(lines)
+    figure = new_figure(results, heading(results, what), sum(heights) + HEAD_IN + FOOT_IN)
+    axes, below = figure.subplots(2, 1, height_ratios=heights)
+    return figure, axes, below
+
+
+def _covers(left: Text, right: Text) -> bool:
+    return bool(left.get_window_extent().x1 + 12 > right.get_window_extent().x0)
 
 
 def heading(results: Results, what: str) -> str:
@@ -135,15 +151,12 @@ def _what(results: Results) -> str:
     return f"{nights(results)} · {runs} · {results.stacked.livetime_h:.2f} h"
 
 
-def _made_with(results: Results, room: int) -> str:
-    """Versions, those that matter most first, as many as there is room for [characters]."""
+def _made_with(results: Results) -> str:
+    """Versions, those that matter most first."""
     versions = results.versions
-    shown = f"ASTRAN {versions['astran']}"
-    for name in ("lstchain", "gammapy"):
-        more = f"{shown} · {name} {versions.get(name)}"
-        if name in versions and len(more) <= room:
-            shown = more
-    return shown
+    shown = [f"ASTRAN {versions['astran']}"]
+    shown += [f"{name} {versions[name]}" for name in ("lstchain", "gammapy") if name in versions]
+    return " · ".join(shown)
 
 
 def energy_range(results: Results) -> str:
@@ -165,18 +178,25 @@ def with_error(value: float, error: float) -> str:
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 
 
-def panel(axes: Any, lines: Sequence[tuple[str, str] | None], top: float = 1.0) -> None:
-    """Names and values under each other in an empty side panel; None leaves a gap."""
+PANEL_LINE_IN = 0.235
+"""Height of a line of a panel [inch]."""
+
+
+def panel_height(lines: Sequence[object]) -> float:
+    """Height of a panel of two columns that holds these lines [inch]."""
+    return PANEL_LINE_IN * -(-len(lines) // 2)
+
+
+def panel(axes: Any, lines: Sequence[tuple[str, str]]) -> None:
+    """Names and values in two columns of an empty panel."""
     axes.set_axis_off()
-    place = top
-    for line in lines:
-        if line is None:
-            place -= 0.03
-            continue
-        name, value = line
-        axes.text(0.0, place, name, transform=axes.transAxes, color=GREY, va="top", fontsize=12)
-        axes.text(1.0, place, value, transform=axes.transAxes, ha="right", va="top", fontsize=12)
-        place -= 0.066
+    rows = -(-len(lines) // 2)
+    for index, (name, value) in enumerate(lines):
+        column, row = divmod(index, rows)
+        place = 1 - (row + 0.5) / rows
+        left, right = 0.53 * column, 0.53 * column + 0.47
+        axes.text(left, place, name, transform=axes.transAxes, color=GREY, va="center")
+        axes.text(right, place, value, transform=axes.transAxes, ha="right", va="center")
 
 
 def numbers(values: Sequence[float | None]) -> Floats:
@@ -221,14 +241,14 @@ def save(figure: Figure, folder: Path, name: str) -> None:
     """Write PNG (for mails) and PDF (for print), each whole or not at all."""
     _save_png(figure, folder / f"{name}.png")
     part = folder / f".{name}.part.pdf"
-    figure.savefig(part, dpi=DPI)
+    figure.savefig(part)
     part.replace(folder / f"{name}.pdf")
 
 
 def _save_png(figure: Figure, path: Path) -> None:
     """A palette of 256 colours is enough for a plot, and a third of the bytes of a mail."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=DPI, format="raw")
+    figure.savefig(buffer, format="raw")
     width, height = figure.canvas.get_width_height()
     image = Image.frombytes("RGBA", (width, height), buffer.getvalue()).convert("RGB")
     few = image.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)

@@ -6,7 +6,7 @@ import numpy as np
 
 from astran.highlevel.plots import style
 from astran.highlevel.plots.plot import Drawn, Plot
-from astran.results.document import Results, Theta2Histogram
+from astran.results.document import Results, StackedNumbers, Theta2Histogram
 
 
 def draw_theta2(results: Results, bins: Theta2Histogram) -> Drawn:
@@ -16,8 +16,8 @@ def draw_theta2(results: Results, bins: Theta2Histogram) -> Drawn:
     centre, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
     on = np.array(bins.on)
     background, error = np.array(bins.background), np.array(bins.background_error)
-    figure = style.new_figure(results, style.heading(results, "θ² distribution"))
-    axes, side = figure.subplots(1, 2, width_ratios=(2.65, 1))
+    lines = _lines(results, bins)
+    figure, axes, below = style.with_panel(results, "θ² distribution", lines)
     axes.stairs(background, edges, fill=True, color=style.PALE, zorder=1)
     axes.stairs(background, edges, color=style.GREY, linewidth=1.4, label="OFF × α", zorder=2)
     axes.errorbar(
@@ -50,7 +50,6 @@ def draw_theta2(results: Results, bins: Theta2Histogram) -> Drawn:
             linewidth=1.8,
             label=f"cut θ < {stacked.theta_cut_deg:.3g}°",
         )
-        cut_text = f"{stacked.theta_cut_deg:.3g}°"
     elif cut.min_deg is not None and cut.max_deg is not None:
         axes.axvspan(
             cut.min_deg**2,
@@ -63,36 +62,13 @@ def draw_theta2(results: Results, bins: Theta2Histogram) -> Drawn:
             zorder=0,
             label="cut θ(E)",
         )
-        cut_text = f"θ(E), {cut.min_deg:.2g}–{cut.max_deg:.2g}°"
-    else:
-        cut_text = "θ(E)"
     axes.set_xlim(0, edges[-1])
     highest = max(float((on + np.sqrt(on)).max()), float((background + error).max()), 1.0)
-    axes.set_ylim(0, 1.12 * highest)
+    axes.set_ylim(0, 1.3 * highest)
     axes.set_xlabel("θ² [deg²]")
     axes.set_ylabel(f"events per {edges[1] - edges[0]:.2g} deg²")
-    handles, labels = axes.get_legend_handles_labels()
-    side.legend(handles, labels, loc="upper left", bbox_to_anchor=(-0.06, 1.02), borderpad=0.2)
-    tail = bins.tail
-    style.panel(
-        side,
-        [
-            ("Li & Ma", f"{stacked.significance:.2f} σ"),
-            ("excess", f"{stacked.excess:.1f} ± {stacked.excess_error:.1f}"),
-            None,
-            (r"$N_{on}$", f"{stacked.n_on}"),
-            (r"$N_{off}$", f"{stacked.n_off}"),
-            ("α", f"{stacked.alpha:.3f}"),
-            ("OFF regions", f"{stacked.off_regions}"),
-            None,
-            ("livetime", f"{stacked.livetime_h:.3f} h"),
-            ("per min", style.with_error(stacked.rate_per_min, stacked.rate_error)),
-            ("θ cut", cut_text),
-            ("energy", style.energy_range(results)),
-            *([("ON/OFF tail", f"{tail.ratio:.2f} ± {tail.ratio_error:.2f}")] if tail else []),
-        ],
-        top=0.76,
-    )
+    axes.legend(loc="upper right", ncols=3)
+    style.panel(below, lines)
     expected = stacked.alpha * stacked.n_off
     alt = (
         f"Distribution of squared angular distance of events from {results.target.name}: "
@@ -101,6 +77,34 @@ def draw_theta2(results: Results, bins: Theta2Histogram) -> Drawn:
         f"{stacked.significance:.1f} sigma in {stacked.livetime_h:.2f} h."
     )
     return figure, alt
+
+
+def _cut_text(stacked: StackedNumbers) -> str:
+    cut = stacked.theta_cut
+    if stacked.theta_cut_deg is not None:
+        return f"{stacked.theta_cut_deg:.3g}°"
+    if cut.min_deg is not None and cut.max_deg is not None:
+        return f"by energy, {cut.min_deg:.2g}–{cut.max_deg:.2g}°"
+    return "by energy"
+
+
+def _lines(results: Results, bins: Theta2Histogram) -> list[tuple[str, str]]:
+    stacked, tail = results.stacked, bins.tail
+    lines = [
+        ("Li & Ma", f"{stacked.significance:.2f} σ"),
+        ("excess", f"{stacked.excess:.1f} ± {stacked.excess_error:.1f}"),
+        (r"$N_{on}$", f"{stacked.n_on}"),
+        (r"$N_{off}$", f"{stacked.n_off}"),
+        ("α", f"{stacked.alpha:.3f}"),
+        ("OFF regions", f"{stacked.off_regions}"),
+        ("livetime", f"{stacked.livetime_h:.3f} h"),
+        ("excess per min", style.with_error(stacked.rate_per_min, stacked.rate_error)),
+        ("θ cut", _cut_text(stacked)),
+        ("energy", style.energy_range(results)),
+    ]
+    if tail:
+        lines.append(("ON/OFF in the tail", f"{tail.ratio:.2f} ± {tail.ratio_error:.2f}"))
+    return lines
 
 
 THETA2 = Plot(

@@ -13,14 +13,20 @@ import numpy as np
 from astropy import units
 
 from astran.gadf.fits_open import BROKEN
+from astran.gadf.irf_hdus import describe_odd_area, describe_odd_energies
 from astran.highlevel.aperture.counts import CutKind, RunCounts, ThetaCut
 from astran.highlevel.arrays import Floats
 
 AREA_FRACTION = 0.1
 """Without a threshold in the files a spectrum begins where the effective area is this part of
 its maximum."""
+SUPPORTED_FRACTION = 0.01
+"""Below the energy of this part of the largest effective area no threshold is believed."""
+OFFSET_MARGIN_DEG = 0.15
 SAME_CUT_DEG = 0.002
 TRUE_PER_DECADE = 24
+IRF_WORDS = {"aeff": "effective area", "edisp": "energy dispersion"}
+"""IRFs without which there is no flux."""
 FAULTS = (*BROKEN, units.UnitsError)
 """What gammapy raises on IRFs that are absent or damaged."""
 
@@ -43,6 +49,8 @@ class SpectralResponse:
     """Least usable energy as the files state it [TeV]."""
     area_begins: float
     """Where the effective area reaches `AREA_FRACTION` of its maximum [TeV]."""
+    area_supports: float
+    """Where the effective area reaches `SUPPORTED_FRACTION` of its maximum [TeV]."""
     ceiling: float
     """Largest usable energy [TeV]."""
     note: str = ""
@@ -63,12 +71,14 @@ def load_irfs(part: RunCounts) -> dict[str, Any]:
             break
         try:
             found = {**_load(path), **found}
+        except KeyError as error:  # gammapy looks for the cut of a point-like file there
+            what = IRF_WORDS.get(str(error.args[0]), f"part {error}")
+            raise NoResponse(f"it has no {what}") from error
         except FAULTS as error:
             raise NoResponse(f"its IRFs cannot be read: {_first_line(error)}") from error
-    missing = [name for name in ("aeff", "edisp") if name not in found]
+    missing = [name for name in IRF_WORDS if name not in found]
     if missing:
-        words = {"aeff": "effective area", "edisp": "energy dispersion"}
-        raise NoResponse(f"it has no {' and no '.join(words[name] for name in missing)}")
+        raise NoResponse(f"it has no {' and no '.join(IRF_WORDS[name] for name in missing)}")
     return found
 
 
@@ -111,9 +121,16 @@ def _evaluate(
     axis = MapAxis.from_energy_edges(edges, unit="TeV", name="energy")
     offset = part.offset * units.deg
     value = area.evaluate(offset=offset, energy_true=true_axis.center).to_value("cm2").ravel()
+    finite = _finite_range(area, part.offset)
     value = np.nan_to_num(np.clip(value, 0, None))
-    begins = _where_area_begins(true_axis.center.to_value("TeV"), value)
-    note = ""
+    energy = true_axis.center.to_value("TeV")
+    begins = _where_area_begins(energy, value, AREA_FRACTION)
+    supports = _where_area_begins(energy, value, SUPPORTED_FRACTION)
+    note = _far_offset(area, part.offset)
+    if part.run.irf_files:  # the others were looked at when their file was read
+        note += describe_odd_area(float(value.max()) * 1e-4)
+        if part.run.energy.size:
+            note += describe_odd_energies(float(np.median(part.run.energy)), begins)
     if area.is_pointlike:
         _same_cut(part, cut)
     elif cut.theta_deg is None:
@@ -124,20 +141,29 @@ def _evaluate(
         )
         value = value * np.nan_to_num(np.asarray(units.Quantity(inside).value).ravel())
     else:
-        note = "no point spread function: gammas outside of the theta cut are not allowed for."
+        note += "no point spread function: gammas outside of the theta cut are not allowed for."
     if not (value > 0).any():
         raise NoResponse(f"its effective area is zero at an offset of {part.offset:.2f} deg")
     matrix = _matrix(dispersion, offset, true_axis, axis)
     if not (matrix[value > 0] > 0).any():
         raise NoResponse("its energy dispersion is empty")
     ceiling = _number(area.meta, "HI_THRES")
+    ceiling = ceiling or float(area.axes["energy_true"].edges[-1].to_value("TeV"))
+    if finite is not None:
+        note = (
+            f"the effective area of some runs is finite only from {finite[0]:.3g} to "
+            f"{finite[1]:.3g} TeV: only these energies are used. {note}".rstrip()
+        )
+        ceiling, begins = min(ceiling, finite[1]), max(begins, finite[0])
+        supports = max(supports, finite[0])
     return SpectralResponse(
         true_edges=true_edges,
         exposure=value * part.run.livetime_s,
         dispersion=matrix,
         stated=_number(area.meta, "LO_THRES"),
         area_begins=begins,
-        ceiling=ceiling or float(area.axes["energy_true"].edges[-1].to_value("TeV")),
+        area_supports=supports,
+        ceiling=ceiling,
         note=note,
     )
 
@@ -167,9 +193,37 @@ def _same_cut(part: RunCounts, cut: ThetaCut) -> None:
         )
 
 
-def _where_area_begins(energy: Floats, area: Floats) -> float:
-    index = int(np.argmax(area >= AREA_FRACTION * area.max()))
+def _where_area_begins(energy: Floats, area: Floats, fraction: float) -> float:
+    index = int(np.argmax(area >= fraction * area.max()))
     return float(energy[index])
+
+
+def _finite_range(area: Any, offset: float) -> tuple[float, float] | None:
+    """Range of energies about the largest area of a table in which all values are finite [TeV];
+    none where all are. gammapy takes the others for zero."""
+    near = int(np.argmin(np.abs(area.axes["offset"].center.to_value("deg") - offset)))
+    values = np.asarray(area.data, float)[:, near]
+    good = np.isfinite(values)
+    if good.all() or not good.any():
+        return None
+    edges = area.axes["energy_true"].edges.to_value("TeV")
+    place = int(np.argmax(np.where(good, values, -np.inf)))
+    bad = np.flatnonzero(~good)
+    low = int(bad[bad < place].max(initial=-1)) + 1
+    high = int(bad[bad > place].min(initial=values.size))
+    return float(edges[low]), float(edges[high])
+
+
+def _far_offset(area: Any, offset: float) -> str:
+    """A word where the source lies outside of the offsets of the IRFs."""
+    edges = area.axes["offset"].edges.to_value("deg")
+    low, high = float(edges[0]), float(edges[-1])
+    if low - OFFSET_MARGIN_DEG <= offset <= high + OFFSET_MARGIN_DEG:
+        return ""
+    return (
+        f"the source lies {offset:.2f} deg from a pointing, the IRFs are for {low:.2f} to "
+        f"{high:.2f} deg. "
+    )
 
 
 def _number(meta: Any, key: str) -> float | None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 
-from astran.highlevel.arrays import Floats
-from astran.highlevel.spectral.norm import Norm, fit_norm, wstat
+from astran.highlevel.arrays import Floats, Ints
+from astran.highlevel.spectral.limits import expected_limit
+from astran.highlevel.spectral.norm import Norm, measure_norm
 from astran.highlevel.spectral.shapes import Shape
-from astran.highlevel.spectral.spectra import CountsSpectrum, RunSpectrum
+from astran.highlevel.spectral.spectra import CountsSpectrum, RunSpectrum, WideCounts
+from astran.highlevel.spectral.wstat import wstat
 
 FINE_SIGMAS = 5.0
 """Significance that a fine bin should have on average."""
@@ -30,8 +32,25 @@ class LightCurvePoint:
     n_on: int
     n_off: int
     norm: Norm
+    likeliest: float
+    """The norm that describes the counts best; `norm` is without bias."""
     data: tuple[Floats, Floats, Floats, Floats]
-    """n_on, n_off, alpha and the signal expected for norm 1, by energy bin."""
+    """n_on, n_off, alpha and the signal expected for norm 1, by wide energy bin."""
+    expected_limit: float | None = None
+    """The upper limit that this exposure was to give without a source, in units of the norm."""
+
+
+@dataclass(frozen=True)
+class LightCurveBasis:
+    """What all points of a light curve have in common."""
+
+    stacked: CountsSpectrum
+    shape: Shape
+    typical: float
+    """Norm of all together."""
+    confidence: float
+    bounds: Ints
+    """Of the wide energy bins."""
 
 
 def _limits(parts: Sequence[RunSpectrum]) -> tuple[datetime, datetime]:
@@ -48,25 +67,46 @@ def _length(part: RunSpectrum) -> float:
 def _point(
     label: str,
     spectrum: CountsSpectrum,
-    shape: Shape,
+    basis: LightCurveBasis,
     when: tuple[datetime, datetime],
     livetime: float,
 ) -> LightCurvePoint | None:
-    data = spectrum.n_on, spectrum.n_off, spectrum.alpha, spectrum.expected(shape)
-    norm = fit_norm(*data)
-    if norm is None:
+    wide = spectrum.wide(basis.bounds, basis.shape)
+    background = basis.stacked.background_of(spectrum, basis.bounds)
+    point = _measure(label, wide, background, basis, when, livetime)
+    if point is None:
         return None
-    counts = int(spectrum.n_on.sum()), int(spectrum.n_off.sum())
-    return LightCurvePoint(label, *when, livetime, *counts, norm, data)
+    used = (wide.alpha > 0) & (wide.expected > 0)
+    limit = expected_limit(
+        wide.n_off[used], wide.alpha[used], wide.expected[used], basis.confidence
+    )
+    return replace(point, expected_limit=limit)
 
 
-def light_curve_by_run(parts: Sequence[RunSpectrum], shape: Shape) -> list[LightCurvePoint]:
+def _measure(
+    label: str,
+    wide: WideCounts,
+    background: Floats,
+    basis: LightCurveBasis,
+    when: tuple[datetime, datetime],
+    livetime: float,
+) -> LightCurvePoint | None:
+    found = measure_norm(*wide.data, background, basis.typical, basis.confidence)
+    if found is None:
+        return None
+    counts = int(wide.n_on.sum()), int(wide.n_off.sum())
+    return LightCurvePoint(label, *when, livetime, *counts, *found, wide.data)
+
+
+def light_curve_by_run(
+    parts: Sequence[RunSpectrum], basis: LightCurveBasis
+) -> list[LightCurvePoint]:
     """One point per run."""
     points = [
         _point(
             str(part.part.run.obs_id),
             part.spectrum,
-            shape,
+            basis,
             _limits([part]),
             part.part.run.livetime_s,
         )
@@ -76,14 +116,14 @@ def light_curve_by_run(parts: Sequence[RunSpectrum], shape: Shape) -> list[Light
 
 
 def light_curve_by_night(
-    nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]], shape: Shape
+    nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]], basis: LightCurveBasis
 ) -> list[LightCurvePoint]:
     """One point per night, from its stacked spectrum."""
     points = [
         _point(
             night,
             spectrum,
-            shape,
+            basis,
             _limits(parts),
             sum(part.part.run.livetime_s for part in parts),
         )
@@ -93,7 +133,7 @@ def light_curve_by_night(
 
 
 def light_curve_fine(
-    parts: Sequence[RunSpectrum], shape: Shape, significance: float
+    parts: Sequence[RunSpectrum], basis: LightCurveBasis, significance: float
 ) -> list[LightCurvePoint]:
     """Bins within the runs, where the source is bright enough for them; else empty."""
     total = sum(part.part.run.ontime_s for part in parts)
@@ -108,21 +148,23 @@ def light_curve_fine(
         cut = cut or pieces > 1
         on = run.piece_of(part.on_time, pieces)
         off = run.piece_of(part.off_time, pieces)
-        expected = part.spectrum.expected(shape) / pieces
-        alpha = np.full(expected.size, 1 / part.off_regions)
+        whole = part.spectrum.wide(basis.bounds, basis.shape)
+        background = basis.stacked.background_of(part.spectrum, basis.bounds) / pieces
         edges, used = part.spectrum.edges, part.spectrum.used
         ends = run.piece_ends(pieces)
         for k in range(pieces):
-            n_on = np.histogram(part.on_energy[on == k], edges)[0] * used
-            n_off = np.histogram(part.off_energy[off == k], edges)[0] * used
-            data = n_on.astype(float), n_off.astype(float), alpha, expected
-            norm = fit_norm(*data)
-            if norm is not None:
-                start, stop = (run.start + timedelta(seconds=float(s)) for s in ends[k : k + 2])
-                label = f"{run.obs_id}.{k + 1}"
-                counts = int(n_on.sum()), int(n_off.sum())
-                livetime = run.livetime_s / pieces
-                points.append(LightCurvePoint(label, start, stop, livetime, *counts, norm, data))
+            n_on, n_off = (
+                np.add.reduceat(np.histogram(energy, edges)[0] * used, basis.bounds[:-1])
+                for energy in (part.on_energy[on == k], part.off_energy[off == k])
+            )
+            wide = WideCounts(
+                n_on.astype(float), n_off.astype(float), whole.alpha, whole.expected / pieces
+            )
+            start, stop = (run.start + timedelta(seconds=float(s)) for s in ends[k : k + 2])
+            label = f"{run.obs_id}.{k + 1}"
+            livetime = run.livetime_s / pieces
+            point = _measure(label, wide, background, basis, (start, stop), livetime)
+            points += [] if point is None else [point]
     return points if cut else []
 
 
@@ -133,5 +175,5 @@ def constancy_test(points: Sequence[LightCurvePoint], mean: float) -> tuple[floa
     for point in points:
         n_on, n_off, alpha, expected = (part[point.data[2] > 0] for part in point.data)
         common = wstat(n_on, n_off, alpha, mean * expected)
-        worse += max(common - wstat(n_on, n_off, alpha, point.norm.value * expected), 0.0)
+        worse += max(common - wstat(n_on, n_off, alpha, point.likeliest * expected), 0.0)
     return worse, len(points) - 1

@@ -1,25 +1,26 @@
-"""How much of a given spectrum is in some counts: one number, its errors and its upper limit.
+"""How much of a given spectrum is in some counts: one number and its errors.
 
-The statistic is WSTAT: Poisson counts with a background known from Poisson counts, profiled
-(https://heasarc.gsfc.nasa.gov/xanadu/xspec/manual/XSappendixStatistics.html).
+Where counts are many the statistic is WSTAT; where they are few, weighted sums have no bias.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import brentq, minimize_scalar
 
 from astran.highlevel.arrays import Floats
+from astran.highlevel.spectral.limits import CONFIDENCE, upper_limit
+from astran.highlevel.spectral.wstat import wstat
 
-LIMIT_SIGMAS = 2.0
-"""Upper limits are where the statistic has risen by this squared: 95 % for one parameter. It rises
-from the best value that is not negative, so that a limit is always above zero (the bounded
-likelihood of Rolke, Lopez, Conrad 2005, NIM A 551, 493)."""
-LIMIT_METHOD = "profile likelihood (WSTAT), the norm bounded at zero; 95 %"
-_MOST_DOUBLINGS = 60
+ENOUGH_OFF = 25
+"""With fewer OFF counts a run's own background says less than that of all runs."""
+UNLIKE_SIGMAS = 3.0
+"""A norm that differs so much from the common one has the error of its own counts."""
+LEAST_BACKGROUND = 0.5
+"""OFF counts per bin that are taken for certain, so that no bin without any has no error."""
 NO_RISE = "the counts do not bound the flux from above"
 
 
@@ -37,21 +38,14 @@ class Norm:
     """Significance against no signal, signed."""
 
 
-def wstat(n_on: Floats, n_off: Floats, alpha: Floats, signal: Floats) -> float:
-    """Sum over the bins, zero for a perfect description."""
-    total = alpha * (n_on + n_off) - (1 + alpha) * signal
-    root = np.sqrt(np.clip(total**2 + 4 * alpha * (1 + alpha) * n_off * signal, 0, None))
-    background = np.clip((total + root) / (2 * (1 + alpha)), 0, None)
-    on_model = np.clip(signal + background, 1e-12, None)
-    off_model = background / alpha
-    with np.errstate(divide="ignore", invalid="ignore"):
-        on_term = np.where(n_on > 0, n_on * np.log(n_on / on_model), 0.0)
-        off_term = np.where(n_off > 0, n_off * np.log(n_off / np.clip(off_model, 1e-12, None)), 0.0)
-    return float(2 * (on_model - n_on + on_term + off_model - n_off + off_term).sum())
-
-
-def fit_norm(n_on: Floats, n_off: Floats, alpha: Floats, expected: Floats) -> Norm | None:
-    """Fit counts in energy bins with `expected` signal times a number.
+def fit_norm(
+    n_on: Floats,
+    n_off: Floats,
+    alpha: Floats,
+    expected: Floats,
+    confidence: float = CONFIDENCE,
+) -> Norm | None:
+    """Fit counts in energy bins with `expected` signal times a number; the best one by WSTAT.
 
     Returns none where no signal is expected, or where the counts say nothing.
     """
@@ -83,7 +77,7 @@ def fit_norm(n_on: Floats, n_off: Floats, alpha: Floats, expected: Floats) -> No
         error=(high - low) / 2,
         error_low=best - low,
         error_high=high - best,
-        limit=_upper_limit(statistic, max(best, 0.0), most),
+        limit=upper_limit(n_on, n_off, alpha, expected, (best, lowest), confidence),
         sqrt_ts=float(np.copysign(np.sqrt(ts), best)),
     )
 
@@ -100,13 +94,53 @@ def _crossing(
     return edge
 
 
-def _upper_limit(statistic: Callable[[float], float], start: float, step: float) -> float | None:
-    """Where the statistic has risen far enough above that of `start`, the best value that is not
-    negative; none where it never does."""
-    level = statistic(start) + LIMIT_SIGMAS**2
-    for doubling in range(_MOST_DOUBLINGS):
-        end = start + step * 2.0**doubling
-        if statistic(end) > level:
-            found = _crossing(statistic, start, level, end)
-            return found if found > 0 else None
-    return None
+def measure_norm(
+    n_on: Floats,
+    n_off: Floats,
+    alpha: Floats,
+    expected: Floats,
+    background: Floats,
+    typical: float,
+    confidence: float = CONFIDENCE,
+) -> tuple[Norm, float] | None:
+    """The norm of few counts, without bias down to none; and the best one by WSTAT.
+
+    The value is the sum of the excesses over the sum of the expected signals, both weighted by
+    bin. The weights and the error come from a background that more counts tell than these, so that
+    neither follows their own fluctuation: a bin that holds little by chance must not count for
+    more.
+
+    Parameters
+    ----------
+    background : counts expected in the ON region by bin, as all runs tell
+    typical : norm for which the weights are the best
+
+    Returns none where no signal is expected.
+    """
+    used = (alpha > 0) & (expected > 0)
+    if not used.any():
+        return None
+    n_on, n_off, alpha, expected, background = (
+        part[used] for part in (n_on, n_off, alpha, expected, background)
+    )
+    fitted = fit_norm(n_on, n_off, alpha, expected, confidence)
+    own, common = float((alpha * n_off).sum()), float(background.sum())
+    if n_off.sum() >= ENOUGH_OFF and common > 0:
+        background = background * own / common
+    dark = (1 + alpha) * np.maximum(background, LEAST_BACKGROUND * alpha)
+    weight = expected / (max(typical, 0.0) * expected + dark)
+    scale = float((weight * expected).sum())
+    value = float((weight * (n_on - alpha * n_off)).sum()) / scale
+
+    def spread(norm: float) -> float:
+        variance = weight**2 * (max(norm, 0.0) * expected + dark)
+        return float(np.sqrt(variance.sum())) / scale
+
+    error = spread(typical)
+    if abs(value - typical) > UNLIKE_SIGMAS * error:
+        error = spread(value)
+    if fitted is None:  # no counts at all
+        limit = upper_limit(n_on, n_off, alpha, expected, (0.0, 0.0), confidence)
+        return Norm(value, error, error, error, limit, 0.0), 0.0
+    found = replace(fitted, value=value, error=error, error_low=error, error_high=error)
+    return found, fitted.value

@@ -15,15 +15,17 @@ from astran.highlevel.dl3.folder import SPECTRA
 from astran.highlevel.failures import Failures
 from astran.highlevel.spectral import lightcurve
 from astran.highlevel.spectral.fit import LOG10, Model, make_dataset
-from astran.highlevel.spectral.norm import LIMIT_METHOD, NO_RISE, Norm
-from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV, integrate_flux
+from astran.highlevel.spectral.limits import limit_method
+from astran.highlevel.spectral.norm import NO_RISE, Norm
+from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV
 from astran.highlevel.spectral.spectra import BINS_PER_DECADE
-from astran.highlevel.spectral.spectrum import ASSUMED_INDEX, FluxPoint, NoSpectrum, Spectral
+from astran.highlevel.spectral.spectrum import FluxPoint, NoSpectrum, Spectral
 from astran.results.codec import to_json
 from astran.results.document import FileNames, PartKind
 from astran.results.spectral_parts import (
     Citation,
     CrabFlux,
+    EnergyThreshold,
     FluxConstancy,
     LightCurve,
     ModelCurve,
@@ -47,7 +49,7 @@ def spectrum_part(found: Spectral | NoSpectrum) -> Spectrum:
         None
         if found.best
         else "the signal is too weak for a fit: fluxes and limits are for a power law of index "
-        f"{ASSUMED_INDEX:g}"
+        f"{found.assumed_index:g}"
     )
     return Spectrum(found.best.name if found.best else None, reason, _spectrum_numbers(found))
 
@@ -59,18 +61,21 @@ def _spectrum_numbers(found: Spectral) -> SpectrumNumbers:
         parameters=found.best.parameters if found.best else {},
         errors=found.best.errors if found.best else {},
         units={"amplitude": "cm-2 s-1 TeV-1"},
-        limit_method=LIMIT_METHOD,
+        limit_method=limit_method(found.confidence),
+        limit_confidence=found.confidence,
+        assumed_index=None if found.best else found.assumed_index,
         reference_energy_tev=1.0,
         energy_min_tev=low,
         energy_max_tev=high,
+        thresholds=_thresholds(found),
         bins_per_decade=BINS_PER_DECADE,
         models=tuple(model_part(model, low, high) for model in found.models),
         fitted_to="runs" if found.joint else "nights",
         flux=SpectrumFlux(
-            **_flux(found.total, found.flux),
+            **_flux(found.total, found, found.above.of_shape),
             unit="cm-2 s-1",
-            energy_min_tev=low,
-            energy_max_tev=high,
+            energy_min_tev=found.above.energy_min,
+            energy_max_tev=found.above.energy_max,
         ),
         significance=found.total.sqrt_ts,
         n_on=int(stacked.n_on.sum()),
@@ -82,8 +87,25 @@ def _spectrum_numbers(found: Spectral) -> SpectrumNumbers:
         flux_points=tuple(_point(point) for point in found.points),
         curve=_curve(found),
         references=tuple(Citation(item.name, item.citation) for item in (CRAB, CRAB_HESS)),
-        crab=_crab(found.crab, low, high) if found.crab else None,
+        crab=CrabFlux(
+            **_flux(found.total, found, found.above.of_shape / found.above.of_crab),
+            flux_of_crab=found.above.of_crab,
+            citation=CRAB.citation,
+            energy_min_tev=found.above.energy_min,
+            energy_max_tev=found.above.energy_max,
+            expected_excess=float(found.stacked.expected(CRAB.shape).sum()),
+        ),
     )
+
+
+def _thresholds(found: Spectral) -> tuple[EnergyThreshold, ...]:
+    """Those of the runs, with where they come from."""
+    runs: dict[tuple[float, str], list[int]] = {}
+    for part in found.parts:
+        own = part.spectrum.edges[:-1][part.spectrum.used]
+        least = float(own[0]) if own.size else part.threshold.energy_tev
+        runs.setdefault((least, part.threshold.origin), []).append(part.part.run.obs_id)
+    return tuple(EnergyThreshold(*key, tuple(members)) for key, members in sorted(runs.items()))
 
 
 def light_curve_part(found: Spectral | NoSpectrum) -> LightCurve | None:
@@ -91,14 +113,14 @@ def light_curve_part(found: Spectral | NoSpectrum) -> LightCurve | None:
     if isinstance(found, NoSpectrum):
         return None
     return LightCurve(
-        energy_min_tev=found.energy_min,
-        energy_max_tev=found.energy_max,
+        energy_min_tev=found.above.energy_min,
+        energy_max_tev=found.above.energy_max,
         unit="cm-2 s-1",
-        crab_flux=integrate_flux(CRAB.shape, found.energy_min, found.energy_max),
+        crab_flux=found.above.of_crab,
         crab_citation=CRAB.citation,
-        runs=tuple(_timed_flux(point, found.flux) for point in found.runs),
-        nights=tuple(_timed_flux(point, found.flux) for point in found.night_points),
-        fine=tuple(_timed_flux(point, found.flux) for point in found.fine),
+        runs=tuple(_timed_flux(point, found) for point in found.runs),
+        nights=tuple(_timed_flux(point, found) for point in found.night_points),
+        fine=tuple(_timed_flux(point, found) for point in found.fine),
         runs_constant=_constancy(found, found.runs),
         nights_constant=_constancy(found, found.night_points),
         fine_constant=_constancy(found, found.fine),
@@ -111,7 +133,7 @@ def _constancy(
     if len(points) < 2:
         return None
     chi2, ndf = lightcurve.constancy_test(points, found.total.value)
-    return FluxConstancy(found.total.value * found.flux, found.total.error * found.flux, chi2, ndf)
+    return FluxConstancy(*found.above.measure(found.total), chi2, ndf)
 
 
 def write_files(found: Spectral, folder: Path, failures: Failures) -> FileNames:
@@ -131,7 +153,7 @@ def write_files(found: Spectral, folder: Path, failures: Failures) -> FileNames:
         "light_curve",
         LIGHT_CURVE,
         lambda: _write_rows(
-            [_timed_flux(point, found.flux) for point in found.fine or found.runs],
+            [_timed_flux(point, found) for point in found.fine or found.runs],
             folder / LIGHT_CURVE,
         ),
     )
@@ -182,15 +204,20 @@ def model_part(model: Model, low: float, high: float) -> ModelFit:
     )
 
 
-def _flux(norm: Norm, unit: float) -> dict[str, Any]:
+def _flux(norm: Norm, found: Spectral, unit: float) -> dict[str, Any]:
     """Fields of `FluxValue`."""
     return {
         "value": norm.value * unit,
-        "error": norm.error * unit,
+        "error": float(np.hypot(norm.error, norm.value * found.above.shape_error)) * unit,
         **_limit(norm, upper_limit=unit),
+        "expected_limit": _times(found.expected_limit, unit),
         "is_limit": norm.sqrt_ts < 3,
         "sqrt_ts": norm.sqrt_ts,
     }
+
+
+def _times(value: float | None, unit: float) -> float | None:
+    return None if value is None else value * unit
 
 
 def _limit(norm: Norm, **units: float) -> dict[str, Any]:
@@ -198,14 +225,6 @@ def _limit(norm: Norm, **units: float) -> dict[str, Any]:
     if norm.limit is None:
         return {**dict.fromkeys(units), "limit_reason": NO_RISE}
     return {name: norm.limit * unit for name, unit in units.items()}
-
-
-def _crab(norm: Norm, low: float, high: float) -> CrabFlux:
-    return CrabFlux(
-        **_flux(norm, 1.0),
-        flux_of_crab=integrate_flux(CRAB.shape, low, high),
-        citation=CRAB.citation,
-    )
 
 
 def _point(point: FluxPoint) -> SpectralPoint:
@@ -222,6 +241,7 @@ def _point(point: FluxPoint) -> SpectralPoint:
         e2dnde_erg=point.norm.value * flux * to_erg,
         e2dnde_error_erg=point.norm.error * flux * to_erg,
         **_limit(point.norm, dnde_limit=flux, e2dnde_limit_erg=flux * to_erg),
+        dnde_limit_expected=_times(point.expected_limit, flux),
         is_limit=point.is_limit,
         sqrt_ts=point.norm.sqrt_ts,
         n_on=point.n_on,
@@ -230,15 +250,18 @@ def _point(point: FluxPoint) -> SpectralPoint:
     )
 
 
-def _timed_flux(point: lightcurve.LightCurvePoint, flux: float) -> TimedFlux:
+def _timed_flux(point: lightcurve.LightCurvePoint, found: Spectral) -> TimedFlux:
+    flux, error = found.above.measure(point.norm)
+    unit = found.above.of_shape
     return TimedFlux(
         label=point.label,
         start=point.start.isoformat(timespec="seconds"),
         stop=point.stop.isoformat(timespec="seconds"),
         livetime_h=point.livetime_s / 3600,
-        flux=point.norm.value * flux,
-        flux_error=point.norm.error * flux,
-        **_limit(point.norm, flux_limit=flux),
+        flux=flux,
+        flux_error=error,
+        **_limit(point.norm, flux_limit=unit),
+        flux_limit_expected=_times(point.expected_limit, unit),
         is_limit=point.norm.sqrt_ts < 3,
         sqrt_ts=point.norm.sqrt_ts,
         n_on=point.n_on,

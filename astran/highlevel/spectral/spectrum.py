@@ -6,26 +6,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import TypeVar
 
 import numpy as np
 from scipy.stats import chi2
 
 from astran.base.failures import reason_of
 from astran.highlevel.aperture.counts import RunCounts, ThetaCut
+from astran.highlevel.arrays import Floats
 from astran.highlevel.failures import Failures
 from astran.highlevel.maps.known_sources import KnownSource
-from astran.highlevel.options import Threshold
+from astran.highlevel.options import DEFAULT_INDEX, Threshold
 from astran.highlevel.spectral import lightcurve
 from astran.highlevel.spectral.fit import Model, fit_model, make_dataset
+from astran.highlevel.spectral.integral_flux import (
+    IntegralFlux,
+    assumed_shape_error,
+    choose_threshold,
+    integral_flux,
+)
 from astran.highlevel.spectral.irfs import NoResponse
-from astran.highlevel.spectral.norm import Norm, fit_norm
+from astran.highlevel.spectral.limits import CONFIDENCE, expected_limit, upper_limit
+from astran.highlevel.spectral.norm import Norm, fit_norm, measure_norm
 from astran.highlevel.spectral.reflected import off_events
-from astran.highlevel.spectral.shapes import CRAB, Shape, integrate_flux, power_law
+from astran.highlevel.spectral.shapes import CRAB, Shape, power_law
 from astran.highlevel.spectral.spectra import (
     CountsSpectrum,
     RunSpectrum,
+    WideCounts,
     energy_edges,
+    point_bounds,
     run_spectrum,
     stack_spectra,
 )
@@ -35,14 +44,15 @@ LEAST_FIT_SIGMAS = 5.0
 """A weaker signal gets an upper limit, no fit."""
 CURVED = 9.0
 """The log-parabola is the model of choice where it improves the statistic by so much."""
-ASSUMED_INDEX = 2.5
 VARIABLE = 1e-6
 """Less likely than that, a flux is not called constant from run to run."""
 CLEAN = 3.0
 """Excess over background from which on few OFF counts do not bias a fit of single runs."""
 MOST_JOINT_RUNS = 60
-POINTS_PER_DECADE = 5
 POINT_SIGMAS = 3.0
+POOR_FIT, POOR_CHANCE = 1.5, 1e-6
+"""A fit with more of the statistic per degree of freedom, and less likely than that, does not
+describe the data."""
 LEAST_EXPECTED = 0.5
 """Bins of a flux point in which fewer gammas are expected, and none came, tell nothing."""
 
@@ -60,6 +70,8 @@ class FluxPoint:
     n_on: int
     n_off: int
     expected: float
+    expected_limit: float | None = None
+    """The upper limit that this exposure was to give without a source, in units of the norm."""
 
     @property
     def is_limit(self) -> bool:
@@ -88,16 +100,15 @@ class Spectral:
     runs: tuple[lightcurve.LightCurvePoint, ...]
     night_points: tuple[lightcurve.LightCurvePoint, ...]
     fine: tuple[lightcurve.LightCurvePoint, ...]
-    crab: Norm | None
-    """All counts in units of the Crab's spectrum."""
-    crab_by_run: dict[int, Norm]
-    crab_by_night: dict[str, Norm]
+    above: IntegralFlux
+    """What norms are as fluxes above one threshold."""
+    expected_limit: float | None
+    """Upper limit that the exposure was to give without a source, in units of `shape`."""
+    confidence: float
+    """Of the upper limits."""
+    assumed_index: float
+    """Of the power law that stands where nothing was fitted."""
     warnings: tuple[str, ...]
-
-    @property
-    def flux(self) -> float:
-        """Integral flux of `shape` in the range [cm-2 s-1]."""
-        return integrate_flux(self.shape, self.energy_min, self.energy_max)
 
 
 @dataclass(frozen=True)
@@ -118,6 +129,8 @@ def make_spectrum(
     off_regions: int | None,
     sources: Sequence[KnownSource],
     failures: Failures,
+    confidence: float = CONFIDENCE,
+    assumed_index: float = DEFAULT_INDEX,
 ) -> Spectral | NoSpectrum:
     """Spectrum and light curve, where the IRFs allow them. Parts that fail go to `failures`.
 
@@ -126,6 +139,8 @@ def make_spectrum(
     energies : range of reconstructed energy [TeV]; none: no limit
     chosen_low : whether the lower one was asked for
     off_regions : number that was asked for; none: as many as fit
+    confidence : of upper limits
+    assumed_index : of the power law where the signal is too weak for a fit
     """
     edges = energy_edges(*energies)
     parts: list[RunSpectrum] = []
@@ -157,15 +172,30 @@ def make_spectrum(
     if fits is None:
         fits = Fits()
     warnings += fits.warnings
-    best, shape = _best(fits.models), fits.shape
-    total = _norm(stacked, shape) or crab
+    best = _best(fits.models)
+    shape = best.shape if best else power_law(3e-12, assumed_index)
+    warnings += _poor_fit(best)
+    bounds = stacked.wide_bounds()
+    wide = stacked.wide(bounds, shape)
+    total = _total(stacked, wide, shape, confidence, simple=best is not None and not fits.joint)
+    if total is None:
+        return NoSpectrum("No spectrum: no gammas are expected in the energy range of the IRFs.")
+    energies = choose_threshold(low, high, chosen=chosen_low), high
+    above = integral_flux(
+        energies,
+        shape,
+        best,
+        total.error / total.value if total.value > 0 else 0.0,
+        assumed_shape_error(stacked, wide, energies, assumed_index),
+    )
+    basis = lightcurve.LightCurveBasis(stacked, shape, total.value, confidence, bounds)
     if best is None and crab.sqrt_ts >= LEAST_FIT_SIGMAS:
         warnings.append(
             "The fit of the spectrum did not converge: fluxes are for a power law of index "
-            f"{ASSUMED_INDEX:g}."
+            f"{assumed_index:g}."
         )
     runs_in_time = attempt(
-        "light_curve", "The light curve by run", lambda: lightcurve.light_curve_by_run(parts, shape)
+        "light_curve", "The light curve by run", lambda: lightcurve.light_curve_by_run(parts, basis)
     )
     if runs_in_time is not None:
         warnings += _without_flux(parts, runs_in_time)
@@ -182,35 +212,31 @@ def make_spectrum(
         shape=shape,
         total=total,
         points=tuple(
-            attempt("flux_points", "The list of flux points", lambda: _points(stacked, shape)) or ()
+            attempt(
+                "flux_points",
+                "The list of flux points",
+                lambda: _points(stacked, shape, confidence),
+            )
+            or ()
         ),
         runs=tuple(runs_in_time or ()),
         night_points=tuple(
             in_time(
-                "The light curve by night", lambda: lightcurve.light_curve_by_night(nights, shape)
+                "The light curve by night", lambda: lightcurve.light_curve_by_night(nights, basis)
             )
             or ()
         ),
         fine=tuple(
             in_time(
                 "The light curve in fine bins",
-                lambda: lightcurve.light_curve_fine(parts, shape, total.sqrt_ts) if best else [],
+                lambda: lightcurve.light_curve_fine(parts, basis, total.sqrt_ts) if best else [],
             )
             or ()
         ),
-        crab=crab,
-        crab_by_run=attempt(
-            "crab_units",
-            "The list of the runs' fluxes in Crab units",
-            lambda: _in_crab({part.part.run.obs_id: part.spectrum for part in parts}),
-        )
-        or {},
-        crab_by_night=attempt(
-            "crab_units",
-            "The list of the nights' fluxes in Crab units",
-            lambda: _in_crab({night: spectrum for night, (_, spectrum) in nights.items()}),
-        )
-        or {},
+        above=above,
+        expected_limit=_limit_without_source(wide, confidence),
+        confidence=confidence,
+        assumed_index=assumed_index,
         warnings=tuple(warnings),
     )
 
@@ -223,12 +249,6 @@ class Fits:
     joint: bool = False
     warnings: tuple[str, ...] = ()
 
-    @property
-    def shape(self) -> Shape:
-        """The best model's, or the assumed one."""
-        best = _best(self.models)
-        return best.shape if best else power_law(3e-12, ASSUMED_INDEX)
-
 
 def _fits(
     parts: Sequence[RunSpectrum],
@@ -238,12 +258,18 @@ def _fits(
 ) -> Fits:
     """Fits to stacked nights; to single runs where the flux changes between these."""
     found = Fits(tuple(_fit(nights, crab)))
-    if not found.models or not _varies(lightcurve.light_curve_by_run(parts, found.shape)):
+    best = _best(found.models)
+    if best is None:
+        return found
+    bounds = stacked.wide_bounds()
+    basis = lightcurve.LightCurveBasis(stacked, best.shape, 1.0, CONFIDENCE, bounds)
+    if not _varies(lightcurve.light_curve_by_run(parts, basis)):
         return found
     said = "The flux changes from run to run: the spectrum is an average over them"
     if len(parts) > MOST_JOINT_RUNS or not _clean(stacked):
         return replace(found, warnings=(f"{said}.",))
-    models = _fit({str(p.part.run.obs_id): ([p], p.spectrum) for p in parts}, crab)
+    singly = {f"{n}-{p.part.run.obs_id}": ([p], p.spectrum) for n, p in enumerate(parts)}
+    models = _fit(singly, crab)
     return Fits(
         tuple(models) or found.models,
         joint=bool(models),
@@ -251,12 +277,34 @@ def _fits(
     )
 
 
-Key = TypeVar("Key")
+def _total(
+    stacked: CountsSpectrum, wide: WideCounts, shape: Shape, confidence: float, *, simple: bool
+) -> Norm | None:
+    """The norm of all counts together. Of a shape that was fitted to them it is that of the fit;
+    else it is the one without bias."""
+    if simple:
+        return _norm(stacked, shape, confidence)
+    found = measure_norm(*wide.data, wide.alpha * wide.n_off, 0.0, confidence)
+    return found and found[0]
 
 
-def _in_crab(spectra: dict[Key, CountsSpectrum]) -> dict[Key, Norm]:
-    norms = {key: _norm(spectrum, CRAB.shape) for key, spectrum in spectra.items()}
-    return {key: norm for key, norm in norms.items() if norm is not None}
+def _limit_without_source(wide: WideCounts, confidence: float) -> float | None:
+    used = (wide.alpha > 0) & (wide.expected > 0)
+    if not used.any():
+        return None
+    return expected_limit(wide.n_off[used], wide.alpha[used], wide.expected[used], confidence)
+
+
+def _poor_fit(best: Model | None) -> list[str]:
+    """WSTAT is about chi2 distributed where there are enough counts."""
+    if best is None or best.statistic <= POOR_FIT * best.degrees:
+        return []
+    if chi2.sf(best.statistic, best.degrees) > POOR_CHANCE:
+        return []
+    return [
+        f"The spectrum is not well described by its {best.name} (statistic {best.statistic:.0f} "
+        f"for {best.degrees} degrees of freedom): its parameters and errors mean little."
+    ]
 
 
 def _without_flux(
@@ -301,8 +349,10 @@ def _by_night(parts: Sequence[RunSpectrum]) -> dict[str, tuple[list[RunSpectrum]
     }
 
 
-def _norm(spectrum: CountsSpectrum, shape: Shape) -> Norm | None:
-    return fit_norm(spectrum.n_on, spectrum.n_off, spectrum.alpha, spectrum.expected(shape))
+def _norm(spectrum: CountsSpectrum, shape: Shape, confidence: float = CONFIDENCE) -> Norm | None:
+    return fit_norm(
+        spectrum.n_on, spectrum.n_off, spectrum.alpha, spectrum.expected(shape), confidence
+    )
 
 
 def _fit(nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]], crab: Norm) -> list[Model]:
@@ -347,13 +397,9 @@ def _best(models: Sequence[Model]) -> Model | None:
     return curved if straight.statistic - curved.statistic >= CURVED else straight
 
 
-def _points(spectrum: CountsSpectrum, shape: Shape) -> list[FluxPoint]:
+def _points(spectrum: CountsSpectrum, shape: Shape, confidence: float) -> list[FluxPoint]:
     """Points at five per decade, their edges among those of the spectrum."""
-    decades = np.round(np.log10(spectrum.edges) * POINTS_PER_DECADE, 6)
-    inner = np.flatnonzero(np.abs(decades - np.round(decades)) < 1e-3)
-    bounds = np.unique(np.concatenate([[0], inner, [spectrum.edges.size - 1]]))
-    if inner.size < 3:
-        bounds = np.arange(spectrum.edges.size)
+    bounds = point_bounds(spectrum.edges)
     expected = spectrum.expected(shape)
     found = []
     for first, last in pairwise(bounds):
@@ -362,10 +408,11 @@ def _points(spectrum: CountsSpectrum, shape: Shape) -> list[FluxPoint]:
         if used.size == 0:
             continue
         n_on, n_off, alpha = spectrum.part(bins)
-        norm = fit_norm(n_on, n_off, alpha, expected[bins])
+        norm = fit_norm(n_on, n_off, alpha, expected[bins], confidence)
         gammas = float(expected[bins].sum())
         if norm is None or (gammas < LEAST_EXPECTED and n_on.sum() == 0):
             continue
+        norm, usual = _limits_of_point(norm, (n_on, n_off, alpha), expected[bins], confidence)
         low = float(spectrum.edges[first + used[0]])
         high = float(spectrum.edges[first + used[-1] + 1])
         middle = float(np.sqrt(low * high))
@@ -379,6 +426,27 @@ def _points(spectrum: CountsSpectrum, shape: Shape) -> list[FluxPoint]:
                 n_on=int(n_on.sum()),
                 n_off=int(n_off.sum()),
                 expected=gammas,
+                expected_limit=usual,
             )
         )
     return found
+
+
+def _limits_of_point(
+    norm: Norm,
+    counts: tuple[Floats, Floats, Floats],
+    expected: Floats,
+    confidence: float,
+) -> tuple[Norm, float | None]:
+    """The norm with the upper limit of a point's counts in one bin, and the limit that was to be
+    expected without a source."""
+    n_on, n_off, alpha = counts
+    used = alpha > 0
+    on, off, total = (np.array([float(part[used].sum())]) for part in (n_on, n_off, expected))
+    background = float((alpha * n_off)[used].sum())
+    ratio = background / off if background > 0 else np.array([float(alpha[used].mean())])
+    if not total[0] > 0:
+        return norm, None
+    best = float(((on - ratio * off) / total)[0])
+    limit = upper_limit(on, off, ratio, total, (best, 0.0), confidence)
+    return replace(norm, limit=limit), expected_limit(off, ratio, total, confidence)

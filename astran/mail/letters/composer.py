@@ -60,6 +60,7 @@ class MailComposer:
         headline: str,
         state: str,
         request_id: str = "",
+        subject: str = "",
         tone: Tone = Tone.CALM,
         n: int = 1,
         generated: bool = False,
@@ -69,7 +70,11 @@ class MailComposer:
         enclosures: Sequence[Attachment] = (),
         **values: Any,
     ) -> EmailMessage:
-        """A letter made of the template `kind` and its `values`."""
+        """A letter made of the template `kind` and its `values`.
+
+        `subject` stands alone in the subject, before the tag; without one the letter answers under
+        the subject of its conversation.
+        """
         now = self._clock.now().astimezone(UTC)
         if not self._listens:
             commands = ()
@@ -89,10 +94,11 @@ class MailComposer:
                 "commands": footer_commands(request_id) if commands is None else commands,
             },
         )
-        tag = f"[{request_id}] " if request_id else ""
+        tag = f"[{request_id}]" if request_id else ""
+        answer = answer_subject(thread, f"{tag} {state}".strip())
         envelope = MailHeader(
             thread=thread,
-            subject=answer_subject(thread, f"{tag}{state}"),
+            subject=f"{one_line(subject, 180)} {tag}".strip() if subject else answer,
             message_id=message_id(self._mail, kind, request_id, thread, n),
             date=now,
             generated=generated,

@@ -26,6 +26,11 @@ _MESSAGE_ID = re.compile(r"<[^<>\s@]+@[^<>\s@]+>")
 _ADDRESS = re.compile(r"[^\s@,;:<>()\[\]\"\\]+@[^\s@,;:<>()\[\]\"\\]+")
 _ANSWER_MARKS = re.compile(r"^(?:(?:re|aw|fwd?|sv|antw|rif|wg)\s*(?:\[\d+\]\s*)?:\s*)+", re.I)
 _OWN_STATE = re.compile(r"\[[A-Z]\d+\].*$")
+_OWN_ANSWER = re.compile(
+    r"^(?:SIMULATED )?(?:(?:-?\d{1,6}\.\d sigma|no significance) |[a-z]{4,12}: )"
+    r"(?=.{1,150}\[[A-Z]\d+\]$)"
+)
+"""What a report's own subject says before the target."""
 _NOT_IN_WORD = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_IN_DOMAIN = re.compile(r"[^A-Za-z0-9.-]")
 _REFERENCES = 12
@@ -95,7 +100,8 @@ def message_id(mail: MailSettings, kind: str, about: str, thread: Thread, n: int
 
 def answer_subject(thread: Thread, state: str) -> str:
     """`Re: <original subject> <state>`; marks of earlier answers are not piled up."""
-    base = _OWN_STATE.sub("", _ANSWER_MARKS.sub("", one_line(thread.subject, 120))).strip()
+    asked = _ANSWER_MARKS.sub("", one_line(thread.subject, 120))
+    base = _OWN_STATE.sub("", _OWN_ANSWER.sub("", asked)).strip()
     return one_line(f"Re: {base} {state}" if base else f"ASTRAN {state}", 200)
 
 

@@ -35,27 +35,15 @@ EXCERPT_RUNS = 4
 EXCERPT_LINES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class StateWord:
-    """How a state is said in a subject, and its colour."""
-
-    word: str
-    tone: Tone
-
-
 _S = AnalysisState
-STATES = {
-    _S.RECEIVED: StateWord("", Tone.CALM),
-    _S.WAITING: StateWord("", Tone.PART),
-    _S.RUNNING: StateWord("", Tone.CALM),
-    _S.REPORTING: StateWord("result: ", Tone.CALM),
-    _S.DONE: StateWord("result: ", Tone.GOOD),
-    _S.PARTIAL: StateWord("partial result: ", Tone.PART),
-    # the headline says these itself
-    _S.FAILED: StateWord("", Tone.BAD),
-    _S.CANCELLED: StateWord("", Tone.CALM),
-    _S.EXPIRED: StateWord("", Tone.BAD),
+TONES = {
+    _S.DONE: Tone.GOOD,
+    _S.WAITING: Tone.PART,
+    _S.PARTIAL: Tone.PART,
+    _S.FAILED: Tone.BAD,
+    _S.EXPIRED: Tone.BAD,
 }
+"""Colour of a letter by the state of the analysis; else calm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +83,12 @@ def sections(report: Report) -> dict[str, Any]:
         name: omissions.part(title, partial(make, report), [])
         for name, (title, make) in SECTIONS.items()
     }
-    return {**made, "remarks": [*report.remarks, *omissions.said]}
+    return {
+        **made,
+        "main": [fact for fact in report.number_rows if fact.main],
+        "numbers": [fact for fact in report.number_rows if not fact.main],
+        "remarks": [*report.remarks, *omissions.said],
+    }
 
 
 def fit_into_size(

@@ -44,11 +44,15 @@ class Letters(OrderLetters):
         explicit: Collection[str] = (),
         plan_notes: Sequence[str] = (),
         stats: ExecutionStats | None = None,
+        since: str = "",
+        expected: str = "",
         n: int = 1,
     ) -> EmailMessage:
         """The request was taken: the resolved configuration, and how to ask for more.
 
-        `explicit` holds the dotted names that the requester set; the rest are defaults.
+        `explicit` holds the dotted names that the requester set; the rest are defaults. `since`
+        says what has happened to it in the meantime, if it is not on its way; `expected` when its
+        report is to be expected.
         """
         rows = content.describe_settings(config, explicit)
         return self._letter(
@@ -63,6 +67,8 @@ class Letters(OrderLetters):
             defaults=[row for row in rows if not row.chosen],
             plan_notes=list(plan_notes),
             stats=content.describe_load(stats) if stats else [],
+            since=cut(since, 2000),
+            expected=one_line(expected, 400),
             config_name=config_file(config, config_yaml).name,
         )
 
@@ -297,17 +303,17 @@ class Letters(OrderLetters):
         Plots that do not fit are left out from the last to the first, then attachments; the
         letter names each and says where it lies.
         """
-        state = report_parts.STATES[report.state]
         mark = "SIMULATED " if report.simulated or self._simulated else ""
 
         def write(parts: report_parts.ReportParts) -> EmailMessage:
             return self._letter(
                 "report",
                 thread,
-                headline=report.headline,
-                state=f"{mark}{state.word}{report.headline}",
+                headline=report.answer,
+                state="",
+                subject=f"{mark}{report.short_answer}",
                 request_id=report.request_id,
-                tone=state.tone,
+                tone=report_parts.TONES.get(report.state, Tone.CALM),
                 n=n,
                 generated=True,
                 simulated=bool(mark),

@@ -30,6 +30,12 @@ _COLONS = {
     "cp932": re.compile(rb"[A-Za-z_] ?\x81\x46"),
     "big5hkscs": re.compile(rb"[A-Za-z_] ?\xa1\x47"),
 }
+# codes that switch sets by escapes (RFC 1468, 1557, 1843): they give themselves away
+_ESCAPES = (
+    (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
+    (re.compile(rb"~\{(?:[!-}][!-~]){1,2000}~\}"), "hz"),
+    (re.compile(rb"\x1b\$(?:[@AB]|\([@ABCD])|\x1b\([IJ]"), "iso2022_jp_ext"),
+)
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
@@ -50,6 +56,12 @@ def decode_bytes(data: bytes, charset: str | None) -> str:
         named = ""
     if wide := _without_mark(data):
         return data.decode(wide, errors="replace")
+    plain = not named or _ONE_BYTE.fullmatch(named) or named == "utf-8"
+    if plain and (b"\x1b" in data or b"~{" in data):
+        # escapes have no meaning in these
+        found = next((name for escape, name in _ESCAPES if escape.search(data)), "")
+        if found:
+            return data.decode(found, errors="replace")
     # one-byte charsets accept anything, so UTF-8, which does not, is asked first
     tries = ["utf-8"]
     if named and _ONE_BYTE.fullmatch(named):

@@ -51,6 +51,10 @@ _ANSWER = re.compile(
     r"|továbbítás|回复|回覆|答复|转发|轉寄|返信|転送)\s*(?:\[\d+\]\s*)?[:：]",
     re.I,
 )
+CALENDAR_TYPES = frozenset({"text/calendar", "application/ics", "text/x-vcalendar"})
+"""Calendar entries (RFC 5545)."""
+# what a program sends to another one (RFC 5546); PUBLISH alone is for people
+_METHOD = re.compile(rb"^METHOD:\s{0,4}(?!PUBLISH)[A-Z]", re.I | re.M)
 _TRANSFER = re.compile(r"[\s\"']*([A-Za-z0-9-]+)")
 
 
@@ -66,6 +70,8 @@ class Body:
     """What is broken in a mail that did not arrive whole, in words."""
     aside: tuple[tuple[str, str], ...] = ()
     """Text that is no part of what the sender visibly says, as (where it stands, text)."""
+    automatic: str = ""
+    """What the mail is, where its parts tell that a program wrote it; else empty."""
 
     @property
     def text(self) -> str:
@@ -88,7 +94,8 @@ def read_body(message: Message) -> Body:
     texts = (own_lines(_unlinked(fold_punctuation(view))) for view in views)
     told = tuple(dict.fromkeys(text for text in texts if text.strip()))
     aside = tuple((where, fold_punctuation(text)) for where, text in reader.aside)
-    return Body(told, is_answer(message), reader.damage or _damage(message), aside)
+    damage = reader.damage or _damage(message)
+    return Body(told, is_answer(message), damage, aside, reader.automatic)
 
 
 def is_answer(message: Message) -> bool:
@@ -120,6 +127,7 @@ class _Reader:
     def __init__(self) -> None:
         self.aside: list[tuple[str, str]] = []
         self.damage = ""
+        self.automatic = ""
         self._left = _MOST_PARTS
 
     def views(self, part: Message, depth: int = 0) -> list[str]:
@@ -134,6 +142,8 @@ class _Reader:
             self.damage = "it is one piece of a longer mail"
         if kind == "multipart/encrypted":
             self._encrypted()
+        if kind == "multipart/digest":
+            self.automatic = "a digest"
         if kind.startswith("message/") or kind in (
             "multipart/digest", "multipart/report", "multipart/encrypted"
         ):  # fmt: skip
@@ -151,6 +161,8 @@ class _Reader:
     def _leaf(self, part: Message, kind: str, params: dict[str, str], depth: int) -> list[str]:
         if kind in ("application/pkcs7-mime", "application/x-pkcs7-mime"):
             return self._unwrap(part, depth)
+        if kind in CALENDAR_TYPES and _calls(part, params):
+            self.automatic = "an invitation, or an answer to one"
         if kind not in ("text/plain", "text/html"):
             return []
         text = _decoded(part, params)
@@ -179,6 +191,15 @@ class _Reader:
 
     def _encrypted(self) -> None:
         self.damage = "it is encrypted, and ASTRAN has no key"
+
+
+def _calls(part: Message, params: dict[str, str]) -> bool:
+    """Whether a calendar entry invites or calls off, rather than lies in an attachment."""
+    payload: object = part.get_payload(decode=True)
+    data = payload[:_LONGEST] if isinstance(payload, bytes) else b""
+    method = params.get("method", "").upper()
+    called = method not in ("", "PUBLISH") or bool(_METHOD.search(data))
+    return called or not _attached(part, params)
 
 
 def _attached(part: Message, params: dict[str, str]) -> bool:

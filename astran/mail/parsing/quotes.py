@@ -125,7 +125,8 @@ _HEADER = re.compile(
     + r"\s?:.{0,600}",
     re.I,
 )
-_SIGNATURE = re.compile(r"--\s?")
+# with the marks that a program makes of bold or slanted print: `*-- *`
+_SIGNATURE = re.compile(r"[*_~]{0,3}[ ]?--\s?[*_~\u200b\ufeff]{0,3}\s?")
 _DEVICE = re.compile(
     _any(
         r"sent (?:from|with|using|via)\b.{2,60}",

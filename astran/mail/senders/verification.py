@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Mapping
 
-from astran.base.errors import ConfigError
+from astran.base.errors import ConfigError, DnsUnavailable
 from astran.config.site import MailSettings
 from astran.mail.identity import own_addresses
 from astran.mail.parsing.headers import Message, addresses, values
@@ -19,7 +19,8 @@ from astran.mail.parsing.new_text import read_body
 from astran.mail.senders.authentication_results import Proof
 
 DnsLookup = Callable[..., bytes | None]
-"""TXT record of a name, as dkimpy asks for it: `lookup(b"s._domainkey.x.", timeout=5)`."""
+"""TXT record of a name, as dkimpy asks for it: `lookup(b"s._domainkey.x.", timeout=5)`; None where
+there is none. Raises DnsUnavailable, TimeoutError or OSError where the DNS does not answer."""
 
 SECRET_LINE = re.compile(r"^[ \t]*secret[ \t]*[:=][ \t]*(\S{1,200})[ \t]*$", re.I | re.M)
 _ANY_SECRET_LINE = re.compile(r"^[ \t]*secret[ \t]*[:=][^\r\n]*$", re.I | re.M)
@@ -64,7 +65,12 @@ def verify_sender(
 def signed_by(
     raw: bytes, message: Message, sender: str, lookup: DnsLookup | None = None
 ) -> tuple[bool, str]:
-    """Whether a DKIM signature of the From domain (or of a domain above it) holds, and why."""
+    """Whether a DKIM signature of the From domain (or of a domain above it) holds, and why.
+
+    Raises
+    ------
+    DnsUnavailable : no signature holds, and the key of one could not be asked for
+    """
     try:
         import dkim
     except ImportError as error:
@@ -76,6 +82,7 @@ def signed_by(
     if b" " * _LONGEST_BLANK in raw.translate(_BLANKS):
         return False, f"{_LONGEST_BLANK} blanks in a row: no DKIM signature is looked at"
     reason = f"no DKIM signature of {domain}"
+    asked = _Asking(lookup or look_up_txt)
     for number, tags in enumerate(_signatures(message)):
         if number >= _MOST_SIGNATURES:
             break
@@ -87,14 +94,57 @@ def signed_by(
             continue
         try:
             verifier = dkim.DKIM(raw, logger=_SILENT, minkey=_SMALLEST_KEY_BITS, timeout=5)
-            good = verifier.verify(number, dnsfunc=lookup) if lookup else verifier.verify(number)
+            good = verifier.verify(number, dnsfunc=asked)
         except (dkim.DKIMException, ValueError, OSError) as error:
             reason = f"the DKIM signature of {signer} cannot be verified: {error}"
             continue
         if good:
             return True, f"DKIM signature of {signer}"
         reason = f"the DKIM signature of {signer} does not hold"
+    if asked.trouble:
+        raise DnsUnavailable(f"The DNS does not tell the key of {domain}: {asked.trouble}")
     return False, reason
+
+
+def look_up_txt(name: bytes, timeout: float = 5) -> bytes | None:
+    """The TXT record of a name; None where the DNS says that there is none, or the name is no name.
+
+    Raises
+    ------
+    DnsUnavailable : no answer, or none but failures of the servers
+    """
+    import dns.exception
+    import dns.resolver
+
+    try:
+        found = dns.resolver.resolve(
+            name.decode("ascii"), "TXT", lifetime=timeout, raise_on_no_answer=False
+        )
+    except (
+        dns.exception.Timeout,
+        dns.resolver.NoNameservers,
+        dns.resolver.NoResolverConfiguration,
+        OSError,
+    ) as error:
+        raise DnsUnavailable(str(error)) from error
+    except (dns.exception.DNSException, UnicodeError):
+        return None
+    return next((b"".join(record.strings) for record in found.rrset or ()), None)
+
+
+class _Asking:
+    """Asks the DNS for dkimpy, and remembers that it did not answer."""
+
+    def __init__(self, lookup: DnsLookup) -> None:
+        self._lookup = lookup
+        self.trouble = ""
+
+    def __call__(self, name: bytes, timeout: float = 5) -> bytes | None:
+        try:
+            return self._lookup(name, timeout=timeout)
+        except (DnsUnavailable, OSError) as error:
+            self.trouble = str(error) or type(error).__name__
+            return None
 
 
 def _weakness(tags: Mapping[str, str], message: Message) -> str:

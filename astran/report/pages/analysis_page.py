@@ -96,6 +96,8 @@ def write_analysis(publisher: Publisher, site: str, sheet: PageData) -> list[str
         "site": site,
         "report": report,
         "headline": report.headline,
+        "answer": report.answer,
+        "flux": report.verdict.flux if report.verdict else "",
         "target_page": page_name(report.config.target.name),
         "tone": entry_tone(report.state),
         "remaining": sheet.remaining,

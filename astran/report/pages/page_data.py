@@ -63,6 +63,8 @@ class Health:
     """What is wrong, in words; empty: all is well."""
     typical: tuple[tuple[str, float], ...]
     """By stage: the usual time of a task [s]."""
+    last_tick: datetime | None = None
+    """When the service did its last step; None: never."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from astran.report.pages.list_pages import list_pages
 from astran.report.pages.page_data import Health, PageData, PageSignature
 from astran.report.pages.publish import Publisher
 from astran.report.pages.templates import ASSETS, asset_path, render_page, template_edition
+from astran.report.pages.tick_script import TICK_SCRIPT, tick_script
 
 _FOLDERS = ("analyses", "nights", "targets")
 
@@ -98,13 +99,14 @@ def build_site(
                 known[stamp.id] = replace(last, mark="")
     for name in ASSETS:
         publisher.write(f"assets/{name}", asset_path(name))
+    publisher.write(TICK_SCRIPT, tick_script(health.last_tick))
     entries = [known[key].entry for key in sorted(known, reverse=True)]
     pages = _write_lists(publisher, site, entries, old.get("pages") if fresh else None)
     live = [entry for entry in entries if entry.live]
     values = {"site": site, "health": health, "live": live}
     publisher.write("service.html", render_page("service", "service.html", values))
     wanted = {path for one in known.values() for path in one.files} | set(pages)
-    wanted |= {f"assets/{name}" for name in ASSETS} | {"service.html"}
+    wanted |= {f"assets/{name}" for name in ASSETS} | {"service.html", TICK_SCRIPT}
     for path in sorted(_files(old) - wanted):
         publisher.remove(path)
     publisher.sweep(_FOLDERS, wanted)

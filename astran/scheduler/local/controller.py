@@ -89,11 +89,6 @@ class LocalScheduler:
             settings.cores or usable_cores(), settings.memory_mb or usable_memory_mb()
         )
 
-    @staticmethod
-    def is_available() -> bool:
-        """Everywhere."""
-        return True
-
     @classmethod
     def from_settings(
         cls, settings: SchedulerSettings, workdir: Path, clock: Clock
@@ -136,9 +131,25 @@ class LocalScheduler:
         return token
 
     def forbid(self, token: str, folder: str) -> str | None:
-        """The pool's answers are certain: what it does not know cannot turn up."""
-        found = self._find(token)
-        return found if isinstance(found, str) else None
+        """Take the batch's place, so that another process which is about to write it cannot.
+
+        Raises
+        ------
+        SchedulerUnavailable : the pool cannot be written
+        """
+        place = self._job(check_token(token))
+        try:
+            place.path.mkdir(parents=True)
+            place.done.touch()
+        except FileExistsError:
+            found = self._find(token)
+            return found if isinstance(found, str) else None
+        except OSError as error:
+            raise SchedulerUnavailable(
+                f"The pool in {self._pool} cannot be used: {error}",
+                "Check free space and permissions of the work folder.",
+            ) from error
+        return None
 
     def advance(self) -> None:
         """Settle what vanished and start what fits; every poll does this too.
@@ -255,7 +266,7 @@ class LocalScheduler:
 
     def _write(self, batch: Batch) -> None:
         final = self._job(batch.token).path
-        if final.exists():
+        if (final / "job.json").exists():
             return
         part = final.with_name(f".{batch.token}.{os.getpid()}")
         shutil.rmtree(part, ignore_errors=True)
@@ -266,7 +277,7 @@ class LocalScheduler:
             part.rename(final)
         except OSError:
             shutil.rmtree(part, ignore_errors=True)
-            if not final.exists():
+            if not (final / "job.json").exists():
                 raise
 
     def _spec(self, batch: Batch) -> dict[str, object]:

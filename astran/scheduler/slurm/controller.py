@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -31,6 +30,7 @@ from astran.base.scheduler import Batch, JobRef, Missing, Snapshot, Unavailable
 from astran.base.tasks import Resources
 from astran.config.site import SchedulerSettings
 from astran.config.slurm import SlurmSettings
+from astran.scheduler.array_files import abandon_submission
 from astran.scheduler.batches import check_batch, check_token
 from astran.scheduler.slurm import parsing, probes, sbatch_answer, submit_script
 from astran.scheduler.slurm.parsing import ElementRow
@@ -83,11 +83,6 @@ class SlurmScheduler:
         self._given = environ
         self._runner = runner
         self._rng = rng or random.Random()
-
-    @staticmethod
-    def is_available() -> bool:
-        """Where sbatch is on PATH."""
-        return shutil.which("sbatch") is not None
 
     @classmethod
     def from_settings(
@@ -169,7 +164,7 @@ class SlurmScheduler:
         SchedulerUnavailable : the batch's folder cannot be used, or Slurm not be reached
         """
         try:
-            begun = submit_script.abandon_submission(check_token(token), folder)
+            begun = abandon_submission(check_token(token), folder)
         except OSError as error:
             raise SchedulerUnavailable(
                 f"{folder} cannot be used: {error}", "It is tried again at the next tick."

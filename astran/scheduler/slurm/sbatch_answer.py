@@ -31,10 +31,15 @@ _UNCLEAR: Final = (
 )
 """Words of a connection that broke, before or after the job was taken."""
 
-_NOT_NOW: Final = (
+_TOO_MANY: Final = (
     "submitjob",  # QOSMaxSubmitJobPerUserLimit, AssocMaxSubmitJobLimit, AssocGrpSubmitJobsLimit
     "submitjoblimit",
     "maxjobcount",
+)
+"""Words of a limit of jobs in the queue, which a smaller array may meet."""
+
+_NOT_NOW: Final = (
+    *_TOO_MANY,
     "temporarily unable to accept job",
     "resource temporarily unavailable",
     "required partition not available",
@@ -90,7 +95,9 @@ def read_answer(done: Completed) -> str:
             f"sbatch gave no clear answer (return code {done.returncode}): {message}",
             "The job is looked up by its name before anything is submitted again.",
         )
-    raise SubmitRefused(f"Slurm refused the job: {message}", _cure(text), _passes(text))
+    raise SubmitRefused(
+        f"Slurm refused the job: {message}", _cure(text), _passes(text), _too_many(text)
+    )
 
 
 def _message(text: str) -> str:
@@ -103,6 +110,11 @@ def _cure(text: str) -> str:
     if _passes(text):
         return "It is tried again by itself."
     return next((cure for words, cure in _CURES if words in text), "")
+
+
+def _too_many(text: str) -> bool:
+    """Whether a smaller array may be taken; the policy alone does not say which limit it is."""
+    return any(words in text for words in _TOO_MANY) or (_POLICY in text and _passes(text))
 
 
 def _passes(text: str) -> bool:

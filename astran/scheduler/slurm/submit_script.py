@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 from collections.abc import Sequence
@@ -12,29 +13,23 @@ from astran.base.process import Runner, run_command
 from astran.base.scheduler import Batch, JobRef
 from astran.base.tasks import Resources, Task
 from astran.config.slurm import SlurmSettings
+from astran.scheduler.array_files import OWNER_GUARD, owner_link, script_path, write_manifest
 from astran.scheduler.slurm.sbatch_answer import read_answer
 
 TOKEN = "ASTRAN_TOKEN"
 """Variable by which a script knows its attempt."""
-DECLINED = 17
-"""Return code of a job that may not run its files."""
-_GIVEN_UP = "given-up"
-"""Owner of a batch that no job may run."""
 
-_SCRIPT = """\
+_SCRIPT = (
+    """\
 #!/bin/bash
 # {label}
 # Each array element runs its line of the manifest: index, script, log, token.
 manifest={manifest}
 owner={owner}
-# Of all jobs with these files only the first that begins may run them, and none once ASTRAN has
-# given them up. A link is made by one alone, on every file system.
 job="${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}"
-ln -s -n -- "$job" "$owner" 2> /dev/null
-if [ "$(readlink -- "$owner")" != "$job" ]; then
-    echo "ASTRAN: not run, because these tasks belong to: $(readlink -- "$owner")" >&2
-    exit {declined}
-fi
+"""
+    + OWNER_GUARD
+    + """\
 while IFS=$'\\t' read -r index script log token; do
     if [ "$index" = "$SLURM_ARRAY_TASK_ID" ]; then
         export ASTRAN_TOKEN="$token"
@@ -44,6 +39,7 @@ done < "$manifest"
 echo "Element $SLURM_ARRAY_TASK_ID is not in $manifest" >&2
 exit 2
 """
+)
 
 
 def write_files(batch: Batch) -> Path:
@@ -57,20 +53,15 @@ def write_files(batch: Batch) -> Path:
     OSError
     """
     folder = Path(batch.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    manifest = folder / f"array_{batch.token}.tsv"
-    lines = zip(batch.scripts, batch.logs, batch.tokens, strict=True)
-    write_atomic(manifest, "".join("\t".join((str(i), *x)) + "\n" for i, x in enumerate(lines)))
+    manifest = write_manifest(batch)
     for index, log in enumerate(batch.logs):
-        Path(log).parent.mkdir(parents=True, exist_ok=True)
         _link(_log(folder, batch.token, index), Path(log))
-    script = folder / f"array_{batch.token}.sh"
+    script = script_path(batch.token, folder)
     label = " ".join(batch.label.split())
     text = _SCRIPT.format(
         label=label,
         manifest=shlex.quote(str(manifest)),
-        owner=shlex.quote(str(_owner(batch.token, folder))),
-        declined=DECLINED,
+        owner=shlex.quote(str(owner_link(batch.token, folder))),
     )
     write_atomic(script, text, mode=0o755)
     return script
@@ -83,23 +74,6 @@ def _link(link: Path, target: Path) -> None:
     part.replace(link)
 
 
-def abandon_submission(token: str, folder: str) -> str | None:
-    """From now on no job may begin with a batch's files.
-
-    Returns
-    -------
-    The id of the job that has begun before; None if none has. OSError where that is not known.
-    """
-    Path(folder).mkdir(parents=True, exist_ok=True)
-    link = _owner(token, Path(folder))
-    try:
-        link.symlink_to(_GIVEN_UP)
-    except FileExistsError:
-        owner = link.readlink().name
-        return owner if owner.isdigit() else None
-    return None
-
-
 def has_begun(job: JobRef, index: int) -> bool:
     """Whether Slurm has ever started an element: it then opens the element's log first of all."""
     return _log(Path(job.folder), job.token, index).exists()
@@ -109,8 +83,11 @@ def _log(folder: Path, token: str, index: int) -> Path:
     return folder / f"array_{token}_{index}.log"
 
 
-def _owner(token: str, folder: Path) -> Path:
-    return folder / f"array_{token}.owner"
+def _memory_option(resources: Resources, settings: SlurmSettings) -> str:
+    if settings.memory_per == "node":
+        return f"--mem={resources.memory_mb}M"
+    # rounded up: all cores together have no less than was asked for
+    return f"--mem-per-cpu={math.ceil(resources.memory_mb / resources.cpus)}M"
 
 
 def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[str]:
@@ -129,7 +106,7 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
         "--export=NONE",
         f"--chdir={batch.folder}",
         f"--output={folder}/array_{batch.token}_%a.log",
-        *_limits(batch.resources),
+        *_limits(batch.resources, settings),
     ]
     placement = settings.placement_of(batch.requester).model_dump()
     placement |= {"exclude": ",".join(batch.exclude)}
@@ -139,12 +116,12 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
     return [*argv, *settings.options, str(script)]
 
 
-def _limits(resources: Resources) -> list[str]:
+def _limits(resources: Resources, settings: SlurmSettings) -> list[str]:
     return [
         "--nodes=1",
         "--ntasks=1",
         f"--cpus-per-task={resources.cpus}",
-        f"--mem={resources.memory_mb}M",
+        _memory_option(resources, settings),
         f"--time={resources.time_min}",
     ]
 
@@ -181,7 +158,7 @@ def submit_by_hand(
         "--no-requeue",
         f"--chdir={task.folder}",
         f"--output={task.log.replace('%', '%%')}",
-        *_limits(task.resources),
+        *_limits(task.resources, settings),
     ]
     if after:
         argv += [f"--dependency=afterok:{':'.join(after)}", "--kill-on-invalid-dep=yes"]

@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from astran.base.errors import ProcessError
@@ -21,6 +21,7 @@ from astran.database.location import identity
 from astran.database.location.file_modes import too_open_files
 from astran.database.location.identity import STATE, memory_files
 from astran.service.doctor.doctor_context import DoctorContext
+from astran.service.operator.launcher_watch import state_path
 
 LEAST_FREE = 2 * 2**30
 """Below this no night fits [bytes]."""
@@ -262,6 +263,25 @@ def probe_launcher(patient: DoctorContext) -> Iterator[Finding]:
         )
     else:
         yield ok("launcher", f"astran-launcher ran {duration(age.total_seconds())} ago.")
+    yield _watched(patient)
+
+
+def _watched(patient: DoctorContext) -> Finding:
+    """Whether somebody would hear of it if the launcher stopped."""
+    try:
+        looked = datetime.fromtimestamp(state_path(patient.site).stat().st_mtime, UTC)
+        age = patient.clock.now() - looked
+    except OSError:
+        age = None
+    if age is not None and age <= 3 * LATE:
+        ago = duration(max(age.total_seconds(), 0.0))
+        return ok("launcher watch", f"astran watch-launcher looked {ago} ago.")
+    return warn(
+        "launcher watch",
+        "Nobody would hear of it if astran-launcher stopped: astran watch-launcher does not run "
+        "for this user on this machine.",
+        "Add the second line of crontab.example to a crontab.",
+    )
 
 
 def existing(path: Path) -> Path:

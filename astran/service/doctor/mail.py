@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 
 from astran.base.errors import AstranError, ConfigError, MailAuthError, MailError
 from astran.base.findings import Finding, fail, failed_by, ok, warn
 from astran.config.site import MailSettings, Security, Server
+from astran.mail.gate import is_request
 from astran.mail.imap import Inbox
+from astran.mail.parsing.mail_facts import MailFacts
+from astran.mail.ports import Mailbox
+from astran.mail.senders.authentication_results import (
+    authentication_results,
+    likely_authserv_id,
+)
+from astran.mail.senders.automatic_mail import list_id
+from astran.mail.senders.delivery_path import is_from_outside, own_hosts
 from astran.mail.smtp import SmtpPostman
 from astran.service.doctor.doctor_context import DoctorContext
 from astran.service.outgoing import login_backoff
@@ -36,6 +45,7 @@ def probe_mail_settings(patient: DoctorContext) -> Iterator[Finding]:
             "List addresses, or whole domains written @institute.example.",
         )
     yield _authenticity(mail)
+    yield _automatic(mail)
     if not mail.operator:
         yield warn(
             "operator",
@@ -73,6 +83,59 @@ def _authenticity(mail: MailSettings) -> Finding:
     )
 
 
+def _automatic(mail: MailSettings) -> Finding:
+    """Which mails count as those of programs, and get no answer."""
+    lists = f"those through {', '.join(mail.lists)} do" if mail.lists else "no list is named"
+    alls = "is a program's" if mail.suppress_all_is_automatic else "is a person's"
+    return ok(
+        "automatic mail",
+        f"Mails of lists and groups ask for nothing (mail.lists: {lists}); "
+        f"`X-Auto-Response-Suppress: All` {alls} (mail.suppress_all_is_automatic).",
+    )
+
+
+_MOST_LOOKED_AT = 20
+
+
+def probe_provider(mail: MailSettings, inbox: Mailbox, highest: int) -> Iterator[Finding]:
+    """Do the newest mails in the mailbox bear what the settings expect of its provider?"""
+    found = inbox.envelopes(inbox.uids(max(highest - _MOST_LOOKED_AT, 0), _MOST_LOOKED_AT))
+    strangers = [one.facts for one in found if is_from_outside(one.facts, own_hosts(mail))]
+    if mail.authserv_id and strangers:
+        yield _whose_results(mail, strangers)
+    groups = {
+        name
+        for facts in strangers
+        if is_request(facts, mail) and (name := list_id(facts)) and name not in mail.lists
+    }
+    if groups:
+        names = ", ".join(sorted(groups)[:5])
+        yield warn(
+            "automatic mail",
+            f"Requests came through a list or group, and got no answer: {names}.",
+            "Name it in mail.lists if the mailbox stands behind it.",
+        )
+
+
+def _whose_results(mail: MailSettings, strangers: Sequence[MailFacts]) -> Finding:
+    good = sum(bool(authentication_results(facts, mail)) for facts in strangers)
+    if good:
+        return ok(
+            "sender check",
+            f"{good} of the newest {len(strangers)} mails bear the findings of {mail.authserv_id}.",
+        )
+    ids = sorted({name for facts in strangers if (name := likely_authserv_id(facts))})
+    return warn(
+        "sender check",
+        f"None of the newest {len(strangers)} mails bears the findings of {mail.authserv_id}"
+        + (f"; they bear those of {', '.join(ids[:5])}." if ids else "."),
+        "If one of these is your provider's, set it as mail.authserv_id; if your mail passes "
+        "through further servers of yours, name their domains in mail.own_hosts."
+        if ids
+        else "Ask your provider for the name, or set mail.verify_dkim.",
+    )
+
+
 def probe_secrets(patient: DoctorContext) -> Iterator[Finding]:
     """Can each password be fetched?"""
     for name, server in _servers(patient):
@@ -105,6 +168,7 @@ def probe_imap(patient: DoctorContext) -> Iterator[Finding]:
                 # moves nothing, but makes the folder and asks the server for the right to do so
                 inbox.move(_NO_MAIL, folder)
             yield ok("imap", "Mails can be moved into the folders of ASTRAN.")
+            yield from probe_provider(mail, inbox, highest)
     except (MailError, ConfigError) as error:
         yield with_hint("imap", error, server)
 

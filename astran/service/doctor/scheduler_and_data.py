@@ -8,9 +8,10 @@ from typing import Any
 from astran.base.findings import Finding, Result, fail, ok, warn
 from astran.base.tasks import Resources
 from astran.base.text import count_noun, duration
+from astran.config.scheduler_kinds import AUTO
 from astran.config.site import SiteConfig
 from astran.database.connection import Database
-from astran.scheduler.registry import make_scheduler
+from astran.scheduler.registry import explain_choice, make_scheduler
 from astran.service.doctor.doctor_context import DoctorContext
 from astran.service.doctor.machine import file_system
 from astran.service.jobs import scheduler_outages
@@ -23,6 +24,8 @@ _OF_ONE_MACHINE = frozenset(("btrfs", "ext3", "ext4", "overlay", "tmpfs", "xfs",
 def probe_scheduler(patient: DoctorContext) -> Iterator[Finding]:
     """The one that the site names, or that `auto` finds."""
     site = patient.site
+    if site.scheduler.kind == AUTO:
+        yield ok("scheduler", explain_choice())
     scheduler = make_scheduler(site.scheduler, site.workdir, patient.clock)
     resources = {
         str(stage): Resources(wanted.cpus, wanted.memory_mb, wanted.time_min)

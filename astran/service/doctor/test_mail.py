@@ -141,9 +141,9 @@ def authenticated(copy: Message, mail: MailSettings) -> Finding:
     cure = _SIGN.format(domain=domain)
     signed = signers(copy, domain)
     facts = MailFacts(copy)
-    results = authentication_results(facts, mail.authserv_id)
+    results = authentication_results(facts, mail)
     said = ", ".join(results) or "nothing"
-    if mail.authserv_id and is_vouched(facts, mail.address, mail.authserv_id)[0]:
+    if mail.authserv_id and is_vouched(facts, mail.address, mail)[0]:
         return ok(_REPLIES, f"Replies are authenticated: {mail.authserv_id} says {said}.")
     if any(word.startswith(("dmarc=fail", "dkim=fail")) for word in results):
         return fail(_REPLIES, f"Replies will not be believed: the mail server says {said}.", cure)

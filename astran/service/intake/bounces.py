@@ -1,7 +1,8 @@
 """Mails of ours that came back: the address is marked, the operator is told, nobody is answered.
 
 Only a report that names a mail which really went out, to the recipient whom the report names, is
-believed; anybody can write something that looks like a bounce.
+believed, and only from a server that can know: one of the own ones, or one of the recipient's.
+Anybody can write something that looks like a bounce.
 """
 
 from __future__ import annotations
@@ -10,8 +11,15 @@ import re
 
 from sqlalchemy import Connection
 
+from astran.base.errors import AstranError
 from astran.base.text import one_line
 from astran.database import events, messages, outbox
+from astran.mail.identity import organization
+from astran.mail.parsing.headers import read_message
+from astran.mail.parsing.mail_facts import MailFacts
+from astran.mail.senders.authentication_results import is_vouched
+from astran.mail.senders.delivery_path import is_from_outside, own_hosts
+from astran.mail.senders.verification import signed_by
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import tell_operator
 
@@ -36,6 +44,10 @@ def note_bounce(context: Context, db: Connection, raw: bytes) -> None:
         events.note_event(db, now, "bounce", "a bounce that names no mail of ours")
         return
     named = {found.decode("ascii", "replace").lower() for found in _RECIPIENT.findall(raw)}
+    if not _may_know(context, raw, mail.recipient):
+        text = f"{mail.subject}: nobody vouches for the server that says so"
+        events.note_event(db, now, "bounce", text, mail.analysis_id)
+        return
     if named and mail.recipient.lower() not in named:
         # the blind copy to the own mailbox, or a forged report
         events.note_event(
@@ -55,6 +67,29 @@ def note_bounce(context: Context, db: Connection, raw: bytes) -> None:
         text += "\n\nNo further mail goes to this address until its owner writes to ASTRAN again."
         title = f"mails to {mail.recipient} come back"
         tell_operator(context, db, key=f"bounce.{mail.id}", title=title, text=text)
+
+
+def _may_know(context: Context, raw: bytes, recipient: str) -> bool:
+    """Whether a report comes from an own server, or from one of the recipient's domain."""
+    settings = context.mail
+    if settings.trust_from:
+        return True
+    message = read_message(raw)
+    facts = MailFacts(message)
+    hosts = own_hosts(settings)
+    domain = facts.sender.rpartition("@")[2]
+    of_recipient = organization(domain) == organization(recipient.rpartition("@")[2])
+    can_know = hosts.holds(domain) or of_recipient
+    if not is_from_outside(facts, hosts):
+        return can_know or not domain
+    if not (domain and can_know):
+        return False
+    if settings.authserv_id:
+        return is_vouched(facts, facts.sender, settings)[0]
+    try:
+        return settings.verify_dkim and signed_by(raw, message, facts.sender)[0]
+    except AstranError:
+        return False
 
 
 def _first(pattern: re.Pattern[bytes], raw: bytes) -> bytes:

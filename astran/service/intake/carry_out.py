@@ -15,8 +15,10 @@ from astran.catalogue.sources import resolve_source
 from astran.config.analysis import AnalysisConfig
 from astran.database import analyses, chores, events, messages, standing_orders
 from astran.database.analyses import RequestOrigin
+from astran.database.connection import is_outage
 from astran.launch_language.parser import Parsed
 from astran.launch_language.resolve import example_launch, last_night, resolve_config
+from astran.mail.identity import person_of
 from astran.mail.letters.mime import Thread, message_id
 from astran.service.context import Context
 from astran.service.intake import mail_commands, quotas
@@ -37,7 +39,10 @@ def carry_out(
     try:
         with db.begin_nested():
             return _carry_out(context, db, row, decision, read_s)
-    except Exception as error:  # noqa: BLE001 - reported to requester and operator below
+    except Exception as error:  # reported to requester and operator below
+        if is_outage(error):
+            # trouble of the site: the mail stays where it is, and the next tick takes it
+            raise
         text = "".join(traceback.format_exception(error))
         messages.set_folder(db, row, context.mail.rejected)
         messages.did_not_act(db, row)
@@ -88,19 +93,23 @@ def _carry_out(
 
 def _refuse_stranger(context: Context, db: Connection, decision: Decision) -> None:
     """One courteous no a day for somebody who may not ask."""
-    if messages.may_refuse(db, decision.sender, context.clock.now()):
+    if messages.may_refuse(db, person_of(decision.sender), context.clock.now()):
         site = context.site.site
         enqueue_refusal(
             context,
             db,
             decision.thread,
             f"{decision.sender} is not among those who may launch analyses at {site}.",
+            stranger=True,
         )
 
 
-def enqueue_refusal(context: Context, db: Connection, thread: Thread, reason: str) -> None:
+def enqueue_refusal(
+    context: Context, db: Connection, thread: Thread, reason: str, *, stranger: bool = False
+) -> None:
     """Queue a courteous no."""
-    enqueue.enqueue_letter(context, db, "refusal", context.letters.refusal(thread, reason))
+    letter = context.letters.refusal(thread, reason)
+    quotas.enqueue_no(context, db, "refusal", letter, thread.to, stranger=stranger)
 
 
 def _put_problems(context: Context, db: Connection, decision: Decision) -> None:
@@ -111,7 +120,7 @@ def _put_problems(context: Context, db: Connection, decision: Decision) -> None:
         decision.example or example_launch(),
         offered=decision.offered,
     )
-    enqueue.enqueue_letter(context, db, "problems", letter)
+    quotas.enqueue_no(context, db, "problems", letter, decision.sender)
     words = "; ".join(str(problem) for problem in decision.problems)
     events.note_event(db, context.clock.now(), "problems", f"{decision.sender}: {words}")
 

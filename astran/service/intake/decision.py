@@ -31,7 +31,7 @@ from astran.launch_language.commands import (
 from astran.launch_language.keys import keys_of
 from astran.launch_language.parser import Parsed, parse, parse_agreeing
 from astran.launch_language.resolve import example_launch, resolve_config, write_launch
-from astran.mail.gate import Judgement, MailVerdict, classify_mail
+from astran.mail.gate import Judgement, MailVerdict, classify_mail, may_read
 from astran.mail.letters.mime import Thread
 from astran.mail.parsing.headers import read_headers, read_message
 from astran.mail.parsing.mail_facts import MailFacts
@@ -55,11 +55,13 @@ class MailOutcome(StrEnum):
     ERROR_REPLY = "error_reply"
     REFUSE = "refuse"
     QUARANTINE = "quarantine"
+    WAIT = "wait"
+    """Who sent it cannot be told now: nothing is done, and it is asked again later."""
 
     @property
     def replied(self) -> bool:
         """Whether the sender is answered."""
-        return self not in (MailOutcome.IGNORE, MailOutcome.QUARANTINE)
+        return self not in (MailOutcome.IGNORE, MailOutcome.QUARANTINE, MailOutcome.WAIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ def decide_mail(
     today: Night,
     proof: Proof | None = None,
     telescope: str = "",
+    now: datetime | None = None,
 ) -> Decision:
     """The decision on a whole mail.
 
@@ -136,6 +139,7 @@ def decide_mail(
     today : the night that is going on, or the last one
     proof : verifies a sender where the headers alone do not; None: as the rules say
     telescope : of a request that names none; empty: the default
+    now : for the age of signed mails; None: it does not matter
 
     Raises
     ------
@@ -153,7 +157,12 @@ def decide_mail(
         raise
     with _time_limit():
         by_headers = _by_headers(facts, len(raw), rules, judgement)
-        return by_headers or _by_text(facts, judgement, today, telescope)
+        if by_headers is not None:
+            return by_headers
+        if judgement.verdict is MailVerdict.UNSETTLED:
+            return Decision(MailOutcome.WAIT, judgement, answer_to(facts))
+        decision = _by_text(facts, judgement, rules, today, telescope)
+        return _unless_old(decision, facts, rules, now) if now else decision
 
 
 def _time_limit() -> AbstractContextManager[None]:
@@ -201,9 +210,14 @@ def _by_headers(
     return None
 
 
-def _by_text(facts: MailFacts, judgement: Judgement, today: Night, telescope: str) -> Decision:
+def _by_text(
+    facts: MailFacts, judgement: Judgement, rules: MailSettings, today: Night, telescope: str
+) -> Decision:
     body = read_body(facts.message)
     thread = answer_to(facts)
+    if body.automatic:
+        machine = Judgement(MailVerdict.MACHINE, judgement.sender, body.automatic)
+        return Decision(MailOutcome.IGNORE, machine, thread)
     texts = [without_secret(text) for text in body.texts]
     text = texts[0] if texts else ""
     command, about, order = command_of(facts.subject, text, answers=body.answers)
@@ -222,7 +236,7 @@ def _by_text(facts: MailFacts, judgement: Judgement, today: Night, telescope: st
         (where for where, text in body.aside if parsed.empty and not parse(text, telescope).empty),
         "",
     )
-    of_the_mail = _of_the_mail(body.damage, aside, thread)
+    of_the_mail = [*_of_the_mail(body.damage, aside, thread), *_of_readers(parsed, rules)]
     parsed = replace(
         parsed,
         problems=(*parsed.problems, *of_the_mail),
@@ -267,6 +281,30 @@ def _correction(
     # what only the software of the chain can judge was not judged here
     judged = not keys_of(config.telescope).of_software(parsed.params)
     return {"example": request, "offered": judged and command is MailCommand.LAUNCH}
+
+
+_CLOCK_AHEAD = timedelta(days=1)
+
+
+def _unless_old(
+    decision: Decision, facts: MailFacts, rules: MailSettings, now: datetime
+) -> Decision:
+    """The decision, unless the mail was signed so long ago that it may be a kept copy."""
+    signed = rules.verify_dkim and not (rules.authserv_id or rules.trust_from)
+    if not (signed and decision.acts):
+        return decision
+    limit = timedelta(days=rules.max_age_days)
+    if facts.date is not None and -_CLOCK_AHEAD <= now - facts.date <= limit:
+        return decision
+    if facts.date is None:
+        reason = "has no Date, so it may be an old one that somebody kept; nothing was done."
+    else:
+        reason = (
+            f"was written on {facts.date:%Y-%m-%d}, and signed mails count for "
+            f"{rules.max_age_days:g} days; nothing was done."
+        )
+    again = replace(decision, config=None, command=None)
+    return _asked(again, Problem("the mail", reason, "Send it again."), example_launch())
 
 
 _OF_ONE = (MailCommand.STATUS, MailCommand.CANCEL, MailCommand.RETRY)
@@ -343,6 +381,20 @@ def _written(facts: MailFacts, today: Night) -> datetime | None:
     if written is None or abs(written.date() - today.evening) > _CLOCKS_APART:
         return None
     return written
+
+
+def _of_readers(parsed: Parsed, rules: MailSettings) -> list[Problem]:
+    """Readers of `cc:` to whom the site sends no reports."""
+    return [
+        Problem(
+            "cc",
+            f"{reader} is not among those who may get reports of this site.",
+            "Leave the address out; the operator may add it to mail.readers.",
+            parsed.lines.get("cc"),
+        )
+        for reader in parsed.params.get("cc", ())
+        if not may_read(reader, rules)
+    ]
 
 
 def _of_the_mail(damage: str, aside: str, thread: Thread) -> list[Problem]:

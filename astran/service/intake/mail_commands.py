@@ -6,7 +6,6 @@ from sqlalchemy import Connection
 
 from astran.base.errors import Problem, StoreError
 from astran.base.mail_commands import MailCommand
-from astran.base.text import duration
 from astran.database import analyses, standing_orders, tasks
 from astran.database.analyses import Analysis, RequestOrigin
 from astran.database.standing_orders import Order, OrderState
@@ -20,7 +19,7 @@ from astran.service.intake import quotas
 from astran.service.intake.decision import Decision
 from astran.service.outgoing import enqueue
 from astran.service.reporting import overview
-from astran.service.reporting.time_left import remaining_seconds
+from astran.service.reporting.expected_end import describe_expected_end
 
 
 def execute(context: Context, db: Connection, decision: Decision) -> None:
@@ -62,7 +61,7 @@ def _about_one(context: Context, db: Connection, command: MailCommand, decision:
             _choices(db, sender),
         )
         letter = context.letters.problems(thread, [problem], command, f"{command} A12")
-        enqueue.enqueue_letter(context, db, "problems", letter)
+        quotas.enqueue_no(context, db, "problems", letter, sender)
     elif command is MailCommand.STATUS:
         enqueue_status(context, db, analysis, thread)
     elif command is MailCommand.CANCEL:
@@ -94,7 +93,7 @@ def launch_again(
         enqueue.enqueue_letter(context, db, "notice", letter, analysis)
         return
     if reason := quotas.quota_exceeded(context, db, sender):
-        enqueue.enqueue_letter(context, db, "refusal", context.letters.refusal(thread, reason))
+        quotas.enqueue_no(context, db, "refusal", context.letters.refusal(thread, reason), sender)
         return
     origin = RequestOrigin(
         command="retry",
@@ -126,11 +125,8 @@ def enqueue_status(context: Context, db: Connection, analysis: Analysis, thread:
     ]
     if words := overview.reason_in_words(analysis, planned, attempts):
         facts.insert(1, ("Remark", words))
-    left = None
-    if not analysis.state.final:
-        left = remaining_seconds(context, db, planned, attempts)
-    if left is not None:
-        facts.insert(1, ("Estimated time left", f"about {duration(left)}"))
+    if expected := describe_expected_end(context, db, analysis, planned):
+        facts.insert(1, ("Report", expected))
     letter = context.letters.status(
         thread,
         analysis.name,

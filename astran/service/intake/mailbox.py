@@ -21,6 +21,7 @@ from astran.base.disk_space import is_disk_full
 from astran.base.errors import (
     CatalogueError,
     ConfigError,
+    DnsUnavailable,
     MailAuthError,
     MailError,
     MailGone,
@@ -28,7 +29,7 @@ from astran.base.errors import (
     ProcessError,
 )
 from astran.base.night import Night
-from astran.database import events, messages
+from astran.database import analyses, events, messages
 from astran.database.connection import is_outage
 from astran.database.messages import Cursor, Incoming
 from astran.mail.gate import MailVerdict
@@ -37,7 +38,7 @@ from astran.mail.ports import Claim, FetchedHeader, Mailbox
 from astran.service.context import Context
 from astran.service.heartbeat import mailbox_name
 from astran.service.intake import bounces, carry_out
-from astran.service.intake.decision import Decision, decide_from_headers, decide_mail
+from astran.service.intake.decision import Decision, MailOutcome, decide_from_headers, decide_mail
 from astran.service.intake.filing import age_s, folder_of, note_mail
 from astran.service.intake.header_fetch import HeaderFetch, HeaderFetcher
 from astran.service.intake.secret_removal import cut_fault, without_secrets
@@ -59,7 +60,9 @@ _TRIES = 3
 """So many faults with one mail set it aside."""
 _MOST_ASKED_AGAIN = 50
 _MOST_REFUSED_MOVES = 3
-_WAITS = (ConfigError, CatalogueError, ProcessError, MailUnavailable)
+_MOST_UNASKED = 4
+"""After so many mails for which the DNS did not answer, the next tick goes on."""
+_WAITS = (ConfigError, CatalogueError, DnsUnavailable, ProcessError, MailUnavailable)
 """Errors of the site or of the mail server: the mail can wait, however often."""
 
 
@@ -129,6 +132,7 @@ class _Reading:
         self._noted_uid = last_uid
         self._server = HeaderFetcher(inbox, context.clock)
         self._refused_moves = 0
+        self._unasked = 0
         self._refusal = ""
         self._raw: bytes | None = None
         """The mail that is dealt with, where it was fetched."""
@@ -178,7 +182,8 @@ class _Reading:
             if is_outage(error) or is_disk_full(error):
                 raise
             self._put_off(look, error)
-            return True
+            self._unasked += isinstance(error, DnsUnavailable)
+            return self._unasked < _MOST_UNASKED
         if stored is None:
             # another service reaches for this very mail
             return False
@@ -308,6 +313,8 @@ class _Reading:
         if decision is None:
             raw = self._raw = self.inbox.fetch(envelope.uid)
             decision = _decided(context, raw)
+            if decision.outcome is MailOutcome.WAIT:
+                raise DnsUnavailable(decision.reason)
         elif decision.judgement.verdict is MailVerdict.BOUNCE and envelope.size <= _LARGEST_BOUNCE:
             raw = self._raw = self.inbox.fetch(envelope.uid)
         self._store(*without_secrets(context.mail, envelope, decision, raw))
@@ -349,6 +356,8 @@ class _Reading:
             folder=folder,
         )
         with context.db.begin() as db:
+            if decision.outcome.replied:
+                analyses.lock_launches(db)
             self._reach(db, envelope.uid)
             messages.settle(db, self.name, uidvalidity, envelope.uid)
             row = messages.add_message(db, incoming)
@@ -384,6 +393,6 @@ _LARGEST_BOUNCE = 12_000_000
 
 
 def _decided(context: Context, raw: bytes) -> Decision:
-    today, site = Night.of(context.clock.now()), context.site
-    decision = decide_mail(raw, context.mail, today, telescope=site.telescope)
+    now, site = context.clock.now(), context.site
+    decision = decide_mail(raw, context.mail, Night.of(now), telescope=site.telescope, now=now)
     return check_with_software(site, decision)

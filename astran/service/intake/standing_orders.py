@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night import Night
-from astran.database import chores, events, standing_orders
+from astran.database import analyses, chores, events, standing_orders
+from astran.database.chores import Hold
 from astran.database.standing_orders import Order, OrderState
 from astran.service.context import Context
 from astran.service.intake import quotas
@@ -28,6 +29,9 @@ _MORNING = time(8, tzinfo=UTC)
 """Dawn at La Palma comes before it all year."""
 EVERY = timedelta(minutes=10)
 """Pause between two looks for new data."""
+_LOOKED = "orders-looked"
+"""Until when all nights of all orders were dealt with: after a pause the look goes back so far."""
+_FARTHEST = timedelta(days=90)
 
 
 def plan_standing_orders(context: Context, db: Connection) -> None:
@@ -46,17 +50,24 @@ def run_standing_orders(context: Context) -> None:
             chores.postpone_chore(db, NAME, now + EVERY)
         else:
             chores.strike_chore(db, NAME)
-    for order in found:
-        _look(context, order, now)
+        looked = chores.get_hold(db, _LOOKED)
+    whole = [_look(context, order, now, looked.until if looked else None) for order in found]
+    if all(whole):
+        with context.db.begin() as db:
+            chores.set_hold(db, _LOOKED, Hold(now, 0, ""))
 
 
-def _look(context: Context, order: Order, now: datetime) -> None:
-    nights = _nights(context, order, now)
+def _look(context: Context, order: Order, now: datetime, looked: datetime | None) -> bool:
+    """Start the nights that are there; whether none had to be put off."""
+    since = max(looked or order.created, now - _FARTHEST)
+    nights = _nights(context, order, now, since)
     with context.db.begin() as db:
         known = standing_orders.nights_done(db, order)
-    for night in nights:
-        if str(night) not in known:
-            _start_if_there(context, order, night)
+    started = [
+        _start_if_there(context, order, night) for night in nights if str(night) not in known
+    ]
+    if not all(started):
+        return False
     # the night after the last one has gone by, and its data had their time
     grace = timedelta(hours=24 + context.site.data.dl1_deadline_h)
     if Night.of(now - grace) > Night.parse(order.last_night):
@@ -66,11 +77,12 @@ def _look(context: Context, order: Order, now: datetime) -> None:
                 and context.site.mail is not None
             ):
                 enqueue.enqueue_order_summary(context, db, order)
+    return True
 
 
-def _nights(context: Context, order: Order, now: datetime) -> list[Night]:
-    """Nights whose data may just have appeared, oldest first."""
-    back = int(context.site.data.dl1_deadline_h // 24) + 1
+def _nights(context: Context, order: Order, now: datetime, since: datetime) -> list[Night]:
+    """Nights whose data may have appeared after a time, oldest first."""
+    back = int(context.site.data.dl1_deadline_h // 24) + 1 + max((now - since).days, 0)
     days = [Night.of(now - timedelta(days=n)) for n in range(back, -1, -1)]
     # before its morning a night may still bring more runs
     days = [night for night in days if now >= _morning(night)]
@@ -82,28 +94,31 @@ def _morning(night: Night) -> datetime:
     return datetime.combine(night.evening + timedelta(days=1), _MORNING)
 
 
-def _start_if_there(context: Context, order: Order, night: Night) -> None:
+def _start_if_there(context: Context, order: Order, night: Night) -> bool:
+    """Start a night where it has data; False where that must be put off."""
     config = build_analysis({**order.config, "date": str(night)}, "The standing order")
     try:
         data = find_data(context, config)
     except (CatalogueError, ConfigError) as error:
         # no run of this target in that night, as a rule
         _log.info("%s, %s: %s", order.name, night.iso, error)
-        return
+        return True
     # runs that can never be analysed are worth a word, too: its report says why
     if not data.runs and all(gap.may_come for gap in data.missing):
-        return
+        return True
     now = context.clock.now()
     with context.db.begin() as db:
+        analyses.lock_launches(db)
         if reason := quotas.quota_exceeded(context, db, order.requester):
             events.note_event(db, now, "quota", f"{order.name}: {reason}")
-            return
+            return False
         fresh = standing_orders.get_order(db, order.id)
         if fresh is None or fresh.state is not OrderState.ACTIVE:
-            return
+            return True
         analysis = standing_orders.start_night(
             db, now, order, str(night), config.label, config.plain(), context.site.workdir
         )
         if analysis is not None and context.site.mail is not None:
             enqueue.enqueue_confirmation(context, db, analysis, config, None)
             _log.info("%s: %s %s", order.name, analysis.name, analysis.label)
+    return True

@@ -98,7 +98,7 @@ def _classify(
     if task.state is TaskState.LOST:
         return AttemptVerdict(NextStep.RETRY, FailureCause.LOST, "the scheduler lost the job")
     code = record.returncode if record is not None else None
-    known = tasks.exit_meaning(db, Path(task.spec.argv[0]).name, code) if code else None
+    known = tasks.exit_meaning(db, task.spec.argv, code) if code else None
     end = AttemptEnd(
         status=JobState(attempt.status) if attempt.status else None,
         raw_state=attempt.word,

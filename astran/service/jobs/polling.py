@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ from astran.service.context import Context
 from astran.service.jobs import poll_interval, scheduler_outages
 from astran.service.jobs.unconfirmed_submissions import resolve_unconfirmed
 
+_log = logging.getLogger(__name__)
+
 LOST_POLLS = 8
 """In so many polls in a row the scheduler must not have known a job before it counts as lost: time
 alone proves nothing where nobody asked, or nobody answered."""
@@ -35,7 +38,9 @@ def poll_scheduler(context: Context) -> None:
     with context.db.begin() as db:
         if not poll_interval.is_poll_due(context, db):
             return
-        unconfirmed = submissions.unconfirmed_submissions(db)
+        unconfirmed = submissions.unconfirmed_submissions(
+            db, context.scheduler.name, context.clock.now()
+        )
         batches = submissions.open_submissions(db, context.scheduler.name)
     if not unconfirmed and not batches:
         return
@@ -185,7 +190,13 @@ class _Updates:
         attempts = tasks.attempts_by_id(db, [one.attempt_id for one, _ in self.gone])
         ended: list[dict[str, Any]] = []
         for one, lost in self.gone:
-            if read_record(rows[one.task_id], attempts[one.attempt_id]) is not None:
+            try:
+                record = read_record(rows[one.task_id], attempts[one.attempt_id])
+            except OSError as error:
+                # a folder that cannot be read proves nothing, and keeps no other task waiting
+                _log.warning("%s: its exit record cannot be read: %s", one.key, error)
+                continue
+            if record is not None:
                 ended.append({"id": one.attempt_id, "ended": self.now, "sight": "", "word": ""})
                 self.move(one, TaskState.CHECKING, "unknown to the scheduler, has a record")
             elif lost and one.attempt_id in self.withdrawn:

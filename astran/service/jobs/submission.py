@@ -13,7 +13,7 @@ from astran.base.errors import SubmitRefused, SubmitUnknown
 from astran.base.scheduler import Batch
 from astran.base.states import TaskState
 from astran.base.tasks import Resources
-from astran.database import analyses, submissions, tasks
+from astran.database import analyses, chores, submissions, tasks
 from astran.database.analyses import Analysis
 from astran.database.live_tasks import IN_HAND
 from astran.database.task_requests import TaskRequest, requested_tasks
@@ -61,13 +61,69 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
     groups: dict[tuple[str, Resources, tuple[str, ...]], list[TaskRow]] = defaultdict(list)
     for row in fitting:
         groups[row.stage, row.resources, row.exclude].append(row)
-    count = 0
-    for (stage, resources, exclude), group in groups.items():
-        size = context.scheduler.max_batch
-        for start in range(0, len(group), size):
-            part = group[start : start + size]
-            count += _submit(context, analysis, stage, resources, exclude, part)
+    return sum(
+        _submit_group(context, analysis, stage, group) for (stage, *_), group in groups.items()
+    )
+
+
+def _submit_group(
+    context: Context, analysis: Analysis, stage: str, group: Sequence[TaskRow]
+) -> int:
+    """Submit tasks that ask for the same, in arrays as large as the scheduler takes.
+
+    Where it takes no array of a size because too many jobs would be in its queue, a smaller one is
+    tried, and so on down to a single task. What it does not take then comes later, as it says in
+    the reason of the tasks. The next time the last size that was taken comes first.
+    """
+    largest = context.scheduler.max_batch
+    size = min(largest, _portion(context, largest))
+    left, count, tries = list(group), 0, 0
+    while left and size and tries < MOST_TRIES:
+        tries += 1
+        part = left[:size]
+        handed = _submit(context, analysis, stage, part)
+        if handed is None:
+            size = len(part) // 2
+            _remember_portion(context, size)
+            # refused, each counts as one more attempt: read anew
+            left = _again(context, analysis, left)
+            continue
+        count += handed
+        left = left[len(part) :]
+        size = min(2 * size, largest)
     return count
+
+
+MOST_TRIES = 16
+"""So many submissions of one group in a tick: each may take a while."""
+_PORTION = "submit-portion"
+_PORTION_FOR, _PAUSE = timedelta(hours=1), timedelta(minutes=5)
+
+
+def _portion(context: Context, largest: int) -> int:
+    """How large an array is tried first: where one was refused, the size that came after it; none
+    (zero) for a while after not even a single task was taken."""
+    with context.db.begin() as db:
+        known = chores.get_hold(db, _PORTION)
+    left = known.until - context.clock.now() if known else timedelta(0)
+    if known is None or left <= timedelta(0):
+        return largest
+    if known.failures:
+        return known.failures
+    return 0 if left > _PORTION_FOR - _PAUSE else 1
+
+
+def _remember_portion(context: Context, size: int) -> None:
+    with context.db.begin() as db:
+        until = context.clock.now() + _PORTION_FOR
+        chores.set_hold(db, _PORTION, chores.Hold(until, size, "no larger array was taken"))
+
+
+def _again(context: Context, analysis: Analysis, rows: Sequence[TaskRow]) -> list[TaskRow]:
+    wanted = {row.id for row in rows}
+    with context.db.begin() as db:
+        planned = tasks.of_analysis(db, analysis.id, (TaskState.PLANNED,))
+    return [row for row in planned if row.id in wanted]
 
 
 _NOT_NOW = (TaskRequest.HOLD, TaskRequest.CANCEL)
@@ -78,11 +134,11 @@ def _submit(
     context: Context,
     analysis: Analysis,
     stage: str,
-    resources: Resources,
-    exclude: tuple[str, ...],
     group: Sequence[TaskRow],
-) -> int:
+) -> int | None:
+    """Submit tasks as one array; returns how many were submitted, None where fewer may be taken."""
     now = context.clock.now()
+    resources, exclude = group[0].resources, group[0].exclude
     token = f"astran-{analysis.name}-{stage}-{secrets.token_hex(4)}"
     folder = analysis.folder / "jobmanager" / "batches" / token
     with context.db.begin() as db:
@@ -126,7 +182,7 @@ def _keep_old_log(log: Path, attempt: int) -> None:
         log.replace(log.with_suffix(f".attempt{attempt}.log"))
 
 
-def _hand_over(context: Context, batch: Batch) -> int:
+def _hand_over(context: Context, batch: Batch) -> int | None:
     try:
         job_id = context.scheduler.submit(batch)
     except SubmitUnknown as error:
@@ -147,7 +203,7 @@ def _hand_over(context: Context, batch: Batch) -> int:
             else:
                 reason = f"the scheduler refused the job: {error}"
                 submissions.void_submission(db, now, submission, reason, to=TaskState.FAILED)
-        return 0
+        return None if error.too_many else 0
     with context.db.begin() as db:
         submission = submissions.submission_by_token(db, batch.token)
         submissions.confirm_submission(db, context.clock.now(), submission, job_id)

@@ -50,7 +50,7 @@ def _met(context: Context, faults: list[str], analysis: Analysis | None, error: 
     if full := is_disk_full(error):
         _no_room(context, faults, analysis, full)
         return
-    of_site = analysis is not None and site_trouble.is_site_trouble(error)
+    of_site = site_trouble.is_site_trouble(error)
     name = analysis.name if analysis is not None else "the service"
     faults.append(f"{name}: {site_trouble.describe_error(error) if of_site else error}")
     text = "".join(traceback.format_exception(error))
@@ -59,6 +59,8 @@ def _met(context: Context, faults: list[str], analysis: Analysis | None, error: 
         with context.db.begin() as db:
             if analysis is not None and of_site:
                 site_trouble.note_trouble(context, db, analysis, error)
+            elif of_site:
+                site_trouble.note_service_trouble(context, db, error)
             else:
                 _record(context, db, analysis, error, text)
     except SQLAlchemyError as again:

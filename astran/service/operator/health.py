@@ -60,7 +60,7 @@ def describe_health(context: Context, db: Connection) -> Health:
         ("Scheduler", context.site.scheduler.kind),
         ("Disk of the work folder", free),
     )
-    return Health(facts, tuple(troubles), tuple(durations.typical_seconds(db)))
+    return Health(facts, tuple(troubles), tuple(durations.typical_seconds(db)), last)
 
 
 def _heartbeat(context: Context) -> tuple[datetime | None, list[str]]:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from astran.base.errors import AstranError, ConfigError, ProcessError, SchedulerError, SiteTrouble
 from astran.base.states import AnalysisState
 from astran.base.text import one_line
-from astran.database import analyses, events
+from astran.database import analyses, chores, events
 from astran.database.analyses import Analysis
 from astran.service.config_files import config_of
 from astran.service.context import Context
@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 
 PATIENCE = timedelta(hours=24)
 """Trouble that lasts so long ends an analysis, unless it waits longer for its data anyway."""
+LEAST_TRIES = 3
+"""So many tries after that time must fail as well: a clock that is wrong for a while, or a service
+that was off, proves nothing."""
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(minutes=30)
 """Pauses between two tries: as long as half the time that the trouble has lasted, in these
 bounds."""
@@ -58,7 +61,7 @@ def note_trouble(context: Context, db: Connection, analysis: Analysis, error: Ex
     words = describe_error(error)
     since = fresh.trouble_since or now
     until = _until(context, fresh, since)
-    if now >= until:
+    if now >= until and _count_try(db, fresh, until) >= LEAST_TRIES:
         _end(context, db, fresh, f"{words} That did not pass in {_hours(now - since)}.")
         return
     later = now + min(max((now - since) / 2, SHORTEST), LONGEST)
@@ -69,6 +72,33 @@ def note_trouble(context: Context, db: Connection, analysis: Analysis, error: Ex
         _tell(context, db, fresh, words, until)
 
 
+def _count_try(db: Connection, analysis: Analysis, until: datetime) -> int:
+    """Note one more try after the time of patience; returns how many there were."""
+    before = chores.get_hold(db, _hold_name(analysis))
+    tries = 1 if before is None else before.failures + 1
+    chores.set_hold(db, _hold_name(analysis), chores.Hold(until, tries, ""))
+    return tries
+
+
+def _hold_name(analysis: Analysis) -> str:
+    return f"trouble-tries.{analysis.name}"
+
+
+def note_service_trouble(context: Context, db: Connection, error: Exception) -> None:
+    """A step of the service itself met trouble of the site: the operator hears of it, once a day
+    and kind."""
+    now, words = context.clock.now(), describe_error(error)
+    events.note_event(db, now, "trouble", words)
+    if context.site.mail is not None:
+        text = (
+            f"{words}\n\nNothing is lost by that: what could not be done is done by a later tick. "
+            "Have a look if it happens often."
+        )
+        key = f"trouble.{type(error).__name__}.{now:%Y%m%d}"
+        title = "trouble of the site kept the service from a step"
+        tell_operator(context, db, key=key, title=title, text=text)
+
+
 def clear_trouble(context: Context, db: Connection, analysis: Analysis) -> None:
     """A step of an analysis went well: what it met before is over, if it was tried again."""
     now = context.clock.now()
@@ -76,6 +106,7 @@ def clear_trouble(context: Context, db: Connection, analysis: Analysis) -> None:
     if not analysis.trouble or untried:
         return
     analyses.change_analysis(db, analysis.id, trouble="", trouble_since=None)
+    chores.release_hold(db, _hold_name(analysis))
     events.note_event(db, now, "trouble-over", f"it is over: {analysis.trouble}", analysis.id)
 
 

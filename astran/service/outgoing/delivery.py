@@ -11,16 +11,19 @@ import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
+from functools import partial
 
 from astran.base.errors import MailAuthError, MailDeferred, MailError, MailRejected
+from astran.base.failures import attempt_part
 from astran.base.text import count_noun
 from astran.database import events, messages, outbox
 from astran.database.outbox import MailState, Outgoing
 from astran.mail.imap import Inbox
 from astran.mail.smtp import SmtpPostman
 from astran.service.context import Context
-from astran.service.outgoing import login_backoff
+from astran.service.outgoing import confirmations, login_backoff
 from astran.service.outgoing.enqueue import tell_operator
+from astran.service.reporting.reports import of_the_store
 
 _log = logging.getLogger(__name__)
 
@@ -115,6 +118,7 @@ def _barred(context: Context, mail: Outgoing) -> bool:
 
 def _send(context: Context, mail: Outgoing) -> _Went:
     now = context.clock.now()
+    mail = _up_to_date(context, mail)
     with context.db.begin() as db:
         if not outbox.move_mail(db, mail, MailState.SENDING, next_try=now, tries=mail.tries + 1):
             return _Went.NOT
@@ -141,6 +145,19 @@ def _send(context: Context, mail: Outgoing) -> _Went:
     _sent(context, sending)
     login_backoff.note_success(context, login_backoff.SMTP)
     return _Went.OUT
+
+
+def _up_to_date(context: Context, mail: Outgoing) -> Outgoing:
+    if mail.kind != confirmations.KIND:
+        return mail
+
+    def make() -> Outgoing:
+        with context.db.begin() as db:
+            return confirmations.bring_up_to_date(context, db, mail)
+
+    # one that cannot be made anew goes out as it was written
+    warn = partial(_log.warning, "the confirmation of %r is not up to date: %s", mail.subject)
+    return attempt_part(make, warn, of_the_store) or mail
 
 
 def _as_sending(mail: Outgoing) -> Outgoing:

@@ -16,6 +16,7 @@ from astran.database import analyses, outbox, standing_orders
 from astran.database.analyses import Analysis
 from astran.database.history import durations
 from astran.database.standing_orders import Order
+from astran.mail.gate import may_read
 from astran.mail.letters.content import ExecutionStats
 from astran.mail.letters.mime import Thread
 from astran.report.tables import TableRow
@@ -56,6 +57,15 @@ def thread_of_analysis(analysis: Analysis) -> Thread:
     )
 
 
+def readers_of(context: Context, analysis: Analysis) -> list[str]:
+    """Who gets the report beside the requester, as far as the site still allows it."""
+    return [
+        reader
+        for reader in analysis.params.get("cc", ())
+        if reader != analysis.requester and may_read(reader, context.mail)
+    ]
+
+
 def execution_stats(context: Context, db: Connection, read_s: float | None) -> ExecutionStats:
     """How busy the service is."""
     counts = durations.task_counts(db)
@@ -79,16 +89,34 @@ def enqueue_confirmation(
     config: AnalysisConfig,
     read_s: float | None,
 ) -> None:
-    """The request was taken."""
-    letter = context.letters.confirmation(
+    """The request was taken. What it says is brought up to date when it is sent."""
+    letter = compose_confirmation(context, db, analysis, config, read_s)
+    enqueue_letter(context, db, "confirmation", letter, analysis)
+
+
+def compose_confirmation(
+    context: Context,
+    db: Connection,
+    analysis: Analysis,
+    config: AnalysisConfig,
+    read_s: float | None,
+    *,
+    since: str = "",
+    expected: str = "",
+) -> EmailMessage:
+    """The confirmation as it is true now; the same letter whenever it is composed."""
+    readers = readers_of(context, analysis)
+    return context.letters.confirmation(
         thread_of_analysis(analysis),
         analysis.name,
         config,
         config_yaml=config.to_yaml(),
         explicit=tuple(analysis.params),
+        plan_notes=[f"The report goes to {', '.join(readers)} as well."] if readers else [],
         stats=execution_stats(context, db, read_s),
+        since=since,
+        expected=expected,
     )
-    enqueue_letter(context, db, "confirmation", letter, analysis)
 
 
 def enqueue_waiting(

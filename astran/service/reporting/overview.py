@@ -19,6 +19,7 @@ from astran.database.tasks import AttemptRow, TaskRow
 from astran.service.context import Context
 from astran.service.jobs.pending_reasons import why_waiting
 from astran.service.operator.site_trouble import describe_trouble
+from astran.service.reporting.reports import build_report
 from astran.service.reporting.time_left import remaining_seconds
 
 
@@ -68,6 +69,7 @@ def describe_analysis(context: Context, db: Connection, analysis: Analysis) -> d
         "id": analysis.name,
         "label": analysis.label,
         "state": analysis.state.value,
+        "verdict": _verdict(context, db, analysis),
         "folder": str(analysis.folder),
         "config": dict(analysis.config),
         "notes": list(analysis.notes),
@@ -82,6 +84,17 @@ def describe_analysis(context: Context, db: Connection, analysis: Analysis) -> d
         "tasks": [_task(row, attempts.get(row.id), products.get(row.id, [])) for row in rows],
         "events": [{"at": e.at.isoformat(), "kind": e.kind, "text": e.text} for e in history],
     }
+
+
+def _verdict(context: Context, db: Connection, analysis: Analysis) -> list[str]:
+    """What was found, in the sentences of the report; none where there is no result."""
+    if analysis.state not in _WITH_VERDICT:
+        return []
+    verdict = build_report(context, db, analysis, analysis.state, for_pages=True).verdict
+    return [said for said in (verdict.sentence, verdict.flux) if said] if verdict else []
+
+
+_WITH_VERDICT = (AnalysisState.REPORTING, AnalysisState.DONE, AnalysisState.PARTIAL)
 
 
 def stage_states(rows: Sequence[TaskRow]) -> dict[str, dict[str, int]]:

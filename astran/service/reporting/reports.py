@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from astran.report.outcomes import RunOutcome, StageLine
 from astran.results.document import ExcludedRun, Results
 from astran.service.config_files import config_of
 from astran.service.context import Context
-from astran.service.outgoing.enqueue import enqueue_letter, thread_of_analysis
+from astran.service.outgoing.enqueue import enqueue_letter, readers_of, thread_of_analysis
 from astran.service.reporting.page_update import page_address, plan_update
 from astran.telescopes.registry import find_chain
 
@@ -37,16 +38,31 @@ def report_analysis(context: Context, analysis: Analysis) -> None:
     now = context.clock.now()
     with context.db.begin() as db:
         made = build_report(context, db, analysis)
-    letter = None
-    if analysis.requester and context.site.mail is not None:
-        letter = context.letters.report(thread_of_analysis(analysis), made)
+    letters = compose_report(context, analysis, made)
     with context.db.begin() as db:
         if not analyses.move_analysis(db, now, analysis, made.state, made.headline):
             return
         plan_update(context, db)
-        if letter is not None:
-            enqueue_letter(context, db, "report", letter, analysis)
+        for kind, letter in letters:
+            enqueue_letter(context, db, kind, letter, analysis)
     _log.info("%s", made.headline)
+
+
+def compose_report(
+    context: Context, analysis: Analysis, made: Report
+) -> list[tuple[str, EmailMessage]]:
+    """The report as letters to the requester and to the readers whom he named, each with its kind;
+    none where there is no requester, or no mailbox."""
+    from dataclasses import replace
+
+    if not analysis.requester or context.site.mail is None:
+        return []
+    thread, write = thread_of_analysis(analysis), context.letters.report
+    copies = [
+        ("report-copy", write(replace(thread, to=reader), made))
+        for reader in readers_of(context, analysis)
+    ]
+    return [("report", write(thread, made)), *copies]
 
 
 def report_expired(
@@ -65,14 +81,8 @@ def report_expired(
         ):
             return
         plan_update(context, db)
-        if analysis.requester and context.site.mail is not None:
-            enqueue_letter(
-                context,
-                db,
-                "report",
-                context.letters.report(thread_of_analysis(ended), made),
-                ended,
-            )
+        for kind, letter in compose_report(context, ended, made):
+            enqueue_letter(context, db, kind, letter, ended)
 
 
 def report_cancelled(context: Context, analysis: Analysis) -> None:

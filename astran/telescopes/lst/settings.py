@@ -111,15 +111,84 @@ class Moon(StrEnum):
 
 
 class QualitySettings(Settings):
-    """Runs that are not worth the computing; what is not known of a run is never held against it,
-    and said. Cuts and defaults after lstchain's notebook data_quality.ipynb where it has them."""
+    """Runs that are not worth the computing: the cuts of lstchain's notebook data_quality.ipynb
+    with its defaults of 2026-07-09, which keep moonlit nights, and some for nights without data
+    check. What is not known of a run is never held against it, and said."""
 
     apply: bool = Field(True, description="Leave out runs that fail a cut; no: only say so.")
-    zenith_max: float | None = Field(
-        70.0,
+    offset_min: float | None = Field(
+        0.35,
+        ge=0,
+        le=3,
+        description="Least distance of the mean pointing from the target [deg]; notebook 2026-07: "
+        "wobble at 0.4 deg. none: also runs pointed at the target.",
+    )
+    offset_max: float | None = Field(
+        0.45,
         gt=0,
-        le=90,
-        description="Largest mean zenith distance [deg]; all-sky Monte Carlo ends there.",
+        le=3,
+        description="Largest distance of the mean pointing from the target [deg]; notebook "
+        "2026-07.",
+    )
+    zenith_min: float | None = Field(
+        0.0, ge=0, le=90, description="Least mean zenith distance [deg]; notebook 2026-07."
+    )
+    zenith_max: float | None = Field(
+        75.0, gt=0, le=90, description="Largest mean zenith distance [deg]; notebook 2026-07."
+    )
+    nsb_max: float | None = Field(
+        None,
+        gt=0,
+        description="Largest spread of the pedestal charge (night sky) by the data check [p.e.]; "
+        "none, as in the notebook since 2026-01: NSB-tuned models take care of it. 2.3: roughly "
+        "moonless.",
+    )
+    interleaved: bool = Field(
+        True,
+        description="Whether interleaved pedestals and flat fields are needed, of which the data "
+        "check tells; notebook 2026-07.",
+    )
+    pointing_max: float | None = Field(
+        0.01,
+        gt=0,
+        description="Largest spread of the pointing's declination within a run [deg]; notebook "
+        "2026-07.",
+    )
+    fit_p_min: float | None = Field(
+        -3.0,
+        description="Least mean P value of the fits to dR/dI, in standard deviations from 0.5; "
+        "notebook 2026-07.",
+    )
+    periodicity_max: float | None = Field(
+        None,
+        gt=0,
+        description="Largest Lomb-Scargle power of the rate at 422 p.e.; none, as in the notebook "
+        "since 2025-10.",
+    )
+    index_min: float | None = Field(
+        -2.35, description="Least index of dR/dI, corrected for zenith; notebook 2026-07."
+    )
+    index_max: float | None = Field(
+        -2.10, description="Largest index of dR/dI, corrected for zenith; notebook 2026-07."
+    )
+    rate_422_min: float | None = Field(
+        1.5,
+        ge=0,
+        description="Least rate of showers per p.e. at 422 p.e., corrected for zenith, by the data "
+        "check; less means cloud or dust. Notebook 2026-07.",
+    )
+    stable_fraction_min: float | None = Field(
+        0.8,
+        ge=0,
+        le=1,
+        description="Least fraction of subruns whose rate at 422 p.e. lies within 0.15; notebook "
+        "2026-07.",
+    )
+    half_peak_max: float | None = Field(
+        None,
+        gt=0,
+        description="Largest intensity at which the rate reaches half of its peak, corrected for "
+        "zenith [p.e.]; none, as in the notebook since 2026-01. 50: nominal trigger only.",
     )
     rate_min: float | None = Field(
         1000.0,
@@ -127,31 +196,13 @@ class QualitySettings(Settings):
         description="Least rate of shower events [Hz]; below, lstchain's livetime is wrong, as it "
         "counts only gaps shorter than 10 ms.",
     )
-    rate_422_min: float | None = Field(
-        1.5,
-        ge=0,
-        description="Least rate of showers per p.e. at 422 p.e., corrected for zenith, by the data "
-        "check; less means cloud or dust. 1.5 as in lstchain's notebook.",
-    )
     relative_rate_min: float | None = Field(
         0.5,
         ge=0,
         le=1,
-        description="The same by DL1 where there is no data check, relative to the good runs of "
-        "the night; 0.5 is a transmission of 0.55, the limit of MAGIC (Fruck and Gaug 2015), as "
-        "the rate falls with its power 1.2.",
-    )
-    nsb_max: float | None = Field(
-        2.3,
-        gt=0,
-        description="Largest spread of the pedestal charge (night sky) by the data check [p.e.]; "
-        "2.3 as in lstchain's notebook: roughly moonless.",
-    )
-    pointing_max: float | None = Field(
-        0.01,
-        gt=0,
-        description="Largest spread of the pointing's declination within a run [deg]; 0.01 as in "
-        "lstchain's notebook.",
+        description="The rate at 422 p.e. by DL1 where there is no data check, relative to the "
+        "good runs of the night; 0.5 is a transmission of 0.55, the limit of MAGIC (Fruck and Gaug "
+        "2015), as the rate falls with its power 1.2.",
     )
     moon: Moon = Field(
         Moon.ANY, description="any: the NSB level decides; dark: no run with the moon up."

@@ -22,7 +22,7 @@ _PROGRAM = """\
 #!{python} -ISE
 import sys
 sys.path.insert(0, {tests!r})
-from fakes.slurm.commands import main
+from {module} import main
 sys.exit(main({folder!r}, {command!r}, sys.argv[1:]))
 """
 
@@ -36,6 +36,9 @@ class FakeCluster:
         `played=True`
     """
 
+    commands: tuple[str, ...] = tuple(COMMANDS)
+    module = "fakes.slurm.commands"
+
     def __init__(self, folder: Path, faults: Faults | None = None, **state: Any) -> None:
         self.folder = folder
         self.bin = folder / "bin"
@@ -45,11 +48,15 @@ class FakeCluster:
         write(folder, State(**state))
         (faults or Faults()).write(folder)
         tests = Path(__file__).resolve().parent.parent.parent
-        for name in COMMANDS:
+        for name in self.commands:
             program = self.bin / name
             program.write_text(
                 _PROGRAM.format(
-                    python=sys.executable, tests=str(tests), folder=str(folder), command=name
+                    python=sys.executable,
+                    tests=str(tests),
+                    folder=str(folder),
+                    command=name,
+                    module=self.module,
                 )
             )
             program.chmod(0o755)

@@ -8,8 +8,10 @@ At the start the script is run with FAKE_SLURM_PLAY=start, at the end with what 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -110,9 +112,11 @@ def _start(state: State, faults: Faults, job: Job, element: Element, moment: flo
     element.start, element.end, element.runs = moment, None, element.runs + 1
     element.due = moment + dice.uniform(*faults.work_s)
     state.truth.append(_entry(job, element, task, moment, fate=element.fate))
-    if _run(job, element, "start") != 0:  # the script itself declines
+    code = _run(job, element, "start")
+    if code != 0:  # the script itself declines
         state.truth[-1]["fate"] = "declined"
-        _set(element, "FAILED", moment + _LAUNCH_S, 3, reason="NonZeroExitCode")
+        end = moment + _LAUNCH_S
+        _set(element, "FAILED", end, max(code, 0), max(-code, 0), "NonZeroExitCode")
 
 
 def _entry(job: Job, element: Element, task: str, moment: float, fate: str) -> dict[str, object]:
@@ -180,6 +184,8 @@ def _run(job: Job, element: Element, deed: str) -> int:
     """Run the array's script for one element; its return code."""
     if not deed:
         return 0
+    if job.array == "condor" and deed != "start":
+        return _run_task(job, element, deed)
     environment = {
         "PATH": os.environ.get("PATH", os.defpath),
         "SLURM_ARRAY_JOB_ID": str(job.id),
@@ -190,8 +196,25 @@ def _run(job: Job, element: Element, deed: str) -> int:
     }
     log = job.output.replace("%a", str(element.index)).replace("%%", "%")
     with Path(log).open("ab") as sink:
+        process = subprocess.Popen(
+            ["/bin/bash", job.script, str(job.id), str(element.index)],
+            stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
+            env=environment, cwd=job.chdir, start_new_session=True,
+        )  # fmt: skip
+        code = process.wait()
+    with suppress(ProcessLookupError):  # what a job leaves behind ends with it
+        os.killpg(process.pid, signal.SIGKILL)
+    return code
+
+
+def _run_task(job: Job, element: Element, deed: str) -> int:
+    """The end of a task that its array's script has begun: HTCondor lets that begin it once."""
+    lines = Path(job.script).with_suffix(".tsv").read_text().splitlines()
+    _, script, log, token = lines[element.index or 0].split("\t")
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "ASTRAN_TOKEN": token, PLAY: deed}
+    with Path(log).open("ab") as sink:
         done = subprocess.run(
-            ["/bin/bash", job.script],
+            ["/bin/bash", script],
             stdin=subprocess.DEVNULL, stdout=sink, stderr=subprocess.STDOUT,
             env=environment, cwd=job.chdir,
         )  # fmt: skip

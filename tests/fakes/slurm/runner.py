@@ -84,7 +84,7 @@ def _start(state: State, job: Job, tasks: dict[int, subprocess.Popen[bytes]]) ->
         try:
             with _log(job, element).open("ab") as log:
                 tasks[position] = subprocess.Popen(
-                    ["/bin/bash", job.script],
+                    ["/bin/bash", job.script, str(job.id), str(element.index)],
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=job.chdir,
                     env=_environment(state, job, element), start_new_session=True,
                 )  # fmt: skip

@@ -15,8 +15,9 @@ def sbatch(call: Call, words: list[str]) -> Answer:
     state, faults = call.state, call.faults
     parser = Parser(prog="sbatch", add_help=False, allow_abbrev=False)
     for name in ("--job-name", "--comment", "--array", "--export", "--chdir", "--output", "--nodes",
-                 "--ntasks", "--cpus-per-task", "--mem", "--time", "--partition", "--account",
-                 "--qos", "--constraint", "--exclude", "--reservation", "--nice", "--gres",
+                 "--ntasks", "--cpus-per-task", "--mem", "--mem-per-cpu", "--time",
+                 "--partition", "--account", "--qos", "--constraint",
+                 "--exclude", "--reservation", "--nice", "--gres",
                  "--dependency", "--begin"):  # fmt: skip
         parser.add_argument(name, default="")
     for name in ("--parsable", "--no-requeue", "--hold", "--version", "--test-only"):

@@ -154,13 +154,13 @@ class LstCatalogue:
         picked = night.pick(wanted.runs, late)
         checks, all_read = night.checks.of(picked.seen)
         known = {
-            run: KnownConditions(run, seen.facts, checks.get(run, CheckFacts()))
+            run: KnownConditions(run, seen.facts, checks.get(run, CheckFacts()), seen.tailcut)
             for run, seen in picked.seen.items()
             if seen.facts is not None
         }
         facts = {run: seen.facts for run, seen in picked.seen.items() if seen.facts is not None}
         away = describe_mispointed(picked.runs, facts, config.target)
-        selected = apply_quality_cuts(picked.runs, known, config.quality)
+        selected = apply_quality_cuts(picked.runs, known, config.quality, config.target)
         gaps = (*wanted.refused, *picked.missing, *selected.left_out)
         missing = sorted(gaps, key=lambda gap: gap.run)
         quality = selected.notes if eyes.opens and picked.runs else ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from astran.base.night_data import FileRef
@@ -48,7 +47,7 @@ class DataChecks:
         for run, files in parts.items():
             nsb = _mean(found.get(file.path, {}).get(run) for file in files)
             if nsb is not None:
-                told[run] = replace(told.get(run, CheckFacts()), nsb=nsb)
+                told[run] = told.get(run, CheckFacts()).with_nsb(nsb)
         return told, len(read) == len(nightly) and len(found) == len(wanted)
 
     def _nightly(self) -> list[FileRef]:

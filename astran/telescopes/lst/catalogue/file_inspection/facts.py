@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -131,13 +131,62 @@ class Dl1Facts:
 
 @dataclass(frozen=True, slots=True)
 class CheckFacts:
-    """What a data-check file tells of a run. None: it does not tell."""
+    """What a data-check file tells of a run: means of its subruns, those without a number left out.
+    None: it does not tell; `undefined` names what it should tell and cannot.
+
+    The columns are those of the tables `cosmics_intensity_spectrum` and `runsummary` of lstchain's
+    night-wise data check.
+    """
 
     nsb: float | None = None
     """Standard deviation of the charge of interleaved pedestals, mean of pixels without bright
     stars [p.e.]: `diffuse_nsb_std`, else `ped_charge_stddev`."""
     rate_422: float | None = None
-    """`ZD_corrected_cosmics_rate_at_422_pe` [1/(s p.e.)], mean of the subruns."""
+    """`ZD_corrected_cosmics_rate_at_422_pe` [1/(s p.e.)]."""
+    subruns: int = 0
+    """Rows in `cosmics_intensity_spectrum`."""
+    absent: bool = False
+    """The table of subruns holds other runs of the night, and not this one."""
+    ra: float | None = None
+    """Pointing, ICRS [deg]."""
+    dec: float | None = None
+    dec_spread: float | None = None
+    """Standard deviation of the pointing's declination from subrun to subrun [deg]."""
+    zenith: float | None = None
+    """From the mean cosine [deg]."""
+    pedestals: float | None = None
+    """Number of interleaved pedestal events."""
+    flatfields: float | None = None
+    fit_p: float | None = None
+    """P value of the power law fitted to dR/dI, mean over the fits."""
+    index: float | None = None
+    """`ZD_corrected_cosmics_spectral_index`."""
+    steady: float | None = None
+    """Largest fraction of subruns whose `rate_422` lies within 0.15."""
+    periodic: float | None = None
+    """Largest normalised Lomb-Scargle power of `rate_422`."""
+    half_peak: float | None = None
+    """`ZD_corrected_intensity_at_half_peak_rate` [p.e.]."""
+    half_peak_seen: float | None = None
+    """`intensity_at_half_peak_rate`, not corrected for zenith distance [p.e.]."""
+    cleaned: float | None = None
+    """Picture threshold of the image cleaning, for which rate and index are corrected [p.e.]; none
+    in files of lstchain before 0.11.4, which does not correct them."""
+    undefined: tuple[str, ...] = ()
+    """Quantities above that the file has a column for, and no number."""
+
+    def value_of(self, name: str) -> float | None:
+        """A quantity; NaN where the file has no number for it, None where it does not tell."""
+        return math.nan if name in self.undefined else getattr(self, name)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CheckFacts:
+        return cls(**{**data, "undefined": tuple(data["undefined"])})
+
+    def with_nsb(self, nsb: float) -> CheckFacts:
+        """The same with a spread of the pedestals that another file tells [p.e.]."""
+        kept = tuple(name for name in self.undefined if name != "nsb")
+        return dataclasses.replace(self, nsb=nsb, undefined=kept)
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

@@ -15,7 +15,7 @@ from typing import Any
 
 from astran.base.night_data import FileRef
 
-NAME = "catalogue-1.sqlite"
+NAME = "catalogue-2.sqlite"
 """The number goes up when the kept facts change their meaning."""
 BUSY_S = 20.0
 DOUBT_S = 600.0

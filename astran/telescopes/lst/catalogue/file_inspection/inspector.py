@@ -115,7 +115,7 @@ class Inspector:
             self._examine(FileKind.DATACHECK, unknown, frozenset())
             found |= self._memory.recall(unknown, now)
         return {
-            path: {int(run): CheckFacts(**facts) for run, facts in content.items()}
+            path: {int(run): CheckFacts.from_json(facts) for run, facts in content.items()}
             for path, content in found.items()
         }
 

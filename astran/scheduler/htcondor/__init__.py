@@ -1,0 +1,1 @@
+"""HTCondor behind the scheduler port. Loaded only where a site uses it."""

@@ -1,0 +1,407 @@
+"""Bugs to be planted, one at a time: does the world see them?
+
+Each is a small patch of one file. They are the mistakes that are easily made here: a guard dropped,
+commit and act swapped, an answer that was not one taken for one, a time in the wrong zone.
+"""
+
+# ruff: noqa: E501 - the texts are those of the sources
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, SourceFileLoader
+from pathlib import Path
+from types import ModuleType
+
+ROOT = Path(__file__).resolve().parents[2] / "astran"
+
+
+@dataclass(frozen=True)
+class Planted:
+    """One bug."""
+
+    name: str
+    file: str
+    """Below `astran/`."""
+    before: str
+    """Stands there once."""
+    after: str
+
+    @property
+    def module(self) -> str:
+        return "astran." + self.file.removesuffix(".py").replace("/", ".")
+
+
+class _Loader(SourceFileLoader):
+    def __init__(self, name: str, bug: Planted) -> None:
+        super().__init__(name, str(ROOT / bug.file))
+        self._bug = bug
+
+    def path_stats(self, path: str) -> dict[str, float]:
+        raise OSError("no compiled file of another source")
+
+    def get_data(self, path: str) -> bytes:
+        return super().get_data(path).replace(self._bug.before.encode(), self._bug.after.encode())
+
+
+class _Finder(MetaPathFinder):
+    def __init__(self, bug: Planted) -> None:
+        self._bug = bug
+
+    def find_spec(
+        self, name: str, path: Iterable[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != self._bug.module:
+            return None
+        loader = _Loader(name, self._bug)
+        return importlib.util.spec_from_file_location(name, ROOT / self._bug.file, loader=loader)
+
+
+def plant(bug: Planted) -> None:
+    """For this process; before the module is imported."""
+    if bug.module in sys.modules:
+        raise RuntimeError(f"{bug.module} is imported already")
+    sys.meta_path.insert(0, _Finder(bug))
+
+
+_S, _D, _J = "service/jobs", "database", "service/outgoing/delivery.py"
+_I = "service/intake/mailbox.py"
+
+PLANTED = (
+    # --- submission
+    Planted(
+        "twins are not seen",
+        f"{_D}/tasks.py",
+        "        found |= set(db.execute(query).scalars())\n    return frozenset(found)",
+        "        found |= set(db.execute(query).scalars())\n    return frozenset()",
+    ),
+    Planted(
+        "an unknown submission counts as refused",
+        f"{_S}/submission.py",
+        '        _log.warning("submission of %s: %s", batch.label, error)\n        return 0\n'
+        "    except SubmitRefused",
+        "        with context.db.begin() as db:\n"
+        "            one = submissions.submission_by_token(db, batch.token)\n"
+        "            submissions.void_submission(db, context.clock.now(), one, str(error))\n"
+        "        return 0\n    except SubmitRefused",
+    ),
+    Planted(
+        "a refusal that passes is final",
+        f"{_S}/submission.py",
+        "elif error.transient:",
+        "elif not error.transient:",
+    ),
+    Planted(
+        "a task goes before what it needs",
+        f"{_S}/readiness.py",
+        "if not all(nodes[key].state.succeeded for key in row.needs):",
+        "if not any(nodes[key].state.succeeded for key in (*row.needs, row.key)) and row.run:",
+    ),
+    Planted(
+        "the sum does not wait for all",
+        f"{_S}/readiness.py",
+        "return not after or (all(s.final for s in after) and any(s.succeeded for s in after))",
+        "return not after or any(s.succeeded for s in after)",
+    ),
+    Planted(
+        "a broken connection counts as refusal",
+        "scheduler/slurm/sbatch_answer.py",
+        'refused = "sbatch: " in text and not any(words in text for words in _UNCLEAR)',
+        'refused = "sbatch: " in text',
+    ),
+    Planted(
+        "no answer is read as an id",
+        "scheduler/slurm/sbatch_answer.py",
+        "if done.returncode == 0 or ids or not refused:",
+        "if ids or not refused:",
+    ),
+    Planted(
+        "a submission is void at the first look",
+        f"{_S}/unconfirmed_submissions.py",
+        "never = isinstance(answer, Missing) and (scheduler.absence_is_proof or for_long)\n"
+        "        if never:\n",
+        "never = isinstance(answer, Missing)\n        if False:\n",
+    ),
+    Planted(
+        "no answer counts as missing where a job is looked for",
+        f"{_S}/unconfirmed_submissions.py",
+        "        answer = found[one.token]\n",
+        "        answer = found[one.token]\n"
+        "        answer = Missing() if isinstance(answer, Unavailable) else answer\n",
+    ),
+    Planted(
+        "a confirmed job is not stored",
+        f"{_D}/submissions.py",
+        ".values(state=SubmissionState.SUBMITTED, job_id=job_id, submitted=now)",
+        ".values(state=SubmissionState.SUBMITTED, submitted=now)",
+    ),
+    Planted(
+        "tasks of a void submission stay",
+        f"{_D}/submissions.py",
+        "    move_tasks(db, now, moves, reason=reason, not_before=not_before, **values)\n",
+        "",
+    ),
+    # --- looking
+    Planted(
+        "no answer counts as missing",
+        f"{_S}/polling.py",
+        "        if isinstance(status, Unavailable):\n",
+        "        if isinstance(status, Unavailable):\n"
+        "            updates.missing(row, timedelta(), withdrawn=True)\n",
+    ),
+    Planted(
+        "one absence loses a job",
+        f"{_S}/polling.py",
+        "lost = confirmed or (polls >= LOST_POLLS and self.now - since >= lost_after)",
+        "lost = True",
+    ),
+    Planted(
+        "the record of a vanished job is not read",
+        f"{_S}/polling.py",
+        "            if record is not None:",
+        "            if record is not None and lost and 0:",
+    ),
+    Planted(
+        "the record of another attempt counts",
+        f"{_S}/polling.py",
+        "if record is not None and record.token == attempt.token else None",
+        "if record is not None else None",
+    ),
+    Planted(
+        "a state that nobody knows is an end",
+        "scheduler/slurm/job_states.py",
+        "        return JobState.UNKNOWN\n",
+        "        return JobState.FAILED\n",
+    ),
+    Planted(
+        "squeue's failure is an empty queue",
+        "scheduler/slurm/controller.py",
+        "            if done.returncode:\n                return Unavailable(",
+        '            if done.returncode:\n                return parse("")\n'
+        "                return Unavailable(",
+    ),
+    Planted(
+        "a requeued task is not seen",
+        f"{_S}/polling.py",
+        'self.move(one, TaskState.RUNNING, f"on {status.node}" if status.node else "")',
+        'self.move(one, TaskState.CHECKING, "runs")',
+    ),
+    # --- verdicts
+    Planted(
+        "no record is a success",
+        f"{_S}/failure_classification.py",
+        "    if end.record is None:\n        return _classify_without_record(end, now)",
+        '    if end.record is None:\n        return _failed(FailureCause.OK, "")',
+    ),
+    Planted(
+        "products are not looked at",
+        f"{_S}/failure_classification.py",
+        "    difference = _products_differ(record)",
+        '    difference = ""',
+    ),
+    Planted(
+        "a record has no time to come",
+        f"{_S}/failure_classification.py",
+        "RECORD_LAG = timedelta(seconds=60)",
+        "RECORD_LAG = timedelta(seconds=0)",
+    ),
+    Planted(
+        "preempted is taken for a failed node",
+        f"{_S}/failure_classification.py",
+        "JobState.PREEMPTED: (FailureCause.PREEMPTED,",
+        "JobState.PREEMPTED: (FailureCause.NODE,",
+    ),
+    Planted(
+        "a job that is out of memory counts as cancelled",
+        f"{_S}/failure_classification.py",
+        "    if end.status is JobState.CANCELLED:",
+        "    if end.status in (JobState.CANCELLED, JobState.OUT_OF_MEMORY):",
+    ),
+    Planted(
+        "one attempt too many",
+        f"{_S}/retry_policy.py",
+        "tries_by_cause < RETRY",
+        "tries_by_cause <= RETRY",
+    ),
+    Planted(
+        "causes share one budget",
+        f"{_S}/completion.py",
+        "tries_by_cause=tasks.count_tries(db, task.id, verdict.cause),",
+        "tries_by_cause=tries,",
+    ),
+    Planted(
+        "preemptions are counted like failures",
+        f"{_S}/retry_policy.py",
+        "FailureCause.PREEMPTED: RetryRule(6, site_limit=False)",
+        "FailureCause.PREEMPTED: RetryRule(1)",
+    ),
+    Planted(
+        "a tool's error is tried again",
+        f"{_S}/retry_policy.py",
+        "    FailureCause.TOOL: _FINAL,",
+        "    FailureCause.TOOL: RetryRule(3),",
+    ),
+    Planted(
+        "a failure is never tried again",
+        f"{_S}/retry_policy.py",
+        "NODE: RetryRule(None, pause=timedelta(minutes=1), exclude_node=True)",
+        "NODE: RetryRule(1, pause=timedelta(minutes=1), exclude_node=True)",
+    ),
+    # --- ends
+    Planted(
+        "an analysis ends with live tasks",
+        f"{_D}/analyses.py",
+        "if to.final and not _nothing_lives(db, now, analysis):",
+        "if to.final and False:",
+    ),
+    Planted(
+        "a move that another made is made again",
+        f"{_D}/analyses.py",
+        ".where(t.analysis.c.id == analysis.id, t.analysis.c.state == analysis.state)",
+        ".where(t.analysis.c.id == analysis.id)",
+    ),
+    Planted(
+        "a task is moved from any state",
+        f"{_D}/tasks.py",
+        "query = update(t.task).where(t.task.c.id.in_(ids), t.task.c.state == seen)",
+        "query = update(t.task).where(t.task.c.id.in_(ids))",
+    ),
+    Planted(
+        "moves leave no event",
+        f"{_D}/tasks.py",
+        "    done = [one for one in moves if one.task_id in moved]\n",
+        '    done = [one for one in moves if one.task_id in moved and one.to != "done"]\n',
+    ),
+    Planted(
+        "a task waits for one that was cancelled",
+        f"{_S}/readiness.py",
+        "if nodes[key].state in (TaskState.FAILED, TaskState.CANCELLED):",
+        "if nodes[key].state is TaskState.CANCELLED:",
+    ),
+    Planted(
+        "products are reused unseen",
+        f"{_S}/readiness.py",
+        "            if measure_product(Path(path)) == (product.size, product.mtime_ns):\n"
+        "                return Path(path)",
+        "            return Path(path)",
+    ),
+    Planted(
+        "part of the runs is all",
+        "service/reporting/reports.py",
+        "AnalysisState.DONE if all(run.ok for run in runs)",
+        "AnalysisState.DONE if any(run.ok for run in runs)",
+    ),
+    Planted(
+        "no report for the requester",
+        "service/reporting/reports.py",
+        "        if letter is not None:\n",
+        '        if letter is not None and made.state != "failed":\n',
+    ),
+    Planted(
+        "no letter about a cancelled analysis",
+        "service/reporting/reports.py",
+        '            enqueue_letter(context, db, "cancelled", letter, analysis)\n',
+        "",
+    ),
+    Planted(
+        "trouble of the site is a fault",
+        "service/operator/site_trouble.py",
+        "return isinstance(error, (*_OF_SITE, *_OF_DATABASE))",
+        "return False",
+    ),
+    Planted(
+        "an hour of trouble ends an analysis",
+        "service/operator/site_trouble.py",
+        "PATIENCE = timedelta(hours=24)",
+        "PATIENCE = timedelta(minutes=10)",
+    ),
+    Planted(
+        "trouble is never tried again",
+        "service/operator/site_trouble.py",
+        "later = now + min(max((now - since) / 2, SHORTEST), LONGEST)",
+        "later = now + timedelta(days=90)",
+    ),
+    Planted(
+        "the deadline is in another zone",
+        "service/planning.py",
+        "return noon + timedelta(",
+        "return noon - timedelta(hours=10) + timedelta(",
+    ),
+    Planted(
+        "a clock that was ahead is believed",
+        f"{_D}/chores.py",
+        "    return ahead or db.execute(held.limit(1)).first() is not None\n",
+        "    return False\n",
+    ),
+    # --- mail in
+    Planted(
+        "a copy of a mail acts again",
+        _I,
+        "elif decision.acts and not messages.may_act(",
+        "elif False and not messages.may_act(",
+    ),
+    Planted(
+        "a mail is moved before it is stored",
+        _I,
+        "        with context.db.begin() as db:\n            if decision.outcome.replied:\n",
+        "        self.inbox.move(envelope.uid, folder)\n"
+        "        with context.db.begin() as db:\n            if decision.outcome.replied:\n",
+    ),
+    Planted("mails that were put off are forgotten", _I, "        self._ask_again()\n", ""),
+    Planted("moves are not made up for", _I, "        self._move_all()\n", ""),
+    Planted(
+        "one launch too many",
+        "service/intake/quotas.py",
+        "if live >= quotas.live_per_user:",
+        "if live > quotas.live_per_user:",
+    ),
+    Planted(
+        "everybody is allowed",
+        "mail/gate.py",
+        "    if not allowed(sender, settings):",
+        "    if not sender:",
+    ),
+    Planted(
+        "anybody may cancel",
+        "service/intake/mail_commands.py",
+        "return sender in (owner.lower(), context.mail.operator.lower())",
+        "return True",
+    ),
+    # --- mail out
+    Planted(
+        "a mail is sent before that is noted",
+        _J,
+        "        if not outbox.move_mail(db, mail, MailState.SENDING, next_try=now, tries=mail.tries + 1):\n"
+        "            return _Went.NOT\n",
+        "        pass\n",
+    ),
+    Planted(
+        "the copy of a mail is not looked for",
+        _J,
+        "        if found:\n",
+        "        if found and 0:\n",
+    ),
+    Planted(
+        "the copy of a mail has no time to come",
+        _J,
+        "        if now - mail.next_try < timedelta(seconds=context.mail.copy_grace_s):\n"
+        "            return False\n",
+        "",
+    ),
+    Planted(
+        "a mail without answer is sent again at once",
+        _J,
+        "unknown = context.mail.keep_copy and not refused and not deferred",
+        "unknown = False",
+    ),
+    Planted(
+        "a mail is given up at once",
+        _J,
+        "    return now - mail.created >= GIVE_UP_AFTER\n",
+        "    return True\n",
+    ),
+)

@@ -1,0 +1,106 @@
+"""Nothing lost, doubled, silent or stuck: short legs of what benchmarks/world.py does at length."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from world.planted import PLANTED, ROOT, Planted
+from world.play import Played, play_schedule
+from world.schedule import draw
+from world.single_faults import reference, sample
+
+TESTS = Path(__file__).resolve().parents[1]
+GUARANTEES = TESTS.parent / "docs" / "guarantees.md"
+LEGS, LEG = 4, 10
+SAMPLES = 60
+"""Of the single faults every so many-th is tried here."""
+
+
+@pytest.mark.parametrize("leg", range(LEGS))
+def test_no_schedule_breaks_an_invariant(leg: int) -> None:
+    for seed in range(leg * LEG, (leg + 1) * LEG):
+        played = play_schedule(draw(seed))
+        assert not played.breaches, f"benchmarks/world.py --seed {seed}"
+
+
+def test_single_faults() -> None:
+    """Refused, late, killed before and after: a sample of all calls of a night."""
+    assert not reference().breaches
+    for schedule in sample(1, SAMPLES):
+        assert not play_schedule(schedule).breaches, schedule.steps
+
+
+def test_a_seed_is_one_schedule_to_the_last_byte() -> None:
+    first = [play_schedule(draw(seed)) for seed in (3, 4)]
+    assert [play_schedule(draw(seed)).digest for seed in (3, 4)] == [one.digest for one in first]
+    program = (
+        f"import sys; sys.path.insert(0, {str(TESTS)!r})\n"
+        "from world.play import play_schedule\nfrom world.schedule import draw\n"
+        "print(*(play_schedule(draw(seed)).digest for seed in (3, 4)))"
+    )
+    elsewhere = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONHASHSEED": "7"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert elsewhere.stdout.split() == [one.digest for one in first]
+
+
+@pytest.mark.parametrize("bug", PLANTED, ids=lambda bug: bug.name)
+def test_a_planted_bug_has_its_place(bug: Planted) -> None:
+    """So that the measure of what the world sees does not rot."""
+    assert (ROOT / bug.file).read_text().count(bug.before) == 1
+
+
+SEEN_SOON = (
+    "an analysis ends with live tasks",
+    "a mail is sent before that is noted",
+    "moves are not made up for",
+)
+
+
+@pytest.mark.parametrize("name", SEEN_SOON)
+def test_a_planted_bug_is_seen(name: str) -> None:
+    eyesight = TESTS.parent / "benchmarks" / "world_eyesight.py"
+    done = subprocess.run(
+        [sys.executable, str(eyesight), "--hunt", name, "--schedules", "12"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("found"), done.stdout
+
+
+def test_what_is_found_is_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    from world import invariants
+    from world.shrink import kind_of, shrink
+
+    def never_cancelled(world: object) -> None:
+        rows = world.db.driver.execute("select count(*) from submission")  # type: ignore[attr-defined]
+        if rows.fetchone()[0] > 1:
+            world.breaches.append("G0 two submissions")  # type: ignore[attr-defined]
+
+    monkeypatch.setattr(invariants, "_check_quotas", never_cancelled)
+    found: Played = play_schedule(draw(3))
+    assert kind_of(found) == "G0"
+    short = shrink(found, most_plays=15)
+    assert kind_of(short) == "G0"
+    assert len(short.schedule.steps) <= len(found.schedule.steps)
+    assert len(short.schedule.steps) <= 30
+
+
+def test_each_invariant_is_written_down() -> None:
+    source = (TESTS / "world" / "invariants.py").read_text()
+    checked = set(re.findall(r"\bG\d+\b", source)) | set(
+        re.findall(r"\bG\d+\b", (TESTS / "world" / "faults.py").read_text())
+    )
+    written = set(re.findall(r"^\| (G\d+) \|", GUARANTEES.read_text(), re.MULTILINE))
+    assert checked == written
