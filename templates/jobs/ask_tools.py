@@ -1,8 +1,8 @@
 """Runs in an lstchain environment: python ask_tools.py FOLDER TOOL...
 
 Writes into FOLDER the version, the help text of each tool, lstchain's standard configuration
-(standard.json) and the parameters of the tools for IRFs and DL3 (traits.json); where lstchain cannot
-be imported, the error and the versions of what it needs (failure). All is asked in one
+(standard.json) and the parameters of the tools for IRFs and DL3 (traits.json); where lstchain
+cannot be imported, the error and the versions of what it needs (failure). All is asked in one
 process, as the import of lstchain takes seconds. Any Python from 3.8 on will do.
 """
 
@@ -80,10 +80,8 @@ def describe_failure(error):
     """The error, and the versions of what lstchain depends on most."""
     found = []
     for name in ("numpy", "scipy", "astropy", "ctapipe"):
-        try:
+        with contextlib.suppress(PackageNotFoundError):
             found.append(f"{name} {distribution(name).version}")
-        except PackageNotFoundError:
-            pass
     lines = str(error).strip().splitlines() or [""]
     return "\n".join((f"{type(error).__name__}: {lines[0]}", ", ".join(found)))
 

@@ -332,6 +332,7 @@ def morning(hour: int, **more: Any) -> Callable[[Sky], None]:
         sky.summary |= more.get("summary", {})
         if more.get("without_summary"):
             sky.summary.clear()
+        sky.catalog_age_s = more.get("age_s", sky.catalog_age_s)
 
     return make
 
@@ -581,9 +582,14 @@ CASES = {
     # 6: too early, too late
     "mail during the night": Case(tonight, BOTH, complete=False, said="2023-12-13 is not over"),
     "RunSummary of the morning": Case(morning(9), BOTH, silent=True),
-    "morning without RunSummary": Case(
-        morning(9, without_summary=True), BOTH, complete=False, said="is not over"
+    "morning without RunSummary": Case(morning(9, without_summary=True), BOTH, silent=True),
+    "morning with a RunCatalog just written": Case(
+        morning(9, without_summary=True, age_s=60),
+        BOTH,
+        complete=False,
+        said="is not over",
     ),
+    "before sunrise, all tables there": Case(morning(6), BOTH, complete=False, said="is not over"),
     "RunSummary with a run more": Case(
         morning(9, summary={15864: (1, "DATA")}), BOTH, complete=False, said="is not over"
     ),

@@ -287,7 +287,7 @@ class LstCatalogue:
         unfinished = ""
         if not all_seen:
             unfinished = "Not all DL1 of the night has been looked at"
-        elif not self._over(config.night) and not self._told_all(config.night, seen):
+        elif not self._over(config.night) and not self._told_all(config.night, seen, catalog):
             unfinished = f"The night {config.night.iso} is not over"
         elif catalog.cut:
             unfinished = "The RunCatalog ends in the middle of a row: it is being written"
@@ -296,15 +296,13 @@ class LstCatalogue:
         )
         return replace(wanted, looking=not all_seen)
 
-    def _told_all(self, night: Night, seen: ObservedNight) -> bool:
+    def _told_all(self, night: Night, seen: ObservedNight, catalog: RunCatalog) -> bool:
         """Whether the sun is up, and the RunSummary, which the observatory writes after the night,
-        has no observation that the RunCatalog lacks."""
-        observed = [run for run, row in seen.summary.items() if row.kind == OF_DATA]
-        return (
-            bool(observed)
-            and self._after(night, SUN_UP)
-            and not (set(observed) - seen.catalog.keys())
-        )
+        has no observation that the RunCatalog lacks; without one, whether that is at rest."""
+        if not self._after(night, SUN_UP):
+            return False
+        observed = {run for run, row in seen.summary.items() if row.kind == OF_DATA}
+        return observed <= seen.catalog.keys() if observed else catalog.quiet
 
     def _over(self, night: Night) -> bool:
         """Whether it is after the noon that follows the night."""

@@ -75,14 +75,17 @@ class NightArchive:
         if not tables:
             return None
         sources = {run: name for table in reversed(tables) for run, name in table.sources.items()}
-        return RunCatalog(sources, cut=any(table.cut for table in tables))
+        quiet = all(table.quiet for table in tables)
+        return RunCatalog(sources, any(table.cut for table in tables), quiet)
 
     def _read_catalog(self, pattern: str) -> RunCatalog | None:
         file = self._newest(pattern)
         if file is None:
             return None
         age_s = self._clock.now().timestamp() - file.mtime_ns / 1e9
-        return read_run_catalog(Path(file.path), ends=age_s < QUIET_S)
+        table = read_run_catalog(Path(file.path), ends=age_s < QUIET_S)
+        # a time stamp in the future says nothing
+        return replace(table, quiet=not 0 <= age_s < QUIET_S)
 
     def with_standard_dl2(self, runs: Sequence[RunFile]) -> tuple[tuple[RunFile, ...], bool]:
         """Runs with the observatory's DL2 of them, and whether there was time to open all."""

@@ -71,7 +71,8 @@ class ResponseResolver:
             of_data = eyes.origins([run.file for run in night.runs])
         told, unusable = _with_origins(night.runs, of_data)
         levels = self._levels()
-        runs, notes = self._assign(told, levels, checks)
+        runs, chosen = self._assign(told, levels, checks)
+        notes = [*unusable, *chosen]
         found: dict[str, MonteCarlo] = {}
         problems: dict[str, CatalogueError] = {}
         for level in sorted({run.level for run in runs} or {levels[0]}, key=_order):
@@ -89,7 +90,7 @@ class ResponseResolver:
         for level, one in found.items():
             found[level], said = _whole_nodes(one, of_nodes)
             notes += said
-        gaps = unusable + [
+        gaps = [
             MissingRun(run.run, _reason(run.level, problems[run.level]), may_come=False)
             for run in runs
             if run.level in problems
@@ -227,16 +228,17 @@ def _empty(pattern: str, known: Mapping[str, str]) -> bool:
 
 def _with_origins(
     runs: Sequence[RunFile], origins: Mapping[str, Dl2Provenance | str]
-) -> tuple[list[RunFile], list[MissingRun]]:
-    """Runs with what made their DL2, and those whose DL2 cannot be used."""
-    able, gaps = [], []
+) -> tuple[list[RunFile], list[str]]:
+    """Runs with what made their DL2, and notes on DL2 that does not open: its task will end with
+    the same words, and the others go on."""
+    told, notes = [], []
     for run in runs:
         its = origins.get(run.file.path, Dl2Provenance())
         if isinstance(its, str):
-            gaps.append(MissingRun(run.run, f"its DL2 cannot be used: {its}", may_come=False))
-        else:
-            able.append(replace(run, origin=its))
-    return able, gaps
+            notes.append(f"Run {run.run}: its DL2 cannot be used: {its}.")
+            its = Dl2Provenance()
+        told.append(replace(run, origin=its))
+    return told, notes
 
 
 def _whole_nodes(

@@ -32,6 +32,8 @@ class RunCatalog:
     """Name by run number."""
     cut: bool = False
     """Whether it ends in the middle of a row: it is being written."""
+    quiet: bool = True
+    """Whether it was not written to lately."""
 
 
 def read_run_catalog(path: Path, *, ends: bool = False) -> RunCatalog:
