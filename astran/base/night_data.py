@@ -56,6 +56,8 @@ class RunFile:
     """Mean zenith distance and azimuth [deg]; None: not known."""
     origin: Dl2Provenance = UNKNOWN
     """Of a DL2 file: what made it, as far as it says."""
+    intensity_min: float | None = None
+    """Least image intensity that its data ask for [p.e.]; None: not asked for, or not known."""
 
     @property
     def files(self) -> tuple[FileRef, ...]:

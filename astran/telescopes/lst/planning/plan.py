@@ -12,8 +12,15 @@ from functools import cached_property
 from pathlib import Path
 
 import astran
-from astran.base.errors import CatalogueError, ConfigError
-from astran.base.night_data import FileRef, Models, MonteCarlo, NightData, RunFile
+from astran.base.errors import CatalogueError, ConfigError, in_a_sentence
+from astran.base.night_data import (
+    FileRef,
+    MissingRun,
+    Models,
+    MonteCarlo,
+    NightData,
+    RunFile,
+)
 from astran.base.tasks import Expectation, Output, Plan, ProductKind, Stage, Task, fingerprint
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.environment.toolset import Toolset
@@ -30,7 +37,7 @@ from astran.telescopes.lst.planning.montecarlo import NodeBatch
 from astran.telescopes.lst.planning.response_set import ResponseSet
 from astran.telescopes.lst.planning.task_builder import TaskMaker
 from astran.telescopes.lst.planning.tool_configs import cuts_of, dl3_selection, forest_settings
-from astran.telescopes.lst.settings import Engine, LstConfig, StartLevel
+from astran.telescopes.lst.settings import DEFAULT_INTENSITY_PE, Engine, LstConfig, StartLevel
 
 
 def make_plan(
@@ -80,7 +87,25 @@ class _Planner:
         """The same without runs whose DL2 would not fit their IRFs."""
         if self.config.start is StartLevel.DL3 or self.until is Stage.DL2 or not self.data.runs:
             return self
-        return replace(self, data=self._response.admitted())
+        admitted, errors = [], []
+        for cut_pe, response in self._responses.items():
+            try:
+                admitted.append(response.admitted())
+            except CatalogueError as error:
+                errors.append(error)
+                why = f"its intensity cut of {cut_pe:g} p.e. has no IRFs: {in_a_sentence(error)}"
+                left_out = tuple(MissingRun(run.run, why, False) for run in response.data.runs)
+                admitted.append(replace(self.data, runs=(), missing=left_out))
+        if len(errors) == len(admitted):
+            raise errors[0]
+        runs = sorted((run for one in admitted for run in one.runs), key=lambda run: run.run)
+        gaps = {gap.run: gap for one in admitted for gap in one.missing}
+        notes = dict.fromkeys(note for one in admitted for note in one.notes)
+        missing = tuple(gaps[run] for run in sorted(gaps))
+        return replace(
+            self,
+            data=replace(self.data, runs=tuple(runs), missing=missing, notes=tuple(notes)),
+        )
 
     def plan(self) -> Plan:
         versions = [("astran", astran.__version__)]
@@ -123,17 +148,25 @@ class _Planner:
         tasks = [*self._packed(notes), *dl2.values()] if dl2 else []
         if self.until is Stage.DL2:
             return tasks
-        chosen = self._response.used
-        notes.extend(note for one in chosen.values() for note in one.notes)
+        chosen = [
+            (response, level, one)
+            for response in self._responses.values()
+            for level, one in response.used.items()
+        ]
+        notes.extend(note for _, _, one in chosen for note in one.notes)
         asked, levels = self.config.lstchain_config, self.data.monte_carlo
         notes += lstchain_parameters.unlike_monte_carlo(asked, levels)
-        for level, one in chosen.items():
+        of_mc: dict[str, Task] = {}
+        of_irfs: list[Task] = []
+        for response, level, one in chosen:
             names = {irf.name for irf in one.to_make}
-            tasks += [self._mc(level, batch) for batch in self._response.nodes[level].needed(names)]
-            tasks += [self._irf(one, irf) for irf in one.to_make]
+            for batch in response.nodes[level].needed(names):
+                of_mc.setdefault(batch.key, self._mc(level, batch))
+            of_irfs += [self._irf(response, one, irf) for irf in one.to_make]
+        tasks += [*of_mc.values(), *of_irfs]
         if self.until is Stage.IRF:
             return tasks
-        dl3 = [self._dl3(run, dl2.get(run.run), self._response.of(run)) for run in self.data.runs]
+        dl3 = [self._dl3(run, dl2.get(run.run)) for run in self.data.runs]
         tasks += dl3
         if self.until is Stage.DL3:
             return tasks
@@ -147,8 +180,27 @@ class _Planner:
     # ---- models and Monte Carlo ----------------------------------------------------------------
 
     @cached_property
-    def _response(self) -> ResponseSet:
-        return ResponseSet(self.config, self.site, self.data, self._tools.version, self._content)
+    def _responses(self) -> dict[float, ResponseSet]:
+        """By intensity cut [p.e.]: one, unless it is chosen for each run."""
+        found = {}
+        auto = self.config.dl3.intensity_min is None
+        for cut_pe in sorted({self._cut_pe(run) for run in self.data.runs}):
+            runs = tuple(run for run in self.data.runs if self._cut_pe(run) == cut_pe)
+            dl3 = self.config.dl3.model_copy(update={"intensity_min": cut_pe})
+            found[cut_pe] = ResponseSet(
+                self.config.model_copy(update={"dl3": dl3}) if auto else self.config,
+                self.site,
+                replace(self.data, runs=runs),
+                self._tools.version,
+                self._content,
+                chosen_cut=auto,
+            )
+        return found
+
+    def _cut_pe(self, run: RunFile) -> float:
+        """Least intensity for a run [p.e.]."""
+        asked = self.config.dl3.intensity_min
+        return (run.intensity_min or DEFAULT_INTENSITY_PE) if asked is None else asked
 
     def _content(self, of: MonteCarlo, *files: FileRef) -> str:
         """Hash of the DL2 that these files become."""
@@ -308,27 +360,30 @@ class _Planner:
             ),
         )
 
-    def _irf(self, chosen: irf_choice.IrfSet, irf: irf_choice.Irf) -> Task:
+    def _irf(self, response: ResponseSet, chosen: irf_choice.IrfSet, irf: irf_choice.Irf) -> Task:
         assert irf.node is not None
         gamma, product = irf.node.file.path, Path(irf.path).name
-        maker = self._response.nodes[chosen.level].maker(irf.name)
-        path = Path(self._selection[0])
+        maker = response.nodes[chosen.level].maker(irf.name)
+        selection = self._selection(response)
+        path = Path(selection[0])
         words = argv.create_irf(self._tools, gamma, product, self.config.dl3, path)
         return replace(
-            self._make.lst_task(self._tools, chosen.key(irf), Stage.IRF, words, self._selection),
+            self._make.lst_task(self._tools, chosen.key(irf), Stage.IRF, words, selection),
             inputs=() if maker else (gamma,),
             needs=(maker,) if maker else (),
-            guards=() if maker else self._response.guards_of_mc(gamma, chosen.level),
+            guards=() if maker else response.guards_of_mc(gamma, chosen.level),
             outputs=(Output(product, irf.path, ProductKind.IRF, self._cuts),),
             fingerprint=irf.fingerprint,
         )
 
-    def _dl3(self, run: RunFile, dl2: Task | None, chosen: irf_choice.IrfSet) -> Task:
+    def _dl3(self, run: RunFile, dl2: Task | None) -> Task:
+        response = self._responses[self._cut_pe(run)]
+        chosen, selection = response.of(run), self._selection(response)
         source = dl2.outputs[0].path if dl2 else run.file.path
         ready = tuple(irf.path for irf in chosen.irfs if irf.node is None)
         made = tuple(chosen.key(irf) for irf in chosen.to_make)
         target, nearest = self.config.target, self.config.dl3.nearest_irf
-        path, text = self._selection
+        path, text = selection
         folder = f"{argv.WORK}/irf"
         words = argv.create_dl3(self._tools, source, folder, target, nearest, Path(path))
         product = argv.product_dl3(source)
@@ -344,15 +399,15 @@ class _Planner:
             header=dl3_header.SCHEMA,
         )
         return replace(
-            self._make.lst_task(self._tools, f"dl3-{run.run}", Stage.DL3, words, self._selection),
+            self._make.lst_task(self._tools, f"dl3-{run.run}", Stage.DL3, words, selection),
             run=run.run,
             inputs=ready if dl2 else (source, *ready),
             needs=((dl2.key,) if dl2 else ()) + made,
             outputs=(Output(product, self.layout.dl3_file(run.run), ProductKind.DL3, expect),),
             links=tuple((f"irf/irf_{irf.name}.fits.gz", irf.path) for irf in chosen.irfs),
-            guards=self._response.guards_of_dl3(source, run.level, self._cuts),
+            guards=response.guards_of_dl3(source, run.level, self._cuts),
             header=dl3_header.dl3_header(
-                self.config, self._tools, self.data.of(run), run.origin, chosen, text, work
+                response.config, self._tools, self.data.of(run), run.origin, chosen, text, work
             ),
             fingerprint=work,
         )
@@ -377,10 +432,11 @@ class _Planner:
     def _cuts(self) -> tuple[tuple[str, Expectation], ...]:
         return cuts_of(self.config.dl3).known
 
-    @property
-    def _selection(self) -> tuple[str, str]:
+    def _selection(self, response: ResponseSet) -> tuple[str, str]:
         """Path and content of the configuration that IRFs and DL3 share."""
-        return str(self.layout.jobs / "selection.json"), dl3_selection(self.config.dl3)
+        dl3 = response.config.dl3
+        name = f"selection-{dl3.intensity_min:g}" if response.chosen_cut else "selection"
+        return str(self.layout.jobs / f"{name}.json"), dl3_selection(dl3)
 
 
 def _holds(pack: subrun_packs.Pack, run: int) -> bool:

@@ -15,7 +15,7 @@ from astran.telescopes.lst.planning import compatibility, irf_choice
 from astran.telescopes.lst.planning.irf_choice import IrfSet
 from astran.telescopes.lst.planning.mc_nodes import nodes_around
 from astran.telescopes.lst.planning.montecarlo import ReconstructedNodes, reconstruct
-from astran.telescopes.lst.settings import IrfNodes, LstConfig, StartLevel
+from astran.telescopes.lst.settings import DEFAULT_INTENSITY_PE, IrfNodes, LstConfig, StartLevel
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,9 @@ class ResponseSet:
     """Of lstchain."""
     content: Callable[[MonteCarlo, FileRef], str]
     """Hash of the DL2 that a DL1 file becomes with the forests of a level."""
+    chosen_cut: bool = False
+    """Whether the intensity cut of the configuration is that which the data of these runs ask
+    for."""
 
     @cached_property
     def nodes(self) -> dict[str, ReconstructedNodes]:
@@ -55,13 +58,19 @@ class ResponseSet:
     @cached_property
     def _found(self) -> dict[str, IrfSet | CatalogueError]:
         """By level the IRFs, or why there are none; CatalogueError if there are none at all."""
-        kept = frozenset(self.data.kept_irfs)
+        kept, cut_pe = frozenset(self.data.kept_irfs), self.config.dl3.intensity_min
         found: dict[str, IrfSet | CatalogueError] = {}
         for level, one in self.nodes.items():
             try:
-                found[level] = irf_choice.choose_irfs(
-                    self.config.dl3, one.monte_carlo, kept, self.version, self.site.shared_dir
+                chosen = irf_choice.choose_irfs(
+                    self.config.dl3,
+                    one.monte_carlo,
+                    kept,
+                    self.version,
+                    self.site.shared_dir,
+                    exact=self.chosen_cut and cut_pe != DEFAULT_INTENSITY_PE,
                 )
+                found[level] = replace(chosen, intensity_min=cut_pe) if self.chosen_cut else chosen
             except CatalogueError as error:
                 found[level] = error
         errors = [one for one in found.values() if isinstance(one, CatalogueError)]

@@ -50,6 +50,8 @@ class Dl1Facts:
     """Altitude of the moon in the middle of the file [deg]."""
     moon_lit: float | None = None
     """Illuminated fraction of the moon, 0 to 1."""
+    half_peak: float | None = None
+    """Intensity at which the rate per p.e. of showers rises to half of its peak [p.e.]."""
 
     @property
     def seconds(self) -> float | None:
@@ -174,4 +176,11 @@ def combine_facts(parts: Sequence[Dl1Facts]) -> Dl1Facts:
         # a missing subrun is no time of observation
         stop=start + sum(spans) if start is not None and spans else max(stops, default=None),
         alt=sum(heights) / sum(weights) if sum(weights) else None,
+        half_peak=_mean_half_peak(parts),
     )
+
+
+def _mean_half_peak(parts: Sequence[Dl1Facts]) -> float | None:
+    known = [(part.half_peak, part.showers) for part in parts if part.half_peak is not None]
+    total = sum(showers for _, showers in known)
+    return sum(value * showers for value, showers in known) / total if total else None
