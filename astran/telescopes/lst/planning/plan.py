@@ -12,15 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 import astran
-from astran.base.errors import CatalogueError, ConfigError, in_a_sentence
-from astran.base.night_data import (
-    FileRef,
-    MissingRun,
-    Models,
-    MonteCarlo,
-    NightData,
-    RunFile,
-)
+from astran.base.errors import CatalogueError, ConfigError
+from astran.base.night_data import FileRef, Models, MonteCarlo, NightData, RunFile
 from astran.base.tasks import Expectation, Output, Plan, ProductKind, Stage, Task, fingerprint
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.environment.toolset import Toolset
@@ -29,6 +22,7 @@ from astran.telescopes.lst.planning import (
     dl3_header,
     irf_choice,
     lstchain_parameters,
+    response_set,
     subrun_packs,
 )
 from astran.telescopes.lst.planning.highlevel_argv import highlevel_argv
@@ -37,7 +31,7 @@ from astran.telescopes.lst.planning.montecarlo import NodeBatch
 from astran.telescopes.lst.planning.response_set import ResponseSet
 from astran.telescopes.lst.planning.task_builder import TaskMaker
 from astran.telescopes.lst.planning.tool_configs import cuts_of, dl3_selection, forest_settings
-from astran.telescopes.lst.settings import DEFAULT_INTENSITY_PE, Engine, LstConfig, StartLevel
+from astran.telescopes.lst.settings import Engine, LstConfig, StartLevel
 
 
 def make_plan(
@@ -87,25 +81,7 @@ class _Planner:
         """The same without runs whose DL2 would not fit their IRFs."""
         if self.config.start is StartLevel.DL3 or self.until is Stage.DL2 or not self.data.runs:
             return self
-        admitted, errors = [], []
-        for cut_pe, response in self._responses.items():
-            try:
-                admitted.append(response.admitted())
-            except CatalogueError as error:
-                errors.append(error)
-                why = f"its intensity cut of {cut_pe:g} p.e. has no IRFs: {in_a_sentence(error)}"
-                left_out = tuple(MissingRun(run.run, why, False) for run in response.data.runs)
-                admitted.append(replace(self.data, runs=(), missing=left_out))
-        if len(errors) == len(admitted):
-            raise errors[0]
-        runs = sorted((run for one in admitted for run in one.runs), key=lambda run: run.run)
-        gaps = {gap.run: gap for one in admitted for gap in one.missing}
-        notes = dict.fromkeys(note for one in admitted for note in one.notes)
-        missing = tuple(gaps[run] for run in sorted(gaps))
-        return replace(
-            self,
-            data=replace(self.data, runs=tuple(runs), missing=missing, notes=tuple(notes)),
-        )
+        return replace(self, data=response_set.admit_runs(self.data, self._responses))
 
     def plan(self) -> Plan:
         versions = [("astran", astran.__version__)]
@@ -148,11 +124,7 @@ class _Planner:
         tasks = [*self._packed(notes), *dl2.values()] if dl2 else []
         if self.until is Stage.DL2:
             return tasks
-        chosen = [
-            (response, level, one)
-            for response in self._responses.values()
-            for level, one in response.used.items()
-        ]
+        chosen = response_set.used_sets(self._responses)
         notes.extend(note for _, _, one in chosen for note in one.notes)
         asked, levels = self.config.lstchain_config, self.data.monte_carlo
         notes += lstchain_parameters.unlike_monte_carlo(asked, levels)
@@ -181,26 +153,9 @@ class _Planner:
 
     @cached_property
     def _responses(self) -> dict[float, ResponseSet]:
-        """By intensity cut [p.e.]: one, unless it is chosen for each run."""
-        found = {}
-        auto = self.config.dl3.intensity_min is None
-        for cut_pe in sorted({self._cut_pe(run) for run in self.data.runs}):
-            runs = tuple(run for run in self.data.runs if self._cut_pe(run) == cut_pe)
-            dl3 = self.config.dl3.model_copy(update={"intensity_min": cut_pe})
-            found[cut_pe] = ResponseSet(
-                self.config.model_copy(update={"dl3": dl3}) if auto else self.config,
-                self.site,
-                replace(self.data, runs=runs),
-                self._tools.version,
-                self._content,
-                chosen_cut=auto,
-            )
-        return found
-
-    def _cut_pe(self, run: RunFile) -> float:
-        """Least intensity for a run [p.e.]."""
-        asked = self.config.dl3.intensity_min
-        return (run.intensity_min or DEFAULT_INTENSITY_PE) if asked is None else asked
+        return response_set.responses_by_cut(
+            self.config, self.site, self.data, self._tools.version, self._content
+        )
 
     def _content(self, of: MonteCarlo, *files: FileRef) -> str:
         """Hash of the DL2 that these files become."""
@@ -360,24 +315,24 @@ class _Planner:
             ),
         )
 
-    def _irf(self, response: ResponseSet, chosen: irf_choice.IrfSet, irf: irf_choice.Irf) -> Task:
+    def _irf(self, of: ResponseSet, chosen: irf_choice.IrfSet, irf: irf_choice.Irf) -> Task:
         assert irf.node is not None
         gamma, product = irf.node.file.path, Path(irf.path).name
-        maker = response.nodes[chosen.level].maker(irf.name)
-        selection = self._selection(response)
+        maker = of.nodes[chosen.level].maker(irf.name)
+        selection = self._selection(of)
         path = Path(selection[0])
         words = argv.create_irf(self._tools, gamma, product, self.config.dl3, path)
         return replace(
             self._make.lst_task(self._tools, chosen.key(irf), Stage.IRF, words, selection),
             inputs=() if maker else (gamma,),
             needs=(maker,) if maker else (),
-            guards=() if maker else response.guards_of_mc(gamma, chosen.level),
+            guards=() if maker else of.guards_of_mc(gamma, chosen.level),
             outputs=(Output(product, irf.path, ProductKind.IRF, self._cuts),),
             fingerprint=irf.fingerprint,
         )
 
     def _dl3(self, run: RunFile, dl2: Task | None) -> Task:
-        response = self._responses[self._cut_pe(run)]
+        response = self._responses[response_set.cut_pe(self.config, run)]
         chosen, selection = response.of(run), self._selection(response)
         source = dl2.outputs[0].path if dl2 else run.file.path
         ready = tuple(irf.path for irf in chosen.irfs if irf.node is None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -148,3 +148,66 @@ class ResponseSet:
     def _to_be_made(self, level: str) -> Dl2Provenance:
         models = next(one.models for one in self.data.monte_carlo if one.level == level)
         return Dl2Provenance(self.version, models.folder if models else "")
+
+
+def cut_pe(config: LstConfig, run: RunFile) -> float:
+    """Least image intensity for a run [p.e.]."""
+    asked = config.dl3.intensity_min
+    return (run.intensity_min or DEFAULT_INTENSITY_PE) if asked is None else asked
+
+
+def responses_by_cut(
+    config: LstConfig,
+    site: SiteConfig,
+    data: NightData,
+    version: str,
+    content: Callable[..., str],
+) -> dict[float, ResponseSet]:
+    """By intensity cut [p.e.]: one, unless the cut is chosen for each run."""
+    if config.dl3.intensity_min is not None:
+        only = ResponseSet(config, site, data, version, content)
+        return {config.dl3.intensity_min: only}
+    found = {}
+    for cut in sorted({cut_pe(config, run) for run in data.runs}):
+        runs = tuple(run for run in data.runs if cut_pe(config, run) == cut)
+        dl3 = config.dl3.model_copy(update={"intensity_min": cut})
+        of_cut = config.model_copy(update={"dl3": dl3})
+        its = replace(data, runs=runs)
+        found[cut] = ResponseSet(of_cut, site, its, version, content, chosen_cut=True)
+    return found
+
+
+def admit_runs(data: NightData, responses: Mapping[float, ResponseSet]) -> NightData:
+    """The night without runs whose DL2 would not fit their IRFs, or that have none.
+
+    Raises
+    ------
+    CatalogueError : no run has IRFs
+    """
+    admitted, errors = [], []
+    for cut, response in responses.items():
+        try:
+            admitted.append(response.admitted())
+        except CatalogueError as error:
+            errors.append(error)
+            why = f"its intensity cut of {cut:g} p.e. has no IRFs: {in_a_sentence(error)}"
+            left_out = tuple(MissingRun(run.run, why, False) for run in response.data.runs)
+            admitted.append(replace(data, runs=(), missing=left_out))
+    if len(errors) == len(admitted):
+        raise errors[0]
+    runs = sorted((run for one in admitted for run in one.runs), key=lambda run: run.run)
+    gaps = {gap.run: gap for one in admitted for gap in one.missing}
+    notes = tuple(dict.fromkeys(note for one in admitted for note in one.notes))
+    missing = tuple(gaps[run] for run in sorted(gaps))
+    return replace(data, runs=tuple(runs), missing=missing, notes=notes)
+
+
+def used_sets(
+    responses: Mapping[float, ResponseSet],
+) -> list[tuple[ResponseSet, str, IrfSet]]:
+    """The IRFs that some run needs, with their NSB level and what they belong to."""
+    return [
+        (response, level, one)
+        for response in responses.values()
+        for level, one in response.used.items()
+    ]
