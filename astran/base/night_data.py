@@ -74,6 +74,8 @@ class RunFile:
     """Of a DL2 file: what made it, as far as it says."""
     standard: tuple[StandardDl2, ...] = ()
     """Of DL1: the observatory's DL2 of the run, the newest version first."""
+    intensity_min: float | None = None
+    """Least image intensity that its data ask for [p.e.]; None: not asked for, or not known."""
 
     @property
     def files(self) -> tuple[FileRef, ...]:

@@ -9,8 +9,8 @@ import yaml
 
 from astran.cli.main import main
 from astran.config.yaml_files import load_site
-from astran.database import tasks
 from astran.database.connection import Database
+from astran.database.history import return_codes
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_a_code_is_set_used_and_removed(site: Path, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.count("no licence") == 2, "replaced, not doubled"
     db = Database.open(load_site(site).database_url)
     with db.begin() as c:
-        assert tasks.exit_meaning(c, ["apptainer", "exec", "x.sif", "mytool"], 5) == (
+        assert return_codes.exit_meaning(c, ["apptainer", "exec", "x.sif", "mytool"], 5) == (
             "no licence",
             True,
         )

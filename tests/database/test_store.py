@@ -17,7 +17,7 @@ from astran.base.tasks import Output, Plan, ProductKind, Stage, Task
 from astran.database import analyses, events, messages, outbox, plans, submissions, tasks
 from astran.database.analyses import Analysis, RequestOrigin
 from astran.database.connection import HEAD, Database
-from astran.database.history import durations
+from astran.database.history import durations, return_codes
 from astran.database.history.task_products import add_products, products_of_task
 from astran.database.live_tasks import live_tasks_of
 from astran.database.messages import Cursor, Incoming
@@ -336,13 +336,13 @@ def test_finished_work_is_found_by_fingerprint(db: Database, tmp_path: Path) -> 
 
 def test_exit_codes_of_a_tool_come_before_those_of_all(db: Database) -> None:
     with db.begin() as c:
-        own = tasks.exit_meaning(c, ["/opt/bin/lstchain_create_dl3_file", "-d", "x"], 2)
+        own = return_codes.exit_meaning(c, ["/opt/bin/lstchain_create_dl3_file", "-d", "x"], 2)
         assert own is not None and "output existed" in own[0]
-        assert tasks.exit_meaning(c, ["any"], 137) == (
+        assert return_codes.exit_meaning(c, ["any"], 137) == (
             "the tool was killed, most often for want of memory",
             True,
         )
-        assert tasks.exit_meaning(c, ["any"], 3) is None
+        assert return_codes.exit_meaning(c, ["any"], 3) is None
 
 
 @pytest.mark.parametrize(
@@ -357,7 +357,7 @@ def test_exit_codes_of_a_tool_come_before_those_of_all(db: Database) -> None:
 )
 def test_a_return_code_is_found_however_the_tool_is_run(db: Database, command: str) -> None:
     with db.begin() as c:
-        found = tasks.exit_meaning(c, command.split(), 2)
+        found = return_codes.exit_meaning(c, command.split(), 2)
     assert found is not None
     assert "options" in found.meaning
 

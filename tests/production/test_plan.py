@@ -218,6 +218,50 @@ def test_irfs_and_dl3_share_one_event_selection() -> None:
     assert selector["event_type"] == [32, 32]
 
 
+def test_each_run_has_its_intensity_cut_and_irfs_that_match() -> None:
+    night = a_night()
+    cuts = {15861: None, 15862: 74.0}
+    tuned = tuple(replace(run, intensity_min=cuts[run.run]) for run in night.runs)
+    auto = a_config(dl3={"intensity_min": "auto"})
+    made = plan(auto, replace(night, runs=tuned))
+    by_run = {15861: 50, 15862: 74}
+    for run, cut in by_run.items():
+        dl3 = made.task(f"dl3-{run}")
+        irfs = [task for task in made.tasks if task.key in dl3.needs and task.stage is Stage.IRF]
+        assert [task.key for task in irfs] == [
+            f"irf-i{cut}-theta_10.000_az_102.199",
+            f"irf-i{cut}-theta_23.630_az_100.758",
+        ]
+        contents = {dict(task.files)[option(task, "-c")] for task in (dl3, *irfs)}
+        assert len(contents) == 1, "events and IRFs by the very same selection"
+        selector = json.loads(contents.pop())["EventSelector"]["filters"]
+        assert selector["intensity"][0] == cut
+        assert {to for _, to in dl3.links} == {irf.outputs[0].path for irf in irfs}
+        assert ("CUTINT", cut, "[p.e.] least intensity") in dl3.header
+    keys = [task.key for task in made.tasks]
+    assert len(set(keys)) == len(keys)
+    # the same work as with the cut written out: it is shared
+    fixed = plan(a_config(dl3={"intensity_min": 74})).task("dl3-15862")
+    assert made.task("dl3-15862").fingerprint == fixed.fingerprint
+
+
+def test_ready_irfs_do_not_say_their_intensity_cut() -> None:
+    """They are taken for lstchain's own 50 p.e. alone; a run that needs more is left out."""
+    night = a_night()
+    cuts = {15861: 50.0, 15862: 74.0}
+    ready = (ReadyIrf("all", ref("/irf/irf.fits.gz"), IrfCuts(0.7, 0.2)),)
+    night = a_night(nodes=(), ready_irfs=ready)
+    tuned = tuple(replace(run, intensity_min=cuts[run.run]) for run in night.runs)
+    auto = a_config(dl3={"intensity_min": "auto"})
+    made = plan(auto, replace(night, runs=tuned))
+    ((run, why),) = made.left_out
+    assert run == 15862
+    assert "do not say that they are for 74 p.e." in why
+    assert made.task("dl3-15861")
+    with pytest.raises(CatalogueError, match="do not say"):
+        plan(auto, replace(night, runs=tuned[1:]))
+
+
 def test_one_folder_per_flavour_of_irfs() -> None:
     """A folder of mixed flavours ends in a KeyError of the DL3 tool."""
 

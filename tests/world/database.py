@@ -14,7 +14,7 @@ from sqlalchemy.pool import StaticPool
 
 from astran.database.connection import HEAD, Database
 from astran.database.schema.upgrade import create_schema
-from world.faults import Fault, Killed
+from world.world_faults import Fault, Killed
 
 if TYPE_CHECKING:
     from world.play import World

@@ -12,7 +12,7 @@ from fakes.mailbox import FakeMailbox
 
 from astran.base.errors import MailUnavailable
 from astran.mail.ports import Claim, FetchedHeader
-from world.faults import call
+from world.world_faults import call
 
 if TYPE_CHECKING:
     from world.play import World

@@ -41,9 +41,7 @@ from astran.service.outgoing import delivery
 from astran.telescopes.configuration import build_analysis
 from astran.telescopes.registry import register_chains
 from world import chain, invariants
-from world.cluster import WorldCluster, play
 from world.database import shared_database
-from world.faults import Killed, Process, Strike
 from world.mail import Post, Postman, open_inbox
 from world.schedule import (
     NIGHTS,
@@ -58,6 +56,8 @@ from world.schedule import (
     Turn,
     Word,
 )
+from world.world_cluster import WorldCluster, play
+from world.world_faults import Killed, Process, Strike
 
 SERVICE, OPERATOR = "astran@astran.test", "operator@astran.test"
 USERS = tuple(f"user{n}@astran.test" for n in range(5))

@@ -10,7 +10,7 @@ from typing import Any
 
 from fakes.slurm.faults import RATES
 
-from world.faults import ANY, Fault, Strike
+from world.world_faults import ANY, Fault, Strike
 
 
 class Word(StrEnum):

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 
-from world.faults import Fault, Strike
 from world.play import Played, play_schedule
 from world.schedule import Say, Schedule, Tick, Word
+from world.world_faults import Fault, Strike
 
 TICKS = 10
 NIGHT = Schedule(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from world.faults import Fault, Strike
 from world.play import play_schedule
 from world.schedule import Arrive, Say, Schedule, Tick, Trouble, Turn, Word
+from world.world_faults import Fault, Strike
 
 LAUNCH = Say(0, Word.LAUNCH, 0)
 FOUND = {

@@ -91,4 +91,6 @@ def _cuts(config: Mapping[str, Any]) -> str:
             f"gammaness efficiency {dl3['gh_efficiency']:g}, "
             f"theta containment {dl3['theta_containment']:g}"
         )
-    return f"{words}, intensity above {dl3['intensity_min']:g} p.e."
+    least = dl3["intensity_min"]
+    intensity = "chosen for each run" if least is None else f"above {least:g} p.e."
+    return f"{words}, intensity {intensity}"

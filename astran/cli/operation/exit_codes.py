@@ -6,8 +6,8 @@ import argparse
 
 from astran.base.errors import StoreError
 from astran.cli.common import Exit, add_site_option, make_context, read_site
-from astran.database import tasks
-from astran.database.tasks import ExitCode
+from astran.database.history import return_codes
+from astran.database.history.return_codes import ExitCode
 
 _DESCRIPTION = """\
 Without further words, lists the table. A task whose tool ends with one of these codes says so in
@@ -36,13 +36,17 @@ def run(args: argparse.Namespace) -> int:
         _check(args)
     with context.db.begin() as db:
         if args.action == "set":
-            tasks.set_exit_code(db, ExitCode(args.tool, args.code, args.meaning, args.passes))
-        elif args.action == "remove" and not tasks.remove_exit_code(db, args.tool, args.code):
+            return_codes.set_exit_code(
+                db, ExitCode(args.tool, args.code, args.meaning, args.passes)
+            )
+        elif args.action == "remove" and not return_codes.remove_exit_code(
+            db, args.tool, args.code
+        ):
             raise StoreError(
                 f"The table has no code {args.code} of {args.tool}.",
                 "`astran exit-codes` lists it.",
             )
-        for row in tasks.exit_codes(db):
+        for row in return_codes.exit_codes(db):
             passes = "passes" if row.transient else "stays"
             print(f"{row.tool:32} {row.code:4}  {passes:7} {row.meaning}")
     return Exit.OK

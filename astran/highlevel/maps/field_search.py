@@ -20,7 +20,7 @@ from astran.highlevel.maps.exclusion import (
     make_exclusion,
 )
 from astran.highlevel.maps.known_sources import KnownSource, load_catalogue
-from astran.highlevel.maps.position import Peak, find_peak
+from astran.highlevel.maps.position import Peak, find_peak, fit_position
 from astran.highlevel.maps.ring import SkyMap
 from astran.highlevel.maps.trials import effective_trials
 
@@ -42,7 +42,7 @@ class FieldSource:
 
     name: str
     direction: Floats
-    """Unit vector."""
+    """Unit vector, by a fit to the counts where that converges."""
     peak: Peak
     """In the last map; x and y from the target [deg]."""
     counterparts: tuple[tuple[str, float], ...]
@@ -121,7 +121,10 @@ def _measured(sky: SkyMap, source: FieldSource) -> FieldSource:
     peak = find_peak(sky, near, sky.valid)
     if peak is None:
         return source
-    place = deproject(np.array(peak.x), np.array(peak.y), sky.target)
+    fit = fit_position(sky, peak)
+    known = fit is not None and np.hypot(fit.x - peak.x, fit.y - peak.y) < sky.radius_deg
+    x0, y0 = (fit.x, fit.y) if fit is not None and known else (peak.x, peak.y)
+    place = deproject(np.array(x0), np.array(y0), sky.target)
     return replace(source, peak=peak, direction=place)
 
 

@@ -16,11 +16,11 @@ from astran import __version__
 from astran.highlevel.aperture.binned_counts import counts_by_energy, counts_by_night
 from astran.highlevel.aperture.counts import RunCounts
 from astran.highlevel.aperture.statistics import Counts, stack
-from astran.highlevel.arrays import as_tuple
+from astran.highlevel.arrays import Floats, as_tuple
 from astran.highlevel.diagnostics.data_taking import event_diagnostics
 from astran.highlevel.diagnostics.notes import describe_observations
 from astran.highlevel.failures import Failures, add_left_out
-from astran.highlevel.geometry import project, radec
+from astran.highlevel.geometry import project, radec, separation
 from astran.highlevel.maps.field_search import FieldSource
 from astran.highlevel.maps.position import PositionFit
 from astran.highlevel.maps.ring import SkyMap
@@ -353,7 +353,9 @@ def _map(found: FolderMeasurement) -> MapNumbers | None:
         peak_trials=peak.trials if peak else None,
         peak_after_trials=peak.after_trials if peak else None,
         searched_width_deg=_width(found.search.sky) if found.search else None,
-        sources=tuple(_field_source(one) for one in (found.search.sources if found.search else ())),
+        sources=tuple(
+            _field_source(one, sky.target) for one in (found.search.sources if found.search else ())
+        ),
     )
 
 
@@ -361,14 +363,14 @@ def _width(sky: SkyMap) -> float:
     return len(sky.counts) * sky.bin_deg
 
 
-def _field_source(source: FieldSource) -> FieldSourceNumbers:
+def _field_source(source: FieldSource, target: Floats) -> FieldSourceNumbers:
     ra, dec = radec(source.direction)
     peak = source.peak
     return FieldSourceNumbers(
         name=source.name,
         ra_deg=ra,
         dec_deg=dec,
-        offset_deg=peak.offset,
+        offset_deg=float(separation(source.direction, target)),
         significance=peak.significance,
         trials=peak.trials,
         significance_after_trials=peak.after_trials,

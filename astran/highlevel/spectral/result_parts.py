@@ -15,11 +15,12 @@ from astran.highlevel.dl3.folder import SPECTRA
 from astran.highlevel.failures import Failures
 from astran.highlevel.spectral import lightcurve
 from astran.highlevel.spectral.fit import LOG10, Model, make_dataset
+from astran.highlevel.spectral.flux_points import FluxPoint
 from astran.highlevel.spectral.limits import limit_method
 from astran.highlevel.spectral.norm import NO_RISE, Norm
 from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV
 from astran.highlevel.spectral.spectra import BINS_PER_DECADE
-from astran.highlevel.spectral.spectrum import FluxPoint, NoSpectrum, Spectral
+from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral
 from astran.results.codec import to_json
 from astran.results.document import FileNames, PartKind
 from astran.results.spectral_parts import (

@@ -15,6 +15,7 @@ from astran.base.scheduler import JobState
 from astran.base.states import TaskState
 from astran.database import tasks
 from astran.database.analyses import Analysis
+from astran.database.history import return_codes
 from astran.database.history.task_products import add_products
 from astran.database.tasks import AttemptRow, TaskMove, TaskRow
 from astran.production.job.logs import extract_log_excerpt
@@ -98,7 +99,7 @@ def _classify(
     if task.state is TaskState.LOST:
         return AttemptVerdict(NextStep.RETRY, FailureCause.LOST, "the scheduler lost the job")
     code = record.returncode if record is not None else None
-    known = tasks.exit_meaning(db, task.spec.argv, code) if code else None
+    known = return_codes.exit_meaning(db, task.spec.argv, code) if code else None
     end = AttemptEnd(
         status=JobState(attempt.status) if attempt.status else None,
         raw_state=attempt.word,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from astran.config.analysis import NO_THETA, AnalysisConfig, Parameters
 from astran.config.model import Settings, dotted_fields
@@ -63,6 +63,11 @@ class Dl2Settings(Settings):
     )
 
 
+AUTO = "auto"
+DEFAULT_INTENSITY_PE = 50.0
+"""lstchain's own cut, below which get_intensity_cut never goes."""
+
+
 class Dl3Settings(Settings):
     """Event selection and instrument response."""
 
@@ -84,8 +89,13 @@ class Dl3Settings(Settings):
     theta_containment: float = Field(
         0.7, gt=0, lt=1, description="Energy-dependent cuts: fraction of gammas within theta."
     )
-    intensity_min: float = Field(
-        50.0, ge=0, le=100000, description="Least image intensity [p.e.]; also in the IRFs."
+    intensity_min: float | None = Field(
+        50.0,
+        ge=0,
+        le=100000,
+        description="Least image intensity [p.e.]; also in the IRFs. auto: for each run, as "
+        "lstchain recommends (get_intensity_cut, 2025-04): 1.3 times the intensity at half of the "
+        "peak rate, at least 50.",
     )
     nearest_irf: bool = Field(
         False, description="Use the nearest IRF node instead of interpolating over the pointing."
@@ -101,6 +111,11 @@ class Dl3Settings(Settings):
         "mail also without `dl3.tool.` before it; empty: as ASTRAN sets them.",
         examples=[{"DataBinning.true_energy_n_bins": 20, "DL3Cuts.min_theta_cut": 0.1}],
     )
+
+    @field_validator("intensity_min", mode="before")
+    @classmethod
+    def _auto(cls, value: Any) -> Any:
+        return None if isinstance(value, str) and value.strip().lower() == AUTO else value
 
 
 class Moon(StrEnum):
@@ -274,10 +289,14 @@ class LstConfig(AnalysisConfig):
         else:
             gammaness = f"gammaness > {cuts.gammaness_cut:g}"
             theta = theta or f"theta < {cuts.theta_cut:.3g} deg"
-        return f"{gammaness}, {theta or NO_THETA}, intensity > {cuts.intensity_min:g} p.e."
+        least = cuts.intensity_min
+        intensity = "chosen for each run" if least is None else f"> {least:g} p.e."
+        return f"{gammaness}, {theta or NO_THETA}, intensity {intensity}"
 
     def describe_absent(self, key: str) -> str:
         unchosen = self.start is StartLevel.DL3 and not self.theta_cut_chosen
+        if key == "dl3.intensity_min" and self.dl3.intensity_min is None:
+            return AUTO
         return "as in the DL3 files" if unchosen and key == "dl3.theta_cut" else ""
 
     def plain(self) -> dict[str, Any]:

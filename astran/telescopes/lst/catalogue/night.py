@@ -24,6 +24,7 @@ from astran.telescopes.lst.catalogue.file_inspection.facts import CheckFacts
 from astran.telescopes.lst.catalogue.file_inspection.facts_cache import FactsCache
 from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, Inspector
 from astran.telescopes.lst.catalogue.response.resolver import NeededResponse, ResponseResolver
+from astran.telescopes.lst.catalogue.runs import intensity_cut
 from astran.telescopes.lst.catalogue.runs.quality_cuts import KnownConditions, apply_quality_cuts
 from astran.telescopes.lst.catalogue.runs.run_tables import OF_DATA, RunCatalog
 from astran.telescopes.lst.catalogue.runs.target_runs import (
@@ -36,7 +37,7 @@ from astran.telescopes.lst.catalogue.runs.target_runs import (
     runs_by_catalog,
     runs_by_pointing,
 )
-from astran.telescopes.lst.settings import LstConfig, StartLevel
+from astran.telescopes.lst.settings import DEFAULT_INTENSITY_PE, LstConfig, StartLevel
 
 SUN_UP = time(8, 30)
 """In UTC; on La Palma the sun is up then at any time of the year."""
@@ -101,7 +102,7 @@ class LstCatalogue:
             case StartLevel.DL2:
                 data = self._from_dl2(config)
                 shelf = self._shelf(config, NeededResponse(False, with_irfs))
-                return shelf.fill(data, {}, self._inspector())
+                return shelf.fill(_with_default_cut(data, config), {}, self._inspector())
             case StartLevel.DL3:
                 return self._from_dl3(config)
 
@@ -134,7 +135,7 @@ class LstCatalogue:
         if of_dl1:
             data = replace(data, lstchain_config=self._lstchain_config())
         return self._shelf(config, NeededResponse(of_dl1, with_irfs)).fill(
-            data, {}, self._inspector()
+            _with_default_cut(data, config), {}, self._inspector()
         )
 
     # ---- start levels --------------------------------------------------------------------------
@@ -164,10 +165,12 @@ class LstCatalogue:
         gaps = (*wanted.refused, *picked.missing, *selected.left_out)
         missing = sorted(gaps, key=lambda gap: gap.run)
         quality = selected.notes if eyes.opens and picked.runs else ()
+        if config.dl3.intensity_min is None:
+            quality += intensity_cut.describe_cuts([run.run for run in selected.runs], known)
         runs, all_told = night.with_standard_dl2(selected.runs)
         data = NightData(
             complete=wanted.complete and not any(gap.may_come for gap in missing),
-            runs=tuple(_pointed(run, known.get(run.run)) for run in runs),
+            runs=tuple(_tuned(run, known.get(run.run), config) for run in runs),
             missing=tuple(missing),
             notes=(*night.describe_closing(), *wanted.notes, *picked.notes, *away, *quality),
             lstchain_config=settings,
@@ -341,6 +344,24 @@ def _pointed(run: RunFile, known: KnownConditions | None) -> RunFile:
     if known is None or known.dl1.zenith is None or known.dl1.az is None:
         return run
     return replace(run, pointing=(known.dl1.zenith, known.dl1.az))
+
+
+def _with_default_cut(data: NightData, config: LstConfig) -> NightData:
+    """Where DL1 is not looked at, no run asks for an intensity cut of its own: that is said."""
+    if config.dl3.intensity_min is not None or not data.runs:
+        return data
+    note = (
+        f"Least intensity {DEFAULT_INTENSITY_PE:g} p.e. for all runs: what their data ask for is "
+        "found from DL1 alone."
+    )
+    return replace(data, notes=(*data.notes, note))
+
+
+def _tuned(run: RunFile, known: KnownConditions | None, config: LstConfig) -> RunFile:
+    run = _pointed(run, known)
+    if config.dl3.intensity_min is not None:
+        return run
+    return replace(run, intensity_min=intensity_cut.choose_cut_pe(known)[0])
 
 
 def _given(run: int, files: list[FileRef], start: StartLevel) -> RunFile:

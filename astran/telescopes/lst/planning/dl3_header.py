@@ -93,7 +93,7 @@ def _cuts(config: LstConfig) -> list[HeaderCard]:
             ("CUTGHEFF", dl3.gh_efficiency, "gamma efficiency of the gammaness cut"),
             ("CUTTHCON", dl3.theta_containment, "gamma containment of the theta cut"),
         ]
-    return [*cards, ("CUTINT", dl3.intensity_min, "[p.e.] least intensity")]
+    return [*cards, ("CUTINT", dl3.intensity_min or 0.0, "[p.e.] least intensity")]
 
 
 def fill_header(task: Task, product: Path) -> tuple[HeaderCard, ...]:

@@ -43,6 +43,8 @@ class IrfSet:
     irfs: tuple[Irf, ...]
     notes: tuple[str, ...]
     level: str = ""
+    intensity_min: float | None = None
+    """Where there are sets for several [p.e.]."""
     what: str = "the Monte Carlo of the IRFs"
     """In notes: the Monte Carlo, or the site's own IRFs."""
 
@@ -58,7 +60,9 @@ class IrfSet:
 
     def key(self, irf: Irf) -> str:
         """Of the task that makes one of them."""
-        return f"irf-nsb{self.level}-{irf.name}" if self.level else f"irf-{irf.name}"
+        of_level = f"nsb{self.level}-" if self.level else ""
+        of_cut = "" if self.intensity_min is None else f"i{self.intensity_min:g}-"
+        return f"irf-{of_level}{of_cut}{irf.name}"
 
     @property
     def to_make(self) -> tuple[Irf, ...]:
@@ -66,13 +70,21 @@ class IrfSet:
 
 
 def choose_irfs(
-    dl3: Dl3Settings, data: MonteCarlo, kept: Collection[str], version: str, shared: Path
+    dl3: Dl3Settings,
+    data: MonteCarlo,
+    kept: Collection[str],
+    version: str,
+    shared: Path,
+    *,
+    exact: bool = False,
 ) -> IrfSet:
     """The IRFs for these cuts.
 
     Parameters
     ----------
     kept : paths of IRFs that were made before
+    exact : whether the intensity cut must be known to be that of the events; ready IRFs do not say
+        theirs
 
     Raises
     ------
@@ -87,10 +99,16 @@ def choose_irfs(
             f"The site's IRFs are ready: {', '.join(own)} of the request cannot be in them.",
             cure="Leave these parameters out, or let the site provide Monte Carlo (data.mc_dl2).",
         )
-    if fitting and not own:
+    if fitting and not own and not exact:
         return replace(_from_site(fitting, dl3), level=data.level)
     if data.nodes:
         return _from_mc(dl3, data, kept, version, shared)
+    if data.ready_irfs and exact:
+        raise CatalogueError(
+            f"The site's IRFs do not say that they are for {dl3.intensity_min:g} p.e. and more.",
+            cure="Let the site provide Monte Carlo (data.mc_dl2), or ask for "
+            "`dl3.intensity_min: 50`.",
+        )
     if data.ready_irfs:
         have = sorted({describe_cuts(irf.cuts) for irf in data.ready_irfs})
         raise CatalogueError(

@@ -255,7 +255,7 @@ def _not_of(trait: Mapping[str, Any], value: Any) -> str:
     return ""
 
 
-def _filters(where: str, value: Any, intensity_min: float) -> Iterator[Problem]:
+def _filters(where: str, value: Any, intensity_min: float | None) -> Iterator[Problem]:
     if not isinstance(value, Mapping):
         yield Problem(where, "holds limits by parameter.", f"Write {where}.length: [0.1, inf].")
         return
@@ -269,6 +269,9 @@ def _filters(where: str, value: Any, intensity_min: float) -> Iterator[Problem]:
         elif not _is_range(limits):
             hint = f"Write two numbers, for example {name}: [0.1, inf]."
             yield Problem(place, f"{_shown(limits)} is no range.", hint)
+        elif name == "intensity" and intensity_min is None:
+            text = "is chosen for each run, as dl3.intensity_min is auto."
+            yield Problem(place, text, "Leave it out, or give dl3.intensity_min a number.")
         elif name == "intensity" and float(limits[0]) != intensity_min:
             text = f"begins at {limits[0]}, but dl3.intensity_min is {intensity_min:g} p.e."
             yield Problem(place, text, f"Add `dl3.intensity_min: {limits[0]}`.")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import astran
 from astran.base.errors import CatalogueError, ConfigError
-from astran.base.night_data import FileRef, Models, MonteCarlo, NightData, RunFile, StandardDl2
+from astran.base.night_data import NightData, RunFile
 from astran.base.tasks import Expectation, Output, Plan, ProductKind, Stage, Task, fingerprint
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.environment.toolset import Toolset
@@ -22,16 +22,16 @@ from astran.telescopes.lst.planning import (
     dl3_header,
     irf_choice,
     lstchain_parameters,
-    standard_dl2,
+    response_set,
     subrun_packs,
 )
+from astran.telescopes.lst.planning.dl2_plan import Dl2Planner
 from astran.telescopes.lst.planning.highlevel_argv import highlevel_argv
 from astran.telescopes.lst.planning.layout import Layout
 from astran.telescopes.lst.planning.montecarlo import NodeBatch
 from astran.telescopes.lst.planning.response_set import ResponseSet
-from astran.telescopes.lst.planning.task_builder import TaskMaker
-from astran.telescopes.lst.planning.tool_configs import cuts_of, dl3_selection, forest_settings
-from astran.telescopes.lst.settings import Engine, LstConfig, StartLevel
+from astran.telescopes.lst.planning.tool_configs import cuts_of, dl3_selection
+from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 
 def make_plan(
@@ -67,21 +67,12 @@ def make_plan(
 
 
 @dataclass(frozen=True)
-class _Planner:
-    config: LstConfig
-    site: SiteConfig
-    data: NightData
-    tools: Toolset | None
-    layout: Layout
-    python: str
-    until: Stage
-    paces: Mapping[str, subrun_packs.Dl2Throughput]
-
+class _Planner(Dl2Planner):
     def guarded(self) -> _Planner:
         """The same without runs whose DL2 would not fit their IRFs."""
         if self.config.start is StartLevel.DL3 or self.until is Stage.DL2 or not self.data.runs:
             return self
-        return replace(self, data=self._response.admitted())
+        return replace(self, data=response_set.admit_runs(self.data, self._responses))
 
     def plan(self) -> Plan:
         versions = [("astran", astran.__version__)]
@@ -104,16 +95,6 @@ class _Planner:
         kept = own and task.fingerprint
         return replace(task, store=str(self.site.products_dir)) if kept else task
 
-    @property
-    def _make(self) -> TaskMaker:
-        return TaskMaker(self.site, self.layout)
-
-    @property
-    def _tools(self) -> Toolset:
-        if self.tools is None:
-            raise ConfigError("An analysis from DL1 or DL2 needs an lstchain environment.")
-        return self.tools
-
     def _chain(self, versions: list[tuple[str, str]], notes: list[str]) -> list[Task]:
         if wrong := lstchain_parameters.parameter_problems(self.config, self._tools):
             raise ConfigError("The parameters of lstchain cannot be used:", wrong)
@@ -124,18 +105,23 @@ class _Planner:
         tasks = [*self._packed(notes), *dl2.values()] if dl2 else []
         if self.until is Stage.DL2:
             return tasks
-        chosen = self._response.used
-        notes.extend(note for one in chosen.values() for note in one.notes)
-        notes += self._response.describe_choices()
+        chosen = response_set.used_sets(self._responses)
+        notes.extend(note for _, _, one in chosen for note in one.notes)
+        choices = [response.describe_choices() for response in self._responses.values()]
+        notes += dict.fromkeys(note for one in choices for note in one)
         asked, levels = self.config.lstchain_config, self.data.monte_carlo
         notes += lstchain_parameters.unlike_monte_carlo(asked, levels)
-        for level, one in chosen.items():
+        of_mc: dict[str, Task] = {}
+        of_irfs: list[Task] = []
+        for response, level, one in chosen:
             names = {irf.name for irf in one.to_make}
-            tasks += [self._mc(level, batch) for batch in self._response.nodes[level].needed(names)]
-            tasks += [self._irf(one, irf) for irf in one.to_make]
+            for batch in response.nodes[level].needed(names):
+                of_mc.setdefault(batch.key, self._mc(level, batch))
+            of_irfs += [self._irf(response, one, irf) for irf in one.to_make]
+        tasks += [*of_mc.values(), *of_irfs]
         if self.until is Stage.IRF:
             return tasks
-        dl3 = [self._dl3(run, dl2.get(run.run), self._response.of(run)) for run in self.data.runs]
+        dl3 = [self._dl3(run, dl2.get(run.run)) for run in self.data.runs]
         tasks += dl3
         if self.until is Stage.DL3:
             return tasks
@@ -149,21 +135,9 @@ class _Planner:
     # ---- models and Monte Carlo ----------------------------------------------------------------
 
     @cached_property
-    def _response(self) -> ResponseSet:
-        return ResponseSet(self.config, self.site, self.data, self._tools.version, self._content)
-
-    def _content(self, of: MonteCarlo, *files: FileRef) -> str:
-        """Hash of the DL2 that these files become."""
-        identities = [file.identity for file in files]
-        return fingerprint(
-            tool="dl2",
-            version=self._tools.version,
-            # the number of cores does not make another product
-            config=self._forests(1)[0],
-            dl1=identities[0] if len(files) == 1 else identities,
-            models=[model.identity for model in self._models(of).files],
-            # who asks for lstchain's own tool wants what it makes, not the same of the other
-            **({"engine": Engine.STOCK} if self.config.dl2.engine is Engine.STOCK else {}),
+    def _responses(self) -> dict[float, ResponseSet]:
+        return response_set.responses_by_cut(
+            self.config, self.site, self.data, self._tools.version, self._content
         )
 
     def _mc(self, level: str, batch: NodeBatch) -> Task:
@@ -172,175 +146,31 @@ class _Planner:
 
     # ---- the stages ----------------------------------------------------------------------------
 
-    def _dl2_tasks(self, notes: list[str]) -> dict[int, Task]:
-        notes += [
-            f"The models in {models.folder} have no training_dirs.ecsv: lstchain does not "
-            "interpolate them over zenith distance."
-            for models in map(self._models, self.data.monte_carlo)
-            if not models.interpolated
-        ]
-        merged = {run.run: self._merge(run) for run in self.data.runs if run.parts}
-        notes += [told for _, told in self._standard.values() if told]
-        to_make = [run for run in self.data.runs if not run.parts and not self._taken(run)]
-        whole = {run.run: self._dl2(run) for run in to_make}
-        return dict(sorted((merged | whole).items()))
-
-    @cached_property
-    def _standard(self) -> dict[int, tuple[StandardDl2 | None, str]]:
-        """The observatory's DL2 of runs, where DL2 is not what is asked for."""
-        if self.config.start is not StartLevel.DL1 or self.until is Stage.DL2:
-            return {}
-        made = (self.data, self._models, self._tools, self._forests(1)[0])
-        return standard_dl2.choose_for_night(*made)
-
-    def _taken(self, run: RunFile) -> StandardDl2 | None:
-        return self._standard.get(run.run, (None, ""))[0]
-
-    def _dl2_config(self, notes: list[str] | None = None) -> tuple[str, str] | None:
-        """Path and content of the configuration, if site or request has one."""
-        text, changes = self._forests(self.site.scheduler.resources[Stage.DL2].cpus)
-        if not text:
-            return None
-        if notes is not None:
-            notes.extend(changes)
-        return str(self.layout.jobs / "dl1_to_dl2.json"), text
-
-    def _forests(self, cpus: int) -> tuple[str, list[str]]:
-        given = self.data.lstchain_config
-        site_text = given.text if given is not None else None
-        return forest_settings(site_text, self.config.lstchain_config, self._tools.standard, cpus)
-
-    def _dl2(self, run: RunFile) -> Task:
-        product = argv.product_dl2(run.file.path)
-        output = Output(product, self.layout.dl2_file(run.run), ProductKind.DL2)
-        of = self.data.of(run)
-        return replace(self._to_dl2(f"dl2-{run.run}", of, (run.file,), (output,)), run=run.run)
-
-    def _models(self, of: MonteCarlo) -> Models:
-        if of.models is None:
-            raise CatalogueError(
-                "There are no random forests to make DL2 with.",
-                cure="Set data.models in the site configuration.",
-            )
-        return of.models
-
-    def _to_dl2(
-        self, key: str, of: MonteCarlo, files: Sequence[FileRef], outputs: tuple[Output, ...]
-    ) -> Task:
-        """DL1 files to DL2 files, in their order."""
-        models = self._models(of)
-        config = self._dl2_config()
-        paths = [file.path for file in files]
-        path = Path(config[0]) if config else None
-        words = argv.dl1_to_dl2(self._tools, paths, models.folder, path)
-        if self.config.dl2.engine is Engine.FAST:
-            flat = argv.flat_models(self.site)
-            threads = self.site.scheduler.resources[Stage.DL2].cpus
-            words = argv.fast_dl2(self._tools, words, flat, self.site.data.models_root, threads)
-        return replace(
-            self._make.lst_task(self._tools, key, Stage.DL2, words, *((config,) if config else ())),
-            inputs=(*paths, *(model.path for model in models.files)),
-            outputs=outputs,
-            fingerprint=self._content(of, *files),
-        )
-
-    # ---- subruns -------------------------------------------------------------------------------
-
-    @cached_property
-    def _paced(self) -> list[tuple[subrun_packs.Dl2Throughput, tuple[subrun_packs.Pack, ...]]]:
-        """Subruns by the models that they get: their pace and packs."""
-        resources = self.site.scheduler.resources[Stage.DL2]
-        found = []
-        for one in self.data.monte_carlo:
-            runs = [run for run in self.data.runs if run.parts and run.level == one.level]
-            if runs:
-                pace = self._pace(one)
-                found.append((pace, subrun_packs.pack_subruns(runs, pace, resources)))
-        return found
-
-    @cached_property
-    def _packs(self) -> dict[str, subrun_packs.Pack]:
-        """The packs of subruns, by the key of their task."""
-        every = [pack for _, found in self._paced for pack in found]
-        return {
-            f"pack-{pack[0].run}-{subrun_packs.subrun_number(pack[0].file.name)}": pack
-            for pack in every
-        }
-
-    def _pace(self, of: MonteCarlo) -> subrun_packs.Dl2Throughput:
-        """Start-up and speed with some models: as measured before, else as the site reckons."""
-        models = self._models(of)
-        return self.paces.get(models.folder) or subrun_packs.estimate_duration(
-            models, self.site.scheduler.packing
-        )
-
-    @cached_property
-    def _pack_tasks(self) -> dict[str, Task]:
-        return {
-            key: self._to_dl2(
-                key,
-                self.data.of(self._run(pack[0].run)),
-                [part.file for part in pack],
-                tuple(
-                    Output(name, self.layout.dl2_subrun(name), ProductKind.DL2)
-                    for name in (argv.product_dl2(part.file.path) for part in pack)
-                ),
-            )
-            for key, pack in self._packs.items()
-        }
-
-    def _run(self, number: int) -> RunFile:
-        return next(run for run in self.data.runs if run.run == number)
-
-    def _packed(self, notes: list[str]) -> list[Task]:
-        self._dl2_config(notes)
-        notes += [subrun_packs.describe_packs(found, pace) for pace, found in self._paced]
-        return list(self._pack_tasks.values())
-
-    def _merge(self, run: RunFile) -> Task:
-        """DL2 of a run from that of its subruns."""
-        packs = self._packs.items()
-        keys = [key for key, pack in packs if any(part.run == run.run for part in pack)]
-        files = [self.layout.dl2_subrun(argv.product_dl2(file.path)) for file in run.parts]
-        product = Path(self.layout.dl2_file(run.run)).name
-        program = (self.python, "-m", "astran.production.merge_dl2")
-        return replace(
-            self._make.task(
-                f"dl2-{run.run}", Stage.DL2, (*program, f"{argv.WORK}/{product}", *files)
-            ),
-            run=run.run,
-            needs=tuple(keys),
-            outputs=(Output(product, self.layout.dl2_file(run.run), ProductKind.DL2),),
-            fingerprint=fingerprint(
-                tool="merge",
-                names=[Path(file).name for file in files],
-                # however they were packed, it is the same work
-                dl2=self._content(self.data.of(run), *run.parts),
-            ),
-        )
-
-    def _irf(self, chosen: irf_choice.IrfSet, irf: irf_choice.Irf) -> Task:
+    def _irf(self, of: ResponseSet, chosen: irf_choice.IrfSet, irf: irf_choice.Irf) -> Task:
         assert irf.node is not None
         gamma, product = irf.node.file.path, Path(irf.path).name
-        maker = self._response.nodes[chosen.level].maker(irf.name)
-        path = Path(self._selection[0])
+        maker = of.nodes[chosen.level].maker(irf.name)
+        selection = self._selection(of)
+        path = Path(selection[0])
         words = argv.create_irf(self._tools, gamma, product, self.config.dl3, path)
         return replace(
-            self._make.lst_task(self._tools, chosen.key(irf), Stage.IRF, words, self._selection),
+            self._make.lst_task(self._tools, chosen.key(irf), Stage.IRF, words, selection),
             inputs=() if maker else (gamma,),
             needs=(maker,) if maker else (),
-            guards=() if maker else self._response.guards_of_mc(gamma, chosen.level),
+            guards=() if maker else of.guards_of_mc(gamma, chosen.level),
             outputs=(Output(product, irf.path, ProductKind.IRF, self._cuts),),
             fingerprint=irf.fingerprint,
         )
 
-    def _dl3(self, run: RunFile, dl2: Task | None, chosen: irf_choice.IrfSet) -> Task:
+    def _dl3(self, run: RunFile, dl2: Task | None) -> Task:
+        response = self._responses[response_set.cut_pe(self.config, run)]
+        chosen, selection = response.of(run), self._selection(response)
         there = taken.file if (taken := self._taken(run)) else run.file
         source = dl2.outputs[0].path if dl2 else there.path
         ready = tuple(irf.path for irf in chosen.irfs if irf.node is None)
         made = tuple(chosen.key(irf) for irf in chosen.to_make)
         target, nearest = self.config.target, self.config.dl3.nearest_irf
-        path, text = self._selection
+        path, text = selection
         folder = f"{argv.WORK}/irf"
         words = argv.create_dl3(self._tools, source, folder, target, nearest, Path(path))
         product = argv.product_dl3(source)
@@ -356,15 +186,15 @@ class _Planner:
             header=dl3_header.SCHEMA,
         )
         return replace(
-            self._make.lst_task(self._tools, f"dl3-{run.run}", Stage.DL3, words, self._selection),
+            self._make.lst_task(self._tools, f"dl3-{run.run}", Stage.DL3, words, selection),
             run=run.run,
             inputs=ready if dl2 else (source, *ready),
             needs=((dl2.key,) if dl2 else ()) + made,
             outputs=(Output(product, self.layout.dl3_file(run.run), ProductKind.DL3, expect),),
             links=tuple((f"irf/irf_{irf.name}.fits.gz", irf.path) for irf in chosen.irfs),
-            guards=self._response.guards_of_dl3(source, run.level, self._cuts),
+            guards=response.guards_of_dl3(source, run.level, self._cuts),
             header=dl3_header.dl3_header(
-                self.config, self._tools, self.data.of(run), run.origin, chosen, text, work
+                response.config, self._tools, self.data.of(run), run.origin, chosen, text, work
             ),
             fingerprint=work,
         )
@@ -389,7 +219,8 @@ class _Planner:
     def _cuts(self) -> tuple[tuple[str, Expectation], ...]:
         return cuts_of(self.config.dl3).known
 
-    @property
-    def _selection(self) -> tuple[str, str]:
+    def _selection(self, response: ResponseSet) -> tuple[str, str]:
         """Path and content of the configuration that IRFs and DL3 share."""
-        return str(self.layout.jobs / "selection.json"), dl3_selection(self.config.dl3)
+        dl3 = response.config.dl3
+        name = f"selection-{dl3.intensity_min:g}" if response.chosen_cut else "selection"
+        return str(self.layout.jobs / f"{name}.json"), dl3_selection(dl3)

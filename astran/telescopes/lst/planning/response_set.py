@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -15,7 +15,7 @@ from astran.telescopes.lst.planning import compatibility, irf_choice
 from astran.telescopes.lst.planning.irf_choice import IrfSet
 from astran.telescopes.lst.planning.mc_nodes import beyond_nodes, nodes_around, superfluous_twins
 from astran.telescopes.lst.planning.montecarlo import ReconstructedNodes, reconstruct
-from astran.telescopes.lst.settings import IrfNodes, LstConfig, StartLevel
+from astran.telescopes.lst.settings import DEFAULT_INTENSITY_PE, IrfNodes, LstConfig, StartLevel
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,9 @@ class ResponseSet:
     """Of lstchain."""
     content: Callable[[MonteCarlo, FileRef], str]
     """Hash of the DL2 that a DL1 file becomes with the forests of a level."""
+    chosen_cut: bool = False
+    """Whether the intensity cut of the configuration is that which the data of these runs ask
+    for."""
 
     @cached_property
     def nodes(self) -> dict[str, ReconstructedNodes]:
@@ -55,13 +58,19 @@ class ResponseSet:
     @cached_property
     def _found(self) -> dict[str, IrfSet | CatalogueError]:
         """By level the IRFs, or why there are none; CatalogueError if there are none at all."""
-        kept = frozenset(self.data.kept_irfs)
+        kept, cut_pe = frozenset(self.data.kept_irfs), self.config.dl3.intensity_min
         found: dict[str, IrfSet | CatalogueError] = {}
         for level, one in self.nodes.items():
             try:
-                found[level] = irf_choice.choose_irfs(
-                    self.config.dl3, one.monte_carlo, kept, self.version, self.site.shared_dir
+                chosen = irf_choice.choose_irfs(
+                    self.config.dl3,
+                    one.monte_carlo,
+                    kept,
+                    self.version,
+                    self.site.shared_dir,
+                    exact=self.chosen_cut and cut_pe != DEFAULT_INTENSITY_PE,
                 )
+                found[level] = replace(chosen, intensity_min=cut_pe) if self.chosen_cut else chosen
             except CatalogueError as error:
                 found[level] = error
         errors = [one for one in found.values() if isinstance(one, CatalogueError)]
@@ -166,3 +175,66 @@ class ResponseSet:
     def _to_be_made(self, level: str) -> Dl2Provenance:
         models = next(one.models for one in self.data.monte_carlo if one.level == level)
         return Dl2Provenance(self.version, models.folder if models else "")
+
+
+def cut_pe(config: LstConfig, run: RunFile) -> float:
+    """Least image intensity for a run [p.e.]."""
+    asked = config.dl3.intensity_min
+    return (run.intensity_min or DEFAULT_INTENSITY_PE) if asked is None else asked
+
+
+def responses_by_cut(
+    config: LstConfig,
+    site: SiteConfig,
+    data: NightData,
+    version: str,
+    content: Callable[..., str],
+) -> dict[float, ResponseSet]:
+    """By intensity cut [p.e.]: one, unless the cut is chosen for each run."""
+    if config.dl3.intensity_min is not None:
+        only = ResponseSet(config, site, data, version, content)
+        return {config.dl3.intensity_min: only}
+    found = {}
+    for cut in sorted({cut_pe(config, run) for run in data.runs}):
+        runs = tuple(run for run in data.runs if cut_pe(config, run) == cut)
+        dl3 = config.dl3.model_copy(update={"intensity_min": cut})
+        of_cut = config.model_copy(update={"dl3": dl3})
+        its = replace(data, runs=runs)
+        found[cut] = ResponseSet(of_cut, site, its, version, content, chosen_cut=True)
+    return found
+
+
+def admit_runs(data: NightData, responses: Mapping[float, ResponseSet]) -> NightData:
+    """The night without runs whose DL2 would not fit their IRFs, or that have none.
+
+    Raises
+    ------
+    CatalogueError : no run has IRFs
+    """
+    admitted, errors = [], []
+    for cut, response in responses.items():
+        try:
+            admitted.append(response.admitted())
+        except CatalogueError as error:
+            errors.append(error)
+            why = f"its intensity cut of {cut:g} p.e. has no IRFs: {in_a_sentence(error)}"
+            left_out = tuple(MissingRun(run.run, why, False) for run in response.data.runs)
+            admitted.append(replace(data, runs=(), missing=left_out))
+    if len(errors) == len(admitted):
+        raise errors[0]
+    runs = sorted((run for one in admitted for run in one.runs), key=lambda run: run.run)
+    gaps = {gap.run: gap for one in admitted for gap in one.missing}
+    notes = tuple(dict.fromkeys(note for one in admitted for note in one.notes))
+    missing = tuple(gaps[run] for run in sorted(gaps))
+    return replace(data, runs=tuple(runs), missing=missing, notes=notes)
+
+
+def used_sets(
+    responses: Mapping[float, ResponseSet],
+) -> list[tuple[ResponseSet, str, IrfSet]]:
+    """The IRFs that some run needs, with their NSB level and what they belong to."""
+    return [
+        (response, level, one)
+        for response in responses.values()
+        for level, one in response.used.items()
+    ]

@@ -31,12 +31,14 @@ from astran.telescopes.lst.hdf5_open import DL1_TABLE, DL2_TABLE, SHOWER, descri
 NEEDED = ("event_type", "intensity", "alt_tel", "az_tel", "dragon_time")
 ALL_ROWS = 40_000
 """Of larger tables samples are read: enough for the rate at 422 p.e. within some per cent."""
-SAMPLES, SAMPLE_ROWS = 10, 4_000
+SAMPLES, SAMPLE_ROWS = 25, 4_000
 FEATURES = ("intensity", "length", "width", "psi", "skewness", "kurtosis", "time_gradient", "wl")
 """Image parameters without which lstchain drops an event before DL2."""
 EDGE = 10
 """Event numbers at either end that do not count: the first of a run are not to be trusted."""
 _SUBRUN = re.compile(r"\.Run\d+\.(\d{4})(?!\d)")
+LEAST_SHOWERS = 10_000
+"""For the intensity at half of the peak rate: with fewer it scatters by more than 1 p.e."""
 BRIGHT = (316.2, 562.3)
 """Intensities [p.e.] around 422, edges of lstchain's data check."""
 LST1 = (28.761_514_11, -17.891_484_71, 2184.0)
@@ -128,6 +130,7 @@ def _dl1(handle: Any, sky: bool) -> Dl1Facts:
         "usable": round(int(_finite(read).sum()) * share),
         "merged": _merged_subruns(handle),
         **_event_numbers(read, rows),
+        "half_peak": half_peak_intensity(read["intensity"][showers]),
     }
     if pointed.any():
         times, alt, az = times[pointed], read["alt_tel"][pointed], read["az_tel"][pointed]
@@ -177,6 +180,33 @@ def _merged_subruns(handle: Any) -> tuple[int, ...]:
     names = handle.get_node("/source_filenames/filenames").read()
     texts = [one.decode(errors="replace") if isinstance(one, bytes) else str(one) for one in names]
     return tuple(int(match[1]) for text in texts if (match := _SUBRUN.search(text)))
+
+
+def half_peak_intensity(intensity: Any) -> float | None:
+    """Where the rate of showers per p.e. rises to half of its peak [p.e.]; None where there is no
+    clear peak, or too few showers.
+
+    lstchain.reco.utils.get_intensity_threshold (0.11.0): histogram from 25 to 1000 p.e. in steps of
+    0.02 in log10; of the peaks that stand out the one at the highest intensity counts; from there
+    down in steps of 0.001.
+    """
+    import numpy as np
+    from scipy.signal import find_peaks
+
+    if np.isfinite(intensity).sum() < LEAST_SHOWERS:
+        return None
+    low, high, step = np.log10(25.0), np.log10(1000.0), 0.02
+    bins = np.logspace(low, high, 1 + int((high - low) / step))
+    density = np.histogram(intensity, bins)[0] / np.diff(bins)
+    centres = np.log10(bins[1:] * bins[:-1]) / 2
+    with np.errstate(divide="ignore"):
+        peaks, _ = find_peaks(np.log10(density), prominence=0.04, width=int(0.1 / step))
+    if not len(peaks):
+        return None
+    top = centres[peaks.max()]
+    places = np.linspace(low, top, 1 + int((top - low) / 0.001))[::-1]
+    below = np.flatnonzero(np.interp(places, centres, density) < density[peaks.max()] / 2)
+    return float(10 ** places[below[0]]) if len(below) else None
 
 
 def _ranges(rows: int) -> list[tuple[int, int]]:

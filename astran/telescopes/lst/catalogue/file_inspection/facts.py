@@ -69,6 +69,8 @@ class Dl1Facts:
     """Run numbers of the events (obs_id)."""
     merged: tuple[int, ...] = ()
     """Subruns that the file was merged from, by its own record."""
+    half_peak: float | None = None
+    """Intensity at which the rate per p.e. of showers rises to half of its peak [p.e.]."""
 
     @property
     def read(self) -> bool:
@@ -219,4 +221,11 @@ def combine_facts(parts: Sequence[Dl1Facts]) -> Dl1Facts:
         # a missing subrun is no time of observation
         stop=start + sum(spans) if start is not None and spans else max(stops, default=None),
         alt=sum(heights) / sum(weights) if sum(weights) else None,
+        half_peak=_mean_half_peak(parts),
     )
+
+
+def _mean_half_peak(parts: Sequence[Dl1Facts]) -> float | None:
+    known = [(part.half_peak, part.showers) for part in parts if part.half_peak is not None]
+    total = sum(showers for _, showers in known)
+    return sum(value * showers for value, showers in known) / total if total else None

@@ -17,7 +17,7 @@ from astran.base.errors import ToolFailed, ToolTimeout
 from astran.base.exit_record import ExitRecord, ProductRecord, TaskOutcome
 from astran.base.process import Completed
 from astran.scheduler.array_files import DECLINED
-from world.faults import call
+from world.world_faults import call
 
 if TYPE_CHECKING:
     from world.play import World
