@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.disk_space import format_bytes
+from astran.base.errors import ConfigError
 from astran.base.text import count_noun
+from astran.service.config_files import config_of
 from astran.service.provenance.graph import FileNode, Lineage, Role, TaskNode
 
 _READ = (Role.DL1, Role.DL2, Role.DL3, Role.IRF, Role.MODELS, Role.MC)
@@ -81,16 +83,7 @@ def _span(began: datetime | None, finished: datetime | None) -> str:
 
 
 def _cuts(config: Mapping[str, Any]) -> str:
-    dl3 = config.get("dl3")
-    if not dl3 or config.get("start") == "dl3":
-        return ""
-    if dl3.get("cuts") == "global":
-        words = f"gammaness above {dl3['gammaness_cut']:g}, theta below {dl3['theta_cut']:g} deg"
-    else:
-        words = (
-            f"gammaness efficiency {dl3['gh_efficiency']:g}, "
-            f"theta containment {dl3['theta_containment']:g}"
-        )
-    least = dl3["intensity_min"]
-    intensity = "chosen for each run" if least is None else f"above {least:g} p.e."
-    return f"{words}, intensity {intensity}"
+    try:
+        return config_of(config).describe_cuts("")
+    except ConfigError:
+        return ""  # of a telescope, or an older version, that is not known here

@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from astran.config.analysis import NO_THETA, AnalysisConfig, Parameters
 from astran.config.model import Settings, dotted_fields
+from astran.telescopes.lst.event_cuts import describe_event_cuts
 
 
 class StartLevel(StrEnum):
@@ -289,9 +290,7 @@ class LstConfig(AnalysisConfig):
         else:
             gammaness = f"gammaness > {cuts.gammaness_cut:g}"
             theta = theta or f"theta < {cuts.theta_cut:.3g} deg"
-        least = cuts.intensity_min
-        intensity = "chosen for each run" if least is None else f"> {least:g} p.e."
-        return f"{gammaness}, {theta or NO_THETA}, intensity {intensity}"
+        return f"{gammaness}, {theta or NO_THETA}, {describe_event_cuts(cuts)}"
 
     def describe_absent(self, key: str) -> str:
         unchosen = self.start is StartLevel.DL3 and not self.theta_cut_chosen

@@ -17,6 +17,7 @@ from astran.base.night_data import FileRef, MonteCarlo
 from astran.base.tasks import HeaderCard, Task
 from astran.telescopes.lst.dl2_file import read_engine
 from astran.telescopes.lst.environment.toolset import Toolset
+from astran.telescopes.lst.event_cuts import header_cards
 from astran.telescopes.lst.planning.irf_choice import IrfSet
 from astran.telescopes.lst.settings import Cuts, LstConfig, StartLevel
 
@@ -93,7 +94,7 @@ def _cuts(config: LstConfig) -> list[HeaderCard]:
             ("CUTGHEFF", dl3.gh_efficiency, "gamma efficiency of the gammaness cut"),
             ("CUTTHCON", dl3.theta_containment, "gamma containment of the theta cut"),
         ]
-    return [*cards, ("CUTINT", dl3.intensity_min or 0.0, "[p.e.] least intensity")]
+    return [*cards, *header_cards(dl3)]
 
 
 def fill_header(task: Task, product: Path) -> tuple[HeaderCard, ...]:

@@ -15,7 +15,8 @@ from astran.base.errors import Problem
 from astran.base.night_data import MonteCarlo
 from astran.config.model import nearest_word
 from astran.telescopes.lst.environment.toolset import Toolset
-from astran.telescopes.lst.settings import LstConfig, StartLevel
+from astran.telescopes.lst.event_cuts import cut_against
+from astran.telescopes.lst.settings import Dl3Settings, LstConfig, StartLevel
 
 JSON, TOOL = "lstchain_config", "dl3.tool"
 _TRAINED = "must be the features that the models were trained with."
@@ -224,7 +225,7 @@ def _trait(
         free = ", ".join(sorted(_OF_TOOLS))
         yield Problem(where, "is set by ASTRAN itself.", f"Of the tools may be set: {free}.")
     elif full == "EventSelector.filters":
-        yield from _filters(where, value, config.dl3.intensity_min)
+        yield from _filters(where, value, config.dl3)
     elif full == "EventSelector.finite_params":
         columns = value if isinstance(value, list) else [value]
         unknown = (one for one in columns if not isinstance(one, str) or one not in _COLUMNS)
@@ -255,7 +256,7 @@ def _not_of(trait: Mapping[str, Any], value: Any) -> str:
     return ""
 
 
-def _filters(where: str, value: Any, intensity_min: float | None) -> Iterator[Problem]:
+def _filters(where: str, value: Any, dl3: Dl3Settings) -> Iterator[Problem]:
     if not isinstance(value, Mapping):
         yield Problem(where, "holds limits by parameter.", f"Write {where}.length: [0.1, inf].")
         return
@@ -269,12 +270,13 @@ def _filters(where: str, value: Any, intensity_min: float | None) -> Iterator[Pr
         elif not _is_range(limits):
             hint = f"Write two numbers, for example {name}: [0.1, inf]."
             yield Problem(place, f"{_shown(limits)} is no range.", hint)
-        elif name == "intensity" and intensity_min is None:
-            text = "is chosen for each run, as dl3.intensity_min is auto."
-            yield Problem(place, text, "Leave it out, or give dl3.intensity_min a number.")
-        elif name == "intensity" and float(limits[0]) != intensity_min:
-            text = f"begins at {limits[0]}, but dl3.intensity_min is {intensity_min:g} p.e."
-            yield Problem(place, text, f"Add `dl3.intensity_min: {limits[0]}`.")
+        elif (cut := cut_against(name, limits, dl3)) and cut.limit_of(dl3) is None:
+            text = f"is chosen for each run, as {cut.key} is auto."
+            yield Problem(place, text, f"Leave it out, or give {cut.key} a number.")
+        elif cut:
+            side, given = ("ends" if cut.upper else "begins"), limits[cut.upper]
+            text = f"{side} at {given}, but {cut.key} is {cut.limit_of(dl3):g} {cut.unit}"
+            yield Problem(place, text.rstrip(), f"Add `{cut.key}: {given}`.")
 
 
 def _column(where: str, name: object) -> Problem:

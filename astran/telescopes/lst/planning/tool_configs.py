@@ -12,6 +12,7 @@ from typing import Any
 
 from astran.base.errors import SiteNotReady
 from astran.base.night_data import IrfCuts
+from astran.telescopes.lst.event_cuts import event_filters
 from astran.telescopes.lst.hdf5_open import SHOWER
 from astran.telescopes.lst.planning.lstchain_parameters import ineffective_parameters
 from astran.telescopes.lst.settings import Cuts, Dl3Settings
@@ -38,13 +39,14 @@ def dl3_selection(dl3: Dl3Settings) -> str:
             {
                 "EventSelector": {
                     "filters": {
-                        "intensity": [dl3.intensity_min, float("inf")],
+                        "intensity": OPEN,
                         "width": OPEN,
                         "length": OPEN,
                         "r": [0, 1],
                         "wl": [0.01, 1],
                         "leakage_intensity_width_2": [0, 1],
                         "event_type": [SHOWER, SHOWER],
+                        **event_filters(dl3),
                     }
                 },
                 "DL3Cuts": {
