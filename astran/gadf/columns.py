@@ -20,9 +20,12 @@ def column_names(hdu: Any) -> dict[str, str]:
 def read_column(hdu: Any, name: str, unit: str, log: FindingLog) -> Floats:
     """A column as doubles in a unit; one of times may have its unit in TIMEUNIT.
 
-    A unit that is another kind of quantity is an error; no unit counts as the right one.
+    A unit that is another kind of quantity is an error; no unit counts as the right one. KeyError
+    where there is no such column.
     """
-    column = next(column for column in hdu.columns if column.name.upper() == name)
+    column = next((column for column in hdu.columns if column.name.upper() == name), None)
+    if column is None:
+        raise KeyError(name)
     written = column.unit
     if unit == "s":
         written = written or hdu.header.get("TIMEUNIT")

@@ -67,6 +67,10 @@ def look_up(times: Any, alt: Any, az: Any) -> dict[str, float]:
     return {"ra": ra, "dec": dec, "dec_spread": 0.0, "moon_alt": -30.0, "moon_lit": 0.0}
 
 
+NOT_OF_RUNS = ("Models", "Monte", "Quality", "Runs left after")
+"""How notes begin that are no remark on a run."""
+
+
 @dataclass
 class Clock:
     time: datetime = MORNING
@@ -628,7 +632,7 @@ def test_what_an_analyser_takes(sky: Sky, case: Case) -> None:
     case.make(sky)
     data = sky.find(late=case.late)
     spoken = [*data.notes, *(f"Run {gap.run}: {gap.reason}" for gap in data.missing)]
-    told = "\n".join(note for note in spoken if not note.startswith(("Models", "Monte", "Quality")))
+    told = "\n".join(note for note in spoken if not note.startswith(NOT_OF_RUNS))
     assert tuple(run.run for run in data.runs) == case.taken, told
     assert data.complete == case.complete, told
     assert case.said in told
