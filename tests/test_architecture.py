@@ -454,3 +454,18 @@ def test_test_modules_do_not_hide_each_other() -> None:
     """Test folders are no packages: all their modules share one name space."""
     names = [path.name for path in (ROOT / "tests").rglob("*.py")]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
+def test_the_table_of_typical_changes_names_what_is_there() -> None:
+    """CONTRIBUTING.md: a newcomer edits at most three files, and each of them exists."""
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if line.startswith("| a ")]
+    assert len(rows) >= 12
+    for row in rows:
+        names = re.findall(r"`([a-z0-9_/.]+(?:\.[a-z0-9]+|/))`", row[1])
+        assert names, row[0]
+        tops = (PACKAGE, ROOT)
+        absent = [name for name in names if not any((top / name).exists() for top in tops)]
+        assert absent == [], row[0]
+        edited = [name for name in names if not name.endswith("/")]
+        assert len(edited) <= 3, row[0]
