@@ -20,3 +20,12 @@ def test_on_demand_a_test_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASTRAN_REQUIRE_SERVICES", "1")
     with pytest.raises(pytest.fail.Exception, match="Slurm is not here"):
         require(False, "Slurm")
+
+
+def test_on_demand_only_what_is_named_may_lack(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASTRAN_REQUIRE_SERVICES", "1")
+    monkeypatch.setenv("ASTRAN_MAY_LACK", "HTCondor")
+    with pytest.raises(pytest.skip.Exception):
+        require(False, "HTCondor")
+    with pytest.raises(pytest.fail.Exception):
+        require(False, "Slurm")
