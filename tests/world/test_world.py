@@ -98,7 +98,7 @@ def test_what_is_found_is_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_each_invariant_is_written_down() -> None:
-    parts = ("invariants", "faults", "database", "play")
+    parts = ("invariants", "world_faults", "database", "play")
     source = "".join((TESTS / "world" / f"{part}.py").read_text() for part in parts)
     checked = set(re.findall(r"\bG\d+\b", source))
     written = set(re.findall(r"^\| (G\d+) \|", GUARANTEES.read_text(), re.MULTILINE))
