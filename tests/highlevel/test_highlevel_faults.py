@@ -211,7 +211,7 @@ CALCULATIONS: dict[str, tuple[Any, str, set[str]]] = {
     "theta2": (analysis, "make_theta2_histogram", {"theta2"}),
     "cumulative": (analysis, "cumulative_significance", {"cumulative"}),
     "fit": (spectral, "_fit", {"fit"}),
-    "flux points": (spectral, "_points", {"flux_points"}),
+    "flux points": (spectral, "flux_points", {"flux_points"}),
     "light curve by run": (lightcurve, "light_curve_by_run", {"fit", "light_curve"}),
     "light curve by night": (lightcurve, "light_curve_by_night", {"light_curve"}),
     "fine light curve": (lightcurve, "light_curve_fine", {"light_curve"}),
