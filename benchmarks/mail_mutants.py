@@ -182,7 +182,8 @@ def main() -> int:
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(
         f"{len(found)} mails, as many grafted, {args.mutants} mutants, {len(kinds)} bombs: "
-        f"{faults} faults, {launches} launches, slowest {slowest_s:.2f} s of CPU, {peak_mb:.0f} MB in all"
+        f"{faults} faults, {launches} launches, slowest {slowest_s:.2f} s of CPU, "
+        f"{peak_mb:.0f} MB in all"
     )
     return 1 if faults or peak_mb > MOST_MB else 0
 
