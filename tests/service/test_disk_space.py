@@ -210,7 +210,7 @@ def test_clean_removes_what_no_report_points_to(
 
     def files() -> set[Path]:
         found = (tmp_path / "work").rglob("*")
-        own = ("batches", MARKER)
+        own = ("batches", MARKER, ".astran.use.lock")
         return {path for path in found if not any(name in path.parts for name in own)}
 
     before = files()

@@ -29,9 +29,9 @@ from astran.telescopes.lst.dl2_file import has_table, read_making, read_provenan
 from astran.telescopes.lst.hdf5_open import DL1_TABLE, DL2_TABLE, SHOWER, describe_damage, open_hdf5
 
 NEEDED = ("event_type", "intensity", "alt_tel", "az_tel", "dragon_time")
-ALL_ROWS = 40_000
-"""Of larger tables samples are read: enough for the rate at 422 p.e. within some per cent."""
 SAMPLES, SAMPLE_ROWS = 25, 4_000
+"""Of larger tables samples are read, which never overlap: enough for the rate at 422 p.e. within
+some per cent."""
 FEATURES = ("intensity", "length", "width", "psi", "skewness", "kurtosis", "time_gradient", "wl")
 """Image parameters without which lstchain drops an event before DL2."""
 EDGE = 10
@@ -211,7 +211,7 @@ def half_peak_intensity(intensity: Any) -> float | None:
 
 def _ranges(rows: int) -> list[tuple[int, int]]:
     """Parts of a table of `rows` to be read, the first and the last rows among them."""
-    if rows <= ALL_ROWS:
+    if rows <= SAMPLES * SAMPLE_ROWS:
         return [(0, rows)]
     step = (rows - SAMPLE_ROWS) / (SAMPLES - 1)
     starts = [round(index * step) for index in range(SAMPLES)]
