@@ -228,5 +228,5 @@ def test_points_with_odd_errors_are_drawn() -> None:
     axes = Figure().subplots()
     first = read_value(SpectralPoint, point, "", {})
     nan = float("nan")
-    flux._points(axes, [first, replace(first, dnde_error_low=nan, dnde_error_high=1e-12)])
+    flux._points(axes, [first, replace(first, dnde_error_low=nan, dnde_error_high=1e-12)], 0.95)
     assert len(axes.containers) == 1

@@ -242,7 +242,7 @@ def test_show_prints_where_products_came_from(
     assert "lstchain_create_dl3_file -d" in made
     assert f"dl1 read: {house.file(100)}, {house.file(101)}" in made
     assert "models read:" in made
-    assert "cuts: gammaness above 0.7, theta below 0.2 deg, intensity above 50 p.e." in made
+    assert "cuts: gammaness > 0.7, theta < 0.2 deg, intensity > 50 p.e." in made
     assert "software: astran " in made
     product = folder(house, 1) / "DL3" / "dl3_LST-1.Run00100.fits"
     assert main(["show", str(product), "--site", str(site)]) == 0

@@ -151,7 +151,7 @@ def _spectrum_lines(name: str | None, found: SpectrumNumbers) -> list[tuple[str,
         best = next(model for model in found.models if model.name == name)
         fit = f"{best.statistic:.0f}/{best.degrees_of_freedom}"
         lines.append(("stat/dof", fit))
-    else:
+    elif found.assumed_index is not None:
         lines.append(("Γ, assumed", f"{found.assumed_index:g}"))
     lines += [
         ("from", style.energy(found.energy_min_tev)),
