@@ -26,7 +26,9 @@ def check(site: SiteUnderTest) -> None:
     assert "accepted" in subjects[0]
     assert "sigma" in subjects[1]
     assert len(list(site.workdir.glob("*/config_*.yml"))) == 1
-    assert len(list(site.workdir.glob("pool/jobs/*"))) == 1
+    # a place without a job is one that was taken so that no late process can submit it
+    assert len(list(site.workdir.glob("pool/jobs/*/job.json"))) == 1
+    assert len(list(site.workdir.glob("pool/jobs/*/*.start.json"))) == 1
     assert len(site.inbox("astran@astran.test")) == 0, "every mail was moved to its folder"
 
 
