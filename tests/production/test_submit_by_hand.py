@@ -97,7 +97,7 @@ def test_a_refusal_tells_what_was_submitted_before(tmp_path: Path) -> None:
 
 
 def test_a_site_without_slurm_says_so(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="on this machine") as refused:
+    with pytest.raises(ConfigError, match="the local pool") as refused:
         list(work(tmp_path, kind="local").submit(FakeSbatch()))
     assert refused.value.cure == "Leave --submit out."
 

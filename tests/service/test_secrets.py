@@ -72,8 +72,10 @@ def test_one_in_the_subject_of_an_answer(mails: MailHouse) -> None:
     mails.send(f"ASTRAN-LAUNCH secret: {WORD}", f"{LAUNCH}secret: {WORD}\n")
     mails.tick()
     mails.tick()
-    assert all("secret: [cut]" in subject for subject in mails.subjects())
-    assert mails.subjects()
+    subjects = mails.subjects()
+    # the confirmation answers the subject; that of a report is its result
+    assert any("secret: [cut]" in subject for subject in subjects)
+    assert not any(WORD in subject for subject in subjects)
     assert_nowhere(mails, WORD)
 
 
