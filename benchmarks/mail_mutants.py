@@ -156,7 +156,7 @@ def main() -> int:
         begun = time.process_time()
         try:
             outcome = decide_mail(raw, rules, TODAY).outcome
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001 - any fault at all is what is looked for
             faults += 1
             print(f"{name}: {error!r}")
             return

@@ -206,7 +206,7 @@ def lay_out_site(root: Path, layout: str) -> Path:
     programs = make_environment(root / "lstchain")
     settings = {
         "site": "Golden",
-        "workdir": str(root / "work"),
+        "workdir": str(root / "analyses"),
         "simulated": layout == "demo",
         "scheduler": {"kind": "local", "resources": RESOURCES if layout == "demo" else {}},
         "lstchain": {"default": "0.12", "environments": {"0.12": {"bin": str(programs)}}},
