@@ -134,10 +134,16 @@ def _overlaps(truth: Sequence[Mapping[str, Any]]) -> list[str]:
 def _fates(truth: Sequence[Mapping[str, Any]], *, again: bool) -> dict[str, str]:
     """The last fate of each attempt, by its token.
 
-    `again`: what is put back into the queue does not run a second time, it declines.
+    `again`: what is put back into the queue does not run a second time, it declines. Where that is
+    all that is known of it, the fake pool died between the first start and its own records.
     """
     ignored = ("declined",) if again else ("declined", "requeue")
-    return {
+    declined = {
+        f"{entry['name']}.{entry['index']}": "node"
+        for entry in truth
+        if again and entry["fate"] == "declined"
+    }
+    return declined | {
         f"{entry['name']}.{entry['index']}": entry["fate"]
         for entry in truth
         if entry["fate"] not in ignored

@@ -102,6 +102,27 @@ def test_absent_from_all_is_missing(tmp_path: Path) -> None:
     assert scheduler(Commands(), tmp_path).poll([one]).statuses([one]) == {("t", 0): Missing()}
 
 
+def test_an_event_log_without_an_end_stands_in_for_a_history_that_is_not_there(
+    tmp_path: Path,
+) -> None:
+    """Pools that keep no history: what the queue has lost and the log knows is missing, not unknown
+    for ever. Without the queue's answer, or of another cluster, the log proves nothing."""
+    one = job(tmp_path, 1)
+    event_log("t", str(tmp_path)).write_text(
+        "000 (7.000.000) 2026-11-30 17:00:00 Job submitted from host: <127.0.0.1:9618>\n...\n"
+    )
+    no_history = Completed((), 1, "", "Error: cannot open the history file\n")
+    pool = scheduler(Commands(condor_q=[], condor_history=no_history), tmp_path)
+    assert states(pool.poll([one]).statuses([one])) == [Missing()]
+    pool = scheduler(Commands(condor_q=AWAY, condor_history=no_history), tmp_path)
+    assert isinstance(states(pool.poll([one]).statuses([one]))[0], Unavailable)
+    event_log("t", str(tmp_path)).write_text(
+        "000 (8.000.000) 2026-11-30 17:00:00 Job submitted from host: <127.0.0.1:9618>\n...\n"
+    )
+    pool = scheduler(Commands(condor_q=[], condor_history=no_history), tmp_path)
+    assert isinstance(states(pool.poll([one]).statuses([one]))[0], Unavailable)
+
+
 def test_token_and_cluster_must_agree(tmp_path: Path) -> None:
     strangers = [element(0, cluster=8, **RUNNING), element(0, token="u", **RUNNING)]
     one = job(tmp_path, 1)

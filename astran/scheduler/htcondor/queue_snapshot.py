@@ -104,7 +104,7 @@ class CondorSnapshot:
 
     def _absent(self, queries: Sequence[HistoryQuery]) -> JobStatuses:
         found = self._witnesses.search_history(queries)
-        outage = self._outage or (found if isinstance(found, Unavailable) else None)
+        silent = found if isinstance(found, Unavailable) else None
         records = {
             (one.token, one.cluster, one.index): one.seen
             for one in (() if isinstance(found, Unavailable) else found)
@@ -117,6 +117,9 @@ class CondorSnapshot:
                 if status is None:
                     log = log or self._witnesses.read_log(job)
                     status = log.ends.get((job.job_id, index))
+                # some pools keep no history, or let nobody read it: a log that HTCondor has written
+                # to is a witness as good, and without an end in it the job did not end in order
+                outage = self._outage or (None if job.job_id in _clusters(log) else silent)
                 statuses[job.token, index] = status or outage or Missing()
         return statuses
 
@@ -136,6 +139,11 @@ class CondorSnapshot:
                     del statuses[job.token, index]
                 elif isinstance(said, str) and said:
                     statuses[job.token, index] = Known(JobState.HELD, "IDLE", reason=said)
+
+
+def _clusters(log: EventLog | None) -> frozenset[str]:
+    """Clusters of an event log; none where it was not read."""
+    return log.clusters if log else frozenset()
 
 
 def _by_element(signature: str) -> Mapping[int, str]:
