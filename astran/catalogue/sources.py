@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import cache
+from typing import Any
 
 from astran.base.errors import CatalogueError
 from astran.base.files import packaged_path
@@ -38,6 +39,12 @@ def resolve_source(name: str) -> Target:
     raise CatalogueError(f"{_short(name)} is not in the source catalogue.", hint)
 
 
+def find_redshift(name: str) -> float | None:
+    """The redshift of the source that a name means; None where the catalogue has none."""
+    found = _find(name)
+    return _redshifts().get(found[0].name) if len(found) == 1 else None
+
+
 def is_same_source(a: str, b: str) -> bool:
     """Whether two names mean the same source; names that are not known must be spelt alike."""
     if _squash(a) == _squash(b):
@@ -61,23 +68,32 @@ def _find(name: str) -> list[Target]:
 
 
 @cache
+def _entries() -> list[dict[str, Any]]:
+    import yaml
+
+    loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    with (packaged_path("configs") / "sources.yml").open(encoding="utf-8") as handle:
+        found: list[dict[str, Any]] = yaml.load(handle, loader)
+    return found
+
+
+@cache
+def _redshifts() -> dict[str, float]:
+    return {entry["name"]: entry["redshift"] for entry in _entries() if "redshift" in entry}
+
+
+@cache
 def _by_name() -> dict[str, Target]:
     """Every squashed name and other name of every source.
 
     Loaded on first use: a tick without a request does not need it.
     """
-    import yaml
-
-    loader: type = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    path = packaged_path("configs") / "sources.yml"
-    with path.open(encoding="utf-8") as handle:
-        entries = yaml.load(handle, loader)
     found: dict[str, Target] = {}
-    for entry in entries:
+    for entry in _entries():
         target = Target(name=entry["name"], ra=entry["ra"], dec=entry["dec"])
         for name in (entry["name"], *entry["aliases"]):
             if found.setdefault(_squash(name), target) != target:
-                raise CatalogueError(f"{path} gives {name!r} to two sources.")
+                raise CatalogueError(f"sources.yml gives {name!r} to two sources.")
     return found
 
 

@@ -8,13 +8,14 @@ import sys
 
 from astran.base.errors import AstranError, ConfigError
 from astran.cli.common import Exit
+from astran.highlevel.options import add_model_arguments, read_model_settings
 from astran.results.codec import to_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Power law and log-parabola, fitted to OGIP spectra together. The spectra of "
-        "one night or of many, of one telescope or of several."
+        "Power law and log-parabola, or the model that is asked for, fitted to OGIP spectra "
+        "together. The spectra of one night or of many, of one telescope or of several."
     )
     parser.add_argument(
         "spectra",
@@ -22,15 +23,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH[@LOW:HIGH]",
         help="PHA file, or folder of pha_*.fits; with the energies to be used [TeV]",
     )
+    add_model_arguments(parser)
     parser.add_argument("--json", action="store_true", help="print the fits as one line of JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """0: fitted; 1: nothing to fit, or no fit converged; 2: wrong options."""
-    from astran.highlevel.spectral.refit import OgipSpectra, refit
+    from astran.highlevel.spectral.refit import OgipSpectra, choose_model, refit
 
     try:
-        found = refit([OgipSpectra.parse(text) for text in args.spectra])
+        choice = choose_model(read_model_settings(args))
+        found = refit([OgipSpectra.parse(text) for text in args.spectra], choice)
     except AstranError as error:
         print(f"error: {error}", file=sys.stderr)
         return Exit.USAGE if isinstance(error, ConfigError) else Exit.FAILED
@@ -43,6 +46,9 @@ def run(args: argparse.Namespace) -> int:
         values = ", ".join(
             f"{name} {value:.4g} +- {model.errors[name]:.2g}"
             for name, value in model.parameters.items()
+        )
+        values += "".join(
+            f", {name} {value:g} (fixed)" for name, value in model.fixed_parameters.items()
         )
         fit = f"{model.statistic:.1f}/{model.degrees_of_freedom}"
         print(f"{model.name}: {values} (statistic/degrees of freedom {fit})")

@@ -69,8 +69,28 @@ Parameters = Annotated[dict[str, Any], BeforeValidator(nested)]
 """Parameters of a chain's software, by name or dotted name, which only that can judge."""
 
 
+class SpectralModel(StrEnum):
+    """The shape that is fitted to a spectrum."""
+
+    AUTO = "auto"
+    """A power law, or a log-parabola where it describes the data better."""
+    POWER_LAW = "power-law"
+    LOG_PARABOLA = "log-parabola"
+    EXPONENTIAL_CUTOFF = "exponential-cutoff"
+
+
+class EblModel(StrEnum):
+    """A model of the extragalactic background light."""
+
+    NONE = "none"
+    DOMINGUEZ_2011 = "dominguez-2011"
+    FRANCESCHINI_2008 = "franceschini-2008"
+    GILMORE_2012 = "gilmore-2012"
+    SALDANA_LOPEZ_2021 = "saldana-lopez-2021"
+
+
 class HighlevelSettings(Settings):
-    """theta2 plot, sky map and significance."""
+    """theta2 plot, sky map, significance and spectrum."""
 
     off_regions: int | None = Field(
         None,
@@ -89,11 +109,48 @@ class HighlevelSettings(Settings):
     map_radius: float = Field(
         0.1, gt=0.02, le=1, description="Radius of the ON circle at each sky-map pixel [deg]."
     )
+    spectral_model: SpectralModel = Field(
+        SpectralModel.AUTO,
+        description="Model of the spectrum; auto: a power law, or a log-parabola where it "
+        "describes the data better.",
+    )
+    spectral_index: float | None = Field(
+        None,
+        ge=0,
+        le=6,
+        description="Index (alpha of a log-parabola) that is held fixed in the fit; none: free.",
+    )
+    ebl: EblModel = Field(
+        EblModel.NONE,
+        description="Absorption by the extragalactic background light in the model of the "
+        "spectrum: its parameters are then those of the source.",
+    )
+    redshift: float | None = Field(
+        None,
+        gt=0,
+        le=2,
+        description="Redshift of the source, for `ebl`; none: as the source catalogue says.",
+    )
+    confidence: float = Field(0.95, ge=0.5, lt=1, description="Confidence of upper limits.")
+    assumed_index: float = Field(
+        2.5,
+        gt=1,
+        le=6,
+        description="Index of the power law that fluxes and limits are for where the signal is "
+        "too weak for a fit.",
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> HighlevelSettings:
         if self.energy_min and self.energy_max and self.energy_min >= self.energy_max:
             raise ValueError("energy_min must be below energy_max")
+        if self.spectral_index is not None and self.spectral_model is SpectralModel.AUTO:
+            raise ValueError("spectral_index needs a spectral_model: power-law, log-parabola, ...")
+        if self.redshift is not None and self.ebl is EblModel.NONE:
+            raise ValueError(
+                "a redshift alone changes nothing: choose a model of the background light, for "
+                f"example ebl: {EblModel.DOMINGUEZ_2011}"
+            )
         return self
 
 

@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 
+from astran.base.errors import in_a_sentence
 from astran.base.failures import reason_of
 from astran.base.files import write_json
 from astran.highlevel.aperture.counts import (
@@ -32,7 +33,7 @@ from astran.highlevel.dl3.folder import MAP_FILE, scan_folder
 from astran.highlevel.dl3.run import Dl3Run, Excluded
 from astran.highlevel.dl3.run_selection import in_range, nothing_left, select_runs
 from astran.highlevel.failures import Failures, add_left_out
-from astran.highlevel.geometry import vector
+from astran.highlevel.geometry import radec, vector
 from astran.highlevel.maps.exclusion import Exclusion, known_sources
 from astran.highlevel.maps.field_search import FieldSearch, search_field
 from astran.highlevel.maps.known_sources import KnownSource
@@ -42,6 +43,8 @@ from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
 from astran.highlevel.output.assembly import assemble_results, unfinished
 from astran.highlevel.output.table_files import RUN_TABLE, write_map, write_run_table
+from astran.highlevel.spectral.absorption import NoAbsorption, find_absorption
+from astran.highlevel.spectral.fit import SpectralChoice
 from astran.highlevel.spectral.result_parts import write_files
 from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral, make_spectrum
 from astran.results.codec import results_to_json
@@ -189,7 +192,7 @@ def measure_folder(options: Options) -> FolderMeasurement:
         peak=peak,
         fit=fit,
         spectral=_spectral(
-            _beside_target(counted), choice.cut, (low, high), options, sources, failures
+            _beside_target(counted), target, choice.cut, (low, high), options, sources, failures
         ),
         irf=attempt("irf", "The summary of the response", lambda: irf_summary(counted))
         if options.spectrum
@@ -275,6 +278,7 @@ def _position(sky: SkyMap | None, failures: Failures) -> tuple[Peak | None, Posi
 
 def _spectral(
     counted: list[RunCounts],
+    target: Floats,
     cut: ThetaCut,
     energies: tuple[float | None, float | None],
     options: Options,
@@ -288,6 +292,7 @@ def _spectral(
             "No spectrum: all runs point at the target, so that the background at its offset is "
             "not known energy by energy."
         )
+    choice, without_ebl = _model_choice(options, target)
     found = failures.attempt(
         PartKind.CALCULATION,
         "spectrum",
@@ -301,14 +306,28 @@ def _spectral(
             options.settings.off_regions,
             sources,
             failures,
-            options.confidence,
-            options.assumed_index,
+            options.settings.confidence,
+            options.settings.assumed_index,
+            choice,
         ),
     )
+    if isinstance(found, Spectral) and without_ebl:
+        return replace(found, warnings=(*found.warnings, without_ebl))
     if found is None:
         why = failures.found[-1].reason
         return NoSpectrum(f"No spectrum: its calculation failed: {why}", told=True)
     return found
+
+
+def _model_choice(options: Options, target: Floats) -> tuple[SpectralChoice, str]:
+    """What is to be fitted, and why the absorption that was asked for is not in it."""
+    settings = options.settings
+    choice = SpectralChoice(settings.spectral_model, settings.spectral_index)
+    try:
+        absorption = find_absorption(settings.ebl, settings.redshift, radec(target))
+    except NoAbsorption as error:
+        return choice, f"The spectrum is that at Earth, without the EBL: {in_a_sentence(error)}."
+    return replace(choice, absorption=absorption), ""
 
 
 def _beside_target(counted: list[RunCounts]) -> list[RunCounts]:

@@ -12,13 +12,17 @@ from pathlib import Path
 
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night import Night
-from astran.config.analysis import AnalysisConfig, HighlevelSettings, Target
+from astran.config.analysis import (
+    AnalysisConfig,
+    EblModel,
+    HighlevelSettings,
+    SpectralModel,
+    Target,
+)
 from astran.config.model import build_settings
 from astran.telescopes.configuration import load_analysis
 
 DEFAULT_THETA_DEG = 0.2
-DEFAULT_CONFIDENCE = 0.95
-DEFAULT_INDEX = 2.5
 
 
 class Background(StrEnum):
@@ -65,10 +69,6 @@ class Options:
     spectrum: bool = True
     """Whether to make spectrum and light curve."""
     threshold: Threshold = Threshold.LOWEST
-    confidence: float = DEFAULT_CONFIDENCE
-    """Of upper limits."""
-    assumed_index: float = DEFAULT_INDEX
-    """Of the power law where the signal is too weak for a fit."""
     simulated: bool = False
     versions: tuple[tuple[str, str], ...] = ()
 
@@ -107,20 +107,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where the spectrum begins: as the files state (LO_THRES), where the effective area "
         "reaches a tenth of its maximum, or at the lower one of the two. Default: lowest.",
     )
-    add(
-        "--confidence",
-        type=float,
-        default=DEFAULT_CONFIDENCE,
-        metavar="P",
-        help=f"confidence of upper limits. Default: {DEFAULT_CONFIDENCE:g}.",
-    )
+    add_model_arguments(parser)
+    add("--confidence", type=float, metavar="P", help=settings["confidence"].description)
     add(
         "--index",
         type=float,
-        default=DEFAULT_INDEX,
+        dest="assumed_index",
         metavar="N",
-        help="index of the power law that fluxes and limits are for where the signal is too weak "
-        f"for a fit. Default: {DEFAULT_INDEX:g}.",
+        help=settings["assumed_index"].description,
     )
     add("--simulated", action="store_true", help="mark all results as SIMULATED")
     add(
@@ -132,6 +126,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="software version to be shown with the results; may be given several times",
     )
     add("--json", action="store_true", help="print the results as one line of JSON")
+
+
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options that say what is fitted to a spectrum."""
+    settings = HighlevelSettings.model_fields
+    for name, unit in (("spectral_index", "N"), ("redshift", "Z")):
+        parser.add_argument(_flag(name), type=float, metavar=unit, help=settings[name].description)
+    for name, kinds in (("spectral_model", SpectralModel), ("ebl", EblModel)):
+        words = [kind.value for kind in kinds]
+        parser.add_argument(_flag(name), choices=words, help=settings[name].description)
+
+
+def read_model_settings(args: argparse.Namespace) -> HighlevelSettings:
+    """The settings that `add_model_arguments` leaves in parsed arguments. Raises ConfigError."""
+    names = ("spectral_model", "spectral_index", "ebl", "redshift")
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    return build_settings(HighlevelSettings, given, "The options")
 
 
 def read_options(args: argparse.Namespace) -> Options:
@@ -151,10 +162,6 @@ def read_options(args: argparse.Namespace) -> Options:
     settings = build_settings(HighlevelSettings, {**base, **given}, "The options")
     if args.theta_cut is not None and not 0.01 < args.theta_cut <= 1.0:
         raise ConfigError(f"--theta-cut {args.theta_cut:g} is not between 0.01 and 1 deg.")
-    if not 0.5 <= args.confidence < 1:
-        raise ConfigError(f"--confidence {args.confidence:g} is not between 0.5 and 1.")
-    if not 1 < args.index <= 6:
-        raise ConfigError(f"--index {args.index:g} is not between 1 and 6.")
     if (args.ra is None) != (args.dec is None):
         raise ConfigError("--ra and --dec belong together.", cure="Give both, or none.")
     return Options(
@@ -171,8 +178,6 @@ def read_options(args: argparse.Namespace) -> Options:
         background=Background(args.map_background) if args.map_background else None,
         spectrum=not args.no_spectrum,
         threshold=Threshold(args.spectrum_threshold),
-        confidence=args.confidence,
-        assumed_index=args.index,
         simulated=args.simulated,
         versions=tuple(_version(text) for text in args.versions),
     )

@@ -87,6 +87,11 @@ _OTHER_NAMES = {
     "highlevel.energy_min": ("emin", "e min", "min energy", "minimum energy"),
     "highlevel.energy_max": ("emax", "e max", "max energy", "maximum energy"),
     "highlevel.off_regions": ("off positions", "number of off regions", "n off"),
+    "highlevel.spectral_model": ("spectral shape", "spectrum model", "spectral.model"),
+    "highlevel.spectral_index": ("fixed index", "index", "photon index", "gamma"),
+    "highlevel.ebl": ("ebl model", "ebl absorption", "extragalactic background light"),
+    "highlevel.redshift": ("z", "source redshift"),
+    "highlevel.confidence": ("confidence level", "cl", "limit confidence"),
     "telescope": ("instrument",),
     "cc": ("copy", "copy to", "cc to", "send copy to", "send a copy to", "report also to"),
 }  # fmt: skip

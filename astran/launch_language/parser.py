@@ -42,8 +42,11 @@ _SMALL_TALK = re.compile(
     r"|disclaimer|notice|fyi|btw|todo|name|title|position|department|institute)\b\.?(?: .*)?"
 )
 _NUMBER = re.compile(r"\d{0,3}\.?\d{1,6}")
-_MODEL = "The spectral model cannot be chosen by mail; the report shows which one was fitted."
-_NOT_TO_BE_SET = dict.fromkeys(("model", "spectral model", "spectrum", "spectral shape"), _MODEL)
+_MODEL = (
+    "Which model? Of the spectrum: `spectral model: power-law` (or log-parabola, "
+    "exponential-cutoff); of the reconstruction: `models:` with its folder."
+)
+_NOT_TO_BE_SET = dict.fromkeys(("model", "spectrum"), _MODEL)
 
 
 @dataclass(frozen=True, slots=True)

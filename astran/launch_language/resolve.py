@@ -9,7 +9,7 @@ from typing import Any
 
 from astran.base.errors import CatalogueError, ConfigError, Problem
 from astran.base.night import Night
-from astran.config.analysis import AnalysisConfig, Target
+from astran.config.analysis import AnalysisConfig, EblModel, Target
 from astran.config.model import Settings, build_settings, dotted_fields
 from astran.launch_language.keys import KeyTable, keys_of
 from astran.launch_language.parser import Parsed
@@ -21,7 +21,11 @@ _APART_DEG = 0.5
 
 
 def resolve_config(
-    parsed: Parsed, resolve_source: Callable[[str], Target], today: Night, telescope: str = ""
+    parsed: Parsed,
+    resolve_source: Callable[[str], Target],
+    today: Night,
+    telescope: str = "",
+    find_redshift: Callable[[str], float | None] = lambda _: None,
 ) -> AnalysisConfig:
     """The analysis configuration that a mail asks for.
 
@@ -32,6 +36,7 @@ def resolve_config(
     today : the night that is going on, or the last one; later ones are in the future, and it is
         the date of a standing order's configuration
     telescope : where the mail names none
+    find_redshift : name of a source to its redshift, where one is known
 
     Raises
     ------
@@ -65,10 +70,21 @@ def resolve_config(
     except ConfigError as error:
         problems += [_placed(problem, parsed.lines, keys.model) for problem in error.problems]
         config = None
+    if config is not None and target is not None and _lacks_redshift(config, find_redshift):
+        reason = f"needs the redshift of {target.name}, which is not known."
+        line = parsed.lines.get("highlevel.ebl")
+        problems.append(Problem("ebl", reason, "Add it: `redshift: 0.05`.", line))
     if problems or config is None:
         problems.sort(key=lambda problem: problem.line or 10**9)
         raise ConfigError("The request cannot be used:", problems)
     return config
+
+
+def _lacks_redshift(config: AnalysisConfig, find_redshift: Callable[[str], float | None]) -> bool:
+    settings = config.highlevel
+    if settings.ebl is EblModel.NONE or settings.redshift is not None:
+        return False
+    return find_redshift(config.target.name) is None
 
 
 def last_night(repeat: str) -> Night:

@@ -210,6 +210,16 @@ def _spectrum(spectrum: Spectrum) -> str:
         for key in ("index", "alpha", "beta")
         if finite_number(found.parameters.get(key)) is not None
     ]
+    said += [f"{key} {value:g} (fixed)" for key, value in found.fixed_parameters.items()]
+    best = next((model for model in found.models if model.name == spectrum.model), None)
+    if best and best.cutoff_energy_tev is not None:
+        said.append(
+            f"cut-off {format_measured(best.cutoff_energy_tev, best.cutoff_energy_error_tev)} TeV"
+        )
+    if found.ebl:
+        said.append(
+            f"of the source at redshift {found.ebl.redshift:g}, EBL of {found.ebl.citation}"
+        )
     if finite_number(found.significance) is not None:
         said.append(
             f"sqrt(TS) {found.significance:.1f}: it weighs events by energy, Li&Ma counts all alike"

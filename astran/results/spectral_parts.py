@@ -36,6 +36,12 @@ class ModelFit:
     decorrelation_energy_tev: float
     beta_log10: float | None = None
     beta_log10_error: float | None = None
+    cutoff_energy_tev: Annotated[
+        float | None, {"description": "1 / inverse_cutoff, where that is above 0"}
+    ] = None
+    cutoff_energy_error_tev: float | None = None
+    fixed_parameters: Mapping[str, float] = field(default_factory=dict)
+    """Those that were held in the fit."""
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,16 @@ class EnergyThreshold:
 
 
 @dataclass(frozen=True)
+class EblAbsorption:
+    """Absorption in the fitted models: their parameters are those of the source, their fluxes and
+    the curve those at Earth."""
+
+    model: str
+    redshift: float
+    citation: str
+
+
+@dataclass(frozen=True)
 class SpectrumNumbers:
     """All of a spectrum that could be made."""
 
@@ -156,13 +172,18 @@ class SpectrumNumbers:
     limit_confidence: float = 0.95
     assumed_index: float | None = None
     """Of the power law that stands where nothing was fitted."""
+    fixed_parameters: Mapping[str, float] = field(default_factory=dict)
+    """Those that were held in the fit."""
+    ebl: EblAbsorption | None = None
 
 
 @dataclass(frozen=True)
 class Spectrum:
     """The spectrum, or why there is none."""
 
-    model: Annotated[str | None, {"enum": [None, "power-law", "log-parabola"]}]
+    model: Annotated[
+        str | None, {"enum": [None, "power-law", "log-parabola", "exponential-cutoff"]}
+    ]
     reason: str | None
     numbers: SpectrumNumbers | None = field(default=None, metadata={FLATTENED: True})
 

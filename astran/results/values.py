@@ -24,4 +24,4 @@ ExpectedLimit: TypeAlias = Annotated[
     {"exclusiveMinimum": 0, "description": "median upper limit without a source (sensitivity)"},
 ]
 LimitReason: TypeAlias = Annotated[str | None, {"description": "only where there is no limit"}]
-ModelName: TypeAlias = Annotated[str, {"enum": ["power-law", "log-parabola"]}]
+ModelName: TypeAlias = Annotated[str, {"enum": ["power-law", "log-parabola", "exponential-cutoff"]}]

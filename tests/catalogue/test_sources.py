@@ -9,7 +9,7 @@ import yaml
 
 from astran.base.errors import CatalogueError
 from astran.base.files import packaged_path
-from astran.catalogue.sources import is_same_source, resolve_source
+from astran.catalogue.sources import find_redshift, is_same_source, resolve_source
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,10 @@ def test_names_with_coordinates_agree_with_the_position() -> None:
             away = (entry["ra"] - ra + 180) % 360 - 180
             assert abs(away) * math.cos(math.radians(entry["dec"])) < 0.9, name
             assert abs(entry["dec"] - dec) < 1.3, name
+
+
+def test_redshifts_by_any_name_of_a_source() -> None:
+    assert find_redshift("mrk421") == find_redshift("Markarian 421") == 0.031
+    assert find_redshift("1ES 1959") == 0.048
+    assert find_redshift("Crab") is None
+    assert find_redshift("unknown") is None

@@ -69,3 +69,19 @@ def test_spectra_that_cannot_be_fitted_are_named(
 def test_a_range_that_is_none(text: str) -> None:
     with pytest.raises(ConfigError):
         OgipSpectra.parse(text)
+
+
+def test_a_model_that_is_asked_for(public_data: Data, capsys: pytest.CaptureFixture[str]) -> None:
+    """H.E.S.S. 2006, A&A 457, 899, table 6: index 2.39 +- 0.03, cut-off 14.3 +- 2.1 TeV of 22.9 h;
+    this is one part of these data."""
+    folder = public_data("joint-crab/published-spectra/hess")
+    words = ["refit", str(folder), "--spectral-model", "exponential-cutoff", "--json"]
+    assert main(words) == 0
+    fits = {fit["name"]: fit for fit in json.loads(capsys.readouterr().out)["models"]}
+    found = fits["exponential-cutoff"]
+    assert abs(found["parameters"]["index"] - 2.39) < 3 * found["errors"]["index"]
+    inverse, error = (found[key]["inverse_cutoff"] for key in ("parameters", "errors"))
+    assert abs(inverse - 1 / 14.3) < 3 * error
+    assert found["statistic"] <= fits["power-law"]["statistic"]
+    assert main(["refit", str(folder), "--ebl", "dominguez-2011"]) == 2
+    assert "--redshift" in capsys.readouterr().err

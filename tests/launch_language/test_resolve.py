@@ -6,7 +6,7 @@ import pytest
 
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night import Night
-from astran.config.analysis import Target
+from astran.config.analysis import EblModel, SpectralModel, Target
 from astran.config.model import dotted_fields
 from astran.launch_language.key_help import describe_keys
 from astran.launch_language.keys import keys_of
@@ -122,3 +122,26 @@ def test_a_value_and_a_group_of_the_same_name() -> None:
     text = "target: Crab\ndate: 20231207\nlstchain_config.a: 3\nlstchain_config.a.b: 4\n"
     with pytest.raises(ConfigError, match="as a value and as a group"):
         resolve_config(parse(text), known, TODAY)
+
+
+def test_the_model_of_the_spectrum_is_a_wish_like_others() -> None:
+    made = config(
+        "target: Crab\ndate: 20231207\nspectral model: exponential cutoff\nindex: 2.2\n"
+        "confidence level: 0.9"
+    ).highlevel
+    assert made.spectral_model is SpectralModel.EXPONENTIAL_CUTOFF
+    assert (made.spectral_index, made.confidence) == (2.2, 0.9)
+    [problem] = problems("target: Crab\ndate: 20231207\nindex: 2.2")
+    assert "spectral_model" in problem
+    [problem] = problems("target: Crab\ndate: 20231207\nredshift: 0.1")
+    assert "ebl: dominguez-2011" in problem
+
+
+def test_absorption_needs_a_redshift() -> None:
+    text = "target: Crab\ndate: 20231207\nebl: dominguez-2011"
+    [problem] = problems(text)
+    assert "redshift of Crab" in problem and "`redshift: 0.05`" in problem
+    assert config(f"{text}\nredshift: 0.1").highlevel.redshift == 0.1
+    known_far = resolve_config(parse(text), known, TODAY, "", lambda name: 0.031)
+    assert known_far.highlevel.ebl is EblModel.DOMINGUEZ_2011
+    assert known_far.highlevel.redshift is None

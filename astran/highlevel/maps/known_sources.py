@@ -8,7 +8,7 @@ from typing import Any
 
 from astran.base.files import packaged_path
 from astran.highlevel.arrays import Floats
-from astran.highlevel.geometry import vector
+from astran.highlevel.geometry import separation, vector
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,8 @@ class KnownSource:
     """ICRS [deg]."""
     tail: float = 0.0
     """How far its point spread reaches in the data, where it was found in them [deg]."""
+    redshift: float | None = None
+    """None where none was measured."""
     spellings: frozenset[str] = frozenset()
     """All its names as `squashed` writes them."""
 
@@ -48,6 +50,14 @@ def same_name(one: str, other: str) -> bool:
     return first is not None and normalise_name(other) in first.spellings
 
 
+def nearest_source(position: tuple[float, float], within_deg: float) -> KnownSource | None:
+    """The source of the catalogue that is nearest to a position (RA, Dec, ICRS [deg])."""
+    here = vector(*position)
+    near = [(float(separation(source.direction, here)), source) for source in load_catalogue()]
+    distance_deg, source = min(near, key=lambda item: item[0])
+    return source if distance_deg <= within_deg else None
+
+
 @cache
 def load_catalogue() -> tuple[KnownSource, ...]:
     """All sources, in the order of the file; read once."""
@@ -63,6 +73,7 @@ def load_catalogue() -> tuple[KnownSource, ...]:
             radius=entry.get("radius", 0.0),
             ra=entry["ra"],
             dec=entry["dec"],
+            redshift=entry.get("redshift"),
             spellings=frozenset(
                 normalise_name(name) for name in (entry["name"], *entry["aliases"])
             ),

@@ -20,12 +20,18 @@ from astran.results.document import Results
 from astran.results.spectral_parts import (
     CrabFlux,
     LightCurve,
+    ModelFit,
     SpectralPoint,
     SpectrumNumbers,
     TimedFlux,
 )
 
-MODEL_NAMES = {"power-law": "power law", "log-parabola": "log-parabola"}
+MODEL_NAMES = {
+    "power-law": "power law",
+    "log-parabola": "log-parabola",
+    "exponential-cutoff": "power law with cut-off",
+}
+_SYMBOLS = {"index": "Γ", "alpha": "α", "beta": "β (ln)"}
 LONGEST_SPAN_H = 20.0
 """A longer light curve is drawn by run number, as its nights would be thin lines."""
 
@@ -60,7 +66,8 @@ def draw_spectrum(results: Results, found: SpectrumNumbers) -> Drawn:
         axes.fill_between(
             energy, np.clip(model - band, 1e-20, None), model + band, color=style.SKY, alpha=0.4
         )
-        axes.plot(energy, model, color=style.BLUE, linewidth=2, label=MODEL_NAMES[name])
+        label = MODEL_NAMES[name] + (", absorbed" if found.ebl else "")
+        axes.plot(energy, model, color=style.BLUE, linewidth=2, label=label)
     _points(axes, points, found.limit_confidence)
     values = np.concatenate([_shown(_drawable(points, limit=kind)) for kind in (True, False)])
     values = values[values > 0]
@@ -145,10 +152,15 @@ def _spectrum_lines(name: str | None, found: SpectrumNumbers) -> list[tuple[str,
         # its unit would not fit here, the exponent must
         lines.append((rf"$\phi_0$ / $10^{{{power}}}$", scaled))
         for key, value in found.parameters.items():
-            if key != "amplitude":
-                shown = {"index": "Γ", "alpha": "α", "beta": "β (ln)"}[key]
-                lines.append((shown, style.with_error(value, found.errors[key])))
+            if key in _SYMBOLS:
+                lines.append((_SYMBOLS[key], style.with_error(value, found.errors[key])))
+        for key, value in found.fixed_parameters.items():
+            lines.append((f"{_SYMBOLS[key]}, fixed", f"{value:g}"))
         best = next(model for model in found.models if model.name == name)
+        if name == "exponential-cutoff":
+            lines.append((r"$E_\mathrm{cut}$ / TeV", _cutoff_text(best)))
+        if found.ebl:
+            lines.append(("EBL, z", f"{found.ebl.redshift:g}"))
         fit = f"{best.statistic:.0f}/{best.degrees_of_freedom}"
         lines.append(("stat/dof", fit))
     elif found.assumed_index is not None:
@@ -164,6 +176,14 @@ def _spectrum_lines(name: str | None, found: SpectrumNumbers) -> list[tuple[str,
     return [*lines, ("MAGIC 2015", "JHEAp 5, 30"), ("H.E.S.S. 2006", "A&A 457, 899")]
 
 
+def _cutoff_text(best: ModelFit) -> str:
+    energy, error = best.cutoff_energy_tev, best.cutoff_energy_error_tev
+    # an error as large as that says that no cut-off was seen
+    if energy is None or error is None or error > energy:
+        return "none seen"
+    return style.with_error(energy, error)
+
+
 def _crab_text(crab: CrabFlux) -> str:
     if not crab.is_limit:
         return style.with_error(crab.value, crab.error)
@@ -177,10 +197,11 @@ def _spectrum_alt(results: Results, found: SpectrumNumbers) -> str:
     said.append(f"{low} to {high}")
     drawn, limits = (len(_drawable(found.flux_points, limit=k)) for k in (False, True))
     said.append(f"with {drawn} flux points and {limits} upper limits,")
-    if name == "power-law":
-        said.append(f"and a power law of index {found.parameters['index']:.2f};")
-    elif name:
-        said.append(f"and a log-parabola with alpha {found.parameters['alpha']:.2f};")
+    if name:
+        known = {**found.fixed_parameters, **found.parameters}
+        symbol = "alpha" if name == "log-parabola" else "index"
+        said.append(f"and a {MODEL_NAMES[name]} with {symbol} {known[symbol]:.2f}")
+        said.append("at the source, absorbed on the way;" if found.ebl else ";")
     said.append("the Crab Nebula's spectra of MAGIC (2015) and H.E.S.S. (2006) for comparison.")
     return " ".join(said)
 

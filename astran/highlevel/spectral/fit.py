@@ -4,26 +4,73 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from astran.config.analysis import SpectralModel
 from astran.highlevel.arrays import Floats
-from astran.highlevel.spectral.shapes import Shape, integrate_flux, log_parabola, power_law
+from astran.highlevel.spectral.absorption import Absorption
+from astran.highlevel.spectral.shapes import (
+    Shape,
+    exponential_cutoff,
+    integrate_flux,
+    log_parabola,
+    power_law,
+)
 from astran.highlevel.spectral.spectra import CountsSpectrum
 
 LOG10 = float(np.log(10))
 PER_CM2 = "cm-2 s-1 TeV-1"
 
 
+INVERSE_CUTOFF = "inverse_cutoff"
+"""The cut-off as it is fitted [1/TeV]: without bias, and 0 where there is none."""
+_SHAPES: dict[SpectralModel, Callable[..., Shape]] = {
+    SpectralModel.POWER_LAW: power_law,
+    SpectralModel.LOG_PARABOLA: log_parabola,
+    SpectralModel.EXPONENTIAL_CUTOFF: exponential_cutoff,
+}
+_PARAMETERS = {
+    SpectralModel.POWER_LAW: ("amplitude", "index"),
+    SpectralModel.LOG_PARABOLA: ("amplitude", "alpha", "beta"),
+    SpectralModel.EXPONENTIAL_CUTOFF: ("amplitude", "index", INVERSE_CUTOFF),
+}
+_GAMMAPY_NAMES = {INVERSE_CUTOFF: "lambda_"}
+_UNITS = {"amplitude": PER_CM2, INVERSE_CUTOFF: "TeV-1"}
+ABSORPTION_ENERGIES = 300
+
+
+@dataclass(frozen=True)
+class SpectralChoice:
+    """What is to be fitted."""
+
+    model: SpectralModel = SpectralModel.AUTO
+    index: float | None = None
+    """That is held fixed: the index, or alpha of a log-parabola; none: all are free."""
+    absorption: Absorption | None = None
+
+    @property
+    def kinds(self) -> tuple[SpectralModel, ...]:
+        """The models to fit; a power law always, to compare with."""
+        if self.model is SpectralModel.AUTO:
+            return (SpectralModel.POWER_LAW, SpectralModel.LOG_PARABOLA)
+        return tuple(dict.fromkeys((SpectralModel.POWER_LAW, self.model)))
+
+
+FREE = SpectralChoice()
+
+
 @dataclass(frozen=True)
 class Model:
-    """A fitted model. Parameters at a reference energy of 1 TeV unless told otherwise."""
+    """A fitted model. Parameters at a reference energy of 1 TeV; where there is an absorption
+    they are those of the source, and the shape is that at Earth."""
 
     name: str
     parameters: dict[str, float]
+    """Those that were free."""
     errors: dict[str, float]
     covariance: Floats
     """In the order of the parameters."""
@@ -31,17 +78,23 @@ class Model:
     degrees: int
     reference: float
     """[TeV]."""
+    fixed: dict[str, float] = field(default_factory=dict)
+    """Parameters that were held."""
+    absorption: Absorption | None = None
 
     @property
     def shape(self) -> Shape:
+        """At Earth."""
         return self._shape(*self.parameters.values())
 
     def _shape(self, *values: float) -> Shape:
-        if self.name == "power-law":
-            amplitude, index = values
-            return power_law(amplitude, index, self.reference)
-        amplitude, alpha, beta = values
-        return log_parabola(amplitude, alpha, beta, self.reference)
+        kind = SpectralModel(self.name)
+        known = self.fixed | dict(zip(self.parameters, values, strict=True))
+        source = _SHAPES[kind](*(known[name] for name in _PARAMETERS[kind]), self.reference)
+        absorption = self.absorption
+        if absorption is None:
+            return source
+        return lambda energy: source(energy) * absorption.transmission(energy)
 
     def flux(self, low: float, high: float) -> tuple[float, float]:
         """Integral flux and its error [cm-2 s-1], by linear propagation."""
@@ -119,30 +172,30 @@ def make_dataset(spectrum: CountsSpectrum, name: str, livetime_s: float) -> Any:
     )
 
 
-def fit_model(datasets: Sequence[Any], kind: str) -> Model | None:
+def fit_model(
+    datasets: Sequence[Any], kind: SpectralModel, choice: SpectralChoice = FREE
+) -> Model | None:
     """Fit one model to data sets together; none where the fit does not converge.
 
     Parameters
     ----------
-    kind : `power-law` or `log-parabola`
+    kind : of the models of `choice`
+    choice : what is held fixed, and what absorbs
     """
     from gammapy.datasets import Datasets
     from gammapy.modeling import Fit
-    from gammapy.modeling.models import (
-        LogParabolaSpectralModel,
-        PowerLawSpectralModel,
-        SkyModel,
-    )
+    from gammapy.modeling.models import SkyModel
 
-    unit = f"3e-11 {PER_CM2}"
-    if kind == "power-law":
-        model = PowerLawSpectralModel(index=2.5, amplitude=unit, reference="1 TeV")
-        names: tuple[str, ...] = ("amplitude", "index")
-    else:
-        model = LogParabolaSpectralModel(alpha=2.5, beta=0.1, amplitude=unit, reference="1 TeV")
-        names = ("amplitude", "alpha", "beta")
+    source = _gammapy_model(kind)
+    parameters = {
+        name: getattr(source, _GAMMAPY_NAMES.get(name, name)) for name in _PARAMETERS[kind]
+    }
+    if choice.index is not None:
+        held = parameters["alpha" if kind is SpectralModel.LOG_PARABOLA else "index"]
+        held.value, held.frozen = choice.index, True
     together = Datasets(datasets)
-    together.models = [SkyModel(spectral_model=model, name=kind)]
+    whole = source if choice.absorption is None else source * _absorber(choice.absorption, datasets)
+    together.models = [SkyModel(spectral_model=whole, name=kind.value)]
     logging.getLogger("gammapy").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -150,24 +203,52 @@ def fit_model(datasets: Sequence[Any], kind: str) -> Model | None:
             result = Fit().run(together)
     except (ValueError, RuntimeError, np.linalg.LinAlgError):
         return None
-    found = [getattr(model, name) for name in names]
-    covariance = model.covariance.get_subcovariance(found).data
     values = {
-        name: float(getattr(model, name).quantity.to_value(PER_CM2 if name == "amplitude" else ""))
-        for name in names
+        name: float(parameter.quantity.to_value(_UNITS.get(name, "")))
+        for name, parameter in parameters.items()
     }
-    errors = dict(zip(names, np.sqrt(np.diag(covariance)).tolist(), strict=True))
+    free = [name for name, parameter in parameters.items() if not parameter.frozen]
+    covariance = together.models.covariance.get_subcovariance([parameters[n] for n in free]).data
+    errors = dict(zip(free, np.sqrt(np.diag(covariance)).tolist(), strict=True))
     if not result.success or not np.isfinite([*values.values(), *errors.values()]).all():
         return None
     if min(errors.values()) <= 0 or values["amplitude"] <= 0:
         return None
     bins = sum(int(np.asarray(d.mask_safe.data).sum()) for d in datasets)
     return Model(
-        name=kind,
-        parameters=values,
+        name=kind.value,
+        parameters={name: values[name] for name in free},
         errors=errors,
         covariance=np.array(covariance, float),
         statistic=float(together.stat_sum()),
-        degrees=bins - len(names),
+        degrees=bins - len(free),
         reference=1.0,
+        fixed={name: value for name, value in values.items() if name not in free},
+        absorption=choice.absorption,
+    )
+
+
+def _gammapy_model(kind: SpectralModel) -> Any:
+    from gammapy.modeling import models
+
+    start = {"amplitude": f"3e-11 {PER_CM2}", "reference": "1 TeV"}
+    if kind is SpectralModel.POWER_LAW:
+        return models.PowerLawSpectralModel(index=2.5, **start)
+    if kind is SpectralModel.LOG_PARABOLA:
+        return models.LogParabolaSpectralModel(alpha=2.5, beta=0.1, **start)
+    return models.ExpCutoffPowerLawSpectralModel(index=2.2, lambda_="0.05 TeV-1", **start)
+
+
+def _absorber(absorption: Absorption, datasets: Sequence[Any]) -> Any:
+    """exp(-tau) as a model of gammapy, on a grid over the true energies of the data."""
+    from astropy import units as u
+    from gammapy.modeling.models import TemplateSpectralModel
+
+    edges = [data.exposure.geom.axes["energy_true"].edges.to_value("TeV") for data in datasets]
+    low, high = min(each[0] for each in edges), max(each[-1] for each in edges)
+    energy = np.geomspace(low, high, ABSORPTION_ENERGIES)
+    # a share that underflows has no logarithm to interpolate
+    share = np.clip(absorption.transmission(energy), 1e-200, None)
+    return TemplateSpectralModel(
+        energy=energy * u.TeV, values=share * u.Unit(""), interp_kwargs={"values_scale": "log"}
     )

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from astran.base.errors import ConfigError, ProductError
-from astran.highlevel.spectral.fit import Model, fit_model
+from astran.config.analysis import EblModel, HighlevelSettings
+from astran.highlevel.spectral.absorption import Absorption, NoAbsorption
+from astran.highlevel.spectral.fit import FREE, Model, SpectralChoice, fit_model
 from astran.highlevel.spectral.irfs import FAULTS
 from astran.highlevel.spectral.result_parts import model_part
 from astran.results.spectral_parts import ModelFit
 
-MODELS = ("power-law", "log-parabola")
 EDGE_ROUNDING = 1e-6
 
 
@@ -57,9 +58,9 @@ class RefittedSpectra:
     models: tuple[ModelFit, ...]
 
 
-def refit(sources: Sequence[OgipSpectra]) -> RefittedSpectra:
-    """Fit a power law and a log-parabola to spectra together; bins that a file marks as bad are
-    not used.
+def refit(sources: Sequence[OgipSpectra], choice: SpectralChoice = FREE) -> RefittedSpectra:
+    """Fit a power law and a log-parabola, or what `choice` says, to spectra together; bins that a
+    file marks as bad are not used.
 
     Raises
     ------
@@ -74,13 +75,31 @@ def refit(sources: Sequence[OgipSpectra]) -> RefittedSpectra:
             ends.append(_limit(data, source, path))
             sets.append(data)
             files.append(str(path))
-    found = [fit_model(sets, kind) for kind in MODELS]
+    found = [fit_model(sets, kind, choice) for kind in choice.kinds]
     models: list[Model] = [model for model in found if model is not None]
     if not models:
-        raise ProductError("Neither a power law nor a log-parabola fits: no fit converged.")
+        raise ProductError(f"No fit converged, of {' nor of '.join(choice.kinds)}.")
     low, high = min(end[0] for end in ends), max(end[1] for end in ends)
     fits = tuple(model_part(model, low, high) for model in models)
     return RefittedSpectra(tuple(files), low, high, fits)
+
+
+def choose_model(settings: HighlevelSettings) -> SpectralChoice:
+    """What is to be fitted to files, which do not say where their source is.
+
+    Raises
+    ------
+    ConfigError : absorption without a redshift, or `ebltable` is not installed
+    """
+    choice = SpectralChoice(settings.spectral_model, settings.spectral_index)
+    if settings.ebl is EblModel.NONE:
+        return choice
+    if settings.redshift is None:
+        raise ConfigError("--ebl needs the redshift of the source.", cure="Add --redshift Z.")
+    try:
+        return replace(choice, absorption=Absorption.load(settings.ebl, settings.redshift))
+    except NoAbsorption as error:
+        raise ConfigError(error.message, cure=error.cure) from error
 
 
 def _listed(path: Path) -> list[Path]:

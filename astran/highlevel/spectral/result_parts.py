@@ -14,7 +14,7 @@ from astran.highlevel.arrays import as_tuple
 from astran.highlevel.dl3.folder import SPECTRA
 from astran.highlevel.failures import Failures
 from astran.highlevel.spectral import lightcurve
-from astran.highlevel.spectral.fit import LOG10, Model, make_dataset
+from astran.highlevel.spectral.fit import INVERSE_CUTOFF, LOG10, Model, make_dataset
 from astran.highlevel.spectral.flux_points import FluxPoint
 from astran.highlevel.spectral.limits import limit_method
 from astran.highlevel.spectral.norm import NO_RISE, Norm
@@ -26,6 +26,7 @@ from astran.results.document import FileNames, PartKind
 from astran.results.spectral_parts import (
     Citation,
     CrabFlux,
+    EblAbsorption,
     EnergyThreshold,
     FluxConstancy,
     LightCurve,
@@ -61,7 +62,9 @@ def _spectrum_numbers(found: Spectral) -> SpectrumNumbers:
     return SpectrumNumbers(
         parameters=found.best.parameters if found.best else {},
         errors=found.best.errors if found.best else {},
-        units={"amplitude": "cm-2 s-1 TeV-1"},
+        fixed_parameters=found.best.fixed if found.best else {},
+        ebl=_ebl(found.best),
+        units={"amplitude": "cm-2 s-1 TeV-1", **_cutoff_unit(found.best)},
         limit_method=limit_method(found.confidence),
         limit_confidence=found.confidence,
         assumed_index=None if found.best else found.assumed_index,
@@ -97,6 +100,17 @@ def _spectrum_numbers(found: Spectral) -> SpectrumNumbers:
             expected_excess=float(found.stacked.expected(CRAB.shape).sum()),
         ),
     )
+
+
+def _ebl(best: Model | None) -> EblAbsorption | None:
+    absorption = best and best.absorption
+    if not absorption:
+        return None
+    return EblAbsorption(absorption.model.value, absorption.redshift, absorption.citation)
+
+
+def _cutoff_unit(best: Model | None) -> dict[str, str]:
+    return {INVERSE_CUTOFF: "TeV-1"} if best and INVERSE_CUTOFF in best.parameters else {}
 
 
 def _thresholds(found: Spectral) -> tuple[EnergyThreshold, ...]:
@@ -187,6 +201,7 @@ def model_part(model: Model, low: float, high: float) -> ModelFit:
     flux, error = model.flux(low, high)
     above, above_error = model.flux(1.0, high) if low <= 1.0 < high else (None, None)
     curved = "beta" in model.parameters
+    inverse = model.parameters.get(INVERSE_CUTOFF, 0.0)
     return ModelFit(
         name=model.name,
         parameters=model.parameters,
@@ -202,6 +217,9 @@ def model_part(model: Model, low: float, high: float) -> ModelFit:
         decorrelation_energy_tev=model.pivot(low, high),
         beta_log10=model.parameters["beta"] * LOG10 if curved else None,
         beta_log10_error=model.errors["beta"] * LOG10 if curved else None,
+        cutoff_energy_tev=1 / inverse if inverse > 0 else None,
+        cutoff_energy_error_tev=model.errors[INVERSE_CUTOFF] / inverse**2 if inverse > 0 else None,
+        fixed_parameters=model.fixed,
     )
 
 

@@ -39,9 +39,13 @@ def log_parabola(amplitude: float, alpha: float, beta: float, reference: float =
     )
 
 
-def _cut_off(energy: Floats) -> Floats:
-    found: Floats = 3.76e-11 * energy**-2.39 * np.exp(-energy / 14.3)
-    return found
+def exponential_cutoff(
+    amplitude: float, index: float, inverse_cutoff: float, reference: float = 1.0
+) -> Shape:
+    """amplitude (E / reference)**-index exp(-E inverse_cutoff); `inverse_cutoff` in 1/TeV."""
+    return lambda energy: (
+        amplitude * (energy / reference) ** -index * np.exp(-energy * inverse_cutoff)
+    )
 
 
 CRAB = Reference(
@@ -55,7 +59,7 @@ CRAB = Reference(
 CRAB_HESS = Reference(
     name="Crab, H.E.S.S. 2006",
     citation="Aharonian et al. 2006, A&A 457, 899",
-    shape=_cut_off,
+    shape=exponential_cutoff(3.76e-11, 2.39, 1 / 14.3),
     energy_min=0.44,
     energy_max=40.0,
 )

@@ -10,12 +10,13 @@ import numpy as np
 from scipy.stats import chi2
 
 from astran.base.failures import reason_of
+from astran.config.analysis import SpectralModel
 from astran.highlevel.aperture.counts import RunCounts, ThetaCut
 from astran.highlevel.failures import Failures
 from astran.highlevel.maps.known_sources import KnownSource
-from astran.highlevel.options import DEFAULT_INDEX, Threshold
+from astran.highlevel.options import Threshold
 from astran.highlevel.spectral import lightcurve
-from astran.highlevel.spectral.fit import Model, fit_model, make_dataset
+from astran.highlevel.spectral.fit import FREE, Model, SpectralChoice, fit_model, make_dataset
 from astran.highlevel.spectral.flux_points import FluxPoint, flux_points
 from astran.highlevel.spectral.integral_flux import (
     IntegralFlux,
@@ -47,6 +48,7 @@ VARIABLE = 1e-6
 CLEAN = 3.0
 """Excess over background from which on few OFF counts do not bias a fit of single runs."""
 MOST_JOINT_RUNS = 60
+DEFAULT_INDEX = 2.5
 POOR_FIT, POOR_CHANCE = 1.5, 1e-6
 """A fit with more of the statistic per degree of freedom, and less likely than that, does not
 describe the data."""
@@ -105,6 +107,7 @@ def make_spectrum(
     failures: Failures,
     confidence: float = CONFIDENCE,
     assumed_index: float = DEFAULT_INDEX,
+    choice: SpectralChoice = FREE,
 ) -> Spectral | NoSpectrum:
     """Spectrum and light curve, where the IRFs allow them. Parts that fail go to `failures`.
 
@@ -115,6 +118,7 @@ def make_spectrum(
     off_regions : number that was asked for; none: as many as fit
     confidence : of upper limits
     assumed_index : of the power law where the signal is too weak for a fit
+    choice : what is to be fitted
     """
     edges = energy_edges(*energies)
     parts: list[RunSpectrum] = []
@@ -142,11 +146,17 @@ def make_spectrum(
     if crab is None:
         return NoSpectrum("No spectrum: no events in the energy range of the IRFs.")
     attempt = partial(failures.attempt, PartKind.CALCULATION)
-    fits = attempt("fit", "The fit of the spectrum", lambda: _fits(parts, nights, stacked, crab))
+    fits = attempt(
+        "fit", "The fit of the spectrum", lambda: _fits(parts, nights, stacked, crab, choice)
+    )
     if fits is None:
         fits = Fits()
     warnings += fits.warnings
-    best = _best(fits.models)
+    best = _best(fits.models, choice.model)
+    if best is not None and choice.model not in (SpectralModel.AUTO, best.name):
+        warnings.append(
+            f"The fit of the {choice.model} did not converge: the spectrum is a {best.name}."
+        )
     shape = best.shape if best else power_law(3e-12, assumed_index)
     warnings += _poor_fit(best)
     bounds = stacked.wide_bounds()
@@ -233,10 +243,11 @@ def _fits(
     nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]],
     stacked: CountsSpectrum,
     crab: Norm,
+    choice: SpectralChoice,
 ) -> Fits:
     """Fits to stacked nights; to single runs where the flux changes between these."""
-    found = Fits(tuple(_fit(nights, crab)))
-    best = _best(found.models)
+    found = Fits(tuple(_fit(nights, crab, choice)))
+    best = _best(found.models, choice.model)
     if best is None:
         return found
     bounds = stacked.wide_bounds()
@@ -247,7 +258,7 @@ def _fits(
     if len(parts) > MOST_JOINT_RUNS or not _clean(stacked):
         return replace(found, warnings=(f"{said}.",))
     singly = {f"{n}-{p.part.run.obs_id}": ([p], p.spectrum) for n, p in enumerate(parts)}
-    models = _fit(singly, crab)
+    models = _fit(singly, crab, choice)
     return Fits(
         tuple(models) or found.models,
         joint=bool(models),
@@ -333,14 +344,16 @@ def _norm(spectrum: CountsSpectrum, shape: Shape, confidence: float = CONFIDENCE
     )
 
 
-def _fit(nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]], crab: Norm) -> list[Model]:
+def _fit(
+    nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]], crab: Norm, choice: SpectralChoice
+) -> list[Model]:
     if crab.sqrt_ts < LEAST_FIT_SIGMAS:
         return []
     sets = [
         make_dataset(spectrum, night, sum(part.part.run.livetime_s for part in parts))
         for night, (parts, spectrum) in nights.items()
     ]
-    fitted = (fit_model(sets, kind) for kind in ("power-law", "log-parabola"))
+    fitted = (fit_model(sets, kind, choice) for kind in choice.kinds)
     return [model for model in fitted if model is not None]
 
 
@@ -367,9 +380,13 @@ def _clean(spectrum: CountsSpectrum) -> bool:
     return float(spectrum.n_on.sum()) - background > CLEAN * background
 
 
-def _best(models: Sequence[Model]) -> Model | None:
+def _best(models: Sequence[Model], wanted: SpectralModel) -> Model | None:
+    """The model that was asked for; else the curved one only where it is clearly better."""
     by_name = {model.name: model for model in models}
-    straight, curved = by_name.get("power-law"), by_name.get("log-parabola")
+    straight = by_name.get(SpectralModel.POWER_LAW)
+    if wanted is not SpectralModel.AUTO:
+        return by_name.get(wanted) or straight
+    curved = by_name.get(SpectralModel.LOG_PARABOLA)
     if straight is None or curved is None:
         return straight or curved
     return curved if straight.statistic - curved.statistic >= CURVED else straight

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from astran.base.mail_commands import MailCommand
 from astran.base.night import Night
-from astran.catalogue.sources import resolve_source
+from astran.catalogue.sources import find_redshift, resolve_source
 from astran.config.analysis import AnalysisConfig
 from astran.database import analyses, chores, events, messages, standing_orders
 from astran.database.analyses import RequestOrigin
@@ -146,7 +146,7 @@ def _start_offered(
         params = dict(request.params)
         parsed = Parsed(params=params)
         today, telescope = Night.of(context.clock.now()), context.site.telescope
-        config = resolve_config(parsed, resolve_source, today, telescope)
+        config = resolve_config(parsed, resolve_source, today, telescope, find_redshift)
         return _launch(context, db, row, replace(decision, params=params, config=config), read_s)
     messages.did_not_act(db, row)
     title = "Nothing was started"

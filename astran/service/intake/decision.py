@@ -18,7 +18,7 @@ from astran.base.errors import ConfigError, DecisionTimeout, Problem
 from astran.base.mail_commands import MailCommand, near_command
 from astran.base.night import Night
 from astran.base.text import one_line
-from astran.catalogue.sources import resolve_source
+from astran.catalogue.sources import find_redshift, resolve_source
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import MailSettings
 from astran.launch_language.commands import (
@@ -252,7 +252,7 @@ def _by_text(
         corrected=parsed.corrected and not of_the_mail,
     )
     try:
-        config = resolve_config(parsed, resolve_source, today, telescope)
+        config = resolve_config(parsed, resolve_source, today, telescope, find_redshift)
     except ConfigError as error:
         return replace(
             base,
@@ -284,7 +284,9 @@ def _correction(
     if not mended or again != replace(again, params=dict(parsed.params), problems=()):
         return {"example": example_launch(parsed), "offered": False}
     try:
-        config = resolve_config(replace(parsed, problems=()), resolve_source, today, telescope)
+        config = resolve_config(
+            replace(parsed, problems=()), resolve_source, today, telescope, find_redshift
+        )
     except ConfigError:
         return {"example": example_launch(parsed), "offered": False}
     # what only the software of the chain can judge was not judged here

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from astran.base.errors import AstranError
 from astran.base.night import Night
 from astran.base.tasks import Plan
-from astran.catalogue.sources import resolve_source
+from astran.catalogue.sources import find_redshift, resolve_source
 from astran.config.analysis import AnalysisConfig
 from astran.database import analyses, chores
 from astran.database.chores import Chore
@@ -55,7 +55,11 @@ def _answer(context: Context, chore: Chore) -> None:
     )
     parsed = Parsed(params=dict(request.params))
     config = resolve_config(
-        parsed, resolve_source, Night.of(context.clock.now()), context.site.telescope
+        parsed,
+        resolve_source,
+        Night.of(context.clock.now()),
+        context.site.telescope,
+        find_redshift,
     )
     try:
         plan = _plan(context, config)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from astran.config.analysis import HighlevelSettings
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.planning.argv import WORK
 from astran.telescopes.lst.settings import LstConfig, StartLevel
@@ -49,6 +50,16 @@ def _choices(config: LstConfig) -> Iterator[tuple[str, object]]:
         ("energy-max", highlevel.energy_max),
     )
     yield from ((name, value) for name, value in optional if value is not None)
+    yield from ((name.replace("_", "-"), value) for name, value in _spectral_choices(highlevel))
     yield "map-width", highlevel.map_width
     yield "map-bin", highlevel.map_bin
     yield "map-radius", highlevel.map_radius
+
+
+def _spectral_choices(settings: HighlevelSettings) -> Iterator[tuple[str, object]]:
+    """What was asked for otherwise than it is by default."""
+    names = ("spectral_model", "spectral_index", "ebl", "redshift", "confidence", "assumed_index")
+    for name in names:
+        value = getattr(settings, name)
+        if value != HighlevelSettings.model_fields[name].default:
+            yield "index" if name == "assumed_index" else name, value
