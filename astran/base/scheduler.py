@@ -12,6 +12,15 @@ from astran.base.findings import Finding
 from astran.base.tasks import Resources
 
 
+class Priority(StrEnum):
+    """How urgent an analysis is, the most urgent first."""
+
+    ALERT = "alert"
+    DAILY = "daily"
+    CAMPAIGN = "campaign"
+    """Many nights, that may take weeks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """A job array to submit: element i of the array runs `scripts[i]`, i from 0."""
@@ -36,6 +45,8 @@ class Batch:
     """Mail address of whoever asked for it; a site may treat senders differently."""
     account: str = ""
     """Account to be charged; empty: the site's own."""
+    priority: Priority = Priority.DAILY
+    """A scheduler that can tells urgent batches from others by it."""
 
 
 @dataclass(frozen=True, slots=True)

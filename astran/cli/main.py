@@ -9,6 +9,7 @@ from importlib import import_module
 
 from astran import __version__
 from astran.base.logging_setup import configure_logging
+from astran.base.scheduler import Priority
 from astran.cli.common import (
     Exit,
     OneValue,
@@ -71,7 +72,7 @@ COMMANDS = {
 PASSING_ON = {"dl2": ("astran.cli.production.dl2_command", "DL1 to DL2 with the fast engine")}
 
 
-_VALUED = ("--config-analysis", "--email", "--site")
+_VALUED = ("--config-analysis", "--email", "--priority", "--site")
 """Options that may stand before the command and have a value."""
 
 
@@ -125,6 +126,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--submit", action="store_true", help="run it (otherwise: show the plan)")
     parser.add_argument(
         "--email", metavar="ADDR", default="", action=OneValue, help="who gets the report"
+    )
+    parser.add_argument(
+        "--priority",
+        choices=tuple(Priority),
+        action=OneValue,
+        help="whose jobs come first: alert, daily (the default) or campaign",
     )
     parser.add_argument(
         "--again", action="store_true", help="run anew though this file was analysed before"

@@ -132,6 +132,12 @@ class MailSettings(Settings):
         description="Who may launch: addresses, or whole domains written @institute.example.",
         examples=[["shifter@institute.example", "@observatory.example"]],
     )
+    alert_senders: tuple[str, ...] = Field(
+        (),
+        description="Who may ask for `priority: alert`, beside the operator: addresses, or whole "
+        "domains written @institute.example.",
+        examples=[["burst-advocate@institute.example"]],
+    )
     accounts: dict[str, str] = Field(
         {},
         description="Account to be charged, by sender: an address, or a whole domain written "
@@ -258,7 +264,7 @@ class MailSettings(Settings):
     def _lists(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(entry.strip().strip("<>").lower() for entry in value)
 
-    @field_validator("allow", "readers")
+    @field_validator("allow", "readers", "alert_senders")
     @classmethod
     def _allow(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for entry in value:

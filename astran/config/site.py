@@ -110,6 +110,18 @@ class SchedulerSettings(Settings):
 
     kind: str = Field(AUTO, description=KIND_HELP)
     throttle: int = Field(0, ge=0, description="At most so many tasks of an array at once; 0: all.")
+    most_tasks: int | None = Field(
+        None,
+        ge=1,
+        description="At most so many tasks in the scheduler at once, waiting or running; none: as "
+        "many as it takes.",
+    )
+    kept_free: int | None = Field(
+        None,
+        ge=0,
+        description="Places that campaigns leave free for other analyses; none: a tenth of "
+        "most_tasks, or of what the scheduler took before it refused more.",
+    )
     lost_after_min: float = Field(
         15.0,
         gt=0,
@@ -159,6 +171,12 @@ class SchedulerSettings(Settings):
             raise ValueError(f"slurm.{min(twice)} is the old place of {min(twice)}: give one")
         rest = {name: value for name, value in slurm.items() if name not in moved}
         return {**data, **moved, "slurm": rest}
+
+    @model_validator(mode="after")
+    def _leaves_places(self) -> SchedulerSettings:
+        if self.most_tasks and self.kept_free and self.kept_free >= self.most_tasks:
+            raise ValueError("kept_free must be below most_tasks, or no campaign ever runs")
+        return self
 
     @field_validator("kind")
     @classmethod

@@ -55,6 +55,11 @@ class SlurmSettings(SlurmPlacement):
         description="Whether memory is asked for per node (--mem) or per core (--mem-per-cpu), as "
         "some clusters demand.",
     )
+    campaign_nice: int = Field(
+        1000,
+        ge=0,
+        description="By how much the jobs of campaigns are put behind others (--nice); 0: not.",
+    )
     options: tuple[str, ...] = Field((), description="Further options for sbatch, one per entry.")
     timeout: float = Field(60.0, gt=0, description="Longest wait for a Slurm command [s].")
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, func, insert, select, update
 
 from astran.base.errors import StoreError
+from astran.base.scheduler import Priority
 from astran.base.states import ANALYSIS_MOVES, AnalysisState
 from astran.database import unfinished_tasks
 from astran.database.events import note_event
@@ -27,6 +28,7 @@ class Analysis:
     folder: Path
     config: Mapping[str, Any]
     requester: str
+    priority: Priority
     state: AnalysisState
     cancel_wanted: bool
     created: datetime
@@ -69,6 +71,11 @@ class RequestOrigin:
     references: tuple[str, ...] = ()
     params: Mapping[str, Any] | None = None
 
+    @property
+    def priority(self) -> Priority:
+        """What it asks for; daily where it asks for nothing."""
+        return Priority((self.params or {}).get("priority", Priority.DAILY))
+
 
 def create_analysis(
     db: Connection,
@@ -82,7 +89,8 @@ def create_analysis(
 ) -> Analysis:
     """Store a request and its analysis, with a folder of its own.
 
-    The folder is `<workdir>/<label>`, or `<label>_2`, `_3`, … where that is taken.
+    The folder is `<workdir>/<label>`, or `<label>_2`, `_3`, … where that is taken. The priority is
+    that of the request's parameters.
     """
     request_id = add_request(db, now, origin)
     analysis_id = db.execute(
@@ -92,6 +100,7 @@ def create_analysis(
             folder=str(_free_folder(db, workdir, label)),
             config=dict(config),
             requester=requester,
+            priority=origin.priority,
             hand_key=hand_key,
             state=AnalysisState.RECEIVED,
             created=now,

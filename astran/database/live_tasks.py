@@ -6,8 +6,9 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, func, select, tuple_
 
+from astran.base.scheduler import Priority
 from astran.base.states import TaskState
 from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
@@ -86,6 +87,18 @@ _IN_HAND = (
     )
     .order_by(t.attempt.c.submission_id, t.attempt.c.array_index)
 )
+
+
+def count_in_hand(db: Connection) -> dict[tuple[str, Priority], int]:
+    """How many tasks the scheduler has, or is being given, by requester and priority."""
+    c = t.analysis.c
+    query = (
+        select(c.requester, c.priority, func.count())
+        .join_from(t.task, t.analysis, t.task.c.analysis_id == c.id)
+        .where(t.task.c.state.in_([*IN_HAND, TaskState.SUBMITTING]))
+        .group_by(c.requester, c.priority)
+    )
+    return {(row[0], Priority(row[1])): row[2] for row in db.execute(query)}
 
 
 def tasks_under_way(db: Connection) -> list[TaskRow]:

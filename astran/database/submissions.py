@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
-from astran.base.scheduler import JobRef
+from astran.base.scheduler import JobRef, Priority
 from astran.base.states import TaskState
 from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
@@ -222,6 +222,20 @@ def void_submission(
         .where(t.attempt.c.submission_id == submission.id)
         .values(outcome=VOID_OUTCOME, reason=reason)
     )
+
+
+def newest_submissions(
+    db: Connection, since: datetime
+) -> dict[tuple[str, Priority], tuple[int, datetime]]:
+    """Row id and time of the newest submission since a time, by requester and priority."""
+    c, s = t.analysis.c, t.submission.c
+    query = (
+        select(c.requester, c.priority, func.max(s.id), func.max(s.intent))
+        .join_from(t.submission, t.analysis, s.analysis_id == c.id)
+        .where(s.intent > since, s.state != SubmissionState.VOID)
+        .group_by(c.requester, c.priority)
+    )
+    return {(row[0], Priority(row[1])): (row[2], row[3]) for row in db.execute(query)}
 
 
 def request_poll(db: Connection, submission: Submission, since: datetime) -> None:

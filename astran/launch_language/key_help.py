@@ -12,6 +12,8 @@ _OWN_WORDS = {
     "repeat": "Standing order, in place of a date: until 2026-12-31; each new night of the target "
     "is then analysed by itself.",
     "cc": "Addresses to which the report goes as well; the site says who may get it.",
+    "priority": "alert, daily or campaign: whose jobs come first. Without it, daily; the site says "
+    "who may ask for alert.",
     "runs": "Run numbers: 15864, 15865 or 15864-15870; without it, all runs of the night.",
     "ra": "Right ascension of a source that the catalogue does not know, ICRS [deg].",
     "dec": "Declination of a source that the catalogue does not know, ICRS [deg].",

@@ -15,6 +15,7 @@ from enum import Enum, StrEnum
 from functools import cached_property, lru_cache
 from typing import Any
 
+from astran.base.scheduler import Priority
 from astran.config.model import Settings, nearest_word, settings_type
 from astran.telescopes.registry import find_chain
 
@@ -62,6 +63,7 @@ _PLAIN = (
     Key("folder", ValueKind.PATH),
     Key("repeat", ValueKind.REPEAT),
     Key("cc", ValueKind.READERS),
+    Key("priority", ValueKind.CHOICE, choices=tuple(Priority)),
 )
 _OTHER_NAMES = {
     "target": (
@@ -93,6 +95,7 @@ _OTHER_NAMES = {
     "highlevel.redshift": ("z", "source redshift"),
     "highlevel.confidence": ("confidence level", "cl", "limit confidence"),
     "telescope": ("instrument",),
+    "priority": ("urgency", "prio"),
     "cc": ("copy", "copy to", "cc to", "send copy to", "send a copy to", "report also to"),
 }  # fmt: skip
 _UNIT = re.compile(r"\[([^\[\]]+)\]")

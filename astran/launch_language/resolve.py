@@ -50,7 +50,7 @@ def resolve_config(
         reason = f"{date} is in the future."
         hint = f"The last night that can be asked for is {today}."
         problems.append(Problem("date", reason, hint, parsed.lines.get("date")))
-    aside = ("target", "ra", "dec", "repeat", "cc")
+    aside = ("target", "ra", "dec", "repeat", "cc", "priority")
     rest = {name: value for name, value in given.items() if name not in aside}
     repeat = given.pop("repeat", None)
     if repeat is not None and last_night(repeat) < today:

@@ -79,6 +79,13 @@ def allowed(address: str, settings: MailSettings) -> bool:
     )
 
 
+def may_alert(address: str, settings: MailSettings) -> bool:
+    """Whether a sender may ask for the priority of an alert."""
+    address = address.lower()
+    named = {address, f"@{address.rpartition('@')[2]}"} & set(settings.alert_senders)
+    return bool(named) or address == settings.operator.lower()
+
+
 def may_read(address: str, settings: MailSettings) -> bool:
     """Whether a report may go to an address because somebody else asked for that."""
     address = address.lower()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from astran.base.scheduler import Priority
 from astran.base.states import AnalysisState, TaskState
 from astran.config.analysis import AnalysisConfig
 from astran.database import analyses, outbox, tasks
@@ -32,11 +33,17 @@ class AnalysisProgress:
 
 
 def find_or_start(
-    context: Context, config: AnalysisConfig, file: Path, email: str, again: bool = False
+    context: Context,
+    config: AnalysisConfig,
+    file: Path,
+    email: str,
+    again: bool = False,
+    priority: Priority | None = None,
 ) -> tuple[Analysis, bool]:
     """The analysis of this file and content, and whether it is new.
 
-    The same file with the same content is the same analysis: running it again resumes.
+    The same file with the same content is the same analysis: running it again resumes. A priority
+    then takes the place of that which it had.
     """
     content = f"{file.resolve()}\n{config.to_yaml()}"
     key = hashlib.sha256(content.encode()).hexdigest()
@@ -49,11 +56,13 @@ def find_or_start(
         if known is not None:
             if email and not known.requester:
                 analyses.change_analysis(db, known.id, requester=email)
+            if priority is not None:
+                analyses.change_analysis(db, known.id, priority=priority)
             return analyses.get_analysis(db, known.id), False
         made = analyses.create_analysis(
             db,
             now,
-            RequestOrigin(),
+            RequestOrigin(params={"priority": priority} if priority else None),
             config.label,
             config.plain(),
             context.site.workdir,

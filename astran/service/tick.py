@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -14,6 +14,7 @@ from astran.base.states import AnalysisState
 from astran.base.text import count_noun
 from astran.database import analyses, chores, events, outbox, unfinished_tasks
 from astran.database.analyses import Analysis
+from astran.database.tasks import TaskRow
 from astran.service import planning
 from astran.service.context import Context
 from astran.service.heartbeat import (
@@ -35,7 +36,7 @@ from astran.service.jobs.pending_reasons import ask_scheduler
 from astran.service.jobs.polling import poll_scheduler
 from astran.service.jobs.readiness import settle_dependencies
 from astran.service.operator import daily_summary, pruning, rejected_mail, standstill
-from astran.service.operator.faults import LIMIT, guard_faults
+from astran.service.operator.faults import LIMIT, forget_faults, guard_faults
 from astran.service.outgoing.delivery import deliver_due
 from astran.service.reporting import reports, site_pages
 from astran.service.tick_limit import ENOUGH, note_tick, read_note
@@ -192,10 +193,59 @@ def _advance(context: Context, result: TickResult, only: int | None) -> None:
                 _end_orphans(context, analysis)
         with context.db.begin() as db:
             live = analyses.live_analyses(db)
+    working: list[Analysis] = []
+    failed: set[int] = set()
     for analysis in _in_turn(context, [a for a in live if only is None or a.id == only]):
         if _due(context, analysis):
-            with log_analysis(analysis.name), guard_faults(context, result.faults, analysis):
-                advance_analysis(context, analysis)
+            number = len(working)
+            if not _step(context, result, analysis, advance_analysis, working):
+                failed.add(analysis.id)
+            elif len(working) == number:
+                forget_faults(context, analysis)
+    _submit(context, result, working, failed)
+
+
+def _step(
+    context: Context,
+    result: TickResult,
+    analysis: Analysis,
+    act: Callable[..., object],
+    *arguments: object,
+) -> bool:
+    """One step of an analysis; whether it raised nothing."""
+    done = False
+    with log_analysis(analysis.name), guard_faults(context, result.faults, analysis):
+        act(context, analysis, *arguments)
+        done = True
+    return done
+
+
+def _submit(
+    context: Context, result: TickResult, working: Sequence[Analysis], failed: set[int]
+) -> None:
+    """Submit what is ready, the most urgent first.
+
+    Parameters
+    ----------
+    failed : analyses, by id, of which another step has failed in this tick
+    """
+    ready: dict[int, list[TaskRow]] = {}
+
+    def find(context: Context, analysis: Analysis) -> None:
+        ready[analysis.id] = submission.find_ready(context, analysis)
+
+    def submit(context: Context, analysis: Analysis, number: int) -> None:
+        submission.submit_tasks(context, analysis, ready[analysis.id][:number])
+
+    found = [each for each in working if _step(context, result, each, find)]
+    shares = submission.share_ready(context, [(each, len(ready[each.id])) for each in found])
+    by_id = {each.id: each for each in found}
+    order = [*shares, *(by_id.keys() - shares.keys())]
+    for analysis in map(by_id.__getitem__, order):
+        number = shares.get(analysis.id, 0)
+        done = not number or _step(context, result, analysis, submit, number)
+        if done and analysis.id not in failed:
+            forget_faults(context, analysis)
 
 
 def _in_turn(context: Context, live: list[Analysis]) -> Iterator[Analysis]:
@@ -234,8 +284,13 @@ def _due(context: Context, analysis: Analysis) -> bool:
     return analysis.next_step is None or context.clock.now() >= analysis.next_step
 
 
-def advance_analysis(context: Context, analysis: Analysis) -> None:
-    """Move one analysis on as far as it goes without waiting."""
+def advance_analysis(context: Context, analysis: Analysis, working: list[Analysis]) -> None:
+    """Move one analysis on as far as it goes without waiting.
+
+    Parameters
+    ----------
+    working : those with tasks that have not ended; it is added to them if it has such
+    """
     _log.debug("%s is %s", analysis.label, analysis.state)
     if analysis.cancel_wanted:
         if cancellation.cancel_analysis(context, analysis, unjudged=not _judged(context, analysis)):
@@ -248,8 +303,8 @@ def advance_analysis(context: Context, analysis: Analysis) -> None:
             # what has begun goes on, whatever is the matter with the rest
             analysis = _again(context, analysis)
             if analysis.state is AnalysisState.WAITING:
-                _work(context, analysis)
-    if analysis.state is AnalysisState.RUNNING and _work(context, analysis):
+                _work(context, analysis, working)
+    if analysis.state is AnalysisState.RUNNING and _work(context, analysis, working):
         with context.db.begin() as db:
             analyses.move_analysis(db, context.clock.now(), analysis, AnalysisState.REPORTING)
         analysis = _again(context, analysis)
@@ -262,13 +317,13 @@ def _again(context: Context, analysis: Analysis) -> Analysis:
         return analyses.get_analysis(db, analysis.id)
 
 
-def _work(context: Context, analysis: Analysis) -> bool:
-    """Act on wishes and ends, and submit what is ready; whether every task has ended."""
+def _work(context: Context, analysis: Analysis, working: list[Analysis]) -> bool:
+    """Act on wishes and ends; whether every task has ended."""
     task_control.act_on_requests(context, analysis)
     completion.complete_ended(context, analysis)
     if _all_ended(context, analysis):
         return True
-    submission.submit_ready(context, analysis)
+    working.append(analysis)
     return False
 
 

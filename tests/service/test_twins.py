@@ -25,7 +25,7 @@ from astran.database.analyses import Analysis, RequestOrigin
 from astran.production.job.scripts import write_scripts
 from astran.service.context import Context
 from astran.service.jobs import submission
-from astran.service.jobs.submission import submit_ready
+from astran.service.jobs.submission import find_ready, submit_tasks
 from astran.service.tick import run_tick
 
 TOOL = """
@@ -126,11 +126,11 @@ def test_launchers_that_look_at_the_same_moment_submit_it_once(
 
     def meanwhile(context: Context, analysis: Analysis, ready: Any) -> Any:
         monkeypatch.setattr(submission, "affordable_tasks", real)
-        assert submit_ready(context, other) == 1
+        assert submit_tasks(context, other, find_ready(context, other)) == 1
         return real(context, analysis, ready)
 
     monkeypatch.setattr(submission, "affordable_tasks", meanwhile)
-    assert submit_ready(two.context, one) == 0
+    assert submit_tasks(two.context, one, find_ready(two.context, one)) == 0
     two.run()
     assert two.counter.read_text() == "made\n"
     assert sorted(two.states()) == [TaskState.DONE, TaskState.REUSED]

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from astran.base.errors import ConfigError
+from astran.base.scheduler import Priority
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Plan
 from astran.catalogue.sources import resolve_source
@@ -53,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
 def _submit(args: argparse.Namespace, site: SiteConfig, config: AnalysisConfig) -> int:
     console = Console()
     context = make_context(site)
-    analysis, new = find_or_start(context, config, args.config_analysis, args.email, args.again)
+    priority = Priority(args.priority) if args.priority else None
+    analysis, new = find_or_start(
+        context, config, args.config_analysis, args.email, args.again, priority
+    )
     if analysis.state.final:
         console.print(
             f"{analysis.name} {analysis.label} has already ended: {analysis.state}. "
@@ -77,6 +81,8 @@ def _submit(args: argparse.Namespace, site: SiteConfig, config: AnalysisConfig) 
             again.append("--verbose")
         if args.email:
             again += ["--email", args.email]
+        if args.priority:
+            again += ["--priority", args.priority]
         if args.site:
             again += ["--site", args.site]
         console.print(

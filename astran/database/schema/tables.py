@@ -128,6 +128,7 @@ analysis = Table(
     Column("folder", String(1024), nullable=False, unique=True),
     Column("config", JSON, nullable=False),
     Column("requester", String(320), nullable=False, default=""),  # "": nobody gets a mail
+    Column("priority", String(10), nullable=False, default="daily", server_default="daily"),
     Column("hand_key", String(64), unique=True),  # hand-run: same file, same analysis
     Column("state", String(20), nullable=False, index=True),
     Column("cancel_wanted", Boolean, nullable=False, default=False),

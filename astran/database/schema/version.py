@@ -1,4 +1,4 @@
 """Schema version."""
 
-HEAD = "0010"
+HEAD = "engine17"
 """Schema version that this code needs; the newest migration (a test holds them together)."""

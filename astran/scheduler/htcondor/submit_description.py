@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from astran.base.files import write_atomic
-from astran.base.scheduler import Batch, JobRef
+from astran.base.scheduler import Batch, JobRef, Priority
 from astran.config.htcondor import HTCondorSettings
 from astran.scheduler.array_files import OWNER_GUARD, owner_link, script_path, write_manifest
 
@@ -141,10 +141,15 @@ def describe_submission(batch: Batch, settings: HTCondorSettings, limit_s: float
         "concurrency_limits": _limits(batch, settings),
         "accounting_group": _plain(batch.account or place.accounting_group),
         "accounting_group_user": _plain(place.accounting_group_user),
+        "priority": _PRIORITIES[batch.priority],
         **_hold_rules(limit_s),
     }
     lines = [f"{name} = {value}" for name, value in values.items() if value]
     return "\n".join([*lines, *settings.lines, f"queue {len(batch.scripts)}", ""])
+
+
+_PRIORITIES = {Priority.ALERT: "10", Priority.DAILY: "", Priority.CAMPAIGN: "-10"}
+"""Among the jobs of one owner; 0 where none is given."""
 
 
 def _requirements(wanted: str, exclude: tuple[str, ...]) -> str:

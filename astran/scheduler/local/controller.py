@@ -27,6 +27,7 @@ from astran.base.scheduler import (
     JobStatuses,
     Known,
     Missing,
+    Priority,
     Snapshot,
     Unavailable,
 )
@@ -273,6 +274,8 @@ class LocalScheduler:
         part.mkdir(parents=True)
         Path(batch.folder).mkdir(parents=True, exist_ok=True)
         write_json(part / "job.json", self._spec(batch))
+        if batch.priority is not Priority.DAILY:
+            (part / "priority").write_text(batch.priority)
         try:
             part.rename(final)
         except OSError:

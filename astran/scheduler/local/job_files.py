@@ -4,6 +4,7 @@
     <pool>/capacity.json        cores and memory to share out
     <pool>/jobs/<token>/        one folder for each batch; it appears whole, by a rename
         job.json                what to run (JobSpec)
+        priority                Priority, where it is not daily
         <i>.lock                held by the wrapper of element i and by its task: one of them lives
         <i>.guard               held by the wrapper alone: the task is being watched
         <i>.start.json          element i was started (Start)
@@ -30,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.files import write_json
-from astran.base.scheduler import JobState
+from astran.base.scheduler import JobState, Priority
 
 LOCK_WAIT_S = 30.0
 
@@ -103,6 +104,13 @@ class JobFolder:
     @property
     def done(self) -> Path:
         return self.path / "done"
+
+    @property
+    def priority(self) -> Priority:
+        try:
+            return Priority((self.path / "priority").read_text())
+        except FileNotFoundError:
+            return Priority.DAILY
 
     @property
     def ours(self) -> bool:

@@ -17,7 +17,7 @@ from enum import Enum, auto
 from pathlib import Path
 
 import astran
-from astran.base.scheduler import JobState
+from astran.base.scheduler import JobState, Priority
 from astran.scheduler.local.job_files import (
     Capacity,
     ElementEnd,
@@ -35,6 +35,14 @@ _START_S = 60.0
 """Longest time for a wrapper to come up."""
 _KILL_S = 3.0
 """Time for killed processes to be gone."""
+
+
+_TURN = {
+    Priority.ALERT: timedelta(hours=-12),
+    Priority.DAILY: timedelta(0),
+    Priority.CAMPAIGN: timedelta(hours=12),
+}
+"""By how much the turn of a batch is moved: nobody is overtaken for ever."""
 
 
 class Phase(Enum):
@@ -61,7 +69,7 @@ class Job:
 
 
 def advance_pool(pool: Path, now: datetime) -> None:
-    """Start queued elements, first come first served, while cores and memory last.
+    """Start queued elements, the most urgent and oldest first, while cores and memory last.
 
     An element that asks for more than there is in all runs alone. The first that does not fit
     holds back all behind it: so a large task is not overtaken for ever.
@@ -93,8 +101,10 @@ def advance_pool(pool: Path, now: datetime) -> None:
 
 
 def unfinished(pool: Path, now: datetime) -> Iterator[Job]:
-    """Batches that still have something to do, oldest first. Old folders are removed on the way."""
-    found: list[tuple[str, str, JobFolder, JobSpec]] = []
+    """Batches that still have something to do, oldest first: campaigns count as younger than they
+    are, alerts as older. Old folders are removed on the way.
+    """
+    found: list[tuple[datetime, str, JobFolder, JobSpec]] = []
     home = pool / "jobs"
     if not home.is_dir():
         return
@@ -111,7 +121,8 @@ def unfinished(pool: Path, now: datetime) -> Iterator[Job]:
                 # out of the way: it must not stop all others, and will be reported missing
                 path.rename(home / f".damaged.{path.name}")
                 continue
-            found.append((spec.created, spec.token, folder, spec))
+            turn = datetime.fromisoformat(spec.created) + _TURN[folder.priority]
+            found.append((turn, spec.token, folder, spec))
     for _, _, folder, spec in sorted(found, key=lambda item: item[:2]):
         job = read_phases(folder, spec, now)
         if any(phase is not Phase.ENDED for phase in job.phases):

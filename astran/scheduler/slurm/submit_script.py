@@ -10,7 +10,7 @@ from pathlib import Path
 
 from astran.base.files import write_atomic
 from astran.base.process import Runner, run_command
-from astran.base.scheduler import Batch, JobRef
+from astran.base.scheduler import Batch, JobRef, Priority
 from astran.base.tasks import Resources, Task
 from astran.config.slurm import SlurmSettings
 from astran.scheduler.array_files import OWNER_GUARD, owner_link, script_path, write_manifest
@@ -113,6 +113,8 @@ def sbatch_command(batch: Batch, script: Path, settings: SlurmSettings) -> list[
     if batch.account:
         placement["account"] = batch.account
     argv += [f"--{name}={value}" for name, value in placement.items() if value]
+    if batch.priority is Priority.CAMPAIGN and settings.campaign_nice:
+        argv.append(f"--nice={settings.campaign_nice}")
     return [*argv, *settings.options, str(script)]
 
 

@@ -41,6 +41,7 @@ from astran.mail.senders.verification import verify_sender, without_secret
 from astran.service.intake.cpu_limit import cpu_limit
 from astran.service.intake.mail_problems import (
     problems_of_mail,
+    problems_of_priority,
     problems_of_readers,
     too_old,
     written_at,
@@ -245,6 +246,7 @@ def _by_text(
     of_the_mail = [
         *problems_of_mail(body.damage, aside, thread),
         *problems_of_readers(parsed, rules),
+        *problems_of_priority(parsed, judgement.sender, rules),
     ]
     parsed = replace(
         parsed,

@@ -1,4 +1,4 @@
-"""What is wrong with a mail itself, whatever it asks for: age, readers, damage."""
+"""What is wrong with a mail itself, whatever it asks for: age, readers, priority, damage."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 
 from astran.base.errors import Problem
 from astran.base.night import Night
+from astran.base.scheduler import Priority
 from astran.config.site import MailSettings
 from astran.launch_language.parser import Parsed
-from astran.mail.gate import may_read
+from astran.mail.gate import may_alert, may_read
 from astran.mail.letters.mime import Thread
 from astran.mail.parsing.mail_facts import MailFacts
 
@@ -53,6 +54,15 @@ def problems_of_readers(parsed: Parsed, rules: MailSettings) -> list[Problem]:
         for reader in parsed.params.get("cc", ())
         if not may_read(reader, rules)
     ]
+
+
+def problems_of_priority(parsed: Parsed, sender: str, rules: MailSettings) -> list[Problem]:
+    """A priority that its sender may not ask for."""
+    if parsed.params.get("priority") != Priority.ALERT or may_alert(sender, rules):
+        return []
+    reason = f"{Priority.ALERT} is not for {sender} to ask for at this site."
+    cure = "Leave it out; the operator may add you to mail.alert_senders."
+    return [Problem("priority", reason, cure, parsed.lines.get("priority"))]
 
 
 def problems_of_mail(damage: str, aside: str, thread: Thread) -> list[Problem]:

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from sqlalchemy import Connection
+
 from astran.base.errors import SubmitRefused, SubmitUnknown
-from astran.base.scheduler import Batch
-from astran.base.states import TaskState
+from astran.base.scheduler import Batch, Priority
+from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Resources
 from astran.database import analyses, chores, submissions, tasks
 from astran.database.analyses import Analysis
-from astran.database.live_tasks import IN_HAND
+from astran.database.live_tasks import IN_HAND, count_in_hand
 from astran.database.task_requests import TaskRequest, requested_tasks
 from astran.database.tasks import TaskRow
+from astran.mail.identity import person_of
 from astran.service.context import Context
 from astran.service.jobs import poll_interval
 from astran.service.jobs.disk_space import AGAIN, affordable_tasks
+from astran.service.jobs.places import (
+    OVERDUE,
+    Demand,
+    InHand,
+    Places,
+    share_places,
+)
 from astran.service.jobs.readiness import is_ready
 
 _log = logging.getLogger(__name__)
@@ -29,13 +39,16 @@ AT_LATEST = timedelta(minutes=10)
 """Every live analysis is looked at so often, whether or not anything is known to have happened."""
 
 
-def submit_ready(context: Context, analysis: Analysis) -> int:
-    """Submit every task that is ready, one job array per stage; returns how many were submitted.
+def find_ready(context: Context, analysis: Analysis) -> list[TaskRow]:
+    """Every task that may be submitted now, in the order of the plan.
 
     Notes when the analysis must be looked at next, if nothing happens before.
     """
     now = context.clock.now()
     with context.db.begin() as db:
+        fresh = analyses.get_analysis(db, analysis.id)
+        if fresh.cancel_wanted or fresh.state not in _WORKING:
+            return []
         rows = tasks.of_analysis(db, analysis.id, (TaskState.PLANNED,))
         nodes = tasks.outline(db, analysis.id)
         able = [row for row in rows if row.request not in _NOT_NOW and is_ready(row, nodes)]
@@ -54,10 +67,86 @@ def submit_ready(context: Context, analysis: Analysis) -> int:
         later = [row.not_before for row in able if row.not_before and row.not_before > now]
         if not waits and not ready:
             analyses.change_analysis(db, analysis.id, next_step=min([now + AT_LATEST, *later]))
+    return ready
+
+
+def share_ready(context: Context, wanting: Sequence[tuple[Analysis, int]]) -> dict[int, int]:
+    """How many tasks each of these analyses may submit, by id, in the order of submission.
+
+    Parameters
+    ----------
+    wanting : analyses, and how many of their tasks are ready
+    """
+    demands = [
+        Demand(analysis.id, person_of(analysis.requester), analysis.priority, ready)
+        for analysis, ready in wanting
+        if ready
+    ]
+    if not demands:
+        return {}
+    with context.db.begin() as db:
+        places = known_places(context, db)
+        in_hand = _in_hand(db)
+        given = share_places(demands, in_hand, places)
+        if sum(given.values()) < sum(one.tasks for one in demands):
+            given = _share_by_history(context, db, demands, in_hand, places)
+    return given
+
+
+def _share_by_history(
+    context: Context, db: Connection, demands: Sequence[Demand], in_hand: InHand, places: Places
+) -> dict[int, int]:
+    """What `share_places` gives where there are not enough places for all."""
+    now = context.clock.now()
+    served: dict[tuple[str, Priority], int] = {}
+    overdue = {one.priority for one in demands}
+    newest = submissions.newest_submissions(db, now - _HISTORY)
+    for (requester, priority), (number, intent) in newest.items():
+        key = person_of(requester), priority
+        served[key] = max(number, served.get(key, 0))
+        if intent > now - OVERDUE:
+            overdue.discard(priority)
+    return share_places(demands, in_hand, places, overdue, served)
+
+
+_HISTORY = timedelta(days=1)
+"""Whoever got nothing for so long counts as one who never got anything."""
+
+
+def known_places(context: Context, db: Connection) -> Places:
+    """How many tasks the scheduler may have, by the site's settings and by its own answers."""
+    known = chores.get_hold(db, _TAKEN)
+    fresh = known is not None and timedelta(0) < known.until - context.clock.now() <= _KNOWN_FOR
+    settings = context.site.scheduler
+    taken = known.failures if known is not None and fresh else None
+    return Places(settings.most_tasks, taken, settings.kept_free)
+
+
+def describe_full(context: Context, db: Connection, priority: Priority) -> str:
+    """Why tasks of a priority wait for others to end, in words; empty where they need not."""
+    most, number = known_places(context, db).most_for(priority), _in_hand(db).total()
+    if most is None or number < most:
+        return ""
+    return (
+        f"Its tasks wait for places: {number} tasks of this site are in the scheduler, and at most "
+        f"{most} may be before more of priority {priority} come."
+    )
+
+
+def _in_hand(db: Connection) -> Counter[tuple[str, Priority]]:
+    found = Counter[tuple[str, Priority]]()
+    for (requester, priority), number in count_in_hand(db).items():
+        found[person_of(requester), priority] += number
+    return found
+
+
+def submit_tasks(context: Context, analysis: Analysis, ready: Sequence[TaskRow]) -> int:
+    """Submit tasks, one job array per stage; returns how many were submitted."""
     fitting = affordable_tasks(context, analysis, ready)
     if len(fitting) < len(ready):
         with context.db.begin() as db:
-            analyses.change_analysis(db, analysis.id, next_step=now + AGAIN)
+            again = context.clock.now() + AGAIN
+            analyses.change_analysis(db, analysis.id, next_step=again)
     groups: dict[tuple[str, Resources, tuple[str, ...]], list[TaskRow]] = defaultdict(list)
     for row in fitting:
         groups[row.stage, row.resources, row.exclude].append(row)
@@ -76,7 +165,7 @@ def _submit_group(
     the reason of the tasks. The next time the last size that was taken comes first.
     """
     largest = context.scheduler.max_batch
-    size = min(largest, _portion(context, largest))
+    size = min(largest, _portion(context, analysis.priority, largest))
     left, count, tries = list(group), 0, 0
     while left and size and tries < MOST_TRIES:
         tries += 1
@@ -84,7 +173,7 @@ def _submit_group(
         handed = _submit(context, analysis, stage, part)
         if handed is None:
             size = len(part) // 2
-            _remember_portion(context, size)
+            _remember_portion(context, analysis.priority, size, len(part))
             # refused, each counts as one more attempt: read anew
             left = _again(context, analysis, left)
             continue
@@ -96,27 +185,37 @@ def _submit_group(
 
 MOST_TRIES = 16
 """So many submissions of one group in a tick: each may take a while."""
-_PORTION = "submit-portion"
-_PORTION_FOR, _PAUSE = timedelta(hours=1), timedelta(minutes=5)
+_PORTION, _TAKEN = "submit-portion", "scheduler-took"
+_KNOWN_FOR, _PAUSE = timedelta(hours=1), timedelta(minutes=5)
 
 
-def _portion(context: Context, largest: int) -> int:
+def _portion_name(priority: Priority) -> str:
+    # what is refused to a campaign keeps nobody else waiting
+    return f"{_PORTION}-campaign" if priority is Priority.CAMPAIGN else _PORTION
+
+
+def _portion(context: Context, priority: Priority, largest: int) -> int:
     """How large an array is tried first: where one was refused, the size that came after it; none
     (zero) for a while after not even a single task was taken."""
     with context.db.begin() as db:
-        known = chores.get_hold(db, _PORTION)
+        known = chores.get_hold(db, _portion_name(priority))
     left = known.until - context.clock.now() if known else timedelta(0)
-    if known is None or left <= timedelta(0):
+    if known is None or not timedelta(0) < left <= _KNOWN_FOR:
         return largest
     if known.failures:
         return known.failures
-    return 0 if left > _PORTION_FOR - _PAUSE else 1
+    return 0 if left > _KNOWN_FOR - _PAUSE else 1
 
 
-def _remember_portion(context: Context, size: int) -> None:
+def _remember_portion(context: Context, priority: Priority, size: int, refused: int) -> None:
+    """Note that an array was refused for want of places, which size comes next, and how many tasks
+    the scheduler takes at the most."""
     with context.db.begin() as db:
-        until = context.clock.now() + _PORTION_FOR
-        chores.set_hold(db, _PORTION, chores.Hold(until, size, "no larger array was taken"))
+        until = context.clock.now() + _KNOWN_FOR
+        reason = "no larger array was taken"
+        chores.set_hold(db, _portion_name(priority), chores.Hold(until, size, reason))
+        taken = _in_hand(db).total() + refused - 1
+        chores.set_hold(db, _TAKEN, chores.Hold(until, taken, "no more tasks were taken"))
 
 
 def _again(context: Context, analysis: Analysis, rows: Sequence[TaskRow]) -> list[TaskRow]:
@@ -126,6 +225,7 @@ def _again(context: Context, analysis: Analysis, rows: Sequence[TaskRow]) -> lis
     return [row for row in planned if row.id in wanted]
 
 
+_WORKING = (AnalysisState.WAITING, AnalysisState.RUNNING)
 _NOT_NOW = (TaskRequest.HOLD, TaskRequest.CANCEL)
 _UNSETTLED = (TaskState.CHECKING, TaskState.LOST)
 
@@ -146,6 +246,7 @@ def _submit(
         submissions.lock_submissions(db)
         twins = tasks.under_way_like(db, [row.fingerprint for row in group], analysis.id)
         group = [row for row in group if row.fingerprint not in twins]
+        group = group[: _room(context, db, analysis)]
         attempt_tokens = [f"{token}.{index}" for index in range(len(group))]
         if not group or not submissions.write_intent(
             db,
@@ -169,11 +270,20 @@ def _submit(
         resources=resources,
         folder=str(folder),
         throttle=context.site.scheduler.throttle,
+        priority=analysis.priority,
         exclude=exclude,
         requester=analysis.requester,
         account=context.site.mail.account_of(analysis.requester) if context.site.mail else "",
     )
     return _hand_over(context, batch)
+
+
+def _room(context: Context, db: Connection, analysis: Analysis) -> int | None:
+    """How many more tasks may be submitted, now that nobody else does; None: no limit."""
+    if analyses.get_analysis(db, analysis.id).cancel_wanted:
+        return 0
+    most = context.site.scheduler.most_tasks
+    return None if most is None else max(0, most - _in_hand(db).total())
 
 
 def _keep_old_log(log: Path, attempt: int) -> None:

@@ -37,13 +37,17 @@ def guard_faults(context: Context, faults: list[str], analysis: Analysis | None)
         yield
     except Exception as error:  # noqa: BLE001 - this is where every fault is reported
         _met(context, faults, analysis, error)
-    else:
-        if analysis is not None and (analysis.faults or analysis.trouble):
-            with context.db.begin() as db:
-                site_trouble.clear_trouble(context, db, analysis)
-                # what failed before it reported is not asked to judge its tasks again
-                if analysis.state is not AnalysisState.REPORTING:
-                    analyses.change_analysis(db, analysis.id, faults=0)
+
+
+def forget_faults(context: Context, analysis: Analysis) -> None:
+    """All steps of an analysis went well: earlier faults no longer count, its trouble is over."""
+    if not (analysis.faults or analysis.trouble):
+        return
+    with context.db.begin() as db:
+        site_trouble.clear_trouble(context, db, analysis)
+        # what failed before it reported is not asked to judge its tasks again
+        if analysis.state is not AnalysisState.REPORTING:
+            analyses.change_analysis(db, analysis.id, faults=0)
 
 
 def _met(context: Context, faults: list[str], analysis: Analysis | None, error: Exception) -> None:

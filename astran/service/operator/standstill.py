@@ -22,6 +22,7 @@ from astran.database.task_requests import TaskRequest
 from astran.database.tasks import TaskRow
 from astran.service.context import Context
 from astran.service.jobs import scheduler_outages
+from astran.service.jobs.submission import describe_full
 from astran.service.outgoing import enqueue
 from astran.service.reporting.overview import reason_in_words
 
@@ -117,6 +118,8 @@ def _reason(context: Context, db: Connection, analysis: Analysis, rows: Sequence
     if twins := tasks.under_way_like(db, fingerprints, analysis.id):
         many = len(twins)
         return f"{many} of its tasks wait for the same work of another analysis."
+    if fingerprints and (full := describe_full(context, db, analysis.priority)):
+        return full
     return _UNKNOWN
 
 
