@@ -28,7 +28,7 @@ from astran.highlevel.aperture.theta2 import (
 )
 from astran.highlevel.arrays import Floats
 from astran.highlevel.diagnostics.irf_curves import irf_summary
-from astran.highlevel.dl3.folder import MAP_FILE, scan_folder
+from astran.highlevel.dl3.folder import MAP_FILE, scan_places
 from astran.highlevel.dl3.run import Dl3Run, Excluded
 from astran.highlevel.dl3.run_selection import in_range, nothing_left, select_runs
 from astran.highlevel.failures import Failures, add_left_out
@@ -41,7 +41,13 @@ from astran.highlevel.maps.ring import EXCLUDED_DEG, SkyMap, make_map
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
 from astran.highlevel.output.assembly import assemble_results, unfinished
-from astran.highlevel.output.table_files import RUN_TABLE, write_map, write_run_table
+from astran.highlevel.output.table_files import (
+    NIGHT_TABLE,
+    RUN_TABLE,
+    write_map,
+    write_night_table,
+    write_run_table,
+)
 from astran.highlevel.spectral.result_parts import write_files
 from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral, make_spectrum
 from astran.results.codec import results_to_json
@@ -95,6 +101,12 @@ def _write_files(
         write_run_table(results.runs, folder / RUN_TABLE)
         return RUN_TABLE
 
+    def night_table() -> str | None:
+        if not results.by_night:
+            return None
+        write_night_table(results.by_night, folder / NIGHT_TABLE)
+        return NIGHT_TABLE
+
     def map_file() -> str | None:
         if found.sky is None:
             return None
@@ -104,6 +116,7 @@ def _write_files(
     names = FileNames(
         run_table=attempt("run_table", f"The file {RUN_TABLE}", run_table),
         map=attempt("map", f"The file {MAP_FILE}", map_file),
+        night_table=attempt("night_table", f"The file {NIGHT_TABLE}", night_table),
     )
     if not isinstance(spectral := found.spectral, Spectral):
         return names
@@ -115,12 +128,12 @@ def _write_files(
         )
         or FileNames()
     )
-    return replace(more, run_table=names.run_table, map=names.map)
+    return replace(more, run_table=names.run_table, map=names.map, night_table=names.night_table)
 
 
 def measure_folder(options: Options) -> FolderMeasurement:
     """All numbers, nothing written. ProductError where no run can be used."""
-    selection = select_runs(scan_folder(options.dl3), options)
+    selection = select_runs(scan_places(options.dl3), options)
     target = vector(selection.target.ra, selection.target.dec)
     settings = options.settings
     choice = choose_cut(

@@ -46,7 +46,8 @@ class Threshold(StrEnum):
 class Options:
     """One high-level analysis."""
 
-    dl3: Path
+    dl3: tuple[Path, ...]
+    """Folders of DL3 files, or single files."""
     output: Path
     name: str
     """Of the target; empty: as the files say."""
@@ -77,7 +78,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options, alike for `astran highlevel` and `python -m astran.highlevel`."""
     settings = HighlevelSettings.model_fields
     add = parser.add_argument
-    add("--dl3", type=Path, required=True, metavar="DIR", help="folder of GADF DL3 files")
+    add(
+        "--dl3",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="PATH",
+        help="folder of GADF DL3 files, or one file; several times for several nights",
+    )
     add("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
     add("--target", metavar="NAME", help="name of the source")
     add("--ra", type=float, metavar="DEG", help="right ascension of the source, ICRS")
@@ -158,7 +166,7 @@ def read_options(args: argparse.Namespace) -> Options:
     if (args.ra is None) != (args.dec is None):
         raise ConfigError("--ra and --dec belong together.", cure="Give both, or none.")
     return Options(
-        dl3=args.dl3,
+        dl3=tuple(args.dl3),
         output=args.output,
         name=args.target or (config.target.name if config else ""),
         position=_position(args, config),

@@ -127,6 +127,21 @@ class EnergyThreshold:
 
 
 @dataclass(frozen=True)
+class ResponseGroup:
+    """Runs of many nights with one kind of response, stacked before the fit."""
+
+    name: str
+    response: Annotated[str, {"description": "what their responses have in common"}]
+    runs: tuple[int, ...]
+    nights: tuple[NightName, ...]
+    zenith_min_deg: float | None
+    zenith_max_deg: float | None
+    livetime_h: float
+    n_on: Count
+    n_off: Count
+
+
+@dataclass(frozen=True)
 class SpectrumNumbers:
     """All of a spectrum that could be made."""
 
@@ -139,7 +154,7 @@ class SpectrumNumbers:
     energy_max_tev: float
     bins_per_decade: Count
     models: tuple[ModelFit, ...]
-    fitted_to: Annotated[str, {"enum": ["nights", "runs"]}]
+    fitted_to: Annotated[str, {"enum": ["nights", "runs", "groups"]}]
     flux: SpectrumFlux
     significance: float
     n_on: Count
@@ -156,6 +171,9 @@ class SpectrumNumbers:
     limit_confidence: float = 0.95
     assumed_index: float | None = None
     """Of the power law that stands where nothing was fitted."""
+    groups: Annotated[
+        tuple[ResponseGroup, ...], {"description": "only where they were fitted, not the nights"}
+    ] = ()
 
 
 @dataclass(frozen=True)
@@ -169,7 +187,7 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class TimedFlux:
-    """Flux of a run, a night or a part of a run [cm-2 s-1]."""
+    """Flux of a run, a part of a run, a night, an ISO week or a month [cm-2 s-1]."""
 
     label: str
     start: Time
@@ -184,6 +202,8 @@ class TimedFlux:
     n_off: Count
     limit_reason: LimitReason = None
     flux_limit_expected: ExpectedLimit = None
+    mjd_start: Annotated[float | None, {"description": "of `start`, MJD (UTC)"}] = None
+    mjd_stop: Annotated[float | None, {"description": "of `stop`, MJD (UTC)"}] = None
 
 
 @dataclass(frozen=True)
@@ -211,3 +231,11 @@ class LightCurve:
     runs_constant: FluxConstancy | None = None
     nights_constant: FluxConstancy | None = None
     fine_constant: FluxConstancy | None = None
+    weeks: Annotated[
+        tuple[TimedFlux, ...],
+        {"description": "by ISO 8601 week of the night, `2013-W44`; of several nights only"},
+    ] = ()
+    months: Annotated[
+        tuple[TimedFlux, ...],
+        {"description": "by month of the night, `2013-11`; of several nights only"},
+    ] = ()

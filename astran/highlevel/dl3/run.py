@@ -67,6 +67,8 @@ class Dl3Run:
     """Of the telescope [deg], positive to the east."""
     of_night: Night | None = None
     """Where it is known from the runs around it."""
+    more_files: tuple[Path, ...] = ()
+    """Files of further parts of the run."""
 
     @property
     def night(self) -> Night:

@@ -54,6 +54,8 @@ class SpectralResponse:
     ceiling: float
     """Largest usable energy [TeV]."""
     note: str = ""
+    kind: str = ""
+    """Of the IRFs, with their axis of true energies, in words."""
 
 
 def true_energies(edges: Floats) -> Floats:
@@ -165,7 +167,15 @@ def _evaluate(
         area_supports=supports,
         ceiling=ceiling,
         note=note,
+        kind=_kind(area),
     )
+
+
+def _kind(area: Any) -> str:
+    energies = area.axes["energy_true"].edges.to_value("TeV")
+    kind = "point-like" if area.is_pointlike else "full-enclosure"
+    span = f"{energies[0]:.3g} to {energies[-1]:.3g} TeV"
+    return f"{kind} IRFs of {energies.size - 1} energies from {span}"
 
 
 def _matrix(dispersion: Any, offset: Any, true_axis: Any, axis: Any) -> Floats:

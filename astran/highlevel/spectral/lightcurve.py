@@ -1,4 +1,4 @@
-"""Flux against time: by run, by night, and in finer bins where the source is bright."""
+"""Flux against time: by run, night, week and month, and in finer bins of a bright source."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from astran.highlevel.spectral.limits import expected_limit
 from astran.highlevel.spectral.norm import Norm, measure_norm
 from astran.highlevel.spectral.shapes import Shape
 from astran.highlevel.spectral.spectra import CountsSpectrum, RunSpectrum, WideCounts
+from astran.highlevel.spectral.stacks import SpectrumStack
 from astran.highlevel.spectral.wstat import wstat
 
 FINE_SIGMAS = 5.0
@@ -115,19 +116,13 @@ def light_curve_by_run(
     return [point for point in points if point is not None]
 
 
-def light_curve_by_night(
-    nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]], basis: LightCurveBasis
+def light_curve_by_stack(
+    stacks: Sequence[SpectrumStack], basis: LightCurveBasis
 ) -> list[LightCurvePoint]:
-    """One point per night, from its stacked spectrum."""
+    """One point per night, week or month, from its stacked spectrum."""
     points = [
-        _point(
-            night,
-            spectrum,
-            basis,
-            _limits(parts),
-            sum(part.part.run.livetime_s for part in parts),
-        )
-        for night, (parts, spectrum) in nights.items()
+        _point(stack.name, stack.spectrum, basis, _limits(stack.parts), stack.livetime_s)
+        for stack in stacks
     ]
     return [point for point in points if point is not None]
 

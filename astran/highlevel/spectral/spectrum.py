@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -36,6 +36,13 @@ from astran.highlevel.spectral.spectra import (
     run_spectrum,
     stack_spectra,
 )
+from astran.highlevel.spectral.stacks import (
+    SpectrumStack,
+    stack_by_month,
+    stack_by_night,
+    stack_by_week,
+    stack_for_fit,
+)
 from astran.results.document import PartKind
 
 LEAST_FIT_SIGMAS = 5.0
@@ -57,14 +64,16 @@ class Spectral:
     """What was found about the spectrum."""
 
     parts: tuple[RunSpectrum, ...]
-    nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]]
+    nights: tuple[SpectrumStack, ...]
+    fitted: tuple[SpectrumStack, ...]
+    """What the models were fitted to, unless `joint`: the nights, or stacks by response."""
     stacked: CountsSpectrum
     energy_min: float
     energy_max: float
     """Edges of the range that was used [TeV]."""
     models: tuple[Model, ...]
     joint: bool
-    """Whether the models were fitted to the runs together, instead of to stacked nights."""
+    """Whether the models were fitted to the runs together, instead of to stacks of them."""
     best: Model | None
     shape: Shape
     """The best model's, or the assumed one."""
@@ -73,6 +82,9 @@ class Spectral:
     points: tuple[FluxPoint, ...]
     runs: tuple[lightcurve.LightCurvePoint, ...]
     night_points: tuple[lightcurve.LightCurvePoint, ...]
+    week_points: tuple[lightcurve.LightCurvePoint, ...]
+    month_points: tuple[lightcurve.LightCurvePoint, ...]
+    """Empty where there is one night only."""
     fine: tuple[lightcurve.LightCurvePoint, ...]
     above: IntegralFlux
     """What norms are as fluxes above one threshold."""
@@ -132,8 +144,9 @@ def make_spectrum(
         reason = next(iter(refused), "no run")
         return NoSpectrum(f"No spectrum: {_plural(len(runs))}: {reason}.")
     warnings += sorted({f"Spectrum: {p.response.note}" for p in parts if p.response.note})
-    nights = _by_night(parts)
-    stacked = stack_spectra([spectrum for _, spectrum in nights.values()])
+    nights = stack_by_night(parts)
+    to_fit = stack_for_fit(nights)
+    stacked = stack_spectra([night.spectrum for night in nights])
     used = np.flatnonzero(stacked.used & (stacked.alpha > 0) & (stacked.matrix.sum(axis=0) > 0))
     if used.size == 0:
         return NoSpectrum("No spectrum: no energy bin lies above the threshold of the IRFs.")
@@ -142,7 +155,7 @@ def make_spectrum(
     if crab is None:
         return NoSpectrum("No spectrum: no events in the energy range of the IRFs.")
     attempt = partial(failures.attempt, PartKind.CALCULATION)
-    fits = attempt("fit", "The fit of the spectrum", lambda: _fits(parts, nights, stacked, crab))
+    fits = attempt("fit", "The fit of the spectrum", lambda: _fits(parts, to_fit, stacked, crab))
     if fits is None:
         fits = Fits()
     warnings += fits.warnings
@@ -174,9 +187,16 @@ def make_spectrum(
     if runs_in_time is not None:
         warnings += _without_flux(parts, runs_in_time)
     in_time = partial(attempt, "light_curve")
+
+    def by_period(
+        stack_by: Callable[[Sequence[RunSpectrum]], Sequence[SpectrumStack]],
+    ) -> list[lightcurve.LightCurvePoint]:
+        return lightcurve.light_curve_by_stack(stack_by(parts), basis) if len(nights) > 1 else []
+
     return Spectral(
         parts=tuple(parts),
         nights=nights,
+        fitted=to_fit,
         stacked=stacked,
         energy_min=low,
         energy_max=high,
@@ -196,9 +216,15 @@ def make_spectrum(
         runs=tuple(runs_in_time or ()),
         night_points=tuple(
             in_time(
-                "The light curve by night", lambda: lightcurve.light_curve_by_night(nights, basis)
+                "The light curve by night", lambda: lightcurve.light_curve_by_stack(nights, basis)
             )
             or ()
+        ),
+        week_points=tuple(
+            in_time("The light curve by week", lambda: by_period(stack_by_week)) or ()
+        ),
+        month_points=tuple(
+            in_time("The light curve by month", lambda: by_period(stack_by_month)) or ()
         ),
         fine=tuple(
             in_time(
@@ -230,12 +256,12 @@ class Fits:
 
 def _fits(
     parts: Sequence[RunSpectrum],
-    nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]],
+    stacks: Sequence[SpectrumStack],
     stacked: CountsSpectrum,
     crab: Norm,
 ) -> Fits:
-    """Fits to stacked nights; to single runs where the flux changes between these."""
-    found = Fits(tuple(_fit(nights, crab)))
+    """Fits to stacks of runs; to single runs where the flux changes between these."""
+    found = Fits(tuple(_fit(stacks, crab)))
     best = _best(found.models)
     if best is None:
         return found
@@ -246,7 +272,9 @@ def _fits(
     said = "The flux changes from run to run: the spectrum is an average over them"
     if len(parts) > MOST_JOINT_RUNS or not _clean(stacked):
         return replace(found, warnings=(f"{said}.",))
-    singly = {f"{n}-{p.part.run.obs_id}": ([p], p.spectrum) for n, p in enumerate(parts)}
+    singly = [
+        SpectrumStack(f"{n}-{p.part.run.obs_id}", (p,), p.spectrum) for n, p in enumerate(parts)
+    ]
     models = _fit(singly, crab)
     return Fits(
         tuple(models) or found.models,
@@ -317,29 +345,16 @@ def _told(refused: dict[str, list[int]], number: int) -> list[str]:
     return said
 
 
-def _by_night(parts: Sequence[RunSpectrum]) -> dict[str, tuple[list[RunSpectrum], CountsSpectrum]]:
-    found: dict[str, list[RunSpectrum]] = {}
-    for part in parts:
-        found.setdefault(str(part.part.run.night), []).append(part)
-    return {
-        night: (members, stack_spectra([part.spectrum for part in members]))
-        for night, members in found.items()
-    }
-
-
 def _norm(spectrum: CountsSpectrum, shape: Shape, confidence: float = CONFIDENCE) -> Norm | None:
     return fit_norm(
         spectrum.n_on, spectrum.n_off, spectrum.alpha, spectrum.expected(shape), confidence
     )
 
 
-def _fit(nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]], crab: Norm) -> list[Model]:
+def _fit(stacks: Sequence[SpectrumStack], crab: Norm) -> list[Model]:
     if crab.sqrt_ts < LEAST_FIT_SIGMAS:
         return []
-    sets = [
-        make_dataset(spectrum, night, sum(part.part.run.livetime_s for part in parts))
-        for night, (parts, spectrum) in nights.items()
-    ]
+    sets = [make_dataset(stack.spectrum, stack.name, stack.livetime_s) for stack in stacks]
     fitted = (fit_model(sets, kind) for kind in ("power-law", "log-parabola"))
     return [model for model in fitted if model is not None]
 
