@@ -41,6 +41,8 @@ from astran.highlevel.maps.ring import EXCLUDED_DEG, SkyMap, make_map
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
 from astran.highlevel.output.assembly import assemble_results, unfinished
+from astran.highlevel.output.executable import EXECUTABLE, write_executable
+from astran.highlevel.output.gammapy_files import write_gammapy_files
 from astran.highlevel.output.table_files import (
     NIGHT_TABLE,
     RUN_TABLE,
@@ -118,6 +120,12 @@ def _write_files(
         map=attempt("map", f"The file {MAP_FILE}", map_file),
         night_table=attempt("night_table", f"The file {NIGHT_TABLE}", night_table),
     )
+    executable = attempt(
+        "executable",
+        f"The files that remake the results ({', '.join(EXECUTABLE)})",
+        lambda: write_executable(found, folder),
+    )
+    names = replace(names, executable=executable)
     if not isinstance(spectral := found.spectral, Spectral):
         return names
     more: FileNames = (
@@ -128,7 +136,18 @@ def _write_files(
         )
         or FileNames()
     )
-    return replace(more, run_table=names.run_table, map=names.map, night_table=names.night_table)
+    gammapy = attempt(
+        "gammapy",
+        "Every file for gammapy",
+        lambda: write_gammapy_files(spectral, more.ogip or (), folder),
+    )
+    return replace(
+        names,
+        flux_points=more.flux_points,
+        light_curve=more.light_curve,
+        ogip=more.ogip,
+        gammapy=gammapy,
+    )
 
 
 def measure_folder(options: Options) -> FolderMeasurement:
@@ -316,6 +335,7 @@ def _spectral(
             failures,
             options.confidence,
             options.assumed_index,
+            options.stack_by,
         ),
     )
     if found is None:

@@ -42,6 +42,14 @@ class Threshold(StrEnum):
     """Where the effective area reaches a tenth of its maximum."""
 
 
+class StackRule(StrEnum):
+    """Which runs are added before spectral models are fitted to all stacks together."""
+
+    NIGHT = "night"
+    RESPONSE = "response"
+    """Runs with the same kind of response, of any night."""
+
+
 @dataclass(frozen=True)
 class Options:
     """One high-level analysis."""
@@ -70,6 +78,8 @@ class Options:
     """Of upper limits."""
     assumed_index: float = DEFAULT_INDEX
     """Of the power law where the signal is too weak for a fit."""
+    stack_by: StackRule | None = None
+    """None: by night, by response where the nights are many."""
     simulated: bool = False
     versions: tuple[tuple[str, str], ...] = ()
 
@@ -130,6 +140,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="index of the power law that fluxes and limits are for where the signal is too weak "
         f"for a fit. Default: {DEFAULT_INDEX:g}.",
     )
+    add(
+        "--stack-by",
+        choices=[rule.value for rule in StackRule],
+        help="runs that are added before the fit of the spectrum: those of a night, or those with "
+        "the same kind of response. Default: by night; by response where --dl3 is given several "
+        "times or there are more than 20 nights.",
+    )
     add("--simulated", action="store_true", help="mark all results as SIMULATED")
     add(
         "--version",
@@ -181,9 +198,16 @@ def read_options(args: argparse.Namespace) -> Options:
         threshold=Threshold(args.spectrum_threshold),
         confidence=args.confidence,
         assumed_index=args.index,
+        stack_by=_stack_rule(args),
         simulated=args.simulated,
         versions=tuple(_version(text) for text in args.versions),
     )
+
+
+def _stack_rule(args: argparse.Namespace) -> StackRule | None:
+    if args.stack_by:
+        return StackRule(args.stack_by)
+    return StackRule.RESPONSE if len(args.dl3) > 1 else None
 
 
 def _flag(name: str) -> str:

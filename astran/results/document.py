@@ -304,6 +304,13 @@ class FileNames:
     light_curve: str | None = None
     ogip: tuple[str, ...] | None = None
     night_table: str | None = None
+    gammapy: Annotated[
+        tuple[str, ...] | None,
+        {"description": "flux points, light curve and data sets as gammapy reads them"},
+    ] = None
+    executable: Annotated[
+        tuple[str, ...] | None, {"description": "what remakes the results: analysis.py and others"}
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def _spectrum_numbers(found: Spectral) -> SpectrumNumbers:
 def _fitted_to(found: Spectral) -> str:
     if found.joint:
         return "runs"
-    return "nights" if found.fitted == found.nights else "groups"
+    return "nights" if found.fitted is found.nights else "groups"
 
 
 def _groups(found: Spectral) -> tuple[ResponseGroup, ...]:
@@ -283,15 +283,22 @@ def _point(point: FluxPoint) -> SpectralPoint:
     )
 
 
+def flux_of_point(
+    point: lightcurve.LightCurvePoint, found: Spectral
+) -> tuple[float, float, float | None]:
+    """Integral flux, its error, and its upper limit [cm-2 s-1]; none: the counts allow none."""
+    return *found.above.measure(point.norm), _times(point.norm.limit, found.above.of_shape)
+
+
 def _timed_flux(point: lightcurve.LightCurvePoint, found: Spectral) -> TimedFlux:
-    flux, error = found.above.measure(point.norm)
+    flux, error, _ = flux_of_point(point, found)
     unit = found.above.of_shape
     return TimedFlux(
         label=point.label,
         start=point.start.isoformat(timespec="seconds"),
         stop=point.stop.isoformat(timespec="seconds"),
-        mjd_start=_mjd(point.start),
-        mjd_stop=_mjd(point.stop),
+        mjd_start=mjd_of(point.start),
+        mjd_stop=mjd_of(point.stop),
         livetime_h=point.livetime_s / 3600,
         flux=flux,
         flux_error=error,
@@ -304,7 +311,7 @@ def _timed_flux(point: lightcurve.LightCurvePoint, found: Spectral) -> TimedFlux
     )
 
 
-def _mjd(moment: datetime) -> float:
+def mjd_of(moment: datetime) -> float:
     """Modified Julian Date, UTC, to a tenth of a second."""
     return round(moment.timestamp() / 86400 + MJD_OF_UNIX_EPOCH, 6)
 

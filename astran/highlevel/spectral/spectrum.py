@@ -13,7 +13,7 @@ from astran.base.failures import reason_of
 from astran.highlevel.aperture.counts import RunCounts, ThetaCut
 from astran.highlevel.failures import Failures
 from astran.highlevel.maps.known_sources import KnownSource
-from astran.highlevel.options import DEFAULT_INDEX, Threshold
+from astran.highlevel.options import DEFAULT_INDEX, StackRule, Threshold
 from astran.highlevel.spectral import lightcurve
 from astran.highlevel.spectral.fit import Model, fit_model, make_dataset
 from astran.highlevel.spectral.flux_points import FluxPoint, flux_points
@@ -23,7 +23,7 @@ from astran.highlevel.spectral.integral_flux import (
     choose_threshold,
     integral_flux,
 )
-from astran.highlevel.spectral.irfs import NoResponse
+from astran.highlevel.spectral.irfs import NoResponse, Responses
 from astran.highlevel.spectral.limits import CONFIDENCE, expected_limit
 from astran.highlevel.spectral.norm import Norm, fit_norm, measure_norm
 from astran.highlevel.spectral.reflected import off_events
@@ -117,6 +117,7 @@ def make_spectrum(
     failures: Failures,
     confidence: float = CONFIDENCE,
     assumed_index: float = DEFAULT_INDEX,
+    stack_by: StackRule | None = None,
 ) -> Spectral | NoSpectrum:
     """Spectrum and light curve, where the IRFs allow them. Parts that fail go to `failures`.
 
@@ -127,14 +128,16 @@ def make_spectrum(
     off_regions : number that was asked for; none: as many as fit
     confidence : of upper limits
     assumed_index : of the power law where the signal is too weak for a fit
+    stack_by : what is added before the fit
     """
     edges = energy_edges(*energies)
     parts: list[RunSpectrum] = []
+    made: Responses = {}
     refused: dict[str, list[int]] = {}
     for run in runs:
         try:
             off = off_events(run, cut, sources, off_regions)
-            parts.append(run_spectrum(run, cut, edges, chosen_low, rule, off))
+            parts.append(run_spectrum(run, cut, edges, chosen_low, rule, off, made))
         except NoResponse as error:
             refused.setdefault(str(error), []).append(run.run.obs_id)
         except Exception as error:  # noqa: BLE001 - one odd run must not cost the others
@@ -145,7 +148,7 @@ def make_spectrum(
         return NoSpectrum(f"No spectrum: {_plural(len(runs))}: {reason}.")
     warnings += sorted({f"Spectrum: {p.response.note}" for p in parts if p.response.note})
     nights = stack_by_night(parts)
-    to_fit = stack_for_fit(nights)
+    to_fit = stack_for_fit(nights, stack_by)
     stacked = stack_spectra([night.spectrum for night in nights])
     used = np.flatnonzero(stacked.used & (stacked.alpha > 0) & (stacked.matrix.sum(axis=0) > 0))
     if used.size == 0:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from astran.highlevel.options import StackRule
 from astran.highlevel.spectral.spectra import CountsSpectrum, RunSpectrum, stack_spectra
 
 MOST_NIGHTS = 20
@@ -90,9 +91,16 @@ def stack_by_response(parts: Sequence[RunSpectrum]) -> tuple[SpectrumStack, ...]
     )
 
 
-def stack_for_fit(nights: Sequence[SpectrumStack]) -> tuple[SpectrumStack, ...]:
-    """What is fitted together: the nights, or stacks by response where the nights are many."""
-    if len(nights) <= MOST_NIGHTS:
+def stack_for_fit(
+    nights: Sequence[SpectrumStack], rule: StackRule | None
+) -> tuple[SpectrumStack, ...]:
+    """What is fitted together.
+
+    Parameters
+    ----------
+    rule : none: nights, or stacks by response where the nights are many
+    """
+    if rule is StackRule.NIGHT or (rule is None and len(nights) <= MOST_NIGHTS):
         return tuple(nights)
     return stack_by_response([part for night in nights for part in night.parts])
 
