@@ -202,6 +202,13 @@ class TimedFlux:
     n_off: Count
     limit_reason: LimitReason = None
     flux_limit_expected: ExpectedLimit = None
+    flux_wstat: Annotated[
+        float | None,
+        {
+            "description": "the most likely one by WSTAT, as gammapy's estimators give it; only "
+            "where each energy bin holds 10 OFF counts or more"
+        },
+    ] = None
     mjd_start: Annotated[float | None, {"description": "of `start`, MJD (UTC)"}] = None
     mjd_stop: Annotated[float | None, {"description": "of `stop`, MJD (UTC)"}] = None
 

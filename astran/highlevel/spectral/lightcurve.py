@@ -20,6 +20,7 @@ FINE_SIGMAS = 5.0
 """Significance that a fine bin should have on average."""
 SHORTEST_S = 60.0
 MOST_FINE_BINS = 400
+ENOUGH_OFF_COUNTS = 10
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,13 @@ class LightCurvePoint:
     """n_on, n_off, alpha and the signal expected for norm 1, by wide energy bin."""
     expected_limit: float | None = None
     """The upper limit that this exposure was to give without a source, in units of the norm."""
+
+    @property
+    def has_enough_off(self) -> bool:
+        """Whether each energy bin holds so many OFF counts that WSTAT has no bias to speak of."""
+        _, n_off, alpha, expected = self.data
+        used = (alpha > 0) & (expected > 0)
+        return bool(used.any() and n_off[used].min() >= ENOUGH_OFF_COUNTS)
 
 
 @dataclass(frozen=True)

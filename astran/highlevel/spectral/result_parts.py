@@ -297,6 +297,7 @@ def _timed_flux(point: lightcurve.LightCurvePoint, found: Spectral) -> TimedFlux
         label=point.label,
         start=point.start.isoformat(timespec="seconds"),
         stop=point.stop.isoformat(timespec="seconds"),
+        flux_wstat=point.likeliest * unit if point.has_enough_off else None,
         mjd_start=mjd_of(point.start),
         mjd_stop=mjd_of(point.stop),
         livetime_h=point.livetime_s / 3600,
