@@ -94,7 +94,7 @@ def ours(folder: Path) -> dict[str, Any]:
         map_bin=PIXEL,
     )
     options = Options(
-        dl3=folder,
+        dl3=(folder,),
         output=folder,
         name="Crab",
         position=CRAB,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ class EventList:
         with np.errstate(invalid="ignore"):
             return np.asarray(finite & (np.abs(self.dec) <= 90) & (self.energy > 0))
 
-    @property
+    @cached_property
     def repeated(self) -> Mask:
         """Which events repeat an earlier one: two of its time, its EVENT_ID and its direction."""
         found = np.zeros(self.time.size, bool)

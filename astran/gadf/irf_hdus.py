@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -46,6 +47,8 @@ _CUTS = {
     "theta_containment": "TH_CONT",
 }
 """Header words of lstchain, in the header of each IRF."""
+_OF_ONE_RUN = ("OBS_ID", "DATE", "TSTART", "TSTOP", "CHECKSUM", "DATASUM", "COMMENT", "HISTORY")
+"""Words of the headers of IRFs that do not tell of these."""
 LARGEST_RAD_MAX_DEG = 5.0
 LEAST_AREA_M2, LARGEST_AREA_M2 = 300.0, 3e7
 """The largest effective area of a Cherenkov telescope or an array of them lies between these."""
@@ -108,6 +111,33 @@ def read_irfs(hdus: Any, log: FindingLog) -> IrfTables:
     if "aeff" in found:
         _check_area(found["aeff"], log)
     return irfs
+
+
+def hash_irfs(hdus: Any) -> str | None:
+    """The same for files whose effective area, energy dispersion, point spread and theta cut are
+    the same to the bit; none where this cannot be told.
+
+    Background models do not count, nor do words of the headers that tell of one run.
+    """
+    found = hashlib.blake2b(digest_size=16)
+    for hdu in hdus:
+        written = str(hdu.header.get("HDUCLAS2", "")).strip().upper()
+        kind = _CLASSES.get(written) or _NAMES.get(hdu.name.upper())
+        if kind is None or kind == "bkg":
+            continue
+        if getattr(hdu.data, "dtype", None) is None or _has_heap(hdu):
+            return None
+        words = hdu.header.tostring(sep="\n", padding=False).split("\n")
+        kept = (word for word in words if not word.startswith(_OF_ONE_RUN))
+        found.update("\n".join(kept).encode())
+        found.update(hdu.data.tobytes())
+    return found.hexdigest()
+
+
+def _has_heap(hdu: Any) -> bool:
+    """Whether a table has columns of varying length, which stand beside its rows."""
+    columns = getattr(hdu, "columns", None)
+    return columns is None or any("P" in c.format or "Q" in c.format for c in columns)
 
 
 def read_irf_file(path: Path) -> tuple[IrfTables, FindingLog]:

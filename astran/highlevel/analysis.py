@@ -29,7 +29,7 @@ from astran.highlevel.aperture.theta2 import (
 )
 from astran.highlevel.arrays import Floats
 from astran.highlevel.diagnostics.irf_curves import irf_summary
-from astran.highlevel.dl3.folder import MAP_FILE, scan_folder
+from astran.highlevel.dl3.folder import MAP_FILE, scan_places
 from astran.highlevel.dl3.run import Dl3Run, Excluded
 from astran.highlevel.dl3.run_selection import in_range, nothing_left, select_runs
 from astran.highlevel.failures import Failures, add_left_out
@@ -42,7 +42,15 @@ from astran.highlevel.maps.ring import EXCLUDED_DEG, SkyMap, make_map
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
 from astran.highlevel.output.assembly import assemble_results, unfinished
-from astran.highlevel.output.table_files import RUN_TABLE, write_map, write_run_table
+from astran.highlevel.output.executable import EXECUTABLE, write_executable
+from astran.highlevel.output.gammapy_files import write_gammapy_files
+from astran.highlevel.output.table_files import (
+    NIGHT_TABLE,
+    RUN_TABLE,
+    write_map,
+    write_night_table,
+    write_run_table,
+)
 from astran.highlevel.spectral.absorption import NoAbsorption, find_absorption
 from astran.highlevel.spectral.fit import SpectralChoice
 from astran.highlevel.spectral.result_parts import write_files
@@ -98,6 +106,12 @@ def _write_files(
         write_run_table(results.runs, folder / RUN_TABLE)
         return RUN_TABLE
 
+    def night_table() -> str | None:
+        if not results.by_night:
+            return None
+        write_night_table(results.by_night, folder / NIGHT_TABLE)
+        return NIGHT_TABLE
+
     def map_file() -> str | None:
         if found.sky is None:
             return None
@@ -107,7 +121,14 @@ def _write_files(
     names = FileNames(
         run_table=attempt("run_table", f"The file {RUN_TABLE}", run_table),
         map=attempt("map", f"The file {MAP_FILE}", map_file),
+        night_table=attempt("night_table", f"The file {NIGHT_TABLE}", night_table),
     )
+    executable = attempt(
+        "executable",
+        f"The files that remake the results ({', '.join(EXECUTABLE)})",
+        lambda: write_executable(found, folder),
+    )
+    names = replace(names, executable=executable)
     if not isinstance(spectral := found.spectral, Spectral):
         return names
     more: FileNames = (
@@ -118,12 +139,23 @@ def _write_files(
         )
         or FileNames()
     )
-    return replace(more, run_table=names.run_table, map=names.map)
+    gammapy = attempt(
+        "gammapy",
+        "Every file for gammapy",
+        lambda: write_gammapy_files(spectral, more.ogip or (), folder),
+    )
+    return replace(
+        names,
+        flux_points=more.flux_points,
+        light_curve=more.light_curve,
+        ogip=more.ogip,
+        gammapy=gammapy,
+    )
 
 
 def measure_folder(options: Options) -> FolderMeasurement:
     """All numbers, nothing written. ProductError where no run can be used."""
-    selection = select_runs(scan_folder(options.dl3), options)
+    selection = select_runs(scan_places(options.dl3), options)
     target = vector(selection.target.ra, selection.target.dec)
     settings = options.settings
     choice = choose_cut(
@@ -308,6 +340,7 @@ def _spectral(
             failures,
             options.settings.confidence,
             options.settings.assumed_index,
+            options.stack_by,
             choice,
         ),
     )

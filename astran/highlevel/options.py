@@ -46,11 +46,20 @@ class Threshold(StrEnum):
     """Where the effective area reaches a tenth of its maximum."""
 
 
+class StackRule(StrEnum):
+    """Which runs are added before spectral models are fitted to all stacks together."""
+
+    NIGHT = "night"
+    RESPONSE = "response"
+    """Runs with the same kind of response, of any night."""
+
+
 @dataclass(frozen=True)
 class Options:
     """One high-level analysis."""
 
-    dl3: Path
+    dl3: tuple[Path, ...]
+    """Folders of DL3 files, or single files."""
     output: Path
     name: str
     """Of the target; empty: as the files say."""
@@ -69,6 +78,8 @@ class Options:
     spectrum: bool = True
     """Whether to make spectrum and light curve."""
     threshold: Threshold = Threshold.LOWEST
+    stack_by: StackRule | None = None
+    """None: by night, by response where the nights are many."""
     simulated: bool = False
     versions: tuple[tuple[str, str], ...] = ()
 
@@ -77,7 +88,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options, alike for `astran highlevel` and `python -m astran.highlevel`."""
     settings = HighlevelSettings.model_fields
     add = parser.add_argument
-    add("--dl3", type=Path, required=True, metavar="DIR", help="folder of GADF DL3 files")
+    add(
+        "--dl3",
+        type=Path,
+        required=True,
+        action="append",
+        metavar="PATH",
+        help="folder of GADF DL3 files, or one file; several times for several nights",
+    )
     add("--output", type=Path, required=True, metavar="DIR", help="folder for the results")
     add("--target", metavar="NAME", help="name of the source")
     add("--ra", type=float, metavar="DEG", help="right ascension of the source, ICRS")
@@ -115,6 +133,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="assumed_index",
         metavar="N",
         help=settings["assumed_index"].description,
+    )
+    add(
+        "--stack-by",
+        choices=[rule.value for rule in StackRule],
+        help="runs that are added before the fit of the spectrum: those of a night, or those with "
+        "the same kind of response. Default: by night; by response where --dl3 is given several "
+        "times or there are more than 20 nights.",
     )
     add("--simulated", action="store_true", help="mark all results as SIMULATED")
     add(
@@ -165,7 +190,7 @@ def read_options(args: argparse.Namespace) -> Options:
     if (args.ra is None) != (args.dec is None):
         raise ConfigError("--ra and --dec belong together.", cure="Give both, or none.")
     return Options(
-        dl3=args.dl3,
+        dl3=tuple(args.dl3),
         output=args.output,
         name=args.target or (config.target.name if config else ""),
         position=_position(args, config),
@@ -178,9 +203,16 @@ def read_options(args: argparse.Namespace) -> Options:
         background=Background(args.map_background) if args.map_background else None,
         spectrum=not args.no_spectrum,
         threshold=Threshold(args.spectrum_threshold),
+        stack_by=_stack_rule(args),
         simulated=args.simulated,
         versions=tuple(_version(text) for text in args.versions),
     )
+
+
+def _stack_rule(args: argparse.Namespace) -> StackRule | None:
+    if args.stack_by:
+        return StackRule(args.stack_by)
+    return StackRule.RESPONSE if len(args.dl3) > 1 else None
 
 
 def _flag(name: str) -> str:

@@ -19,7 +19,7 @@ from astran.report.verdict import Verdict, make_verdict
 from astran.results.document import Results
 
 _S = AnalysisState
-TABLES = ("number_rows", "run_table", "stage_table", "time_rows")
+TABLES = ("number_rows", "night_tables", "run_table", "stage_table", "time_rows")
 """Parts of a report that are made from its data, each by itself."""
 
 
@@ -149,6 +149,19 @@ class Report:
             return ()
         return self._omissions.part(
             "The list of numbers", lambda: tables.number_rows(results, self.config), ()
+        )
+
+    @cached_property
+    def night_tables(self) -> tuple[Table, Table]:
+        """Every night of several: all columns, and those that a mail has room for."""
+        empty = Table(("Night",), ())
+        results = self.results
+        if results is None:
+            return empty, empty
+        return self._omissions.part(
+            "The table of nights",
+            lambda: (tables.night_table(results), tables.night_table(results, short=True)),
+            (empty, empty),
         )
 
     @cached_property

@@ -23,6 +23,7 @@ from astran.results.document import (
     CountNumbers,
     FieldSourceNumbers,
     MapNumbers,
+    NightNumbers,
     RateConstancy,
     Results,
     RunNumbers,
@@ -273,6 +274,55 @@ def run_table(runs: Iterable[RunOutcome]) -> Table:
         bare = [TableRow((*row.cells, row.remark), row.ok) for row in rows]
         return Table(("Run", "Outcome"), tuple(bare))
     return Table(("Run", *(column.name for column in RUN_COLUMNS)), tuple(rows))
+
+
+@dataclass(frozen=True, slots=True)
+class NightColumn:
+    """A column of the table of nights."""
+
+    name: str
+    value: Callable[[NightNumbers], str]
+    main: bool = True
+    """Whether it is in mails, too, which have less room."""
+
+
+NIGHT_COLUMNS = (
+    NightColumn("Runs", lambda night: format_count(night.n_runs)),
+    NightColumn("Livetime", lambda night: f"{format_fixed(night.livetime_h, 2)} h"),
+    NightColumn("N_on", lambda night: format_count(night.n_on), main=False),
+    NightColumn("N_off", lambda night: format_count(night.n_off), main=False),
+    NightColumn("alpha", lambda night: format_fixed(night.alpha, 3), main=False),
+    NightColumn("Excess", lambda night: _excess(night)),
+    NightColumn("Li&Ma", lambda night: format_fixed(night.significance, 1)),
+    NightColumn("Flux [cm-2 s-1]", lambda night: _night_flux(night)),
+)
+
+
+def night_table(results: Results, *, short: bool = False) -> Table:
+    """One row per night; empty where there is one only. `short`: with the main columns only."""
+    nights = results.by_night or ()
+    columns = [column for column in NIGHT_COLUMNS if column.main or not short]
+    rows = [
+        TableRow((_night_name(night.night), *(column.value(night) for column in columns)))
+        for night in nights
+        if len(nights) > 1
+    ]
+    return Table(("Night", *(column.name for column in columns)), tuple(rows))
+
+
+def _night_name(night: str) -> str:
+    return f"{night[:4]}-{night[4:6]}-{night[6:]}"
+
+
+def _night_flux(night: NightNumbers) -> str:
+    """The flux with its error, or the upper limit of a weak one."""
+    flux, error = finite_number(night.flux), finite_number(night.flux_error)
+    if flux is None or error is None:
+        return "–"
+    if night.is_limit:
+        return "no limit" if night.flux_limit is None else f"< {night.flux_limit:.2g}"
+    power = math.floor(math.log10(abs(flux) or 1.0))
+    return f"({format_measured(flux / 10.0**power, error / 10.0**power)})e{power}"
 
 
 def _run_row(run: RunOutcome) -> TableRow:

@@ -74,6 +74,16 @@ class WobblePosition:
 
 
 @dataclass(frozen=True)
+class ZenithCoverage:
+    """Runs in a range of zenith distance."""
+
+    zenith_min_deg: float
+    zenith_max_deg: float
+    runs: Count
+    livetime_h: float
+
+
+@dataclass(frozen=True)
 class AcceptanceProfile:
     """Density of events over the field of view."""
 
@@ -107,3 +117,6 @@ class Diagnostics:
     wobble: tuple[WobblePosition, ...] | None
     acceptance: AcceptanceProfile | None
     irf: ResponseCurves | None
+    zenith: Annotated[
+        tuple[ZenithCoverage, ...] | None, {"description": "runs that tell their zenith distance"}
+    ] = None

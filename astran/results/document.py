@@ -15,7 +15,7 @@ from typing import Annotated
 
 from astran.results.diagnostic_parts import Diagnostics
 from astran.results.spectral_parts import LightCurve, Spectrum
-from astran.results.values import IF_ABSENT, Count, NightName, Time
+from astran.results.values import IF_ABSENT, Count, NightName, Time, UpperLimit
 
 SCHEMA = "astran-results-1"
 """A change of meaning changes the number."""
@@ -137,6 +137,13 @@ class NightNumbers(FluxNumbers):
     night: NightName
     n_runs: Count
     ontime_h: float
+    runs: tuple[int, ...] = ()
+    zenith_min_deg: float | None = None
+    zenith_max_deg: float | None = None
+    flux: Annotated[float | None, {"description": "as in `light_curve` [cm-2 s-1]"}] = None
+    flux_error: float | None = None
+    flux_limit: UpperLimit = None
+    is_limit: Annotated[bool, {"description": "below 3 sigma: the limit counts"}] = False
 
 
 @dataclass(frozen=True)
@@ -296,6 +303,14 @@ class FileNames:
     flux_points: str | None = None
     light_curve: str | None = None
     ogip: tuple[str, ...] | None = None
+    night_table: str | None = None
+    gammapy: Annotated[
+        tuple[str, ...] | None,
+        {"description": "flux points, light curve and data sets as gammapy reads them"},
+    ] = None
+    executable: Annotated[
+        tuple[str, ...] | None, {"description": "what remakes the results: analysis.py and others"}
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -142,6 +142,20 @@ class EblAbsorption:
     citation: str
 
 
+class ResponseGroup:
+    """Runs of many nights with one kind of response, stacked before the fit."""
+
+    name: str
+    response: Annotated[str, {"description": "what their responses have in common"}]
+    runs: tuple[int, ...]
+    nights: tuple[NightName, ...]
+    zenith_min_deg: float | None
+    zenith_max_deg: float | None
+    livetime_h: float
+    n_on: Count
+    n_off: Count
+
+
 @dataclass(frozen=True)
 class SpectrumNumbers:
     """All of a spectrum that could be made."""
@@ -155,7 +169,7 @@ class SpectrumNumbers:
     energy_max_tev: float
     bins_per_decade: Count
     models: tuple[ModelFit, ...]
-    fitted_to: Annotated[str, {"enum": ["nights", "runs"]}]
+    fitted_to: Annotated[str, {"enum": ["nights", "runs", "groups"]}]
     flux: SpectrumFlux
     significance: float
     n_on: Count
@@ -175,6 +189,9 @@ class SpectrumNumbers:
     fixed_parameters: Mapping[str, float] = field(default_factory=dict)
     """Those that were held in the fit."""
     ebl: EblAbsorption | None = None
+    groups: Annotated[
+        tuple[ResponseGroup, ...], {"description": "only where they were fitted, not the nights"}
+    ] = ()
 
 
 @dataclass(frozen=True)
@@ -190,7 +207,7 @@ class Spectrum:
 
 @dataclass(frozen=True)
 class TimedFlux:
-    """Flux of a run, a night or a part of a run [cm-2 s-1]."""
+    """Flux of a run, a part of a run, a night, an ISO week or a month [cm-2 s-1]."""
 
     label: str
     start: Time
@@ -205,6 +222,15 @@ class TimedFlux:
     n_off: Count
     limit_reason: LimitReason = None
     flux_limit_expected: ExpectedLimit = None
+    flux_wstat: Annotated[
+        float | None,
+        {
+            "description": "the most likely one by WSTAT, as gammapy's estimators give it; only "
+            "where each energy bin holds 10 OFF counts or more"
+        },
+    ] = None
+    mjd_start: Annotated[float | None, {"description": "of `start`, MJD (UTC)"}] = None
+    mjd_stop: Annotated[float | None, {"description": "of `stop`, MJD (UTC)"}] = None
 
 
 @dataclass(frozen=True)
@@ -232,3 +258,11 @@ class LightCurve:
     runs_constant: FluxConstancy | None = None
     nights_constant: FluxConstancy | None = None
     fine_constant: FluxConstancy | None = None
+    weeks: Annotated[
+        tuple[TimedFlux, ...],
+        {"description": "by ISO 8601 week of the night, `2013-W44`; of several nights only"},
+    ] = ()
+    months: Annotated[
+        tuple[TimedFlux, ...],
+        {"description": "by month of the night, `2013-11`; of several nights only"},
+    ] = ()

@@ -21,7 +21,7 @@ from astran.highlevel.options import Options
 def find(folder: Path, **values: Any) -> FolderMeasurement:
     settings = values.pop("settings", {})
     options = {"output": folder, "name": "Crab", "position": (RA, DEC), **values}
-    return measure_folder(Options(dl3=folder, settings=HighlevelSettings(**settings), **options))
+    return measure_folder(Options(dl3=(folder,), settings=HighlevelSettings(**settings), **options))
 
 
 def test_the_injected_source_is_found_again(tmp_path: Path) -> None:

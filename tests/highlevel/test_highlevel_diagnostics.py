@@ -27,7 +27,7 @@ def look(
     folder: Path, position: tuple[float, float] = (RA, DEC), **settings: Any
 ) -> tuple[FolderMeasurement, dict[str, Any]]:
     options = Options(
-        dl3=folder,
+        dl3=(folder,),
         output=Path("unused"),
         name="Crab",
         position=position,

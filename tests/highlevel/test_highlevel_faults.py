@@ -75,7 +75,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def options(folder: Path, output: Path, **values: Any) -> Options:
     return Options(
-        dl3=folder,
+        dl3=(folder,),
         output=output,
         name="Crab",
         position=(RA, DEC),
@@ -213,7 +213,7 @@ CALCULATIONS: dict[str, tuple[Any, str, set[str]]] = {
     "fit": (spectral, "_fit", {"fit"}),
     "flux points": (spectral, "flux_points", {"flux_points"}),
     "light curve by run": (lightcurve, "light_curve_by_run", {"fit", "light_curve"}),
-    "light curve by night": (lightcurve, "light_curve_by_night", {"light_curve"}),
+    "light curve by night": (lightcurve, "light_curve_by_stack", {"light_curve"}),
     "fine light curve": (lightcurve, "light_curve_fine", {"light_curve"}),
     "expected limit": (spectral, "_limit_without_source", {"expected_limit"}),
     "concerns": (assembly, "find_warnings", {"concerns"}),

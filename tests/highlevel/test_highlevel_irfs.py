@@ -29,7 +29,7 @@ def night(data: Path, folder: Path, change: Callable[[fits.HDUList], Any]) -> Fo
             hdus.writeto(folder / f"{run}.fits")
     return measure_folder(
         Options(
-            dl3=folder,
+            dl3=(folder,),
             output=folder,
             name="Crab",
             position=CRAB,

@@ -38,7 +38,7 @@ def find(
 ) -> FolderMeasurement:
     return measure_folder(
         Options(
-            dl3=folder,
+            dl3=(folder,),
             output=Path("unused"),
             name="Source",
             position=position,
@@ -257,7 +257,7 @@ def test_sky_map_with_a_wanted_acceptance(
 def test_a_camera_that_is_not_round_flags_the_map(public_data: Data) -> None:
     """A radial acceptance below 150 GeV: the width tells that the map is not to be trusted."""
     options = Options(
-        dl3=public_data("magic/rad_max"),
+        dl3=(public_data("magic/rad_max"),),
         output=Path("unused"),
         name="Crab",
         position=CRAB,

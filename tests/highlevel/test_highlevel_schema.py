@@ -26,7 +26,7 @@ Data = Callable[[str], Path]
 def results(folder: Path, position: tuple[float, float] = (RA, DEC), **values: Any) -> Any:
     """All but the plots."""
     options = Options(
-        dl3=folder,
+        dl3=(folder,),
         output=Path("unused"),
         name="Crab",
         position=position,
@@ -61,7 +61,7 @@ def test_a_night_without_irfs(tmp_path: Path) -> None:
 def test_hardly_anything_with_its_plots(tmp_path: Path) -> None:
     write_run(tmp_path / "dl3", 1, background=3, signal=0)
     options = Options(
-        dl3=tmp_path / "dl3",
+        dl3=(tmp_path / "dl3",),
         output=tmp_path / "out",
         name="Crab",
         position=(RA, DEC),

@@ -19,7 +19,7 @@ from astran.highlevel.options import Options
 def choose(folder: Path, **values: Any) -> RunSelection:
     given = {"output": folder, "name": "Crab", "position": (RA, DEC), **values}
     return select_runs(
-        scan_folder(folder), Options(dl3=folder, settings=HighlevelSettings(), **given)
+        scan_folder(folder), Options(dl3=(folder,), settings=HighlevelSettings(), **given)
     )
 
 

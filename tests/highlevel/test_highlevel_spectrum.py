@@ -45,7 +45,7 @@ def find(
 ) -> FolderMeasurement:
     return measure_folder(
         Options(
-            dl3=folder,
+            dl3=(folder,),
             output=Path("unused"),
             name="Source",
             position=position,

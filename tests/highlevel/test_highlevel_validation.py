@@ -25,7 +25,7 @@ def find(folder: Path, **values: Any) -> FolderMeasurement:
     settings = {"map_bin": 0.1, "map_width": 2.0, **values.pop("settings", {})}
     return measure_folder(
         Options(
-            dl3=folder,
+            dl3=(folder,),
             output=folder,
             name="Crab",
             position=(RA, DEC),

@@ -21,7 +21,7 @@ Data = Callable[[str], Path]
 def flare(folder: Path, threshold: Threshold = Threshold.LOWEST, **settings: float) -> Spectral:
     found = measure_folder(
         Options(
-            dl3=folder,
+            dl3=(folder,),
             output=Path("unused"),
             name="PKS 2155-304",
             position=PKS,

@@ -29,7 +29,7 @@ def find(
 ) -> FolderMeasurement:
     return measure_folder(
         Options(
-            dl3=folder,
+            dl3=(folder,),
             output=folder / "out",
             name=name,
             position=position,
@@ -148,7 +148,7 @@ def test_the_place_on_the_sky_does_not_matter(tmp_path: Path, place: tuple[float
 def test_results_and_plots_of_a_field_at_the_pole(tmp_path: Path) -> None:
     write_night(tmp_path / "dl3", runs=2, signal=200, background=2000, place=(37.95, 89.6))
     options = Options(
-        dl3=tmp_path / "dl3",
+        dl3=(tmp_path / "dl3",),
         output=tmp_path / "out",
         name="Polaris",
         position=(37.95, 89.6),
@@ -239,7 +239,7 @@ def test_irfs_that_the_index_names_and_that_are_gone_cost_no_run(tmp_path: Path)
 def test_off_regions_next_to_a_source_are_told(tmp_path: Path) -> None:
     write_night(tmp_path, runs=2, rad_max=0.05, background=6000)
     options = Options(
-        dl3=tmp_path,
+        dl3=(tmp_path,),
         output=tmp_path,
         name="Crab",
         position=(RA, DEC),
@@ -253,7 +253,7 @@ def test_off_regions_next_to_a_source_are_told(tmp_path: Path) -> None:
 def test_earlier_results_in_the_folder_are_no_runs(tmp_path: Path) -> None:
     write_night(tmp_path, runs=2)
     options = Options(
-        dl3=tmp_path,
+        dl3=(tmp_path,),
         output=tmp_path,
         name="Crab",
         position=(RA, DEC),

@@ -61,7 +61,7 @@ def add_dispersion(hdus: fits.HDUList) -> None:
 def measure(folder: Path, **values: Any) -> tuple[list[Any], list[str]]:
     """The numbers of a folder, and all that is said about it."""
     options = Options(
-        dl3=folder,
+        dl3=(folder,),
         output=folder,
         name="Crab",
         position=(RA, DEC),

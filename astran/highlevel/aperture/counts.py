@@ -70,6 +70,8 @@ class RunCounts:
     off_exposure: float | None = None
     """Of all OFF positions in units of that of ON, where they have another offset than ON; none:
     it is their number."""
+    off_centres: tuple[Floats, ...] = ()
+    """Of the OFF regions, unit vectors."""
 
     @property
     def off_regions(self) -> int:
@@ -256,7 +258,7 @@ def count_run(
             f"all its OFF regions would hold gammas of {' and '.join(names)}.",
         )
     theta = np.stack([separation(run.direction, place) for place in (on, *clean)])
-    return RunCounts(run, target, offset, theta, limit, names, number + 1)
+    return RunCounts(run, target, offset, theta, limit, names, number + 1, off_centres=tuple(clean))
 
 
 def _clean_positions(
@@ -309,4 +311,13 @@ def count_on_axis(
         )
     theta = np.stack([separation(run.direction, place) for place in (target, *clean)])
     exposure = float(density[1:].sum() / density[0])
-    return RunCounts(run, target, offset, theta, limit, names, off_exposure=exposure)
+    return RunCounts(
+        run,
+        target,
+        offset,
+        theta,
+        limit,
+        names,
+        off_exposure=exposure,
+        off_centres=tuple(clean),
+    )

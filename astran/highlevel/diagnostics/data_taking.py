@@ -26,6 +26,7 @@ from astran.results.diagnostic_parts import (
     RunRates,
     TimeRates,
     WobblePosition,
+    ZenithCoverage,
 )
 from astran.results.document import PartKind
 
@@ -36,6 +37,7 @@ ENERGIES_PER_DECADE = 8
 INTERVAL_BINS = 60
 SAME_PLACE_DEG = 0.05
 PROFILE_STEP_DEG = 0.1
+ZENITH_STEP_DEG = 5.0
 SOURCE_DEG = 0.3
 """Events further from the target than this are the field's."""
 
@@ -200,6 +202,23 @@ def _wobble(parts: Sequence[RunCounts]) -> tuple[WobblePosition, ...]:
     return tuple(found)
 
 
+def _zenith_coverage(parts: Sequence[RunCounts]) -> tuple[ZenithCoverage, ...]:
+    """Livetime by zenith distance, in the steps in which there are runs."""
+    steps: dict[int, list[RunCounts]] = {}
+    for part in parts:
+        if part.run.zenith is not None:
+            steps.setdefault(int(part.run.zenith // ZENITH_STEP_DEG), []).append(part)
+    return tuple(
+        ZenithCoverage(
+            zenith_min_deg=step * ZENITH_STEP_DEG,
+            zenith_max_deg=(step + 1) * ZENITH_STEP_DEG,
+            runs=len(members),
+            livetime_h=sum(part.run.livetime_s for part in members) / 3600,
+        )
+        for step, members in sorted(steps.items())
+    )
+
+
 def _near(position: WobblePosition, x_deg: float, y_deg: float) -> bool:
     return math.hypot(position.x_deg - x_deg, position.y_deg - y_deg) < SAME_PLACE_DEG
 
@@ -244,6 +263,7 @@ TABLES: dict[str, tuple[str, Callable[[Sequence[RunCounts], SkyMap | None], Any]
     "energy": ("The distribution of energies", lambda parts, sky: _energies(parts)),
     "intervals": ("The times between events", lambda parts, sky: _intervals(parts)),
     "wobble": ("The table of pointings", lambda parts, sky: _wobble(parts)),
+    "zenith": ("The table of zenith distances", lambda parts, sky: _zenith_coverage(parts)),
     "acceptance": ("The acceptance over the field of view", _acceptance),
 }
 """Tables by name, with the beginning of a sentence about each; each is made by itself."""

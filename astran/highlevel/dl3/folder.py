@@ -7,12 +7,12 @@ Format: https://gamma-astro-data-formats.readthedocs.io/en/latest/data_storage/i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from os.path import expandvars
 from pathlib import Path
 
-from astran.base.errors import ProductError
+from astran.base.errors import ProductError, in_a_sentence
 from astran.gadf.fits_open import PACKED_SUFFIXES, open_fits
 
 SUFFIXES = tuple(
@@ -26,9 +26,9 @@ RESULTS, MAP_FILE, SPECTRA = "results.json", "skymap.fits", "spectra"
 
 @dataclass(frozen=True)
 class Folder:
-    """Files of a DL3 folder."""
+    """Files of a DL3 folder, or of several."""
 
-    path: Path
+    paths: tuple[Path, ...]
     files: tuple[Path, ...]
     """FITS files below the folder, index files left out, sorted by name; then those elsewhere that
     an index names."""
@@ -37,6 +37,78 @@ class Folder:
     irfs: Mapping[Path, tuple[Path, ...]] = field(default_factory=dict)
     """Other files in which the index places the IRFs of an event file."""
     warnings: tuple[str, ...] = ()
+    unusable: Mapping[Path, str] = field(default_factory=dict)
+    """Places, among several, that hold nothing, and why: a sentence."""
+    parts: tuple[Folder, ...] = ()
+    """The places of which it is made, if there are several."""
+
+
+def scan_places(paths: Sequence[Path]) -> Folder:
+    """List several DL3 folders or files as one data set. Of several, one that holds nothing is
+    left out and named; a file that is named twice counts once.
+
+    Raises
+    ------
+    ProductError : the only place, or each of them, holds no FITS file
+    """
+    if len(paths) == 1:
+        return _scan_place(paths[0])
+    found: list[Folder] = []
+    unusable: dict[Path, str] = {}
+    twice: list[str] = []
+    seen: set[Path] = set()
+    for path in paths:
+        if (place := path.resolve()) in seen:
+            twice.append(str(path))
+            continue
+        seen.add(place)
+        try:
+            found.append(_scan_place(path))
+        except (ProductError, OSError) as error:
+            said = in_a_sentence(error) if isinstance(error, ProductError) else str(error)
+            unusable[path] = f"{said}."
+    if not found:
+        raise ProductError(
+            "No DL3 file: " + "; ".join(said.rstrip(".") for said in unusable.values()) + ".",
+            "Name folders of DL3 files.",
+        )
+    warnings = [warning for one in found for warning in one.warnings]
+    if twice:
+        warnings.append(f"Named twice, read once: {', '.join(twice)}.")
+    files: dict[Path, Path] = {}
+    for file in (file for one in found for file in one.files):
+        files.setdefault(file.resolve(), file)
+    return Folder(
+        paths=tuple(path for one in found for path in one.paths),
+        files=tuple(files.values()),
+        missing={path: run for one in found for path, run in one.missing.items()},
+        irfs={path: others for one in found for path, others in one.irfs.items()},
+        warnings=tuple(warnings),
+        unusable=unusable,
+        parts=tuple(found),
+    )
+
+
+def _scan_place(path: Path) -> Folder:
+    """A folder; or one file, with what the index beside it tells of its IRFs."""
+    if not path.is_file():
+        return scan_folder(path)
+    if not path.name.lower().endswith(SUFFIXES) or path.name.startswith(INDEX_NAMES):
+        raise ProductError(f"{path} is no DL3 file.", "Name a FITS file of events, or a folder.")
+    irfs: dict[Path, tuple[Path, ...]] = {}
+    warnings: list[str] = []
+    for index in sorted(path.parent.glob("hdu-index*")):
+        try:
+            _read_index(index, {}, irfs)
+        except ProductError as error:
+            warnings.append(f"{error.message} It is not used.")
+    mine = path.resolve()
+    return Folder(
+        (path,),
+        (path,),
+        irfs={mine: irfs[mine]} if mine in irfs else {},
+        warnings=tuple(warnings),
+    )
 
 
 def scan_folder(path: Path) -> Folder:
@@ -71,7 +143,7 @@ def scan_folder(path: Path) -> Folder:
     files += [item for item in dict.fromkeys(elsewhere) if item not in here]
     if not files and not missing:
         raise ProductError(f"There is no FITS file in {path}.", "Name the folder of the DL3 files.")
-    return Folder(path, tuple(files), missing, irfs, tuple(warnings))
+    return Folder((path,), tuple(files), missing, irfs, tuple(warnings))
 
 
 def _unread(files: Collection[Path]) -> list[str]:

@@ -15,7 +15,7 @@ from astran.gadf.dl3_file import Dl3File, read_dl3
 from astran.gadf.file_findings import FindingCode
 from astran.gadf.good_time import GoodTime
 from astran.gadf.header import EventHeader
-from astran.gadf.irf_hdus import read_theta_cut
+from astran.gadf.irf_hdus import hash_irfs, read_theta_cut
 from astran.gadf.rad_max import RadMaxTable
 from astran.highlevel.arrays import Floats, Ints
 from astran.highlevel.dl3.background_model import BackgroundModel, find_background_model
@@ -67,6 +67,10 @@ class Dl3Run:
     """Of the telescope [deg], positive to the east."""
     of_night: Night | None = None
     """Where it is known from the runs around it."""
+    irf_hash: str | None = None
+    """The same for runs whose own files hold the same IRFs; none: not known."""
+    more_files: tuple[Path, ...] = ()
+    """Files of further parts of the run."""
 
     @property
     def night(self) -> Night:
@@ -216,6 +220,7 @@ def _run(file: Dl3File, irf_files: Sequence[Path]) -> Dl3Run:
         point_like=file.irfs.point_like,
         irf_files=tuple(irf_files),
         background=background,
+        irf_hash=hash_irfs(file.hdus),
         zenith_angles=_zenith_angles(header, good),
         notes=(*(note.text for note in file.findings.notes), *said),
         longitude=header.site[0] if header.site else None,

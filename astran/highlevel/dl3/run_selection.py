@@ -37,7 +37,8 @@ def select_runs(folder: Folder, options: Options) -> RunSelection:
 
     Raises
     ------
-    ProductError : no run is left, with the reasons; or the target's position is unknown
+    ProductError : no run is left, with the reasons; the target's position is unknown; or the runs
+        are of several telescopes
     """
     options = _with_position(options)
     wanted = vector(*options.position) if options.position else None
@@ -46,6 +47,7 @@ def select_runs(folder: Folder, options: Options) -> RunSelection:
         Excluded(run, path.name, "the index names this file, but it is not there.")
         for path, run in sorted(folder.missing.items())
     ]
+    excluded += [Excluded(None, str(path), said) for path, said in folder.unusable.items()]
     runs: list[Dl3Run] = []
     for path in folder.files:
         found = read_run(path, wanted, folder.irfs.get(path.resolve(), ()))
@@ -53,6 +55,7 @@ def select_runs(folder: Folder, options: Options) -> RunSelection:
             runs.append(found)
         elif found is not None:
             excluded.append(found)
+    warnings += _without_run(folder, runs)
     runs, doubles, said = put_together(runs)
     runs = name_nights(runs)
     excluded += doubles
@@ -70,9 +73,42 @@ def select_runs(folder: Folder, options: Options) -> RunSelection:
         raise nothing_left(excluded)
     target, runs, others = _with_target(runs, options)
     excluded += others
+    _refuse_several_telescopes(runs)
     runs.sort(key=lambda run: (run.start, run.obs_id))
     warnings += [f"Run {run.obs_id}: {note}" for run in runs for note in run.notes]
     return RunSelection(target, tuple(runs), tuple(excluded), tuple(warnings))
+
+
+def _without_run(folder: Folder, runs: Sequence[Dl3Run]) -> list[str]:
+    """Which of several places hold no run that can be used."""
+    read = {run.path.resolve() for run in runs}
+    return [
+        f"{', '.join(map(str, part.paths))}: none of its files holds a run that can be used; it is "
+        "left out, the reasons are with the files."
+        for part in folder.parts
+        if not read & {file.resolve() for file in part.files}
+    ]
+
+
+def _refuse_several_telescopes(runs: Sequence[Dl3Run]) -> None:
+    """One theta cut, one map and one light curve hold for one kind of telescope only.
+
+    Raises
+    ------
+    ProductError : the files name several telescopes (TELESCOP)
+    """
+    kinds: dict[str, list[str]] = {}
+    for run in runs:
+        kind = "".join(filter(str.isalnum, run.telescope.casefold()))
+        if kind:  # a file that names none goes with the others
+            kinds.setdefault(kind, []).append(run.telescope)
+    if len(kinds) > 1:
+        listed = ", ".join(f"{names[0]}: {len(names)}" for names in kinds.values())
+        raise ProductError(
+            f"The runs are of several telescopes ({listed} runs by TELESCOP), whose cuts, "
+            "background and response differ.",
+            "Analyse the runs of each telescope by themselves: name only their folders, or --runs.",
+        )
 
 
 def nothing_left(excluded: Sequence[Excluded]) -> ProductError:

@@ -29,27 +29,37 @@ LONGEST_LIST = 5
 
 
 def put_together(runs: Sequence[Dl3Run]) -> tuple[list[Dl3Run], list[Excluded], list[str]]:
-    """Each run once: the runs, the files that are left out, and what to say of both."""
+    """Each run once: the runs, the files that are left out, and what to say of both.
+
+    In order of time, so that each run is compared only with those that reach into it, and with
+    those of its own number.
+    """
     kept: list[Dl3Run] = []
     excluded: list[Excluded] = []
     parts: dict[int, int] = {}
+    lasting: list[int] = []
+    numbered: dict[int, list[int]] = {}
     for run in sorted(runs, key=lambda item: (item.start, item.path.name)):
-        twin = next((one for one in reversed(kept) if _is_copy(run, one)), None)
+        lasting = [i for i in lasting if kept[i].stop > run.start]
+        twin = next((kept[i] for i in reversed(lasting) if _is_copy(run, kept[i])), None)
         if twin is not None:
             excluded.append(_double(run, twin))
             continue
-        place = next((i for i, one in enumerate(kept) if _belong_together(one, run)), None)
+        same = numbered.setdefault(run.obs_id, [])
+        place = next((i for i in same if _belong_together(kept[i], run)), None)
         if place is None:
+            place = len(kept)
+            same.append(place)
             kept.append(run)
         else:
             parts[run.obs_id] = parts.get(run.obs_id, 1) + 1
             kept[place] = _joined(kept[place], run)
+        lasting = sorted({*lasting, place})
     said = [
         f"Run {number}: its {count} files hold different times (subruns): they were put together."
         for number, count in sorted(parts.items())
     ]
-    numbers = [run.obs_id for run in kept]
-    shared = sorted({number for number in numbers if numbers.count(number) > 1})
+    shared = sorted(number for number, places in numbered.items() if len(places) > 1)
     if shared:
         listed = ", ".join(map(str, shared[:LONGEST_LIST]))
         more = f" and {len(shared) - LONGEST_LIST} more" if len(shared) > LONGEST_LIST else ""
@@ -73,7 +83,8 @@ def name_nights(runs: Sequence[Dl3Run]) -> list[Dl3Run]:
 
 
 def _double(run: Dl3Run, twin: Dl3Run) -> Excluded:
-    reason = f"{twin.path.name} holds the same run; its events would count twice."
+    other = twin.path.name if twin.path.name != run.path.name else str(twin.path)
+    reason = f"{other} holds the same run; its events would count twice."
     return Excluded(run.obs_id, run.path.name, reason)
 
 
@@ -127,6 +138,7 @@ def _joined(run: Dl3Run, part: Dl3Run) -> Dl3Run:
         energy=np.concatenate([run.energy, part.energy]),
         zenith_angles=(*run.zenith_angles, *part.zenith_angles),
         notes=tuple(dict.fromkeys((*run.notes, *part.notes))),
+        more_files=(*run.more_files, part.path),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -240,12 +240,32 @@ def _by_night(found: FolderMeasurement) -> tuple[NightNumbers, ...]:
         NightNumbers(
             night=str(night),
             n_runs=len(parts),
+            runs=tuple(part.run.obs_id for part in parts),
+            **_zenith_range(parts),
+            **_night_flux(norms.get(str(night)), spectral),
             **_count_numbers(stack([part.counts for part in parts])),
             **_crab_numbers(norms.get(str(night)), spectral),
             ontime_h=sum(part.run.ontime_s for part in parts) / 3600,
         )
         for night, parts in counts_by_night(found.runs).items()
     )
+
+
+def _zenith_range(parts: Sequence[RunCounts]) -> dict[str, float | None]:
+    angles = [part.run.zenith for part in parts if part.run.zenith is not None]
+    return {
+        "zenith_min_deg": min(angles, default=None),
+        "zenith_max_deg": max(angles, default=None),
+    }
+
+
+def _night_flux(norm: Norm | None, spectral: Spectral | NoSpectrum) -> dict[str, Any]:
+    """The flux as in the light curve; nothing without a spectrum."""
+    if norm is None or not isinstance(spectral, Spectral):
+        return {}
+    flux, error = spectral.above.measure(norm)
+    limit = None if norm.limit is None else norm.limit * spectral.above.of_shape
+    return {"flux": flux, "flux_error": error, "flux_limit": limit, "is_limit": norm.sqrt_ts < 3}
 
 
 def _bands(found: FolderMeasurement) -> tuple[EnergyBandNumbers, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,39 @@ from astropy.wcs import WCS
 from astran.config.analysis import Target
 from astran.highlevel.maps.ring import SkyMap
 from astran.results.codec import to_json
-from astran.results.document import SCHEMA, RunNumbers
+from astran.results.document import SCHEMA, NightNumbers, RunNumbers
 
 RUN_TABLE = "run_table.ecsv"
+NIGHT_TABLE = "night_table.ecsv"
 
 
 def write_run_table(runs: Sequence[RunNumbers], path: Path) -> None:
     """`runs` of results.json as an ECSV table with units."""
-    rows = [_cells(run) for run in runs]
+    _write_rows([_cells(run) for run in runs], path)
+
+
+def write_night_table(nights: Sequence[NightNumbers], path: Path) -> None:
+    """`by_night` of results.json as an ECSV table with units; the runs as text."""
+    rows = []
+    for night in nights:
+        known = {
+            item.name: np.nan if (value := getattr(night, item.name)) is None else value
+            for item in fields(night)
+        }
+        runs = ",".join(map(str, night.runs))
+        rows.append({"night": night.night, "n_runs": night.n_runs, **known, "runs": runs})
+    _write_rows(rows, path)
+
+
+def _write_rows(rows: Sequence[dict[str, Any]], path: Path) -> None:
     table = Table({key: [row[key] for row in rows] for key in rows[0]}, meta={"schema": SCHEMA})
     ends = {"_deg": "deg", "_h": "h", "_per_min": "1/min"}
     for name in table.colnames:
         unit = next((unit for end, unit in ends.items() if name.endswith(end)), None)
         if unit and table[name].dtype.kind == "f":
             table[name].unit = unit
+        elif name.startswith("flux"):
+            table[name].unit = "cm-2 s-1"
     for name in ("rate_error", "background_error"):
         table[name].unit = "1/min"
     part = path.with_name(f".{path.name}.part")

@@ -34,6 +34,8 @@ MODEL_NAMES = {
 _SYMBOLS = {"index": "Γ", "alpha": "α", "beta": "β (ln)"}
 LONGEST_SPAN_H = 20.0
 """A longer light curve is drawn by run number, as its nights would be thin lines."""
+MOST_NIGHTS_BY_NUMBER = 12
+"""More nights are drawn against the date, without their runs."""
 
 
 def draw_spectrum(results: Results, found: SpectrumNumbers) -> Drawn:
@@ -215,18 +217,22 @@ def draw_light_curve(results: Results, curve: LightCurve) -> Drawn:
     unit = 10.0**power
     first, last = _time(runs[0].start), _time(runs[-1].stop)
     by_time = (last - first).total_seconds() / 3600 < LONGEST_SPAN_H
+    by_date = len(nights) > MOST_NIGHTS_BY_NUMBER
     tops, lows = [], []
     axes.axhline(0, color=style.INK, linewidth=0.8)
-    if by_time:
+    if by_date:
+        tops += _by_date(axes, nights, curve.months, unit)
+    elif by_time:
         if fine:
             tops += _drawn(axes, _as_points(fine), unit, style.SKY, ".", "finer bins")
         tops += _drawn(axes, runs, unit, style.BLUE, "o", "runs")
         style.clock(axes, first)
     else:
         tops += _by_number(axes, runs, nights, unit)
-    shown = [*runs, *(fine if by_time else [])]
+    shown = [p for p in nights if not p.is_limit] if by_date else runs
+    shown = [*shown, *(fine if by_time else [])]
     lows = [(p.flux - p.flux_error) / unit for p in shown]
-    constant = curve.runs_constant
+    constant = curve.nights_constant if by_date else curve.runs_constant
     if constant:
         mean, error = constant.mean / unit, constant.error / unit
         axes.axhspan(mean - error, mean + error, color=style.GREY, alpha=0.2, lw=0)
@@ -250,6 +256,8 @@ def draw_light_curve(results: Results, curve: LightCurve) -> Drawn:
     axes.set_title(f"{above} < E < {below}", fontsize=12, loc="right")
     axes.legend(loc="upper left", ncols=2, frameon=False)
     what = f"{len(runs)} runs" if len(runs) > 1 else "one run"
+    if by_date:
+        what = f"{len(nights)} nights with {what}"
     stable = (
         f", chi2/ndf {constant.chi2:.1f}/{constant.ndf} for a constant flux" if constant else ""
     )
@@ -356,6 +364,22 @@ def _by_number(
     axes.tick_params(axis="x", length=0)
     axes.set_xlim(-0.7, len(runs) - 0.3)
     axes.set_xlabel("runs in order of time, by night")
+    return tops
+
+
+def _by_date(
+    axes: Any, nights: Sequence[TimedFlux], months: Sequence[TimedFlux], unit: float
+) -> list[float]:
+    """Nights against the date, and months where there are several: for many nights."""
+    tops = _drawn(axes, nights, unit, style.BLUE, "o", "nights")
+    if len(months) > 1:
+        tops += _drawn(axes, _as_points(months), unit, style.INK, "s", "months")
+    locator = mdates.AutoDateLocator(maxticks=7)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+    first, last = nights[0].mjd_start, nights[-1].mjd_stop
+    span = f" (MJD {first:.0f} to {last:.0f})" if first and last else ""
+    axes.set_xlabel(f"date, UTC{span}")
     return tops
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import warnings
-from dataclasses import dataclass
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from astropy import units
@@ -24,6 +25,8 @@ SUPPORTED_FRACTION = 0.01
 """Below the energy of this part of the largest effective area no threshold is believed."""
 OFFSET_MARGIN_DEG = 0.15
 SAME_CUT_DEG = 0.002
+SHARED_DIGITS = 6
+"""Of offsets [deg] that are the same for the response."""
 TRUE_PER_DECADE = 24
 IRF_WORDS = {"aeff": "effective area", "edisp": "energy dispersion"}
 """IRFs without which there is no flux."""
@@ -54,6 +57,8 @@ class SpectralResponse:
     ceiling: float
     """Largest usable energy [TeV]."""
     note: str = ""
+    kind: str = ""
+    """Of the IRFs, with their axis of true energies, in words."""
 
 
 def true_energies(edges: Floats) -> Floats:
@@ -94,25 +99,63 @@ def _load(path: Path) -> dict[str, Any]:
     return found
 
 
-def make_response(part: RunCounts, cut: ThetaCut, edges: Floats) -> SpectralResponse:
+Responses: TypeAlias = dict[Hashable, "_Reduced"]
+"""What was made of IRFs already, by these and the offset: many runs share both."""
+
+
+@dataclass(frozen=True)
+class _Reduced:
+    """What IRFs give at an offset, before anything of the run itself."""
+
+    response: SpectralResponse
+    """For a livetime of 1 s."""
+    largest_area_m2: float
+    area_begins: float
+    """Before energies at which the area is not finite are left out [TeV]."""
+
+
+def make_response(
+    part: RunCounts, cut: ThetaCut, edges: Floats, made: Responses | None = None
+) -> SpectralResponse:
     """The response of a run in bins of reconstructed energy.
+
+    Parameters
+    ----------
+    made : responses of other runs for the same cut and edges, to be shared; is added to
 
     Raises
     ------
     NoResponse : there are no IRFs, or they are for another cut
     """
-    irfs = load_irfs(part)
-    try:
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore")
-            return _evaluate(irfs, part, cut, edges)
-    except FAULTS as error:
-        raise NoResponse(f"its IRFs cannot be used: {_first_line(error)}") from error
+    run = part.run
+    key = (run.irf_hash, run.irf_files, run.rad_max, round(part.offset, SHARED_DIGITS))
+    made = {} if made is None else made
+    reduced = made.get(key)
+    if reduced is None:
+        irfs = load_irfs(part)
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                reduced = _evaluate(irfs, part, cut, edges)
+        except FAULTS as error:
+            raise NoResponse(f"its IRFs cannot be used: {_first_line(error)}") from error
+        if run.irf_hash is not None:
+            made[key] = reduced
+    found = reduced.response
+    note = found.note + _odd_irfs(part, reduced) if run.irf_files else found.note
+    return replace(found, exposure=found.exposure * run.livetime_s, note=note)
 
 
-def _evaluate(
-    irfs: dict[str, Any], part: RunCounts, cut: ThetaCut, edges: Floats
-) -> SpectralResponse:
+def _odd_irfs(part: RunCounts, reduced: _Reduced) -> str:
+    """What is odd about IRFs in a file of their own: others were looked at when it was read."""
+    note = describe_odd_area(reduced.largest_area_m2)
+    if part.run.energy.size:
+        median = float(np.median(part.run.energy))
+        note += describe_odd_energies(median, reduced.area_begins)
+    return note
+
+
+def _evaluate(irfs: dict[str, Any], part: RunCounts, cut: ThetaCut, edges: Floats) -> _Reduced:
     from gammapy.maps import MapAxis
 
     area, dispersion = irfs["aeff"], irfs["edisp"]
@@ -127,10 +170,7 @@ def _evaluate(
     begins = _where_area_begins(energy, value, AREA_FRACTION)
     supports = _where_area_begins(energy, value, SUPPORTED_FRACTION)
     note = _far_offset(area, part.offset)
-    if part.run.irf_files:  # the others were looked at when their file was read
-        note += describe_odd_area(float(value.max()) * 1e-4)
-        if part.run.energy.size:
-            note += describe_odd_energies(float(np.median(part.run.energy)), begins)
+    whole = float(value.max()) * 1e-4, begins
     if area.is_pointlike:
         _same_cut(part, cut)
     elif cut.theta_deg is None:
@@ -156,16 +196,25 @@ def _evaluate(
         )
         ceiling, begins = min(ceiling, finite[1]), max(begins, finite[0])
         supports = max(supports, finite[0])
-    return SpectralResponse(
+    response = SpectralResponse(
         true_edges=true_edges,
-        exposure=value * part.run.livetime_s,
+        exposure=value,
         dispersion=matrix,
         stated=_number(area.meta, "LO_THRES"),
         area_begins=begins,
         area_supports=supports,
         ceiling=ceiling,
         note=note,
+        kind=_kind(area),
     )
+    return _Reduced(response, *whole)
+
+
+def _kind(area: Any) -> str:
+    energies = area.axes["energy_true"].edges.to_value("TeV")
+    kind = "point-like" if area.is_pointlike else "full-enclosure"
+    span = f"{energies[0]:.3g} to {energies[-1]:.3g} TeV"
+    return f"{kind} IRFs of {energies.size - 1} energies from {span}"
 
 
 def _matrix(dispersion: Any, offset: Any, true_axis: Any, axis: Any) -> Floats:

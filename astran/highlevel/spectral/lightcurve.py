@@ -1,4 +1,4 @@
-"""Flux against time: by run, by night, and in finer bins where the source is bright."""
+"""Flux against time: by run, night, week and month, and in finer bins of a bright source."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from astran.highlevel.spectral.limits import expected_limit
 from astran.highlevel.spectral.norm import Norm, measure_norm
 from astran.highlevel.spectral.shapes import Shape
 from astran.highlevel.spectral.spectra import CountsSpectrum, RunSpectrum, WideCounts
+from astran.highlevel.spectral.stacks import SpectrumStack
 from astran.highlevel.spectral.wstat import wstat
 
 FINE_SIGMAS = 5.0
 """Significance that a fine bin should have on average."""
 SHORTEST_S = 60.0
 MOST_FINE_BINS = 400
+ENOUGH_OFF_COUNTS = 10
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,13 @@ class LightCurvePoint:
     """n_on, n_off, alpha and the signal expected for norm 1, by wide energy bin."""
     expected_limit: float | None = None
     """The upper limit that this exposure was to give without a source, in units of the norm."""
+
+    @property
+    def has_enough_off(self) -> bool:
+        """Whether each energy bin holds so many OFF counts that WSTAT has no bias to speak of."""
+        _, n_off, alpha, expected = self.data
+        used = (alpha > 0) & (expected > 0)
+        return bool(used.any() and n_off[used].min() >= ENOUGH_OFF_COUNTS)
 
 
 @dataclass(frozen=True)
@@ -115,19 +124,13 @@ def light_curve_by_run(
     return [point for point in points if point is not None]
 
 
-def light_curve_by_night(
-    nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]], basis: LightCurveBasis
+def light_curve_by_stack(
+    stacks: Sequence[SpectrumStack], basis: LightCurveBasis
 ) -> list[LightCurvePoint]:
-    """One point per night, from its stacked spectrum."""
+    """One point per night, week or month, from its stacked spectrum."""
     points = [
-        _point(
-            night,
-            spectrum,
-            basis,
-            _limits(parts),
-            sum(part.part.run.livetime_s for part in parts),
-        )
-        for night, (parts, spectrum) in nights.items()
+        _point(stack.name, stack.spectrum, basis, _limits(stack.parts), stack.livetime_s)
+        for stack in stacks
     ]
     return [point for point in points if point is not None]
 

@@ -7,6 +7,7 @@ side, with a gap of 0.1 rad beside the ON region (Berge, Funk, Hinton 2007, A&A 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -45,10 +46,21 @@ def reflected_positions(
     return found
 
 
+@dataclass(frozen=True)
+class OffEvents:
+    """The OFF events of a run, those of all regions together."""
+
+    energy: Floats
+    """[TeV]."""
+    time: Floats
+    centres: tuple[Floats, ...]
+    """Of the OFF regions, unit vectors."""
+
+
 def off_events(
     part: RunCounts, cut: ThetaCut, sources: Sequence[KnownSource], wanted: int | None
-) -> tuple[Floats, Floats, int]:
-    """Energies and times of the OFF events of a run, and the number of OFF regions.
+) -> OffEvents:
+    """The OFF events of a run for its spectrum.
 
     The counts' own OFF regions are kept where their number was asked for, where the cut depends
     on the energy, and where reflected regions would be fewer.
@@ -59,9 +71,9 @@ def off_events(
         places = reflected_positions(part.target, run.pointing, cut.theta_deg, sources)
     if len(places) <= part.off_regions:
         index = np.concatenate([np.flatnonzero(passed) for passed in part.passed[1:]])
-        return run.energy[index], run.time[index], part.off_regions
+        return OffEvents(run.energy[index], run.time[index], part.off_centres)
     assert cut.theta_deg is not None
     index = np.concatenate(
         [np.flatnonzero(separation(run.direction, place) <= cut.theta_deg) for place in places]
     )
-    return run.energy[index], run.time[index], len(places)
+    return OffEvents(run.energy[index], run.time[index], tuple(places))

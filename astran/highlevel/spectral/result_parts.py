@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from astran.highlevel.spectral.norm import NO_RISE, Norm
 from astran.highlevel.spectral.shapes import CRAB, CRAB_HESS, ERG_PER_TEV
 from astran.highlevel.spectral.spectra import BINS_PER_DECADE
 from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral
+from astran.highlevel.spectral.stacks import SpectrumStack
 from astran.results.codec import to_json
 from astran.results.document import FileNames, PartKind
 from astran.results.spectral_parts import (
@@ -32,6 +34,7 @@ from astran.results.spectral_parts import (
     LightCurve,
     ModelCurve,
     ModelFit,
+    ResponseGroup,
     SpectralPoint,
     Spectrum,
     SpectrumFlux,
@@ -41,6 +44,7 @@ from astran.results.spectral_parts import (
 
 POINTS, LIGHT_CURVE = "flux_points.ecsv", "light_curve.ecsv"
 CURVE_ENERGIES = 60
+MJD_OF_UNIX_EPOCH = 40587.0
 
 
 def spectrum_part(found: Spectral | NoSpectrum) -> Spectrum:
@@ -74,7 +78,8 @@ def _spectrum_numbers(found: Spectral) -> SpectrumNumbers:
         thresholds=_thresholds(found),
         bins_per_decade=BINS_PER_DECADE,
         models=tuple(model_part(model, low, high) for model in found.models),
-        fitted_to="runs" if found.joint else "nights",
+        fitted_to=_fitted_to(found),
+        groups=_groups(found),
         flux=SpectrumFlux(
             **_flux(found.total, found, found.above.of_shape),
             unit="cm-2 s-1",
@@ -87,7 +92,7 @@ def _spectrum_numbers(found: Spectral) -> SpectrumNumbers:
         excess=float((stacked.n_on - stacked.background).sum()),
         off_regions=min(part.off_regions for part in found.parts),
         runs=tuple(part.part.run.obs_id for part in found.parts),
-        nights=tuple(found.nights),
+        nights=tuple(night.name for night in found.nights),
         flux_points=tuple(_point(point) for point in found.points),
         curve=_curve(found),
         references=tuple(Citation(item.name, item.citation) for item in (CRAB, CRAB_HESS)),
@@ -113,6 +118,32 @@ def _cutoff_unit(best: Model | None) -> dict[str, str]:
     return {INVERSE_CUTOFF: "TeV-1"} if best and INVERSE_CUTOFF in best.parameters else {}
 
 
+def _fitted_to(found: Spectral) -> str:
+    if found.joint:
+        return "runs"
+    return "nights" if found.fitted is found.nights else "groups"
+
+
+def _groups(found: Spectral) -> tuple[ResponseGroup, ...]:
+    """Stacks by response, where these were fitted."""
+    if _fitted_to(found) != "groups":
+        return ()
+    return tuple(
+        ResponseGroup(
+            name=stack.name,
+            response=stack.response,
+            runs=tuple(part.part.run.obs_id for part in stack.parts),
+            nights=stack.nights,
+            zenith_min_deg=stack.zenith_range_deg and stack.zenith_range_deg[0],
+            zenith_max_deg=stack.zenith_range_deg and stack.zenith_range_deg[1],
+            livetime_h=stack.livetime_s / 3600,
+            n_on=int(stack.spectrum.n_on.sum()),
+            n_off=int(stack.spectrum.n_off.sum()),
+        )
+        for stack in found.fitted
+    )
+
+
 def _thresholds(found: Spectral) -> tuple[EnergyThreshold, ...]:
     """Those of the runs, with where they come from."""
     runs: dict[tuple[float, str], list[int]] = {}
@@ -135,6 +166,8 @@ def light_curve_part(found: Spectral | NoSpectrum) -> LightCurve | None:
         crab_citation=CRAB.citation,
         runs=tuple(_timed_flux(point, found) for point in found.runs),
         nights=tuple(_timed_flux(point, found) for point in found.night_points),
+        weeks=tuple(_timed_flux(point, found) for point in found.week_points),
+        months=tuple(_timed_flux(point, found) for point in found.month_points),
         fine=tuple(_timed_flux(point, found) for point in found.fine),
         runs_constant=_constancy(found, found.runs),
         nights_constant=_constancy(found, found.night_points),
@@ -152,8 +185,8 @@ def _constancy(
 
 
 def write_files(found: Spectral, folder: Path, failures: Failures) -> FileNames:
-    """Flux points and light curve as ECSV, and one OGIP spectrum per night; returns the names of
-    those that could be written."""
+    """Flux points and light curve as ECSV, and one OGIP spectrum per stack that was fitted (night,
+    or group of many nights); returns the names of those that could be written."""
 
     def write(name: str, file: str, make: Callable[[], bool]) -> str | None:
         made = failures.attempt(PartKind.FILE, name, f"The file {file}", make)
@@ -172,10 +205,10 @@ def write_files(found: Spectral, folder: Path, failures: Failures) -> FileNames:
             folder / LIGHT_CURVE,
         ),
     )
-    files = ((night, f"{SPECTRA}/pha_{night}.fits") for night in found.nights)
     ogip = [
-        write("ogip", file, partial(_write_ogip, found, night, folder / file))
-        for night, file in files
+        write("ogip", file, partial(_write_ogip, stack, folder / file))
+        for stack in found.fitted
+        for file in (f"{SPECTRA}/pha_{stack.name}.fits",)
     ]
     return FileNames(
         flux_points=points, light_curve=curve, ogip=tuple(file for file in ogip if file)
@@ -188,10 +221,9 @@ def _write_rows(rows: Sequence[SpectralPoint] | Sequence[TimedFlux], path: Path)
     return bool(rows)
 
 
-def _write_ogip(found: Spectral, night: str, path: Path) -> bool:
-    parts, spectrum = found.nights[night]
+def _write_ogip(stack: SpectrumStack, path: Path) -> bool:
     path.parent.mkdir(exist_ok=True)
-    data = make_dataset(spectrum, night, sum(part.part.run.livetime_s for part in parts))
+    data = make_dataset(stack.spectrum, stack.name, stack.livetime_s)
     data.write(path, format="ogip", overwrite=True)
     return True
 
@@ -269,13 +301,23 @@ def _point(point: FluxPoint) -> SpectralPoint:
     )
 
 
+def flux_of_point(
+    point: lightcurve.LightCurvePoint, found: Spectral
+) -> tuple[float, float, float | None]:
+    """Integral flux, its error, and its upper limit [cm-2 s-1]; none: the counts allow none."""
+    return *found.above.measure(point.norm), _times(point.norm.limit, found.above.of_shape)
+
+
 def _timed_flux(point: lightcurve.LightCurvePoint, found: Spectral) -> TimedFlux:
-    flux, error = found.above.measure(point.norm)
+    flux, error, _ = flux_of_point(point, found)
     unit = found.above.of_shape
     return TimedFlux(
         label=point.label,
         start=point.start.isoformat(timespec="seconds"),
         stop=point.stop.isoformat(timespec="seconds"),
+        flux_wstat=point.likeliest * unit if point.has_enough_off else None,
+        mjd_start=mjd_of(point.start),
+        mjd_stop=mjd_of(point.stop),
         livetime_h=point.livetime_s / 3600,
         flux=flux,
         flux_error=error,
@@ -288,6 +330,11 @@ def _timed_flux(point: lightcurve.LightCurvePoint, found: Spectral) -> TimedFlux
     )
 
 
+def mjd_of(moment: datetime) -> float:
+    """Modified Julian Date, UTC, to a tenth of a second."""
+    return round(moment.timestamp() / 86400 + MJD_OF_UNIX_EPOCH, 6)
+
+
 def _curve(found: Spectral) -> ModelCurve:
     energy = np.geomspace(found.energy_min, found.energy_max, CURVE_ENERGIES)
     value = found.shape(energy)
@@ -296,11 +343,11 @@ def _curve(found: Spectral) -> ModelCurve:
 
 
 def _write_table(rows: Sequence[dict[str, Any]], path: Path) -> None:
+    names = dict.fromkeys(name for row in rows for name in row if name != "limit_reason")
     table = Table(
         {
-            name: [np.nan if row[name] is None else row[name] for row in rows]
-            for name in rows[0]
-            if name != "limit_reason"
+            name: [np.nan if (value := row.get(name)) is None else value for row in rows]
+            for name in names
         }
     )
     for name in table.colnames:

@@ -14,7 +14,13 @@ import numpy as np
 from astran.highlevel.aperture.counts import RunCounts, ThetaCut
 from astran.highlevel.arrays import Floats, Ints, Mask
 from astran.highlevel.options import Threshold
-from astran.highlevel.spectral.irfs import AREA_FRACTION, SpectralResponse, make_response
+from astran.highlevel.spectral.irfs import (
+    AREA_FRACTION,
+    Responses,
+    SpectralResponse,
+    make_response,
+)
+from astran.highlevel.spectral.reflected import OffEvents
 from astran.highlevel.spectral.shapes import Shape, integrate_fluxes
 
 BINS_PER_DECADE = 20
@@ -139,6 +145,8 @@ class RunSpectrum:
     on_time: Floats
     off_energy: Floats
     off_time: Floats
+    off_centres: tuple[Floats, ...] = ()
+    """Of the OFF regions, unit vectors."""
 
 
 def energy_edges(low: float | None, high: float | None) -> Floats:
@@ -227,16 +235,18 @@ def run_spectrum(
     edges: Floats,
     chosen_low: bool,
     rule: Threshold,
-    off: tuple[Floats, Floats, int],
+    off: OffEvents,
+    made: Responses | None = None,
 ) -> RunSpectrum:
-    """Counts and response of a run; NoResponse where its IRFs cannot be used."""
-    found = make_response(part, cut, edges)
+    """Counts and response of a run; NoResponse where its IRFs cannot be used. `made`: as of
+    `make_response`."""
+    found = make_response(part, cut, edges, made)
     threshold = find_threshold(part.run.energy, found, chosen_low, rule)
     mask = usable_bins(edges, found.ceiling, threshold)
     on = part.passed[0]
-    off_energy, off_time, regions = off
+    regions = len(off.centres)
     n_on = np.histogram(part.run.energy[on], edges)[0] * mask
-    n_off = np.histogram(off_energy, edges)[0] * mask
+    n_off = np.histogram(off.energy, edges)[0] * mask
     livetime = part.run.livetime_s * mask
     spectrum = CountsSpectrum(
         edges=edges,
@@ -258,8 +268,9 @@ def run_spectrum(
         off_regions=regions,
         on_energy=part.run.energy[on],
         on_time=part.run.time[on],
-        off_energy=off_energy,
-        off_time=off_time,
+        off_energy=off.energy,
+        off_time=off.time,
+        off_centres=off.centres,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,7 +14,7 @@ from astran.config.analysis import SpectralModel
 from astran.highlevel.aperture.counts import RunCounts, ThetaCut
 from astran.highlevel.failures import Failures
 from astran.highlevel.maps.known_sources import KnownSource
-from astran.highlevel.options import Threshold
+from astran.highlevel.options import StackRule, Threshold
 from astran.highlevel.spectral import lightcurve
 from astran.highlevel.spectral.fit import FREE, Model, SpectralChoice, fit_model, make_dataset
 from astran.highlevel.spectral.flux_points import FluxPoint, flux_points
@@ -24,7 +24,7 @@ from astran.highlevel.spectral.integral_flux import (
     choose_threshold,
     integral_flux,
 )
-from astran.highlevel.spectral.irfs import NoResponse
+from astran.highlevel.spectral.irfs import NoResponse, Responses
 from astran.highlevel.spectral.limits import CONFIDENCE, expected_limit
 from astran.highlevel.spectral.norm import Norm, fit_norm, measure_norm
 from astran.highlevel.spectral.reflected import off_events
@@ -36,6 +36,13 @@ from astran.highlevel.spectral.spectra import (
     energy_edges,
     run_spectrum,
     stack_spectra,
+)
+from astran.highlevel.spectral.stacks import (
+    SpectrumStack,
+    stack_by_month,
+    stack_by_night,
+    stack_by_week,
+    stack_for_fit,
 )
 from astran.results.document import PartKind
 
@@ -59,14 +66,16 @@ class Spectral:
     """What was found about the spectrum."""
 
     parts: tuple[RunSpectrum, ...]
-    nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]]
+    nights: tuple[SpectrumStack, ...]
+    fitted: tuple[SpectrumStack, ...]
+    """What the models were fitted to, unless `joint`: the nights, or stacks by response."""
     stacked: CountsSpectrum
     energy_min: float
     energy_max: float
     """Edges of the range that was used [TeV]."""
     models: tuple[Model, ...]
     joint: bool
-    """Whether the models were fitted to the runs together, instead of to stacked nights."""
+    """Whether the models were fitted to the runs together, instead of to stacks of them."""
     best: Model | None
     shape: Shape
     """The best model's, or the assumed one."""
@@ -75,6 +84,9 @@ class Spectral:
     points: tuple[FluxPoint, ...]
     runs: tuple[lightcurve.LightCurvePoint, ...]
     night_points: tuple[lightcurve.LightCurvePoint, ...]
+    week_points: tuple[lightcurve.LightCurvePoint, ...]
+    month_points: tuple[lightcurve.LightCurvePoint, ...]
+    """Empty where there is one night only."""
     fine: tuple[lightcurve.LightCurvePoint, ...]
     above: IntegralFlux
     """What norms are as fluxes above one threshold."""
@@ -107,6 +119,7 @@ def make_spectrum(
     failures: Failures,
     confidence: float = CONFIDENCE,
     assumed_index: float = DEFAULT_INDEX,
+    stack_by: StackRule | None = None,
     choice: SpectralChoice = FREE,
 ) -> Spectral | NoSpectrum:
     """Spectrum and light curve, where the IRFs allow them. Parts that fail go to `failures`.
@@ -118,15 +131,17 @@ def make_spectrum(
     off_regions : number that was asked for; none: as many as fit
     confidence : of upper limits
     assumed_index : of the power law where the signal is too weak for a fit
+    stack_by : what is added before the fit
     choice : what is to be fitted
     """
     edges = energy_edges(*energies)
     parts: list[RunSpectrum] = []
+    made: Responses = {}
     refused: dict[str, list[int]] = {}
     for run in runs:
         try:
             off = off_events(run, cut, sources, off_regions)
-            parts.append(run_spectrum(run, cut, edges, chosen_low, rule, off))
+            parts.append(run_spectrum(run, cut, edges, chosen_low, rule, off, made))
         except NoResponse as error:
             refused.setdefault(str(error), []).append(run.run.obs_id)
         except Exception as error:  # noqa: BLE001 - one odd run must not cost the others
@@ -136,8 +151,9 @@ def make_spectrum(
         reason = next(iter(refused), "no run")
         return NoSpectrum(f"No spectrum: {_plural(len(runs))}: {reason}.")
     warnings += sorted({f"Spectrum: {p.response.note}" for p in parts if p.response.note})
-    nights = _by_night(parts)
-    stacked = stack_spectra([spectrum for _, spectrum in nights.values()])
+    nights = stack_by_night(parts)
+    to_fit = stack_for_fit(nights, stack_by)
+    stacked = stack_spectra([night.spectrum for night in nights])
     used = np.flatnonzero(stacked.used & (stacked.alpha > 0) & (stacked.matrix.sum(axis=0) > 0))
     if used.size == 0:
         return NoSpectrum("No spectrum: no energy bin lies above the threshold of the IRFs.")
@@ -147,7 +163,7 @@ def make_spectrum(
         return NoSpectrum("No spectrum: no events in the energy range of the IRFs.")
     attempt = partial(failures.attempt, PartKind.CALCULATION)
     fits = attempt(
-        "fit", "The fit of the spectrum", lambda: _fits(parts, nights, stacked, crab, choice)
+        "fit", "The fit of the spectrum", lambda: _fits(parts, to_fit, stacked, crab, choice)
     )
     if fits is None:
         fits = Fits()
@@ -184,9 +200,16 @@ def make_spectrum(
     if runs_in_time is not None:
         warnings += _without_flux(parts, runs_in_time)
     in_time = partial(attempt, "light_curve")
+
+    def by_period(
+        stack_by: Callable[[Sequence[RunSpectrum]], Sequence[SpectrumStack]],
+    ) -> list[lightcurve.LightCurvePoint]:
+        return lightcurve.light_curve_by_stack(stack_by(parts), basis) if len(nights) > 1 else []
+
     return Spectral(
         parts=tuple(parts),
         nights=nights,
+        fitted=to_fit,
         stacked=stacked,
         energy_min=low,
         energy_max=high,
@@ -206,9 +229,15 @@ def make_spectrum(
         runs=tuple(runs_in_time or ()),
         night_points=tuple(
             in_time(
-                "The light curve by night", lambda: lightcurve.light_curve_by_night(nights, basis)
+                "The light curve by night", lambda: lightcurve.light_curve_by_stack(nights, basis)
             )
             or ()
+        ),
+        week_points=tuple(
+            in_time("The light curve by week", lambda: by_period(stack_by_week)) or ()
+        ),
+        month_points=tuple(
+            in_time("The light curve by month", lambda: by_period(stack_by_month)) or ()
         ),
         fine=tuple(
             in_time(
@@ -240,13 +269,13 @@ class Fits:
 
 def _fits(
     parts: Sequence[RunSpectrum],
-    nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]],
+    stacks: Sequence[SpectrumStack],
     stacked: CountsSpectrum,
     crab: Norm,
     choice: SpectralChoice,
 ) -> Fits:
-    """Fits to stacked nights; to single runs where the flux changes between these."""
-    found = Fits(tuple(_fit(nights, crab, choice)))
+    """Fits to stacks of runs; to single runs where the flux changes between these."""
+    found = Fits(tuple(_fit(stacks, crab, choice)))
     best = _best(found.models, choice.model)
     if best is None:
         return found
@@ -257,7 +286,9 @@ def _fits(
     said = "The flux changes from run to run: the spectrum is an average over them"
     if len(parts) > MOST_JOINT_RUNS or not _clean(stacked):
         return replace(found, warnings=(f"{said}.",))
-    singly = {f"{n}-{p.part.run.obs_id}": ([p], p.spectrum) for n, p in enumerate(parts)}
+    singly = [
+        SpectrumStack(f"{n}-{p.part.run.obs_id}", (p,), p.spectrum) for n, p in enumerate(parts)
+    ]
     models = _fit(singly, crab, choice)
     return Fits(
         tuple(models) or found.models,
@@ -328,31 +359,16 @@ def _told(refused: dict[str, list[int]], number: int) -> list[str]:
     return said
 
 
-def _by_night(parts: Sequence[RunSpectrum]) -> dict[str, tuple[list[RunSpectrum], CountsSpectrum]]:
-    found: dict[str, list[RunSpectrum]] = {}
-    for part in parts:
-        found.setdefault(str(part.part.run.night), []).append(part)
-    return {
-        night: (members, stack_spectra([part.spectrum for part in members]))
-        for night, members in found.items()
-    }
-
-
 def _norm(spectrum: CountsSpectrum, shape: Shape, confidence: float = CONFIDENCE) -> Norm | None:
     return fit_norm(
         spectrum.n_on, spectrum.n_off, spectrum.alpha, spectrum.expected(shape), confidence
     )
 
 
-def _fit(
-    nights: dict[str, tuple[list[RunSpectrum], CountsSpectrum]], crab: Norm, choice: SpectralChoice
-) -> list[Model]:
+def _fit(stacks: Sequence[SpectrumStack], crab: Norm, choice: SpectralChoice) -> list[Model]:
     if crab.sqrt_ts < LEAST_FIT_SIGMAS:
         return []
-    sets = [
-        make_dataset(spectrum, night, sum(part.part.run.livetime_s for part in parts))
-        for night, (parts, spectrum) in nights.items()
-    ]
+    sets = [make_dataset(stack.spectrum, stack.name, stack.livetime_s) for stack in stacks]
     fitted = (fit_model(sets, kind, choice) for kind in choice.kinds)
     return [model for model in fitted if model is not None]
 
