@@ -103,7 +103,7 @@ def _scan(name: str, dl3: Path) -> ComparedSide:
     for path in folder.files:
         file = RunFile(path, tuple(folder.irfs.get(path.resolve(), ())))
         try:
-            run = _obs_id(path)
+            run = obs_id_of(path)
         except ProductError as error:
             unreadable[path.name] = error.message
             continue
@@ -122,7 +122,7 @@ def _scan(name: str, dl3: Path) -> ComparedSide:
     return ComparedSide(name, None, runs, unreadable)
 
 
-def _obs_id(path: Path) -> int | None:
+def obs_id_of(path: Path) -> int | None:
     """The run of a file; None: it holds no events."""
     with open_fits(path) as hdus:
         table = next((hdu for hdu in hdus if hdu.name.upper() == "EVENTS"), None)

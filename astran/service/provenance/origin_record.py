@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from sqlalchemy import Connection
 
 from astran.base.tasks import Stage
@@ -35,6 +36,10 @@ class OriginRecord:
     """Folder from which its results were made."""
     argv: tuple[str, ...]
     """Command of its high-level task; empty: it has none."""
+    started: str
+    """ISO 8601; empty: not yet."""
+    config_yaml: str
+    """The configuration of the analysis."""
     record: Mapping[str, Mapping[str, str]]
     """`data`, `models`, `software`, `cuts`, `settings`: each name with its identity or value."""
 
@@ -55,7 +60,14 @@ def read_origin(db: Connection, analysis_id: int) -> OriginRecord:
         if not key.startswith(_NOT_COMPARED):
             record["cuts" if _is_cut(key) else "settings"][key] = value
     return OriginRecord(
-        analysis.name, analysis.label, analysis.folder, _dl3_folder(argv), argv, record
+        name=analysis.name,
+        label=analysis.label,
+        folder=analysis.folder,
+        dl3=_dl3_folder(argv),
+        argv=argv,
+        started="" if analysis.started is None else analysis.started.isoformat(),
+        config_yaml=yaml.safe_dump(dict(analysis.config), sort_keys=False),
+        record=record,
     )
 
 
