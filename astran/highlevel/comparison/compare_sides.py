@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-
-import numpy as np
+from dataclasses import dataclass, field
 
 from astran.base.errors import ProductError
 from astran.base.text import count_noun
-from astran.highlevel.arrays import Floats
 from astran.highlevel.comparison.changes import (
     Change,
     ChangeKind,
@@ -34,14 +31,14 @@ from astran.highlevel.comparison.run_difference import (
     same_run,
 )
 from astran.highlevel.comparison.run_facts import RunFacts
-from astran.highlevel.comparison.sides import ComparedSide, RunFile
+from astran.highlevel.comparison.sides import ComparedFile, ComparedSide
+from astran.highlevel.comparison.value_difference import (
+    ValueDifference,
+    measure_directions,
+    measure_energies,
+)
 from astran.results.document import Results
 
-MEDIAN_ERROR = 1.2533
-"""Of a median of n values that scatter by sigma: sqrt(pi/2) sigma / sqrt(n) (normal law)."""
-CLEAR = 3.0
-"""Standard errors from which on a common scale or shift is there."""
-ROUNDING = 1e-6
 RECORD_KINDS = {
     "data": ChangeKind.DATA,
     "models": ChangeKind.MODELS,
@@ -85,18 +82,6 @@ class ComparedNight:
     old_counts: CountSums | None = None
     new_counts: CountSums | None = None
     flux: FluxDifference | None = None
-
-
-@dataclass(frozen=True)
-class ValueDifference:
-    """How a value of the common events changed."""
-
-    median: float
-    error: float
-    """Of the median."""
-    width_68: float
-    """Half of the range of the middle 68 %; of directions: within which 68 % are."""
-    events: int
 
 
 @dataclass(frozen=True)
@@ -153,7 +138,12 @@ def compare_sides(old: ComparedSide, new: ComparedSide) -> Comparison:
         found.notes.append("No DL3 on both sides: events are not compared.")
         assert old.results is not None and new.results is not None
         _compare_run_numbers(old.results, new.results, found)
-    scale, direction = _measure_values(found)
+    found.notes += _excluded(old.results, new.results, found)
+    scale = measure_energies(found.differences)
+    direction = measure_directions(found.differences)
+    found.changes += [
+        change for measured in (scale, direction) if measured for change in measured[1:]
+    ]
     _name_events(found)
     if with_results:
         assert old.results is not None and new.results is not None
@@ -164,8 +154,8 @@ def compare_sides(old: ComparedSide, new: ComparedSide) -> Comparison:
         changes=tuple(attribute_changes(merge_changes(found.changes))),
         runs=tuple(found.runs),
         nights=tuple(_by_night(old.results, new.results, found)),
-        energy_scale=scale,
-        direction=direction,
+        energy_scale=scale and scale[0],
+        direction=direction and direction[0],
         notes=tuple(found.notes),
     )
 
@@ -218,14 +208,17 @@ def _compare_files(old: ComparedSide, new: ComparedSide, found: _Found) -> None:
             found.notes.append(f"{name} of {where} is left out: {reason}")
     lost: dict[str, list[int]] = {"old": [], "new": []}
     for run in sorted(old.runs.keys() | new.runs.keys()):
-        first, second = _read(run, old, new), _read(run, new, old)
+        same = run in old.runs and run in new.runs and _identical(old.runs[run], new.runs[run])
+        first = _read(run, old, new)
+        second = first if same else _read(run, new, old)
         for where, one in (("old", first), ("new", second)):
             if isinstance(one, str):
-                found.changes.append(
-                    Change(ChangeKind.RUNS, f"unusable in {where}: {one.rstrip('.')}", (run,))
-                )
+                text = f"unusable in {where}: {one.rstrip('.')}"
+                if same:
+                    found.notes.append(f"Run {run} is {text}.")
+                else:
+                    found.changes.append(Change(ChangeKind.RUNS, text, (run,)))
         if isinstance(first, RunFacts) and isinstance(second, RunFacts):
-            same = _identical(old.runs[run], new.runs[run])
             compared = same_run(first, circle) if same else compare_runs(first, second, circle)
             found.differences.append(compared)
             found.changes += compared.changes
@@ -250,7 +243,7 @@ def _read(run: int, side: ComparedSide, other: ComparedSide) -> RunFacts | str |
     return side.unreadable.get(other.runs[run].path.name)
 
 
-def _identical(old: RunFile, new: RunFile) -> bool:
+def _identical(old: ComparedFile, new: ComparedFile) -> bool:
     sizes = [one.path.stat().st_size for one in (old, new)]
     return sizes[0] == sizes[1] and old.digest() == new.digest()
 
@@ -297,65 +290,19 @@ def _alone(facts: RunFacts, circle: OnRegion | None, *, old: bool) -> ComparedRu
 def _compare_run_numbers(old: Results, new: Results, found: _Found) -> None:
     """Runs by results alone."""
     mine, theirs = ({run.obs_id for run in one.runs} for one in (old, new))
-    for where, runs, other in (("old", mine - theirs, new), ("new", theirs - mine, old)):
+    for where, runs in (("old", mine - theirs), ("new", theirs - mine)):
         if runs:
             text = f"{count_noun(len(runs), 'run')} only in {where}"
             found.changes.append(Change(ChangeKind.RUNS, text, tuple(sorted(runs))))
-        for gone in other.excluded:
-            if gone.obs_id in runs:
-                found.notes.append(f"Run {gone.obs_id} was left out: {gone.reason}")
 
 
-# ---- values of the common events -----------------------------------------------------------------
-
-
-def _measure_values(found: _Found) -> tuple[ValueDifference | None, ValueDifference | None]:
-    energies = [(one, one.log_energy) for one in found.differences if one.log_energy is not None]
-    moved = [(one, one.moved_deg) for one in found.differences if one.moved_deg is not None]
-    scale = direction = None
-    if energies:
-        scale, change = _energy_scale(np.concatenate([values for _, values in energies]))
-        found.changes.append(replace(change, runs=tuple(one.obs_id for one, _ in energies)))
-    if moved:
-        direction, change = _direction_change(
-            np.concatenate([values for _, values in moved]), [one for one, _ in moved]
-        )
-        found.changes.append(replace(change, runs=tuple(one.obs_id for one, _ in moved)))
-    return scale, direction
-
-
-def _energy_scale(logs: Floats) -> tuple[ValueDifference, Change]:
-    low, middle, high = np.asarray(np.percentile(logs, [16, 50, 84])).tolist()
-    width = (high - low) / 2
-    error = max(MEDIAN_ERROR * width / np.sqrt(logs.size), 1e-7)
-    ratio = float(np.exp(middle))
-    value = ValueDifference(ratio, ratio * error, width, logs.size)
-    numbers = {"scale": ratio, "error": ratio * error, "width_68": width}
-    changed = int(np.count_nonzero(np.abs(logs) > 2 * ROUNDING))
-    if abs(middle) > max(CLEAR * error, ROUNDING):
-        text = f"energies {ratio:.4f} +- {ratio * error:.2g} times the old"
-        if width > ROUNDING:
-            text += f", scatter {100 * width:.2g} % (68 %)"
-        return value, Change(ChangeKind.ENERGY_SCALE, text, (), (), numbers)
-    text = (
-        f"{changed:,} of {logs.size:,} energies differ, no common scale "
-        f"({ratio:.4f} +- {ratio * error:.2g})"
-    )
-    return value, Change(ChangeKind.ENERGY, text, (), (), numbers)
-
-
-def _direction_change(
-    moved: Floats, runs: Sequence[RunDifference]
-) -> tuple[ValueDifference, Change]:
-    middle, within = np.asarray(np.percentile(moved, [50, 68])).tolist()
-    error = MEDIAN_ERROR * within / np.sqrt(moved.size)
-    east, north = (float(np.median([one.shift_deg[n] for one in runs])) for n in (0, 1))
-    value = ValueDifference(middle, float(error), within, moved.size)
-    text = f"directions moved by {middle:.2g} deg (median), 68 % by less than {within:.2g} deg"
-    if np.hypot(east, north) > max(CLEAR * error, 1e-5) and np.hypot(east, north) > middle / 2:
-        text += f"; all by {east:+.2g} deg east, {north:+.2g} deg north"
-    numbers = {"median_deg": middle, "within_68_deg": within, "east_deg": east, "north_deg": north}
-    return value, Change(ChangeKind.DIRECTION, text, (), (), numbers)
+def _excluded(old: Results | None, new: Results | None, found: _Found) -> Iterator[str]:
+    """Why runs of one side are not in the other, as its results tell."""
+    lost = {run for one in found.changes if one.kind is ChangeKind.RUNS for run in one.runs}
+    for where, results in (("old", old), ("new", new)):
+        for gone in results.excluded if results else ():
+            if gone.obs_id in lost:
+                yield f"Run {gone.obs_id} was left out of {where}: {gone.reason}"
 
 
 def _name_events(found: _Found) -> None:

@@ -21,7 +21,7 @@ identity or value."""
 
 
 @dataclass(frozen=True)
-class RunFile:
+class ComparedFile:
     """The file of a run, with the other files that hold its IRFs."""
 
     path: Path
@@ -43,7 +43,7 @@ class ComparedSide:
 
     name: str
     results: Results | None = None
-    runs: Mapping[int, RunFile] = field(default_factory=dict)
+    runs: Mapping[int, ComparedFile] = field(default_factory=dict)
     """Files by OBS_ID."""
     unreadable: Mapping[str, str] = field(default_factory=dict)
     """Files that do not tell their run, with the reason."""
@@ -78,7 +78,14 @@ def read_side(
             "Name an analysis (A12), a folder of results, or a folder of DL3 files.",
         )
     found = None if results is None else read_results(results)
-    return ComparedSide(name, found, side.runs, side.unreadable, record or {})
+    used = side.runs if found is None else _used_runs(side.runs, found)
+    return ComparedSide(name, found, used, side.unreadable, record or {})
+
+
+def _used_runs(runs: Mapping[int, ComparedFile], results: Results) -> dict[int, ComparedFile]:
+    """The files of the runs that results are made of: their folder may hold more."""
+    used = {run.obs_id for run in results.runs}
+    return {run: file for run, file in runs.items() if run in used}
 
 
 def read_results(path: Path) -> Results:
@@ -97,11 +104,11 @@ def read_results(path: Path) -> Results:
 
 def _scan(name: str, dl3: Path) -> ComparedSide:
     folder = scan_folder(dl3)
-    runs: dict[int, RunFile] = {}
+    runs: dict[int, ComparedFile] = {}
     unreadable: dict[str, str] = {}
     doubles: list[int] = []
     for path in folder.files:
-        file = RunFile(path, tuple(folder.irfs.get(path.resolve(), ())))
+        file = ComparedFile(path, tuple(folder.irfs.get(path.resolve(), ())))
         try:
             run = obs_id_of(path)
         except ProductError as error:
