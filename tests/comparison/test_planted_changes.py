@@ -284,6 +284,23 @@ def test_a_cut_that_was_taken_away_is_told(sides: Callable[..., tuple[Path, Path
     assert "ENERGY > 0.1 no longer in new" in change.text
 
 
+def test_a_cut_that_takes_few_events_of_each_run_is_one_cut(
+    sides: Callable[..., tuple[Path, Path]],
+) -> None:
+    """No run of five minutes would tell it by itself."""
+    old, new = sides("joint-crab/fact", 12)
+    lost = []
+    for path in dl3_of(new):
+        with fits.open(path) as hdus:
+            lost.append(int((hdus["EVENTS"].data["ENERGY"] > 7.0).sum()))
+        edit_file(path, lambda hdus: keep(hdus, lambda e: e["ENERGY"] <= 7.0))
+    assert 0 < min(number for number in lost if number) < 3
+    (change,) = compare(old, new).changes
+    assert "ENERGY < 7 in new (measured)" in change.text
+    assert f"{sum(lost):,} events lost" in change.text
+    assert len(change.runs) == sum(number > 0 for number in lost)
+
+
 def test_ten_lost_runs(sides: Callable[..., tuple[Path, Path]]) -> None:
     old, new = sides("joint-crab/fact", 20)
     for path in list(dl3_of(new))[3:13]:

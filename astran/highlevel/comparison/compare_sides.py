@@ -13,7 +13,7 @@ from astran.highlevel.comparison.changes import (
     attribute_changes,
     merge_changes,
 )
-from astran.highlevel.comparison.measured_cuts import join_cuts
+from astran.highlevel.comparison.measured_cuts import find_common_cuts
 from astran.highlevel.comparison.results_difference import (
     CountSums,
     FluxDifference,
@@ -47,7 +47,6 @@ RECORD_KINDS = {
     "settings": ChangeKind.SETTINGS,
 }
 MOST_NAMED = 3
-_WORDS = "lost", "gained"
 
 
 @dataclass(frozen=True)
@@ -306,21 +305,27 @@ def _excluded(old: Results | None, new: Results | None, found: _Found) -> Iterat
 
 
 def _name_events(found: _Found) -> None:
-    """Cuts that show in the events, of the same kind in several runs as one; and what is left."""
-    for attribute, word in (("cuts", "lost"), ("loosened", "gained")):
-        pairs = [(one.obs_id, cut) for one in found.differences for cut in getattr(one, attribute)]
-        for joined in join_cuts([cut for _, cut in pairs]):
-            runs = tuple(run for run, cut in pairs if cut.agrees_with(joined))
-            text = (
-                f"{joined} in new" if word == "lost" else f"{joined} no longer in new"
-            ) + f" (measured): {joined.gone:,} events {word}"
-            found.changes.append(Change(ChangeKind.CUT, text, tuple(dict.fromkeys(runs))))
-
-    left = [one for one in found.differences if any(one.unexplained)]
-    numbers = ((sum(one.unexplained[n] for one in left), word) for n, word in enumerate(_WORDS))
-    if text := " and ".join(f"{number:,} {word}" for number, word in numbers if number):
-        runs = tuple(one.obs_id for one in left)
-        found.changes.append(Change(ChangeKind.EVENTS, f"{text}, by no cut that shows", runs))
+    """Cuts that show in the events, and the events that none explains."""
+    unexplained: dict[int, None] = {}
+    parts = []
+    for word, form, gone in (
+        ("lost", "{} in new", {one.obs_id: one.lost for one in found.differences if one.lost}),
+        (
+            "gained",
+            "{} no longer in new",
+            {one.obs_id: one.gained for one in found.differences if one.gained},
+        ),
+    ):
+        cuts, left = find_common_cuts(gone)
+        for one in cuts:
+            text = f"{form.format(one.cut)} (measured): {one.gone:,} events {word}"
+            found.changes.append(Change(ChangeKind.CUT, text, one.runs))
+        if left:
+            parts.append(f"{sum(left.values()):,} {word}")
+            unexplained |= dict.fromkeys(left)
+    if parts:
+        text = f"{' and '.join(parts)}, by no cut that shows"
+        found.changes.append(Change(ChangeKind.EVENTS, text, tuple(sorted(unexplained))))
 
 
 # ---- nights --------------------------------------------------------------------------------------

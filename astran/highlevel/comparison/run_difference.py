@@ -14,7 +14,7 @@ from astran.highlevel.arrays import Floats
 from astran.highlevel.comparison.changes import Change, ChangeKind
 from astran.highlevel.comparison.event_match import EventMatch, match_events
 from astran.highlevel.comparison.irf_difference import changed_tables, is_cut_table
-from astran.highlevel.comparison.measured_cuts import MeasuredCut, find_cuts
+from astran.highlevel.comparison.measured_cuts import GoneEvents
 from astran.highlevel.comparison.run_facts import RunFacts, Words
 
 SAME_ENERGY = 2e-6
@@ -25,7 +25,6 @@ SAME_TIME_S = 1e-3
 SAME_FRACTION = 1e-6
 ZERO_KNOWN_S = 1e-5
 """How well the moments of two different reference times are told apart."""
-_NO_CUTS: tuple[MeasuredCut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,12 +49,9 @@ class RunDifference:
     old_livetime_s: float | None
     new_livetime_s: float | None
     changes: tuple[Change, ...] = ()
-    cuts: tuple[MeasuredCut, ...] = ()
-    """Found in the events that only the old file has."""
-    loosened: tuple[MeasuredCut, ...] = ()
-    """Found in the events that only the new file has."""
-    unexplained: tuple[int, int] = (0, 0)
-    """Events lost and gained by nothing that shows."""
+    lost: GoneEvents | None = None
+    gained: GoneEvents | None = None
+    """Events that only old, only new has, though the good time of the other covers them."""
     log_energy: Floats | None = None
     """ln(new / old) of the common events, shape (n,); None: all are the same."""
     moved_deg: Floats | None = None
@@ -106,15 +102,12 @@ def compare_runs(old: RunFacts, new: RunFacts, circle: OnRegion | None = None) -
     there, here = first.directions()[match.old], second.directions()[match.new]
     moved = _distances(there, here)
     found = [*_recorded(old, new, run), *_times(old, new, match, zero, run)]
-    cuts, loosened, unexplained = _NO_CUTS, _NO_CUTS, (0, 0)
+    lost = gained = None
     if match.only_old.any() or match.only_new.any():
         other_good_time = any(one.kind is ChangeKind.GOOD_TIME for one in found)
         back = match.shift_s - zero
-        cuts, lost = _explain(old, match.only_old, match, new if other_good_time else None, back)
-        loosened, gained = _explain(
-            new, match.only_new, match, old if other_good_time else None, -back
-        )
-        unexplained = lost, gained
+        lost = _gone(old, match.only_old, match, new if other_good_time else None, back)
+        gained = _gone(new, match.only_new, match, old if other_good_time else None, -back)
     same_energy = not ratio.size or float(np.abs(ratio).max()) <= SAME_ENERGY
     same_place = not moved.size or float(moved.max()) <= SAME_DIRECTION_DEG
     return RunDifference(
@@ -127,9 +120,8 @@ def compare_runs(old: RunFacts, new: RunFacts, circle: OnRegion | None = None) -
         old_livetime_s=old.livetime_s,
         new_livetime_s=new.livetime_s,
         changes=tuple(found),
-        cuts=cuts,
-        loosened=loosened,
-        unexplained=unexplained,
+        lost=lost,
+        gained=gained,
         log_energy=None if same_energy else ratio,
         moved_deg=None if same_place else moved,
         shift_deg=(0.0, 0.0) if same_place else _shift(first, second, match),
@@ -267,18 +259,15 @@ def _factor(value: float | None) -> str:
     return "unknown" if value is None else f"{value:.4f}"
 
 
-def _explain(
+def _gone(
     facts: RunFacts, gone: Mask, match: EventMatch, other: RunFacts | None, moved_s: float
-) -> tuple[tuple[MeasuredCut, ...], int]:
-    """The cuts that removed events of one list, and the number of events without an explanation:
-    neither cut, nor put to another time, nor outside of the `other` good time, into which `moved_s`
-    takes the times."""
+) -> GoneEvents | None:
+    """Events of one list that were neither put to another time nor lie outside of the `other` good
+    time, into which `moved_s` takes the times; None: there are none."""
     left = gone & ~np.isin(facts.events.event_id, match.other_time)
     if other is not None and len(other.file.good_time.intervals):
         left &= other.file.good_time.contains(facts.events.time + moved_s, 0.0)
-    if not left.any():
-        return _NO_CUTS, 0
-    return find_cuts(facts.columns(), left, ~gone)
+    return GoneEvents.of(facts.columns(), left, ~gone) if left.any() else None
 
 
 def _distances(old: Floats, new: Floats) -> Floats:
