@@ -11,6 +11,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 VENV2  ?= .venv-gammapy2
 VENV3  ?= .venv-lstchain010
+VENV4  ?= .venv-rocrate
 # further words for pytest, for example: make test PYTEST="-k mail"
 PYTEST ?=
 # tests run in so many processes, file by file; 0: in one, as a debugger wants it
@@ -27,7 +28,7 @@ SERVICES := slurm-wlm slurmdbd slurm-wlm-mysql-plugin munge mariadb-server \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint install-test test-gammapy2 test-slurm24 other-lstchain \
+.PHONY: help demo test lint install-test test-gammapy2 test-slurm24 other-lstchain rocrate-validator \
         examples schema gallery architecture upgrade-data services clean check-python print-services
 
 help:
@@ -37,6 +38,7 @@ help:
 	@echo "make test-gammapy2   the gammapy part with gammapy 2, without lstchain"
 	@echo "make test-slurm24    the scheduler part with Slurm 24.11, in a Debian 13 root (as root)"
 	@echo "make other-lstchain  lstchain 0.10 in an environment of its own, for the tests of two releases"
+	@echo "make rocrate-validator  what judges capsules, in an environment of its own"
 	@echo "make services        install the real services that the remaining tests need (Debian)"
 	@echo "make examples        write configs/*.example.yml anew from the settings models"
 	@echo "make schema          write docs/results.schema.json anew from the types of results.json"
@@ -72,6 +74,9 @@ test-slurm24:
 
 # a release of the year before beside the newest one, for the tests of both
 other-lstchain: $(VENV3)/.installed
+
+# it wants an older rich than ASTRAN's environment has
+rocrate-validator: $(VENV4)/.installed
 
 examples: $(VENV)/.installed-test
 	$(BIN)/python -m astran.telescopes.examples configs
@@ -114,7 +119,7 @@ services:
 	@timeout 900 .ci/htcondor || echo "HTCondor could not be installed; its tests on a real pool will say so."
 
 clean:
-	rm -rf $(VENV) $(VENV2) $(VENV3) .venv-bootstrap build dist *.egg-info
+	rm -rf $(VENV) $(VENV2) $(VENV3) $(VENV4) .venv-bootstrap build dist *.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -142,6 +147,11 @@ $(VENV3)/.installed: | $(VENV3)/.made
 	$(VENV3)/bin/pip install -q wheel
 	$(VENV3)/bin/pip install -q 'lstchain>=0.10.18,<0.11'
 	@touch $@
+
+$(VENV4)/.installed: | $(VENV4)/.made
+	$(VENV4)/bin/pip install -q roc-validator
+	@touch $@
+
 
 check-python:
 	@command -v $(PYTHON) >/dev/null || { \

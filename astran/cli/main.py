@@ -43,6 +43,9 @@ COMMANDS = {
     "retry": ("astran.cli.analyses.retry", "run again what failed; what succeeded is reused"),
     "report": ("astran.cli.analyses.report", "show or resend the report of an analysis"),
     "provenance": ("astran.cli.analyses.provenance", "where a product came from, as W3C PROV"),
+    "compare": ("astran.cli.analyses.compare", "what differs between two analyses or folders"),
+    "capsule": ("astran.cli.analyses.capsule", "pack results with all that makes them again"),
+    "rerun": ("astran.cli.rerun", "make the results of a capsule again and compare"),
     "pages": ("astran.cli.operation.pages", "write browsable pages of all analyses"),
     "catalogue": (
         "astran.cli.production.catalogue_command",

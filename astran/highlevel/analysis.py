@@ -59,7 +59,7 @@ from astran.results.codec import results_to_json
 from astran.results.document import RESULTS, FileNames, PartKind, PlotFile, Results
 
 
-def analyse(options: Options) -> Results:
+def analyse(options: Options, *, plots: bool = True) -> Results:
     """Run the whole analysis; writes all files and returns the content of results.json.
 
     The numbers are written before anything else is made from them, so that nothing that fails
@@ -76,10 +76,14 @@ def analyse(options: Options) -> Results:
     write_json(place, results_to_json(unfinished(results)))
     failures = Failures()
     files = _write_files(results, found, options, failures)
-    plots = failures.attempt(
-        PartKind.PLOT, "plots", "Every plot", lambda: _draw(results, found, options, failures)
+    drawn = (
+        failures.attempt(
+            PartKind.PLOT, "plots", "Every plot", lambda: _draw(results, found, options, failures)
+        )
+        if plots
+        else None
     )
-    results = replace(results, files=files, plots=plots or ())
+    results = replace(results, files=files, plots=drawn or ())
     results = add_left_out(results, failures.found)
     write_json(place, results_to_json(results))
     return results

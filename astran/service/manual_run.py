@@ -12,7 +12,9 @@ from astran.base.states import AnalysisState, TaskState
 from astran.config.analysis import AnalysisConfig
 from astran.database import analyses, outbox, tasks
 from astran.database.analyses import Analysis, RequestOrigin
+from astran.database.task_requests import TaskSelection
 from astran.service.context import Context
+from astran.service.jobs.task_control import repeat_tasks
 from astran.service.tick import run_tick
 
 _MAIL_TRIES = 3
@@ -70,6 +72,26 @@ def find_or_start(
             key,
         )
     return made, True
+
+
+def repeat_ended(context: Context, old: Analysis, part: TaskSelection) -> Analysis:
+    """A new analysis with the configuration and mail thread of one that has ended; of what failed
+    there, only the chosen part is to run."""
+    origin = RequestOrigin(
+        command="retry",
+        subject=old.subject,
+        in_reply_to=old.in_reply_to,
+        references=old.references,
+        params=old.params,
+    )
+    now, workdir = context.clock.now(), context.site.workdir
+    with context.db.begin() as db:
+        new = analyses.create_analysis(
+            db, now, origin, old.label, old.config, workdir, old.requester
+        )
+        if not part.all:
+            repeat_tasks(db, new, old, part)
+    return new
 
 
 def drive_analysis(

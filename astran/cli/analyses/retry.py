@@ -12,10 +12,11 @@ from astran.base.text import count_noun
 from astran.cli.analyses.selection import add_choice, add_id, read_selection, task_names
 from astran.cli.common import Exit, make_context, read_site
 from astran.database import analyses
-from astran.database.analyses import Analysis, RequestOrigin
+from astran.database.analyses import Analysis
 from astran.database.task_requests import TaskSelection
 from astran.service.context import Context
-from astran.service.jobs.task_control import repeat_analysis, repeat_tasks
+from astran.service.jobs.task_control import repeat_analysis
+from astran.service.manual_run import repeat_ended
 from astran.service.tick import run_tick
 
 
@@ -32,20 +33,7 @@ def run(args: argparse.Namespace) -> int:
         old = analyses.get_analysis(db, args.id)
     if not old.state.final:
         return _in_place(context, old, part)
-    origin = RequestOrigin(
-        command="retry",
-        subject=old.subject,
-        in_reply_to=old.in_reply_to,
-        references=old.references,
-        params=old.params,
-    )
-    now, workdir = context.clock.now(), context.site.workdir
-    with context.db.begin() as db:
-        new = analyses.create_analysis(
-            db, now, origin, old.label, old.config, workdir, old.requester
-        )
-        if not part.all:
-            repeat_tasks(db, new, old, part)
+    new = repeat_ended(context, old, part)
     what = "" if part.all else f", of what failed only {part}"
     print(
         f"{old.name} runs again as {new.name}{what}; astran-launcher takes it up at its next tick."
