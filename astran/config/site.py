@@ -110,6 +110,9 @@ class SchedulerSettings(Settings):
 
     kind: str = Field(AUTO, description=KIND_HELP)
     throttle: int = Field(0, ge=0, description="At most so many tasks of an array at once; 0: all.")
+    nights_at_once: int = Field(
+        10, ge=1, description="Nights of one request for several nights that are under way at once."
+    )
     lost_after_min: float = Field(
         15.0,
         gt=0,

@@ -16,6 +16,7 @@ from astran.database import analyses, chores, events, outbox, unfinished_tasks
 from astran.database.analyses import Analysis
 from astran.service import planning
 from astran.service.context import Context
+from astran.service.data_sets.steps import advance_data_set, stop_nights
 from astran.service.heartbeat import (
     hand_lock_path,
     lock_path,
@@ -238,10 +239,15 @@ def advance_analysis(context: Context, analysis: Analysis) -> None:
     """Move one analysis on as far as it goes without waiting."""
     _log.debug("%s is %s", analysis.label, analysis.state)
     if analysis.cancel_wanted:
+        if analysis.is_data_set and not stop_nights(context, analysis):
+            return
         if cancellation.cancel_analysis(context, analysis, unjudged=not _judged(context, analysis)):
             reports.report_cancelled(context, analysis)
         return
-    if analysis.state in _PLANNING:
+    if analysis.is_data_set:
+        if not advance_data_set(context, analysis):
+            return
+    elif analysis.state in _PLANNING:
         try:
             planning.plan_or_wait(context, analysis)
         finally:

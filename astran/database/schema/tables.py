@@ -310,6 +310,30 @@ order_night = Table(
     UniqueConstraint("standing_order_id", "night", name="uq_order_night_standing_order_id"),
 )
 
+# one request for several nights: the analysis of the whole, and those of its nights
+data_set = Table(
+    "data_set",
+    metadata,
+    Column("analysis_id", Integer, ForeignKey("analysis.id"), primary_key=True),
+    Column("agreed", Boolean, nullable=False),
+    Column("held", Boolean, nullable=False),
+)
+
+data_set_night = Table(
+    "data_set_night",
+    metadata,
+    _id(),
+    _to("analysis"),  # the whole
+    Column("night", String(8), nullable=False),
+    Column("target", String(60), nullable=False),  # "": each that was observed
+    Column("runs", Integer),  # none: not counted yet
+    Column("livetime_s", Float),
+    Column("core_hours", Float),
+    Column("remark", Text, nullable=False, default="", server_default=""),
+    Column("child_id", Integer, ForeignKey("analysis.id"), unique=True),
+    UniqueConstraint("analysis_id", "night", "target", name="uq_data_set_night_analysis_id"),
+)
+
 chore = Table(
     "chore",
     metadata,

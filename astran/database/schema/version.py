@@ -1,4 +1,4 @@
 """Schema version."""
 
-HEAD = "0010"
+HEAD = "door20"
 """Schema version that this code needs; the newest migration (a test holds them together)."""
