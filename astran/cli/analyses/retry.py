@@ -15,6 +15,7 @@ from astran.database import analyses
 from astran.database.analyses import Analysis, RequestOrigin
 from astran.database.task_requests import TaskSelection
 from astran.service.context import Context
+from astran.service.data_sets.launch import repeat_in_data_set
 from astran.service.jobs.task_control import repeat_analysis, repeat_tasks
 from astran.service.tick import run_tick
 
@@ -39,12 +40,14 @@ def run(args: argparse.Namespace) -> int:
         references=old.references,
         params=old.params,
     )
-    now, workdir = context.clock.now(), context.site.workdir
     with context.db.begin() as db:
-        new = analyses.create_analysis(
-            db, now, origin, old.label, old.config, workdir, old.requester
-        )
-        if not part.all:
+        new = repeat_in_data_set(context, db, origin, old, old.requester)
+        if new is None:
+            now, workdir = context.clock.now(), context.site.workdir
+            new = analyses.create_analysis(
+                db, now, origin, old.label, old.config, workdir, old.requester
+            )
+        if not part.all and not new.is_data_set:
             repeat_tasks(db, new, old, part)
     what = "" if part.all else f", of what failed only {part}"
     print(

@@ -77,6 +77,15 @@ def repeat_night(context: Context, db: Connection, child: Analysis) -> Analysis 
     return data_sets.start_child(db, now, whole, night, child.label, child.config, workdir)
 
 
+def repeat_in_data_set(
+    context: Context, db: Connection, origin: RequestOrigin, old: Analysis, requester: str
+) -> Analysis | None:
+    """The repetition of a data set, or of a night in its place; None for any other analysis."""
+    if old.is_data_set:
+        return repeat_data_set(context, db, origin, old, requester)
+    return repeat_night(context, db, old)
+
+
 def _names(context: Context, config: AnalysisConfig, several: SeveralNights) -> list[str]:
     """The targets by their names in the catalogue, a private one first."""
     if not several.targets:

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection
 
-from astran.base.states import AnalysisState
 from astran.base.text import count_noun
-from astran.database import tasks
 from astran.database.analyses import Analysis
-from astran.database.orders import data_sets
 from astran.database.orders.data_sets import DataSetNight
 from astran.service.config_files import config_of
 from astran.service.context import Context
@@ -69,29 +66,3 @@ def census_facts(census: Census) -> list[tuple[str, str]]:
         ("Livetime", hours or "none"),
         ("Cost", cost),
     ]
-
-
-def describe_progress(db: Connection, whole: Analysis) -> str:
-    """How a data set is going, in words."""
-    nights = data_sets.nights_of(db, whole.id)
-    options = data_sets.options_of(db, whole.id)
-    counted = sum(one.counted for one in nights)
-    there = [one for one in nights if one.has_data]
-    over = sum(one.over for one in there)
-    live = sum(one.child_id is not None and not one.over for one in there)
-    held = "held: " if options.held else ""
-    match whole.state:
-        case AnalysisState.RECEIVED:
-            return f"{held}{counted} of {count_noun(len(nights), 'night')} looked at"
-        case AnalysisState.WAITING:
-            return f"{held}waits for the GO of its requester"
-        case AnalysisState.RUNNING if tasks.outline(db, whole.id):
-            return f"{held}the nights are being stacked"
-        case AnalysisState.RUNNING:
-            rest = len(there) - over - live
-            return (
-                f"{held}{over} of {count_noun(len(there), 'night')} ended, {live} under way, "
-                f"{rest} to be started"
-            )
-        case _:
-            return str(whole.state)

@@ -19,7 +19,7 @@ from astran.service.config_files import config_of
 from astran.service.context import Context
 from astran.service.data_sets.census import take_census
 from astran.service.data_sets.launch import repeat_data_set, repeat_night
-from astran.service.data_sets.letters import census_facts, describe_progress
+from astran.service.data_sets.letters import census_facts
 from astran.service.data_sets.steps import hold_data_set
 from astran.service.intake import quotas
 from astran.service.intake.decision import Decision
@@ -27,7 +27,7 @@ from astran.service.jobs.task_control import note_request
 from astran.service.outgoing import enqueue
 from astran.service.reporting import overview
 from astran.service.reporting.expected_end import describe_expected_end
-from astran.service.reporting.night_tables import progress_table, title_of
+from astran.service.reporting.night_tables import progress_of_nights, progress_table, title_of
 
 
 def execute(context: Context, db: Connection, decision: Decision) -> None:
@@ -194,7 +194,7 @@ def _enqueue_status_of_nights(
     """How a data set is going."""
     nights = data_sets.nights_of(db, whole.id)
     facts = [
-        ("State", describe_progress(db, whole)),
+        ("State", progress_of_nights(db, whole) or whole.state.value),
         ("Received", f"{whole.created:%Y-%m-%d %H:%M} UTC"),
         ("Folder", str(whole.folder)),
         *census_facts(take_census(nights)),

@@ -10,8 +10,10 @@ from sqlalchemy import Connection
 from astran.base.failures import attempt_part
 from astran.base.night import Night
 from astran.base.states import AnalysisState
-from astran.base.text import one_line
+from astran.base.text import count_noun, one_line
 from astran.database import analyses, tasks
+from astran.database.analyses import Analysis
+from astran.database.orders import data_sets
 from astran.database.orders.data_sets import DataSetNight
 from astran.report import result_files
 from astran.report.formatting import format_livetime, format_significance
@@ -90,6 +92,28 @@ def _results_of(db: Connection, child_id: int) -> Results | None:
     unread: list[str] = []
     found = attempt_part(lambda: result_files.read_results(folder), unread.append)
     return found.results if found else None
+
+
+def progress_of_nights(db: Connection, whole: Analysis) -> str:
+    """How a data set is going, in words; empty where it has ended, and for other analyses."""
+    if not whole.is_data_set or whole.state.final:
+        return ""
+    nights = data_sets.nights_of(db, whole.id)
+    there = [one for one in nights if one.has_data]
+    held = "held: " if data_sets.options_of(db, whole.id).held else ""
+    if whole.state is AnalysisState.RECEIVED:
+        counted = sum(one.counted for one in nights)
+        return f"{held}{counted} of {count_noun(len(nights), 'night')} looked at"
+    if whole.state is AnalysisState.WAITING:
+        return f"{held}waits for the GO of its requester"
+    over = sum(one.over for one in there)
+    live = sum(one.child_id is not None and not one.over for one in there)
+    if over == len(there):
+        return f"{held}all {count_noun(over, 'night')} ended"
+    return (
+        f"{held}{over} of {count_noun(len(there), 'night')} ended, {live} under way, "
+        f"{len(there) - over - live} to be started"
+    )
 
 
 def title_of(nights: Sequence[DataSetNight]) -> str:
