@@ -107,7 +107,9 @@ ASKED = {
     "target: Crab\ndate: 20240301-20240310\n": "in the future. The last night",
     "target: Crab\ndate: 20240301, 20300101\n": "2030-01-01 is in the future",
     "target: Crab\ndate: 20231230-20240230\n": "not in the calendar",
-    "target: Crab\nnights: 2022-01-01 to 2023-12-31\n": "are 730 nights, and this site takes at most 200",
+    "target: Crab\nnights: 2022-01-01 to 2023-12-31\n": (
+        "are 730 nights, and this site takes at most 200"
+    ),
     "target: Crab, Mrk421\nnights: 20230801-20231231\n": "are 306 nights",
     "target: Crab\nnights: November 2023\n": "Write 2023-11-01 to 2023-11-30",
     "target: Crab\nnights: 2023-11\n": "Write 2023-11-01 to 2023-11-30",

@@ -13,6 +13,7 @@ from astran.base.errors import CatalogueError, ConfigError, SiteTrouble
 from astran.base.night import Night
 from astran.base.night_data import NightData
 from astran.base.tasks import Plan
+from astran.catalogue.fits_nights import files_of_night, livetime_of_file
 from astran.config.analysis import AnalysisConfig
 from astran.config.mailbox import Quotas
 from astran.database.analyses import Analysis
@@ -125,14 +126,15 @@ def _count(context: Context, whole: Analysis, night: DataSetNight) -> bool:
         data = find_data(context, config)
         if data.looking:
             return False
-        runs = len(data.runs) or len(data.dl3)
+        runs = len(data.runs) or len(files_of_night(data.dl3, night.night))
         if not data.complete:
             # it is waited for by its own analysis, as for any night
-            _store(context, night, runs, _livetime_s(data), remark=AWAITED)
+            _store(context, night, runs, _livetime_s(data, night.night), remark=AWAITED)
             return True
         if not runs:
             why = "; ".join(f"run {gap.run}: {gap.reason}" for gap in data.missing)
-            _store(context, night, 0, remark=why or "no data")
+            there = f"no DL3 of the night in {data.folder}" if data.dl3 else ""
+            _store(context, night, 0, remark=why or there or "nothing was found")
             return True
         plan = _plan(context, config, data)
     except SiteTrouble:
@@ -141,7 +143,7 @@ def _count(context: Context, whole: Analysis, night: DataSetNight) -> bool:
         _store(context, night, 0, remark=str(error))
         return True
     cost = sum(task.resources.cpus * task.resources.time_min for task in plan.tasks) / 60
-    _store(context, night, runs, _livetime_s(data), cost)
+    _store(context, night, runs, _livetime_s(data, night.night), cost)
     return True
 
 
@@ -150,9 +152,10 @@ def _plan(context: Context, config: AnalysisConfig, data: NightData) -> Plan:
         return make_plan_of(context, config, data, Path(folder), keep=False)
 
 
-def _livetime_s(data: NightData) -> float | None:
+def _livetime_s(data: NightData, night: str) -> float | None:
     """Livetime of the runs [s]; None where one of them does not tell it."""
     times = [run.livetime_s for run in data.runs]
+    times += map(livetime_of_file, files_of_night(data.dl3, night))
     known = [time for time in times if time is not None]
     return sum(known) if known and len(known) == len(times) else None
 

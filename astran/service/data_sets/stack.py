@@ -9,8 +9,10 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from astran.base.states import AnalysisState, TaskState
+from astran.base.states import AnalysisState
 from astran.base.tasks import Output, Plan, ProductKind, Resources, Stage, Task, fingerprint
+from astran.catalogue.fits_nights import files_of_night
+from astran.catalogue.path_patterns import stat_file
 from astran.config.analysis import slug
 from astran.config.site import SchedulerSettings
 from astran.database import analyses, plans, tasks
@@ -93,17 +95,20 @@ def _stacked_night(db: Connection, night: DataSetNight) -> StackedNight | None:
     if highlevel is None:
         return None
     dl3 = [row for row in rows if row.stage == Stage.DL3 and row.state.succeeded]
-    files = tuple(row.spec.outputs[0].path for row in dl3) or _given_files(highlevel)
+    files = tuple(row.spec.outputs[0].path for row in dl3) or _given_files(highlevel, night.night)
     if not files:
         return None
     identity = tuple(row.fingerprint for row in dl3) or (highlevel.fingerprint,)
     return StackedNight(night.night, highlevel.spec, files, identity)
 
 
-def _given_files(highlevel: TaskRow) -> tuple[str, ...]:
-    """The DL3 from which a night started, where its own results could be made of them."""
-    good = highlevel.state in (TaskState.DONE, TaskState.REUSED)
-    return highlevel.spec.inputs if good else ()
+def _given_files(highlevel: TaskRow, night: str) -> tuple[str, ...]:
+    """The DL3 from which a night started, where its own results could be made of them: nights may
+    share a folder."""
+    if not highlevel.state.succeeded:
+        return ()
+    found = (stat_file(Path(path)) for path in highlevel.spec.inputs)
+    return tuple(file.path for file in files_of_night(filter(None, found), night))
 
 
 def stack_task(

@@ -80,7 +80,7 @@ def _outcome(db: Connection, one: DataSetNight, name: str) -> TableRow:
         str(len(found.runs)),
         format_livetime(stacked.livetime_h),
         format_significance(stacked.significance),
-        describe_flux(found.spectrum).removesuffix("."),
+        describe_flux(found.spectrum).removesuffix(".") if found.spectrum.numbers else ABSENT,
     )
     return TableRow(cells, ok=one.state is AnalysisState.DONE)
 
