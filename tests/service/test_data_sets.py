@@ -303,3 +303,56 @@ def test_a_night_that_is_still_to_come(sets: Sets) -> None:
     sets.wait(timedelta(hours=1))
     assert sets.end() is AnalysisState.DONE
     assert [kind for kind, _ in sets.mails()] == ["data-set", "report"]
+
+
+def test_two_launchers_start_a_night_once(sets: Sets) -> None:
+    """Both have seen it without an analysis."""
+    sets.ask("ASTRAN-LAUNCH", THREE)
+    sets.tick(1)
+    with sets.db.begin() as db:
+        whole = analyses.get_analysis(db, 1)
+        night = next(one for one in data_sets.nights_of(db, 1) if one.has_data)
+    made = []
+    for _ in range(2):
+        with sets.db.begin() as db:
+            now, folder = sets.clock.now(), sets.site.workdir
+            made.append(data_sets.start_child(db, now, whole, night, "Crab", whole.config, folder))
+    assert made[0] is not None
+    assert made[1] is None
+    assert sets.analyses() == 2
+
+
+def test_no_night_starts_once_the_end_was_asked_for(sets: Sets) -> None:
+    sets.ask("ASTRAN-LAUNCH", THREE)
+    sets.tick(1)
+    with sets.db.begin() as db:
+        whole = analyses.get_analysis(db, 1)
+        night = next(one for one in data_sets.nights_of(db, 1) if one.has_data)
+        analyses.change_analysis(db, 1, cancel_wanted=True)
+        now, folder = sets.clock.now(), sets.site.workdir
+        assert not data_sets.start_child(db, now, whole, night, "x", whole.config, folder)
+
+
+def test_trouble_of_the_site_is_waited_out(sets: Sets) -> None:
+    sets.archive.away = True
+    sets.ask("ASTRAN-LAUNCH", THREE)
+    sets.clock.sleep(60)
+    run_tick(sets.context(), mail=False)
+    assert sets.state() is AnalysisState.RECEIVED
+    assert not any(one.counted for one in sets.nights())
+    sets.archive.away = False
+    sets.wait(timedelta(hours=1))
+    assert sets.end() is AnalysisState.DONE
+    assert "report" in [kind for kind, _ in sets.mails()]
+
+
+def test_a_data_set_counts_once_in_the_quotas(tmp_path: Path) -> None:
+    sets = Sets(tmp_path, quotas={"live_per_user": 2})
+    sets.ask("ASTRAN-LAUNCH", THREE)
+    sets.tick(2)
+    assert sets.analyses() > 2
+    sets.ask("ASTRAN-LAUNCH", "target: Crab\ndate: 20231204\n")
+    assert "refusal" not in [kind for kind, _ in sets.mails()]
+    sets.ask("ASTRAN-LAUNCH", "target: Crab\ndate: 20231203\n")
+    assert [kind for kind, _ in sets.mails()][-1] == "refusal"
+    sets.db.close()

@@ -168,6 +168,8 @@ def start_child(
     the data set goes on no more."""
     if analyses.lock(db, whole.id) is not AnalysisState.RUNNING:
         return None
+    if analyses.get_analysis(db, whole.id).cancel_wanted:
+        return None
     with db.begin_nested() as savepoint:
         origin = RequestOrigin(
             command=NIGHT,

@@ -92,6 +92,8 @@ def _cancel(context: Context, db: Connection, analysis: Analysis, thread: Thread
         text = "Nothing is left to be cancelled."
     else:
         analyses.change_analysis(db, analysis.id, cancel_wanted=True)
+        if analysis.is_data_set:
+            data_sets.stop_children(db, analysis.id)
         title = f"{analysis.name} is being cancelled"
         text = "You will get a mail when its jobs have stopped."
     letter = context.letters.notice(thread, title, text, request_id=analysis.name)
