@@ -15,6 +15,8 @@ class MailCommand(StrEnum):
     DRYRUN = "ASTRAN-DRYRUN"
     STATUS = "ASTRAN-STATUS"
     CANCEL = "ASTRAN-CANCEL"
+    HOLD = "ASTRAN-HOLD"
+    RELEASE = "ASTRAN-RELEASE"
     RETRY = "ASTRAN-RETRY"
     LIST = "ASTRAN-LIST"
     HELP = "ASTRAN-HELP"
@@ -59,7 +61,8 @@ _MEANS = {
     "start": MailCommand.LAUNCH, "run": MailCommand.LAUNCH, "submit": MailCommand.LAUNCH,
     "analyse": MailCommand.LAUNCH, "analyze": MailCommand.LAUNCH, "request": MailCommand.LAUNCH,
     "launched": MailCommand.LAUNCH, "stop": MailCommand.CANCEL, "abort": MailCommand.CANCEL,
-    "kill": MailCommand.CANCEL, "delete": MailCommand.CANCEL, "rerun": MailCommand.RETRY,
+    "kill": MailCommand.CANCEL, "delete": MailCommand.CANCEL, "pause": MailCommand.HOLD,
+    "resume": MailCommand.RELEASE, "continue": MailCommand.RELEASE, "rerun": MailCommand.RETRY,
     "restart": MailCommand.RETRY, "repeat": MailCommand.RETRY, "again": MailCommand.RETRY,
     "state": MailCommand.STATUS, "progress": MailCommand.STATUS, "info": MailCommand.HELP,
     "test": MailCommand.DRYRUN, "check": MailCommand.DRYRUN, "preview": MailCommand.DRYRUN,

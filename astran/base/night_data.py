@@ -68,6 +68,8 @@ class RunFile:
     """In all its files; 0: not known."""
     level: str = ""
     """NSB level of its models and Monte Carlo; empty where there is only one."""
+    livetime_s: float | None = None
+    """As the data tell [s]; None: not known."""
     pointing: tuple[float, float] | None = None
     """Mean zenith distance and azimuth [deg]; None: not known."""
     origin: Dl2Provenance = UNKNOWN

@@ -91,6 +91,20 @@ class Quotas(Settings):
     )
     launches_total: int = Field(200, ge=1, description="Launches in 24 hours, of all senders.")
     orders_per_user: int = Field(10, ge=1, description="Standing orders in force, per sender.")
+    nights_per_request: int = Field(
+        731, ge=1, description="Nights of one request, each target by itself."
+    )
+    nights_without_question: int = Field(
+        31,
+        ge=0,
+        description="Nights with data of one request that start without its sender's GO.",
+    )
+    core_hours_without_question: float = Field(
+        1000.0,
+        ge=0,
+        description="Cost of several nights up to which they start without their sender's GO "
+        "[core hours].",
+    )
     refusals_per_user: int = Field(
         30,
         ge=1,

@@ -122,6 +122,9 @@ class SchedulerSettings(Settings):
         description="Places that campaigns leave free for other analyses; none: a tenth of "
         "most_tasks, or of what the scheduler took before it refused more.",
     )
+    nights_at_once: int = Field(
+        10, ge=1, description="Nights of one request for several nights that are under way at once."
+    )
     lost_after_min: float = Field(
         15.0,
         gt=0,

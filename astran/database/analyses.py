@@ -48,11 +48,27 @@ class Analysis:
     in_reply_to: str
     references: tuple[str, ...]
     params: Mapping[str, Any]
+    command: str
+    """What its request is: launch, retry, repeat, or one of those below."""
 
     @property
     def name(self) -> str:
         """`A12`: how people refer to it."""
         return f"A{self.id}"
+
+    @property
+    def is_data_set(self) -> bool:
+        """Whether it stacks the analyses of several nights."""
+        return self.command == DATA_SET
+
+    @property
+    def recipient(self) -> str:
+        """Who gets its letters; empty: nobody, as for a night of a data set, which tells of it."""
+        return "" if self.command == NIGHT else self.requester
+
+
+DATA_SET, NIGHT = "data-set", "night"
+"""Commands of requests: several nights as a whole, and one of them."""
 
 
 _READER = RowReader(Analysis, t.analysis, t.request, references=t.request.c.refs)
@@ -223,9 +239,14 @@ def live_analyses(db: Connection) -> list[Analysis]:
     return _READER.all(db, query)
 
 
-def newest_analyses(db: Connection, limit: int, requester: str | None = None) -> list[Analysis]:
-    """The newest analyses, of one requester or of all."""
+def newest_analyses(
+    db: Connection, limit: int, requester: str | None = None, *, nights: bool = True
+) -> list[Analysis]:
+    """The newest analyses, of one requester or of all; `nights` False: without those of the nights
+    of data sets."""
     query = _select().order_by(t.analysis.c.id.desc()).limit(limit)
+    if not nights:
+        query = query.where(t.request.c.command != NIGHT)
     if requester is not None:
         query = query.where(t.analysis.c.requester == requester)
     return _READER.all(db, query)
@@ -257,9 +278,15 @@ def live_count(db: Connection) -> int:
 
 
 def live_by_requester(db: Connection) -> dict[str, int]:
-    """How many analyses have not ended, by requester; a hand-run has none ("")."""
+    """How many analyses have not ended, by requester; a hand-run has none (""). A data set counts
+    once, whatever its nights are."""
     c = t.analysis.c
-    query = select(c.requester, func.count()).where(c.state.in_(_LIVE)).group_by(c.requester)
+    query = (
+        select(c.requester, func.count())
+        .join_from(t.analysis, t.request)
+        .where(c.state.in_(_LIVE), t.request.c.command != NIGHT)
+        .group_by(c.requester)
+    )
     return {row[0]: row[1] for row in db.execute(query)}
 
 
@@ -270,7 +297,7 @@ def launches_by_requester(db: Connection, since: datetime) -> dict[str, int]:
         select(c.requester, func.count())
         .select_from(t.analysis)
         .join(t.request)
-        .where(c.created >= since, t.request.c.command.in_(("launch", "retry")))
+        .where(c.created >= since, t.request.c.command.in_(("launch", "retry", DATA_SET)))
         .where(c.requester != "")
         .group_by(c.requester)
     )

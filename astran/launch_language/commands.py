@@ -60,7 +60,7 @@ def command_of(subject: str, new_text: str, answers: bool = False) -> AskedComma
 
 
 _WORD_ALONE = re.compile(
-    r"(?:please )?(cancel|status|list|help)"
+    r"(?:please )?(cancel|status|hold|release|list|help)"
     r"(?: (?:it|this(?: one)?|please|now|(A0{0,9}[1-9]\d{0,9})))?"
     r"[ ?!.,]{0,4}(?:please|thanks|thank you)?[ ?!.,]{0,4}",
     re.I,
@@ -79,7 +79,7 @@ _THANKS = re.compile(
     r"\W{0,4}(?:(?:many|best|kind|warm|with) )?(?:regards|cheers|best|sincerely|greetings)\b", re.I
 )
 _MOST_LINES = 8
-_GO = re.compile(r"go[ .!]{0,3}(?:please)?[.!]?", re.I)
+_GO = re.compile(r"(?:go|confirm(?:ed)?)[ .!]{0,3}(?:please)?[.!]?", re.I)
 _DIGIT_OR_COLON = re.compile(r"[\d:=]")
 
 
@@ -94,7 +94,7 @@ def command_word(new_text: str) -> tuple[MailCommand, int | None] | None:
 
 
 def says_go(new_text: str) -> bool:
-    """Whether an answer says GO and nothing that would change what is started."""
+    """Whether an answer says GO (or CONFIRM) and nothing that would change what is started."""
     first, *others = _own_lines(new_text) or [""]
     plain = not any(_DIGIT_OR_COLON.search(line) for line in others)
     return bool(_GO.fullmatch(first[:20])) and plain and not asks_something("\n".join(others))

@@ -103,7 +103,7 @@ def _options(text: str, written: datetime, back: int) -> str:
     return f"Write {' or '.join(options)} (the date of the night's evening)."
 
 
-_MONTHS = {
+MONTHS = {
     name: number
     for number, names in enumerate(
         (
@@ -137,7 +137,7 @@ def read_date_in_words(text: str, written: datetime | None) -> str | None:
     if match := _EAST_ASIAN.fullmatch(low):
         return _day(match[1], match[2], match[3], text)
     match = _DATE_IN_WORDS.fullmatch(low)
-    if match is None or match[2] in _MONTHS:
+    if match is None or match[2] in MONTHS:
         return None
     months = sorted(_months_called(match[2]))
     if len(months) > 1:
@@ -163,10 +163,10 @@ def read_date(text: str) -> str:
                 f"Write {options[0]} or {options[1]}.",
             )
         return _day(year, *((second, first) if first > 12 else (first, second)), text)
-    if (match := _DMY.fullmatch(low)) and match[2] in _MONTHS:
-        return _day(match[3], _MONTHS[match[2]], match[1], text)
-    if (match := _MDY.fullmatch(low)) and match[1] in _MONTHS:
-        return _day(match[3], _MONTHS[match[1]], match[2], text)
+    if (match := _DMY.fullmatch(low)) and match[2] in MONTHS:
+        return _day(match[3], MONTHS[match[2]], match[1], text)
+    if (match := _MDY.fullmatch(low)) and match[1] in MONTHS:
+        return _day(match[3], MONTHS[match[1]], match[2], text)
     raise BadValue(f"{shorten_value(text)} is not a date that can be read.", _DATE_HINT)
 
 

@@ -279,7 +279,7 @@ def _meant(text: str, keys: KeyTable) -> tuple[str, str] | None:
 
 def _advice(text: str) -> str:
     if _EIGHT.search(text):
-        return "One night for each mail."
+        return "Write all nights in one line: `date: 20231207, 20231208`."
     if _NAMES_RUN.search(text) or _PICKS_RUNS.search(text):
         return "List the runs that you want: `runs: 15864, 15865`."
     return "Leave it out, or write it as one of the keys (ASTRAN-HELP in a subject gets them all)."

@@ -6,9 +6,10 @@ from astran.config.model import dotted_fields
 from astran.telescopes.registry import find_chain
 
 _OWN_WORDS = {
-    "target": "Name of the source, for example Crab. Required.",
-    "date": "Night, by the date of its evening: 20231207, 2023-12-07, 7 dicembre 2023, last night. "
-    "Required.",
+    "target": "Name of the source, for example Crab; several: Crab, Mrk421; all: each that was "
+    "observed in the nights. Required.",
+    "date": "Night, by the date of its evening: 20231207, 2023-12-07, 7 dicembre 2023, last night; "
+    "several: 20231207-20231213, or 20231207, 20231209, or 2023-11-01 to 2024-02-29. Required.",
     "repeat": "Standing order, in place of a date: until 2026-12-31; each new night of the target "
     "is then analysed by itself.",
     "cc": "Addresses to which the report goes as well; the site says who may get it.",

@@ -68,12 +68,14 @@ _PLAIN = (
 _OTHER_NAMES = {
     "target": (
         "source", "source name", "target name", "object", "object name", "src", "target.name",
-        "target source", "name of the source", "name of source",
+        "target source", "name of the source", "name of source", "targets", "sources", "objects",
         "sorgente", "cible", "fuente", "quelle", "fonte", "objeto", "zdroj", "izvor",
     ),
     "date": (
         "night", "observation date", "obs date", "date of observation", "observing date",
         "night of", "date of the night", "observation night", "obs night", "day",
+        "nights", "dates", "date range", "night range", "range of nights", "list of nights",
+        "period", "observation nights", "observing nights", "days",
         "data", "notte", "nuit", "fecha", "noche", "datum", "nacht", "noite",
     ),
     "runs": (

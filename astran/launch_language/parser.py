@@ -8,7 +8,7 @@ is linear in the length of the text.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,14 @@ _SMALL_TALK = re.compile(
     r"|disclaimer|notice|fyi|btw|todo|name|title|position|department|institute)\b\.?(?: .*)?"
 )
 _NUMBER = re.compile(r"\d{0,3}\.?\d{1,6}")
+_KEEP = {
+    "date": "Keep one of them; both nights are `date: 20231207, 20231208`.",
+    "target": "Keep one of them; both sources are `target: Crab, Mrk421`.",
+}
+# of a range that is written in two lines
+_RANGE_END = re.compile(
+    r"(?:from|to|since|until|till|(?:start|end|first|last) ?(?:date|night|day))"
+)
 _MODEL = (
     "Which model? Of the spectrum: `spectral model: power-law` (or log-parabola, "
     "exponential-cutoff); of the reconstruction: `models:` with its folder."
@@ -54,7 +62,8 @@ class Parsed:
     """What a mail says, and what is wrong with it."""
 
     params: dict[str, Any] = field(default_factory=dict)
-    """Plain values by dotted name: target as written, date YYYY-MM-DD, runs a list or None."""
+    """Plain values by dotted name: target as written, date YYYY-MM-DD (of both a list of words
+    where several are meant), runs a list or None."""
     problems: tuple[Problem, ...] = ()
     lines: dict[str, int] = field(default_factory=dict)
     """Line on which each parameter was found."""
@@ -145,6 +154,7 @@ class _Reading:
                 Problem("the mail", "holds two launch blocks.", "Send one mail for each analysis.")
             )
         self.problems += _missing({*self._params, *self._failed})
+        self.problems += _of_several(self._params, self._lines)
         empty = not self._known
         corrected = self._corrected == len(self.problems) > 0
         return Parsed(self._params, _capped(self.problems), self._lines, empty, corrected)
@@ -173,7 +183,7 @@ class _Reading:
                     entry.written,
                     f"is given twice: `{before}` in line {self._lines[name]} and "
                     f"`{one_line(entry.value, 40)}` here.",
-                    "Keep one of them.",
+                    _KEEP.get(name, "Keep one of them."),
                     entry.line,
                 )
             )
@@ -257,6 +267,9 @@ def _unknown(
         return None
     if low == "bcc" and (inside or entry.joined):
         return Problem(entry.written, "is no key.", "Write `cc:`.", entry.line)
+    if _RANGE_END.fullmatch(low) and _would_do("date", entry.value, keys):
+        hint = "Write both ends in one line: `date: 20231207-20231213`."
+        return Problem(entry.written, "is no key.", hint, entry.line)
     if _SMALL_TALK.fullmatch(low):
         return None
     if is_theta_square(entry.written):
@@ -306,6 +319,29 @@ def _missing(given: set[str]) -> list[Problem]:
             for name in ("date", "runs", "start", "folder")
             if name in given
         ]
+    return found
+
+
+def _of_several(params: Mapping[str, Any], lines: Mapping[str, int]) -> list[Problem]:
+    """What only goes with one night of one target."""
+    nights = isinstance(params.get("date"), list)
+    targets = isinstance(params.get("target"), list)
+    what = "several nights" if nights else "several targets"
+    hint = "Leave it out, or ask for one night of one target."
+    found = [
+        Problem(name, f"does not go with {what}.", hint, lines.get(name))
+        for name in ("runs",)
+        if (nights or targets) and params.get(name) is not None
+    ]
+    found += [
+        Problem(name, "does not go with several targets.", hint, lines.get(name))
+        for name in ("ra", "dec")
+        if targets and name in params
+    ]
+    if targets and "repeat" in params:
+        hint = "Send one standing order for each target."
+        found.append(Problem("target", "names several for one standing order.", hint,
+                             lines.get("target")))  # fmt: skip
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from astran.base.errors import CatalogueError, ConfigError, Problem
@@ -12,7 +13,9 @@ from astran.base.night import Night
 from astran.config.analysis import AnalysisConfig, EblModel, Target
 from astran.config.model import Settings, build_settings, dotted_fields
 from astran.launch_language.keys import KeyTable, keys_of
+from astran.launch_language.nights import NightSpan, spans_of
 from astran.launch_language.parser import Parsed
+from astran.launch_language.values import ALL_TARGETS
 from astran.telescopes.configuration import build_analysis
 from astran.telescopes.registry import find_chain
 
@@ -27,7 +30,8 @@ def resolve_config(
     telescope: str = "",
     find_redshift: Callable[[str], float | None] = lambda _: None,
 ) -> AnalysisConfig:
-    """The analysis configuration that a mail asks for.
+    """The analysis configuration that a mail asks for; of several nights and targets, that of the
+    first.
 
     Parameters
     ----------
@@ -44,12 +48,14 @@ def resolve_config(
     """
     problems = list(parsed.problems)
     given = dict(parsed.params)
-    target = _target(given, resolve_source, parsed.lines, problems)
-    date = given.get("date")
-    if date is not None and Night.parse(date.replace("-", "")) > today:
-        reason = f"{date} is in the future."
-        hint = f"The last night that can be asked for is {today}."
-        problems.append(Problem("date", reason, hint, parsed.lines.get("date")))
+    target = _first_target(given, resolve_source, parsed.lines, problems)
+    if "date" in given:
+        spans = spans_of(given["date"])
+        given["date"] = spans[0].first.isoformat()
+        if spans[-1].last > today.evening:
+            reason = f"{spans[-1].last} is in the future."
+            hint = f"The last night that can be asked for is {today}."
+            problems.append(Problem("date", reason, hint, parsed.lines.get("date")))
     aside = ("target", "ra", "dec", "repeat", "cc", "priority")
     rest = {name: value for name, value in given.items() if name not in aside}
     repeat = given.pop("repeat", None)
@@ -85,6 +91,35 @@ def _lacks_redshift(config: AnalysisConfig, find_redshift: Callable[[str], float
     if settings.ebl is EblModel.NONE or settings.redshift is not None:
         return False
     return find_redshift(config.target.name) is None
+
+
+@dataclass(frozen=True, slots=True)
+class SeveralNights:
+    """What a request for more than one night, or for more than one target, spans."""
+
+    targets: tuple[str, ...]
+    """As written; none: all that were observed."""
+    spans: tuple[NightSpan, ...]
+
+    @property
+    def number(self) -> int:
+        """Nights, each target by itself."""
+        return sum(span.number for span in self.spans) * max(len(self.targets), 1)
+
+    @property
+    def words(self) -> str:
+        """`Crab, Mrk421: 2023-12-07 to 2023-12-13`."""
+        nights = ", ".join(map(str, self.spans))
+        return f"{', '.join(self.targets) or 'all targets'}: {nights}"
+
+
+def several_nights(params: Mapping[str, Any]) -> SeveralNights | None:
+    """The nights and targets of a mail that asks for several; None for one night of one target."""
+    target, date = params.get("target"), params.get("date")
+    if date is None or target is None or not (isinstance(target, list) or isinstance(date, list)):
+        return None
+    names = (target,) if isinstance(target, str) else tuple(target)
+    return SeveralNights(() if names == (ALL_TARGETS,) else names, spans_of(date))
 
 
 def last_night(repeat: str) -> Night:
@@ -153,6 +188,22 @@ def _default(name: str, model: type[AnalysisConfig]) -> Any:
 
 
 _PLACEHOLDER = {"name": "unknown", "ra": 0.0, "dec": 0.0}
+
+
+def _first_target(
+    given: Mapping[str, Any],
+    resolve_source: Callable[[str], Target],
+    lines: Mapping[str, int],
+    problems: list[Problem],
+) -> Target | None:
+    """The target, or the first of several, of which each is judged."""
+    names = given.get("target")
+    if not isinstance(names, list):
+        return _target(given, resolve_source, lines, problems)
+    if names == [ALL_TARGETS]:
+        return build_settings(Target, _PLACEHOLDER | {"name": ALL_TARGETS}, "The target")
+    found = [_target({"target": name}, resolve_source, lines, problems) for name in names]
+    return found[0]
 
 
 def _target(

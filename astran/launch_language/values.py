@@ -18,6 +18,7 @@ from astran.launch_language.bad_value import BadValue
 from astran.launch_language.bad_value import shorten_value as _short
 from astran.launch_language.dates import read_date, read_date_in_words
 from astran.launch_language.keys import Key, ValueKind
+from astran.launch_language.nights import read_nights
 
 MAX_RUNS = 200
 _LONGEST = 2_000
@@ -37,9 +38,10 @@ _ALL = frozenset({"all", "all runs", "any", "every run"})
 
 
 def read_value(key: Key, text: str, written: datetime | None = None) -> Any:
-    """The plain value (None, bool, int, float, str, list of int) of a key.
+    """The plain value (None, bool, int, float, str, list of int or str) of a key.
 
-    A date becomes YYYY-MM-DD, numbers are in the unit of the configuration. Ranges are not checked
+    A date becomes YYYY-MM-DD; several dates or targets become a list of words, see `read_nights`
+    and `ALL_TARGETS`. Numbers are in the unit of the configuration. Ranges are not checked
     here but by the configuration model. `written` is the sender's time, from which words such as
     `last night` count. Raises BadValue.
     """
@@ -53,6 +55,8 @@ def read_value(key: Key, text: str, written: datetime | None = None) -> Any:
         return None
     if not text:
         raise BadValue("has no value.")
+    if key.kind is ValueKind.DATE:
+        return read_nights(text, written)
     return _READERS[key.kind](key, text)
 
 
@@ -67,13 +71,36 @@ def refuse_strange(text: str) -> None:
             raise BadValue(f"holds {char!r} ({name}).", "Write it in plain ASCII letters.")
 
 
-def _target(key: Key, text: str) -> str:
-    if not _NAME.fullmatch(text):
-        raise BadValue(
-            f"{_short(text)} is not the plain name of a source.",
-            "Write the name alone, for example `target: Crab`.",
-        )
-    return " ".join(text.split())
+ALL_TARGETS = "all"
+"""In a list of targets: all that the catalogue shows for the nights."""
+_EVERY_TARGET = frozenset(
+    ("all", "all targets", "all sources", "any", "every target", "every source", "everything")
+)
+_BETWEEN_TARGETS = re.compile(r" ?[,;&] ?(?:and )?| and ")
+_UNDECIDED = re.compile(r" or |\w ?/ ?\w", re.I)
+_MOST_TARGETS = 50
+
+
+def _target(key: Key, text: str) -> str | list[str]:
+    """The name of a source, or a list of several."""
+    plain = " ".join(text.split())
+    if plain.lower() in _EVERY_TARGET:
+        return [ALL_TARGETS]
+    if _UNDECIDED.search(plain):
+        hint = "Write one, or all that are meant with commas: `target: Crab, Mrk421`."
+        raise BadValue(f"{_short(text)} leaves open which source is meant.", hint)
+    bare = plain[1:-1] if plain.startswith("[") and plain.endswith("]") else plain
+    names = [name.strip("\"' ") for name in _BETWEEN_TARGETS.split(bare)]
+    for name in names:
+        if not _NAME.fullmatch(name) or name.lower() in _EVERY_TARGET:
+            reason = f"{_short(name or text)} is not the plain name of a source."
+            raise BadValue(
+                reason, "Write the name alone, as in `target: Crab`; several with commas."
+            )
+    names = list({name.casefold(): name for name in reversed(names)}.values())[::-1]
+    if len(names) > _MOST_TARGETS:
+        raise BadValue(f"names {len(names)} sources, at most {_MOST_TARGETS} are taken.")
+    return names if len(names) > 1 else names[0]
 
 
 _THOUSANDS = re.compile(r"(?<!\d)(?<!\d,)\d{1,3},\d{3}(?!\d|,\d)")
@@ -357,7 +384,6 @@ def _readers(key: Key, text: str) -> list[str]:
 
 _READERS: dict[ValueKind, Callable[[Key, str], Any]] = {
     ValueKind.TARGET: _target,
-    ValueKind.DATE: lambda key, text: read_date(text),
     ValueKind.RUNS: _runs,
     ValueKind.RA: _ra,
     ValueKind.DEC: _dec,

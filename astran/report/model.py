@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from astran.base.text import one_line
 from astran.config.analysis import AnalysisConfig
 from astran.report import formatting, tables
 from astran.report.outcomes import RunOutcome, StageLine
-from astran.report.tables import Fact, Table
+from astran.report.tables import Fact, NightsPart, Table
 from astran.report.verdict import Verdict, make_verdict
 from astran.results.document import Results
 
@@ -64,6 +64,8 @@ class Report:
     """Address of its page, where the pages are served."""
     errors: tuple[str, ...] = ()
     """What stopped the analysis as a whole, the main reason first."""
+    nights: NightsPart = field(default_factory=NightsPart)
+    """Of a request for several nights."""
 
     @property
     def place(self) -> str:
@@ -73,6 +75,8 @@ class Report:
     @property
     def subject(self) -> str:
         """`Crab, 2023-12-07`."""
+        if self.nights.title:
+            return one_line(self.nights.title, 160)
         return f"{one_line(self.config.target.name, 60)}, {self.config.night.iso}"
 
     @property
@@ -136,6 +140,8 @@ class Report:
     def short_answer(self) -> str:
         """For the subject of a mail: `27.7 sigma Crab 2023-12-07, 2 of 3 runs`."""
         where = f"{one_line(self.config.target.name, 60)} {self.config.night.iso}"
+        if self.nights.title:
+            where = one_line(self.nights.title.replace(",", ""), 120)
         if self.verdict is None:
             return f"{self.state.value}: {where}"
         runs = f", {self.tally}" if self.state is _S.PARTIAL else ""

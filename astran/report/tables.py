@@ -63,6 +63,18 @@ class Table:
     rows: tuple[TableRow, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class NightsPart:
+    """What a report on several nights tells beside its results; empty for a single night."""
+
+    title: str = ""
+    """`Crab, 2023-12-07 to 2023-12-13`."""
+    table: Table | None = None
+    """Each night: its numbers, or why it has none."""
+    answers: tuple[str, ...] = ()
+    """Of several targets, what the stack of each shows."""
+
+
 def number_rows(results: Results, config: AnalysisConfig) -> tuple[Fact, ...]:
     """The main numbers of results.json."""
     stacked, sky, target = results.stacked, results.map, config.target

@@ -14,6 +14,7 @@ from astran.database import analyses, outbox, tasks
 from astran.database.analyses import Analysis, RequestOrigin
 from astran.database.task_requests import TaskSelection
 from astran.service.context import Context
+from astran.service.data_sets.launch import repeat_in_data_set
 from astran.service.jobs.task_control import repeat_tasks
 from astran.service.tick import run_tick
 
@@ -86,10 +87,12 @@ def repeat_ended(context: Context, old: Analysis, part: TaskSelection) -> Analys
     )
     now, workdir = context.clock.now(), context.site.workdir
     with context.db.begin() as db:
-        new = analyses.create_analysis(
-            db, now, origin, old.label, old.config, workdir, old.requester
-        )
-        if not part.all:
+        new = repeat_in_data_set(context, db, origin, old, old.requester)
+        if new is None:
+            new = analyses.create_analysis(
+                db, now, origin, old.label, old.config, workdir, old.requester
+            )
+        if not part.all and not new.is_data_set:
             repeat_tasks(db, new, old, part)
     return new
 

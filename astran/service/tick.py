@@ -17,6 +17,7 @@ from astran.database.analyses import Analysis
 from astran.database.tasks import TaskRow
 from astran.service import planning
 from astran.service.context import Context
+from astran.service.data_sets.steps import advance_data_set, stop_nights
 from astran.service.heartbeat import (
     hand_lock_path,
     lock_path,
@@ -293,10 +294,15 @@ def advance_analysis(context: Context, analysis: Analysis, working: list[Analysi
     """
     _log.debug("%s is %s", analysis.label, analysis.state)
     if analysis.cancel_wanted:
+        if analysis.is_data_set and not stop_nights(context, analysis):
+            return
         if cancellation.cancel_analysis(context, analysis, unjudged=not _judged(context, analysis)):
             reports.report_cancelled(context, analysis)
         return
-    if analysis.state in _PLANNING:
+    if analysis.is_data_set:
+        if not advance_data_set(context, analysis):
+            return
+    elif analysis.state in _PLANNING:
         try:
             planning.plan_or_wait(context, analysis)
         finally:

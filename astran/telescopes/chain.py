@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from astran.base.clock import Clock
-from astran.base.errors import Problem
+from astran.base.errors import ConfigError, Problem
 from astran.base.findings import Finding
+from astran.base.night import Night
 from astran.base.night_data import NightData
 from astran.base.tasks import (
     Expectation,
@@ -95,6 +96,21 @@ class TelescopeChain(Protocol[Config]):
         CatalogueError, ConfigError : what cannot come by waiting
         """
         ...
+
+    def observed_targets(self, site: SiteConfig, night: Night, clock: Clock) -> tuple[str, ...]:
+        """The names of all targets that were observed in a night, as far as the source catalogue
+        knows them.
+
+        Raises
+        ------
+        SiteTrouble : the site's data cannot be used now
+        ConfigError : the chain cannot tell
+        CatalogueError : nothing tells what was observed
+        """
+        raise ConfigError(
+            f"{self.name} does not tell which targets were observed.",
+            cure="Name them: `target: Crab, Mrk421`.",
+        )
 
     def make_plan(self, request: PlanRequest[Config]) -> Plan:
         """All tasks of an analysis, up to a stage.

@@ -297,7 +297,7 @@ def test_an_unknown_key_within_the_block_is_no_small_talk() -> None:
         "*a",
         "{{ config }}",
         "Crab | cat",
-        "[Crab, Mrk421]",
+        "[Crab, *a]",
         "x" * 61,
         "|",
         ">",

@@ -35,6 +35,9 @@ CRAB = "target: Crab\ndate: 20231207\n"
 _BASE = {"target": "Crab", "date": "2023-12-07"}
 
 
+TWO_NIGHTS = ["2023-12-06 to 2023-12-07"]
+
+
 def _launch(name: str, text: str, subject: str = "ASTRAN-LAUNCH", **params: Any) -> Wish:
     dotted = {key.replace("__", "."): value for key, value in params.items()}
     return Wish(name, text, subject, launch={**_BASE, **dotted})
@@ -244,8 +247,8 @@ WISHES: tuple[Wish, ...] = (
     _asks("tomorrow", "target: Crab\ndate: tomorrow\n", "tomorrow"),
     _asks("friday", "target: Crab\ndate: last Friday\n", "20231208"),
     _launch("two-nights-ago", "target: Crab\ndate: 2 nights ago\n", date="2023-12-08"),
-    _asks("dates-two", "target: Crab\ndate: 20231206, 20231207\n", "20231206"),
-    _asks("dates-range", "target: Crab\ndate: 20231206-20231207\n", "20231206"),
+    _launch("dates-two", "target: Crab\ndate: 20231206, 20231207\n", date=TWO_NIGHTS),
+    _launch("dates-range", "target: Crab\ndate: 20231206-20231207\n", date=TWO_NIGHTS),
     _asks("dates-morning", "target: Crab\ndate: 7/8 December 2023\n", "7/8"),
     _launch("italian", "target: Crab\ndata: 7 dicembre 2023\n"),
     _launch("italian-all", "sorgente: Crab\ndata: 7 dicembre 2023\n"),
@@ -377,11 +380,15 @@ FURTHER_WISHES: tuple[Wish, ...] = (
     _asks("h16", CRAB + "Theta² < 0.02\n", "theta"),
     _asks("h17", CRAB + "tight cuts please\n", "tight cuts"),
     _asks("h18", CRAB + "use the source-dependent analysis\n", "source"),
-    _asks("h19", "target: Crab, Mrk 421\ndate: 20231207\n", "Mrk 421"),
+    _launch("h19", "target: Crab, Mrk 421\ndate: 20231207\n", target=["Crab", "Mrk 421"]),
     _asks("h20", "target: Crab\n- Mrk421\ndate: 20231207\n", "Mrk421"),
     _asks("h21", "target: Crab\ndate: 20231207\n20231208\n", "20231208"),
     _asks("h22", "target: Crab\ndate: 20231207\nand 20231208\n", "20231208"),
-    _asks("h23", "target: Crab\ndate: 20231207 and 20231208\n", "20231208"),
+    _launch(
+        "h23",
+        "target: Crab\ndate: 20231206 and 20231207\n",
+        date=TWO_NIGHTS,
+    ),
     _asks("h24", CRAB + "energy: 0.3 - 5 TeV\n", "energy"),
     _asks("h25", CRAB + "bins per decade = 10\n", "bins"),
     _asks("h26", CRAB + "reflected regions: 5\n", "reflected"),

@@ -12,9 +12,10 @@ import pytest
 from astran.base.states import AnalysisState
 from astran.config.analysis import Target
 from astran.config.site import MailSettings, Server, SiteConfig
-from astran.database import analyses, standing_orders
+from astran.database import analyses
 from astran.database.analyses import RequestOrigin
 from astran.database.connection import Database
+from astran.database.orders import standing_orders
 from astran.database.schema.tables import outgoing_mail
 from astran.service.context import Context
 from astran.service.intake import standing_orders as order_runs

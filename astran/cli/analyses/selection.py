@@ -11,6 +11,7 @@ from astran.cli.common import Exit, add_site_option, make_context, read_site
 from astran.database.analyses import get_analysis
 from astran.database.task_requests import TaskRequest, TaskSelection
 from astran.database.tasks import TaskRow
+from astran.service.data_sets.steps import hold_data_set
 from astran.service.jobs.task_control import request_for_tasks
 from astran.service.tick import run_tick
 
@@ -49,6 +50,12 @@ def request_part(args: argparse.Namespace, request: TaskRequest, nothing: str) -
     with context.db.begin() as db:
         analysis = get_analysis(db, args.id)
     part = read_selection(args)
+    if analysis.is_data_set and part.all:
+        with context.db.begin() as db:
+            hold_data_set(context, db, analysis, request is TaskRequest.HOLD)
+        run_tick(context, mail=False, only=analysis.id)
+        print(f"{analysis.name}: to {request}, with all of its nights.")
+        return Exit.OK
     chosen = request_for_tasks(context, analysis, part, request)
     if not chosen:
         print(f"{analysis.name}: {nothing} ({part}).")

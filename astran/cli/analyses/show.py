@@ -99,6 +99,7 @@ def _view(found: dict[str, Any], watch: bool) -> View:
     head = [*found["verdict"], f"{found['id']} {found['label']}: {found['state']}"]
     head += [f"About {duration(left)} left"] if left is not None else []
     head += [words for words in (found["words"], found["unsent"]) if words]
+    head += [_night(one) for one in found["nights"]]
     head += [f"Run {run} left out: {why}" for run, why in found["left_out"]]
     head += [f"{stage}: {tally_states(counts)}" for stage, counts in found["stages"].items()]
     history = [f"{_moment(e['at'])}  {e['kind']}: {e['text']}" for e in found["events"]]
@@ -109,6 +110,11 @@ def _view(found: dict[str, Any], watch: bool) -> View:
         return View(tuple(head), foot=tuple(foot), over=over)
     titles, *rows = columns_of([_row(task) for task in found["tasks"]], _TITLES)
     return View(tuple(head), titles, tuple(rows), tuple(foot), over)
+
+
+def _night(one: dict[str, Any]) -> str:
+    said = " ".join(filter(None, (one["analysis"], one["state"], one["remark"])))
+    return f"Night {one['night']} {one['target']}: {said or 'not started'}"
 
 
 def _moment(iso: str) -> str:

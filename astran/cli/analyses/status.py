@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _found(context: Context, everything: bool) -> list[dict[str, Any]]:
     with context.db.begin() as db:
-        newest = analyses.newest_analyses(db, _NEWEST)
+        newest = analyses.newest_analyses(db, _NEWEST, nights=False)
         unsent = outbox.unsent(db, context.clock.now())
         # one whose report has not gone out is not over for its requester
         kept = [

@@ -15,30 +15,14 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     UniqueConstraint,
 )
 
 from astran.database.schema.column_types import JSON, String, Text, UtcTime
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _id() -> Column[int]:
-    return Column("id", Integer, primary_key=True)
-
-
-def _to(table: str, nullable: bool = False, index: bool = True) -> Column[int]:
-    return Column(f"{table}_id", Integer, ForeignKey(f"{table}.id"), nullable=nullable, index=index)
-
+from astran.database.schema.table_parts import id_column as _id
+from astran.database.schema.table_parts import metadata as metadata
+from astran.database.schema.table_parts import reference_to as _to
 
 store_identity = Table(
     "store_identity",
@@ -309,6 +293,30 @@ order_night = Table(
     _to("analysis"),
     Column("night", String(8), nullable=False),
     UniqueConstraint("standing_order_id", "night", name="uq_order_night_standing_order_id"),
+)
+
+# one request for several nights: the analysis of the whole, and those of its nights
+data_set = Table(
+    "data_set",
+    metadata,
+    Column("analysis_id", Integer, ForeignKey("analysis.id"), primary_key=True),
+    Column("agreed", Boolean, nullable=False),
+    Column("held", Boolean, nullable=False),
+)
+
+data_set_night = Table(
+    "data_set_night",
+    metadata,
+    _id(),
+    _to("analysis"),  # the whole
+    Column("night", String(8), nullable=False),
+    Column("target", String(60), nullable=False),  # "": each that was observed
+    Column("runs", Integer),  # none: not counted yet
+    Column("livetime_s", Float),
+    Column("core_hours", Float),
+    Column("remark", Text, nullable=False, default="", server_default=""),
+    Column("child_id", Integer, ForeignKey("analysis.id"), unique=True),
+    UniqueConstraint("analysis_id", "night", "target", name="uq_data_set_night_analysis_id"),
 )
 
 chore = Table(

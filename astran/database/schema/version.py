@@ -1,4 +1,4 @@
 """Schema version."""
 
-HEAD = "engine17"
+HEAD = "0012"
 """Schema version that this code needs; the newest migration (a test holds them together)."""

@@ -304,6 +304,8 @@ class Letters(OrderLetters):
         letter names each and says where it lies.
         """
         mark = "SIMULATED " if report.simulated or self._simulated else ""
+        # several nights have no configuration that would make them by hand
+        files = [] if report.nights.title else [config_file(report.config)]
 
         def write(parts: report_parts.ReportParts) -> EmailMessage:
             return self._letter(
@@ -319,16 +321,15 @@ class Letters(OrderLetters):
                 simulated=bool(mark),
                 commands=footer_commands(report.request_id, report.state),
                 pictures=parts.pictures,
-                enclosures=[*parts.enclosures, config_file(report.config)],
+                enclosures=[*parts.enclosures, *files],
                 report=report,
                 parts=parts,
                 **report_parts.sections(report),
                 attached=[
                     *(p.name for p in parts.plots),
-                    *(e.name for e in parts.enclosures),
-                    config_file(report.config).name,
+                    *(e.name for e in (*parts.enclosures, *files)),
                 ],
-                config_name=config_file(report.config).name,
+                config_name=files[0].name if files else "",
             )
 
         return report_parts.fit_into_size(write, report, self._mail)

@@ -1,4 +1,4 @@
-"""Letters about standing orders: taken, and over."""
+"""Letters about requests for several nights: standing orders, taken and over, and data sets."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from astran.mail.letters import content
 from astran.mail.letters.composer import MailComposer
 from astran.mail.letters.content import CommandHint, Tone
 from astran.mail.letters.mime import Thread
-from astran.report.tables import TableRow
+from astran.report.tables import Table, TableRow
 
 
 class OrderLetters(MailComposer):
@@ -43,6 +43,48 @@ class OrderLetters(MailComposer):
                 CommandHint("List your analyses and orders", Keyword.LIST.value),
             ),
             until=until,
+            chosen=[row for row in rows if row.chosen],
+            defaults=[row for row in rows if not row.chosen],
+        )
+
+    def data_set(
+        self,
+        thread: Thread,
+        request_id: str,
+        title: str,
+        config: AnalysisConfig,
+        facts: Sequence[tuple[str, str]],
+        nights: Table,
+        *,
+        explicit: Collection[str] = (),
+        question: str = "",
+        at_once: int = 1,
+        n: int = 1,
+    ) -> EmailMessage:
+        """A request for several nights was taken: what they hold and cost.
+
+        `question` says why it is not started without the word of its requester, and how that is
+        said; empty where it starts.
+        """
+        rows = [
+            row
+            for row in content.describe_settings(config, explicit)
+            if row.key not in ("date", "target")
+        ]
+        taken = "waits for your GO" if question else "accepted"
+        return self._letter(
+            "data_set",
+            thread,
+            headline=f"{one_line(title, 200)}: request {request_id} {taken}",
+            state=f"{taken}: {one_line(title, 120)}",
+            request_id=request_id,
+            tone=Tone.PART if question else Tone.CALM,
+            n=n,
+            facts=list(facts),
+            columns=list(nights.columns),
+            nights=list(nights.rows),
+            question=[question] if question else [],
+            at_once=at_once,
             chosen=[row for row in rows if row.chosen],
             defaults=[row for row in rows if not row.chosen],
         )

@@ -9,18 +9,27 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
+from astran.base.errors import StoreError
 from astran.base.mail_commands import MailCommand
 from astran.base.night import Night
+from astran.base.states import AnalysisState
 from astran.catalogue.sources import find_redshift, resolve_source
 from astran.config.analysis import AnalysisConfig
-from astran.database import analyses, chores, events, messages, standing_orders
+from astran.database import analyses, chores, events, messages
 from astran.database.analyses import RequestOrigin
 from astran.database.connection import is_outage
+from astran.database.orders import data_sets, standing_orders
 from astran.launch_language.parser import Parsed
-from astran.launch_language.resolve import example_launch, last_night, resolve_config
-from astran.mail.identity import person_of
+from astran.launch_language.resolve import (
+    example_launch,
+    last_night,
+    resolve_config,
+    several_nights,
+)
+from astran.mail.identity import analyses_named_in, person_of
 from astran.mail.letters.mime import Thread, message_id
 from astran.service.context import Context
+from astran.service.data_sets.launch import create_data_set
 from astran.service.intake import mail_commands, quotas
 from astran.service.intake.decision import Decision, MailOutcome
 from astran.service.intake.standing_orders import plan_standing_orders
@@ -131,7 +140,10 @@ _OFFER_HOLDS = timedelta(days=7)
 def _start_offered(
     context: Context, db: Connection, row: int, decision: Decision, read_s: float | None
 ) -> int:
-    """Start the corrected request that a mail answers with GO: its sender's own, and once."""
+    """Start what a mail answers with GO, its sender's own, and once: a corrected request, or a data
+    set that waits for it."""
+    if _agree(context, db, decision):
+        return 0
     since = context.clock.now() - _OFFER_HOLDS
     for key, request in analyses.offers_to(db, decision.sender, since):
         thread = Thread(
@@ -154,6 +166,29 @@ def _start_offered(
     letter_out = context.letters.notice(decision.thread, title, text)
     enqueue.enqueue_letter(context, db, "notice", letter_out)
     return 0
+
+
+def _agree(context: Context, db: Connection, decision: Decision) -> bool:
+    """Start the data set in whose conversation the mail stands; whether there is one."""
+    found = analyses_named_in(decision.thread.references, context.mail, "A")
+    if len(found) != 1:
+        return False
+    try:
+        whole = analyses.get_analysis(db, int(found[0][1:]))
+    except StoreError:
+        return False
+    if not whole.is_data_set or whole.requester.lower() != decision.sender:
+        return False
+    if whole.state is not AnalysisState.WAITING or whole.cancel_wanted:
+        title, text = f"{whole.name} waits for no GO", f"It is {whole.state}."
+        if whole.cancel_wanted:
+            text = "It is being cancelled."
+        letter = context.letters.notice(decision.thread, title, text, request_id=whole.name)
+        enqueue.enqueue_letter(context, db, "notice", letter, whole)
+        return True
+    data_sets.change_options(db, whole.id, agreed=True)
+    events.note_event(db, context.clock.now(), "go", f"by {decision.sender}", whole.id)
+    return True
 
 
 def _origin(context: Context, db: Connection, row: int, decision: Decision) -> RequestOrigin:
@@ -184,6 +219,10 @@ def _launch(
     origin = _origin(context, db, row, decision)
     if repeated:
         _order(context, db, origin, decision, config)
+        return 1
+    if several := several_nights(decision.params):
+        # what it holds and costs is told as soon as it is known
+        create_data_set(context, db, origin, config, several, decision.sender)
         return 1
     now = context.clock.now()
     workdir = context.site.workdir

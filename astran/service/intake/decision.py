@@ -41,6 +41,7 @@ from astran.mail.senders.verification import verify_sender, without_secret
 from astran.service.intake.cpu_limit import cpu_limit
 from astran.service.intake.mail_problems import (
     problems_of_mail,
+    problems_of_nights,
     problems_of_priority,
     problems_of_readers,
     too_old,
@@ -57,7 +58,7 @@ class MailOutcome(StrEnum):
     LAUNCH = "launch"
     COMMAND = "command"
     CONFIRM = "confirm"
-    """GO, in answer to a corrected request."""
+    """GO, in answer to a corrected request, or to what a large one will cost."""
     IGNORE = "ignore"
     ERROR_REPLY = "error_reply"
     REFUSE = "refuse"
@@ -229,7 +230,7 @@ def _by_text(
     text = texts[0] if texts else ""
     command, about, order = command_of(facts.subject, text, answers=body.answers)
     base = Decision(MailOutcome.COMMAND, judgement, thread, command, about, order, text)
-    if body.answers and _answers_problems(thread) and says_go(text):
+    if body.answers and _asks_for_go(thread) and says_go(text):
         return replace(base, outcome=MailOutcome.CONFIRM, command=None, about=None, order=None)
     if command is None:
         return _in_free_words(base, body.answers, telescope)
@@ -247,6 +248,7 @@ def _by_text(
         *problems_of_mail(body.damage, aside, thread),
         *problems_of_readers(parsed, rules),
         *problems_of_priority(parsed, judgement.sender, rules),
+        *problems_of_nights(parsed, rules, command),
     ]
     parsed = replace(
         parsed,
@@ -307,7 +309,13 @@ def _unless_old(
     return _asked(again, Problem("the mail", reason, "Send it again."), example_launch())
 
 
-_OF_ONE = (MailCommand.STATUS, MailCommand.CANCEL, MailCommand.RETRY)
+_OF_ONE = (
+    MailCommand.STATUS,
+    MailCommand.CANCEL,
+    MailCommand.HOLD,
+    MailCommand.RELEASE,
+    MailCommand.RETRY,
+)
 
 
 def _about_one(base: Decision, answers: bool) -> Decision:
@@ -364,8 +372,18 @@ def _in_free_words(base: Decision, answers: bool, telescope: str) -> Decision:
 
 def _answers_problems(thread: Thread) -> bool:
     """Whether the mail answers a letter that told its sender what is wrong."""
+    return _answered(thread).startswith("<problems.")
+
+
+def _asks_for_go(thread: Thread) -> bool:
+    """Whether the mail answers a letter after which GO starts something."""
+    return _answered(thread).startswith(("<problems.", "<data_set."))
+
+
+def _answered(thread: Thread) -> str:
+    """The Message-ID of the letter that a mail answers; empty: none."""
     others = [each for each in thread.references if each != thread.in_reply_to]
-    return bool(others) and others[-1].startswith("<problems.")
+    return others[-1] if others else ""
 
 
 def _asked(base: Decision, problem: Problem, example: str) -> Decision:

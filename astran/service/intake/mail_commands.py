@@ -1,4 +1,4 @@
-"""Commands by mail: STATUS, CANCEL, RETRY, LIST, HELP."""
+"""Commands by mail: STATUS, CANCEL, HOLD, RELEASE, RETRY, LIST, HELP."""
 
 from __future__ import annotations
 
@@ -6,20 +6,28 @@ from sqlalchemy import Connection
 
 from astran.base.errors import Problem, StoreError
 from astran.base.mail_commands import MailCommand
-from astran.database import analyses, standing_orders, tasks
+from astran.database import analyses, tasks
 from astran.database.analyses import Analysis, RequestOrigin
-from astran.database.standing_orders import Order, OrderState
+from astran.database.orders import data_sets, standing_orders
+from astran.database.orders.standing_orders import Order, OrderState
+from astran.database.task_requests import TaskRequest, TaskSelection
 from astran.launch_language.key_help import describe_keys
 from astran.mail.identity import analyses_named_in
 from astran.mail.letters.mime import Thread
 from astran.report.tables import TableRow
 from astran.service.config_files import config_of
 from astran.service.context import Context
+from astran.service.data_sets.census import take_census
+from astran.service.data_sets.launch import repeat_data_set, repeat_night
+from astran.service.data_sets.letters import census_facts
+from astran.service.data_sets.steps import hold_data_set
 from astran.service.intake import quotas
 from astran.service.intake.decision import Decision
+from astran.service.jobs.task_control import note_request
 from astran.service.outgoing import enqueue
 from astran.service.reporting import overview
 from astran.service.reporting.expected_end import describe_expected_end
+from astran.service.reporting.night_tables import progress_of_nights, progress_table, title_of
 
 
 def execute(context: Context, db: Connection, decision: Decision) -> None:
@@ -30,7 +38,13 @@ def execute(context: Context, db: Connection, decision: Decision) -> None:
             _end_order(context, db, order, thread)
         case MailCommand.STATUS if decision.about is None and _in_thread(context, thread) is None:
             _list(context, db, sender, thread)
-        case MailCommand.STATUS | MailCommand.CANCEL | MailCommand.RETRY:
+        case (
+            MailCommand.STATUS
+            | MailCommand.CANCEL
+            | MailCommand.HOLD
+            | MailCommand.RELEASE
+            | MailCommand.RETRY
+        ):
             _about_one(context, db, command, decision)
         case MailCommand.LIST:
             _list(context, db, sender, thread)
@@ -66,6 +80,8 @@ def _about_one(context: Context, db: Connection, command: MailCommand, decision:
         enqueue_status(context, db, analysis, thread)
     elif command is MailCommand.CANCEL:
         _cancel(context, db, analysis, thread)
+    elif command in (MailCommand.HOLD, MailCommand.RELEASE):
+        _hold(context, db, analysis, thread, command is MailCommand.HOLD)
     else:
         launch_again(context, db, analysis, thread, sender)
 
@@ -76,8 +92,31 @@ def _cancel(context: Context, db: Connection, analysis: Analysis, thread: Thread
         text = "Nothing is left to be cancelled."
     else:
         analyses.change_analysis(db, analysis.id, cancel_wanted=True)
+        if analysis.is_data_set:
+            data_sets.stop_children(db, analysis.id)
         title = f"{analysis.name} is being cancelled"
         text = "You will get a mail when its jobs have stopped."
+    letter = context.letters.notice(thread, title, text, request_id=analysis.name)
+    enqueue.enqueue_letter(context, db, "notice", letter, analysis)
+
+
+def _hold(context: Context, db: Connection, analysis: Analysis, thread: Thread, held: bool) -> None:
+    """Hold what waits, or take that back."""
+    try:
+        if analysis.is_data_set:
+            hold_data_set(context, db, analysis, held)
+        else:
+            request = TaskRequest.HOLD if held else TaskRequest.RELEASE
+            note_request(context, db, analysis, TaskSelection(), request)
+    except StoreError as error:
+        title, text = f"{analysis.name} was not {'held' if held else 'released'}", str(error)
+    else:
+        title = f"{analysis.name} is {'held' if held else 'released'}"
+        text = (
+            f"What runs goes on; nothing else of it starts before ASTRAN-RELEASE {analysis.name}."
+            if held
+            else "What was held goes on."
+        )
     letter = context.letters.notice(thread, title, text, request_id=analysis.name)
     enqueue.enqueue_letter(context, db, "notice", letter, analysis)
 
@@ -102,7 +141,16 @@ def launch_again(
         references=thread.references,
         params=analysis.params,
     )
+    if analysis.is_data_set:
+        repeat_data_set(context, db, origin, analysis, sender)
+        return
     now, workdir = context.clock.now(), context.site.workdir
+    if again := repeat_night(context, db, analysis):
+        title = f"{analysis.name} is repeated as {again.name}"
+        text = "It takes the place of the other in its data set, whose report will tell of it."
+        letter = context.letters.notice(thread, title, text, request_id=again.name)
+        enqueue.enqueue_letter(context, db, "notice", letter, again)
+        return
     repeated = analyses.create_analysis(
         db, now, origin, analysis.label, analysis.config, workdir, sender
     )
@@ -111,6 +159,9 @@ def launch_again(
 
 def enqueue_status(context: Context, db: Connection, analysis: Analysis, thread: Thread) -> None:
     """How an analysis is going."""
+    if analysis.is_data_set:
+        _enqueue_status_of_nights(context, db, analysis, thread)
+        return
     config = config_of(analysis)
     planned = tasks.of_analysis(db, analysis.id)
     attempts = tasks.newest_attempts(db, analysis.id)
@@ -139,8 +190,32 @@ def enqueue_status(context: Context, db: Connection, analysis: Analysis, thread:
     enqueue.enqueue_letter(context, db, "status", letter, analysis)
 
 
+def _enqueue_status_of_nights(
+    context: Context, db: Connection, whole: Analysis, thread: Thread
+) -> None:
+    """How a data set is going."""
+    nights = data_sets.nights_of(db, whole.id)
+    facts = [
+        ("State", progress_of_nights(db, whole) or whole.state.value),
+        ("Received", f"{whole.created:%Y-%m-%d %H:%M} UTC"),
+        ("Folder", str(whole.folder)),
+        *census_facts(take_census(nights)),
+    ]
+    table = progress_table(nights)
+    letter = context.letters.status(
+        thread,
+        whole.name,
+        f"{title_of(nights)}: {whole.state}",
+        facts,
+        columns=table.columns,
+        rows=table.rows,
+        notes=whole.notes,
+    )
+    enqueue.enqueue_letter(context, db, "status", letter, whole)
+
+
 def _list(context: Context, db: Connection, sender: str, thread: Thread) -> None:
-    found = analyses.newest_analyses(db, 20, sender)
+    found = analyses.newest_analyses(db, 20, sender, nights=False)
     standing = standing_orders.active_orders(db, sender)
     rows = [
         TableRow((f"{a.name} {a.label}", a.state.value, f"{a.created:%Y-%m-%d %H:%M}"))
@@ -208,5 +283,6 @@ def _find(context: Context, db: Connection, wanted: int | None, sender: str) -> 
 
 
 def _choices(db: Connection, sender: str) -> str:
-    names = ", ".join(f"{a.name} ({a.label})" for a in analyses.newest_analyses(db, 5, sender))
+    newest = analyses.newest_analyses(db, 5, sender, nights=False)
+    names = ", ".join(f"{a.name} ({a.label})" for a in newest)
     return f"Your newest: {names}." if names else "You have none yet."

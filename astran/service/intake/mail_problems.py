@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from astran.base.errors import Problem
+from astran.base.mail_commands import MailCommand
 from astran.base.night import Night
 from astran.base.scheduler import Priority
 from astran.config.site import MailSettings
 from astran.launch_language.parser import Parsed
+from astran.launch_language.resolve import several_nights
 from astran.mail.gate import may_alert, may_read
 from astran.mail.letters.mime import Thread
 from astran.mail.parsing.mail_facts import MailFacts
@@ -63,6 +65,23 @@ def problems_of_priority(parsed: Parsed, sender: str, rules: MailSettings) -> li
     reason = f"{Priority.ALERT} is not for {sender} to ask for at this site."
     cure = "Leave it out; the operator may add you to mail.alert_senders."
     return [Problem("priority", reason, cure, parsed.lines.get("priority"))]
+
+
+def problems_of_nights(parsed: Parsed, rules: MailSettings, command: MailCommand) -> list[Problem]:
+    """What a site does not do with several nights at once."""
+    several, most = several_nights(parsed.params), rules.quotas.nights_per_request
+    if several is None:
+        return []
+    line = parsed.lines.get("date")
+    found = []
+    if several.number > most:
+        reason = f"are {several.number} nights, and this site takes at most {most} at once."
+        found.append(Problem("date", reason, "Ask for fewer nights, or in several mails.", line))
+    if command is MailCommand.DRYRUN:
+        reason = "are several nights or targets, and a plan is made for one."
+        hint = "Name one; a launch of several first tells nights, runs, hours and cost."
+        found.append(Problem("date", reason, hint, line))
+    return found
 
 
 def problems_of_mail(damage: str, aside: str, thread: Thread) -> list[Problem]:

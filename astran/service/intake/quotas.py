@@ -10,7 +10,8 @@ from email.message import EmailMessage
 
 from sqlalchemy import Connection
 
-from astran.database import analyses, events, outbox, standing_orders
+from astran.database import analyses, events, outbox
+from astran.database.orders import standing_orders
 from astran.mail.identity import organization, person_of
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import enqueue_letter, tell_operator

@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night import Night
-from astran.database import analyses, chores, events, standing_orders
+from astran.database import analyses, chores, events
 from astran.database.chores import Hold
-from astran.database.standing_orders import Order, OrderState
+from astran.database.orders import standing_orders
+from astran.database.orders.standing_orders import Order, OrderState
 from astran.service.context import Context
 from astran.service.intake import quotas
 from astran.service.outgoing import enqueue

@@ -12,6 +12,7 @@ from astran.base.states import LIVE_TASK_STATES, TaskState
 from astran.database import analyses, submissions, tasks, unfinished_tasks
 from astran.database.analyses import Analysis
 from astran.database.live_tasks import live_tasks_of
+from astran.database.orders import data_sets
 from astran.database.submissions import Submission
 from astran.database.task_requests import TaskRequest, set_request
 from astran.service.context import Context
@@ -73,3 +74,5 @@ def request_cancel(context: Context, analysis: Analysis) -> None:
     """Note that the analysis is to be cancelled; the next tick acts."""
     with context.db.begin() as db:
         analyses.change_analysis(db, analysis.id, cancel_wanted=True)
+        if analysis.is_data_set:
+            data_sets.stop_children(db, analysis.id)

@@ -109,7 +109,7 @@ def _mail(context: Context, db: Connection, analysis: Analysis, text: str, first
     tell_operator(
         context, db, key=f"no-room.{day}", title="no room on disk", text=f"{text}\n{CURE}"
     )
-    if first and analysis.requester:
+    if first and analysis.recipient:
         told = "The operator of this site has been told. Your analysis goes on when there is room."
         letter = context.letters.notice(
             thread_of_analysis(analysis),

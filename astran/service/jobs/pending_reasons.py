@@ -51,7 +51,7 @@ def ask_scheduler(context: Context) -> None:
     with context.db.begin() as db:
         for analysis_id, held in tasks.held(db).items():
             analysis = analyses.get_analysis(db, analysis_id)
-            if analysis.requester and not events.count_events(
+            if analysis.recipient and not events.count_events(
                 db, _EVENT, analysis.created, analysis_id
             ):
                 _ask(context, db, analysis, held)

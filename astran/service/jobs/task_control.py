@@ -48,25 +48,36 @@ def request_for_tasks(
     ------
     StoreError : the analysis has no such task, or has ended
     """
-    now = context.clock.now()
     with context.db.begin() as db:
-        rows = _selected(db, analysis, selection)
-        if request is TaskRequest.RELEASE:
-            status = newest_statuses(db, rows)
-            held = [row for row in rows if status.get(row.id) == JobState.HELD]
-            planned = [row for row in rows if row.request == TaskRequest.HOLD and row not in held]
-            set_request(db, planned, TaskRequest.NONE)
-            set_request(db, held, TaskRequest.RELEASE)
-            chosen = held + planned
-        else:
-            chosen = [row for row in rows if not row.state.final]
-            if request is TaskRequest.HOLD:
-                chosen = [row for row in chosen if row.state is not TaskState.RUNNING]
-            set_request(db, chosen, request)
-        if chosen:
-            keys = ", ".join(row.key for row in chosen[:20])
-            events.note_event(db, now, f"want-{request}", f"{selection}: {keys}", analysis.id)
-            poll_interval.poll_soon(db)
+        return note_request(context, db, analysis, selection, request)
+
+
+def note_request(
+    context: Context,
+    db: Connection,
+    analysis: Analysis,
+    selection: TaskSelection,
+    request: TaskRequest,
+) -> list[TaskRow]:
+    """The same in the caller's transaction."""
+    rows = _selected(db, analysis, selection)
+    if request is TaskRequest.RELEASE:
+        status = newest_statuses(db, rows)
+        held = [row for row in rows if status.get(row.id) == JobState.HELD]
+        planned = [row for row in rows if row.request == TaskRequest.HOLD and row not in held]
+        set_request(db, planned, TaskRequest.NONE)
+        set_request(db, held, TaskRequest.RELEASE)
+        chosen = held + planned
+    else:
+        chosen = [row for row in rows if not row.state.final]
+        if request is TaskRequest.HOLD:
+            chosen = [row for row in chosen if row.state is not TaskState.RUNNING]
+        set_request(db, chosen, request)
+    if chosen:
+        keys = ", ".join(row.key for row in chosen[:20])
+        text = f"{selection}: {keys}"
+        events.note_event(db, context.clock.now(), f"want-{request}", text, analysis.id)
+        poll_interval.poll_soon(db)
     return chosen
 
 

@@ -94,6 +94,9 @@ def find_standstills(
 
 def _stands(analysis: Analysis, rows: Sequence[TaskRow]) -> bool:
     """Whether somebody should know: it neither works, nor waits for data or for a person."""
+    if analysis.is_data_set and not rows:
+        # of its nights each is looked at by itself
+        return bool(analysis.trouble)
     unfinished = [row for row in rows if not row.state.final]
     if any(row.state is TaskState.RUNNING for row in unfinished):
         return False
@@ -129,7 +132,7 @@ def _tell_requester(context: Context, db: Connection, one: Standstill) -> None:
     text = f"nothing has moved for {length}: {one.reason}"
     events.note_event(db, now, NAME, text, analysis.id)
     _log.warning("%s: %s", analysis.label, text)
-    if not analysis.requester:
+    if not analysis.recipient:
         return
     thread = enqueue.thread_of_analysis(analysis)
     letter = context.letters.notice(

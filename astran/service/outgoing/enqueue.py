@@ -12,10 +12,11 @@ from astran.base.night import Night
 from astran.base.night_data import NightData
 from astran.base.states import AnalysisState, TaskState
 from astran.config.analysis import AnalysisConfig
-from astran.database import analyses, outbox, standing_orders
+from astran.database import analyses, outbox
 from astran.database.analyses import Analysis
 from astran.database.history import durations
-from astran.database.standing_orders import Order
+from astran.database.orders import standing_orders
+from astran.database.orders.standing_orders import Order
 from astran.mail.gate import may_read
 from astran.mail.letters.content import ExecutionStats
 from astran.mail.letters.mime import Thread
@@ -128,7 +129,7 @@ def enqueue_waiting(
     deadline: datetime,
 ) -> None:
     """The analysis waits for data; told once."""
-    if not analysis.requester or context.site.mail is None:
+    if not analysis.recipient or context.site.mail is None:
         return
     missing = [f"Run {gap.run}: {gap.reason}" for gap in data.missing] or [*data.notes]
     letter = context.letters.waiting(
@@ -146,7 +147,7 @@ def enqueue_deadline(
     context: Context, db: Connection, analysis: Analysis, config: AnalysisConfig, data: NightData
 ) -> None:
     """The wait is over and what is there is analysed; told once."""
-    if not analysis.requester or context.site.mail is None:
+    if not analysis.recipient or context.site.mail is None:
         return
     runs = ", ".join(str(run.run) for run in data.runs)
     gaps = [f"Run {gap.run}: {gap.reason}." for gap in data.missing if gap.may_come]
@@ -185,7 +186,7 @@ def put_trouble(
     context: Context, db: Connection, analysis: Analysis, words: str, until: datetime
 ) -> None:
     """The requester hears once per analysis that the site is in trouble."""
-    if not analysis.requester:
+    if not analysis.recipient:
         return
     thread = thread_of_analysis(analysis)
     told = (
@@ -205,7 +206,7 @@ def put_trouble(
 
 def enqueue_fault(context: Context, db: Connection, analysis: Analysis, short: str) -> None:
     """The requester hears of a fault once per analysis."""
-    if analysis.requester:
+    if analysis.recipient:
         letter = context.letters.fault(thread_of_analysis(analysis), analysis.name, short)
         enqueue_letter(context, db, "fault", letter, analysis)
 

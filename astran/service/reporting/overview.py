@@ -14,11 +14,13 @@ from astran.base.text import count_noun, one_line
 from astran.database import events, outbox, tasks
 from astran.database.analyses import Analysis
 from astran.database.history.task_products import Product, products_by_task
+from astran.database.orders import data_sets
 from astran.database.outbox import Unsent
 from astran.database.tasks import AttemptRow, TaskRow
 from astran.service.context import Context
 from astran.service.jobs.pending_reasons import why_waiting
 from astran.service.operator.site_trouble import describe_trouble
+from astran.service.reporting.night_tables import progress_of_nights
 from astran.service.reporting.reports import build_report
 from astran.service.reporting.time_left import remaining_seconds
 
@@ -41,7 +43,7 @@ def summarise_analysis(
         "stages": stage_states(rows),
         "runs": _runs_ended(rows),
         "reason": analysis.reason,
-        "words": reason_in_words(analysis, rows, attempts),
+        "words": reason_in_words(analysis, rows, attempts) or progress_of_nights(db, analysis),
         "unsent": not_sent(unsent),
         "remaining_s": _left(context, db, analysis, rows, attempts),
     }
@@ -78,12 +80,31 @@ def describe_analysis(context: Context, db: Connection, analysis: Analysis) -> d
         "awaited": [list(pair) for pair in analysis.left_out] if waiting else [],
         "stages": stage_states(rows),
         "runs": run_states(rows),
-        "words": reason_in_words(analysis, rows, attempts),
+        "words": reason_in_words(analysis, rows, attempts) or progress_of_nights(db, analysis),
         "unsent": not_sent(outbox.unsent(db, context.clock.now()).get(analysis.id)),
         "remaining_s": _left(context, db, analysis, rows, attempts),
+        "nights": _nights(db, analysis),
         "tasks": [_task(row, attempts.get(row.id), products.get(row.id, [])) for row in rows],
         "events": [{"at": e.at.isoformat(), "kind": e.kind, "text": e.text} for e in history],
     }
+
+
+def _nights(db: Connection, analysis: Analysis) -> list[dict[str, Any]]:
+    """The nights of a data set; none of any other analysis."""
+    nights = data_sets.nights_of(db, analysis.id) if analysis.is_data_set else []
+    return [
+        {
+            "night": one.night,
+            "target": one.target,
+            "runs": one.runs,
+            "livetime_s": one.livetime_s,
+            "core_hours": one.core_hours,
+            "analysis": f"A{one.child_id}" if one.child_id else "",
+            "state": one.state.value if one.state else "",
+            "remark": one.remark,
+        }
+        for one in nights
+    ]
 
 
 def _verdict(context: Context, db: Connection, analysis: Analysis) -> list[str]:
@@ -127,7 +148,7 @@ def reason_in_words(
         return words
     if analysis.reason:
         return one_line(analysis.reason)
-    if analysis.state is AnalysisState.WAITING:
+    if analysis.state is AnalysisState.WAITING and not analysis.is_data_set:
         awaited = [f"run {run}: {why}" for run, why in analysis.left_out]
         return one_line(f"waits for {'; '.join(awaited) or 'data of the night'}")
     failed = [

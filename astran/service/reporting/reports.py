@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from email.message import EmailMessage
 from functools import partial
 from pathlib import Path
@@ -19,15 +20,20 @@ from astran.database import analyses, events, outbox, tasks
 from astran.database.analyses import Analysis
 from astran.database.history.durations import stage_figures
 from astran.database.history.task_products import products_by_task
+from astran.database.orders import data_sets
+from astran.database.orders.data_sets import DataSetNight
 from astran.database.tasks import AttemptRow, TaskRow
 from astran.report import result_files
 from astran.report.model import Report
 from astran.report.outcomes import RunOutcome, StageLine
+from astran.report.tables import NightsPart
 from astran.results.document import ExcludedRun, Results
 from astran.service.config_files import config_of
 from astran.service.context import Context
 from astran.service.outgoing.enqueue import enqueue_letter, readers_of, thread_of_analysis
+from astran.service.reporting import night_tables
 from astran.service.reporting.page_update import page_address, plan_update
+from astran.service.reporting.result_folder import results_folders
 from astran.telescopes.registry import find_chain
 
 _log = logging.getLogger(__name__)
@@ -55,7 +61,7 @@ def compose_report(
     none where there is no requester, or no mailbox."""
     from dataclasses import replace
 
-    if not analysis.requester or context.site.mail is None:
+    if not analysis.recipient or context.site.mail is None:
         return []
     thread, write = thread_of_analysis(analysis), context.letters.report
     copies = [
@@ -94,7 +100,7 @@ def report_cancelled(context: Context, analysis: Analysis) -> None:
         ):
             return
         plan_update(context, db)
-        if analysis.requester and context.site.mail is not None:
+        if analysis.recipient and context.site.mail is not None:
             states = [node.state for node in tasks.outline(db, analysis.id).values()]
             done = sum(state.succeeded for state in states)
             letter = context.letters.cancelled(
@@ -124,7 +130,12 @@ def build_report(
     rows = tasks.of_analysis(db, analysis.id)
     attempts = tasks.newest_attempts(db, analysis.id)
     highlevel = [row for row in rows if row.spec.stage is Stage.HIGHLEVEL]
-    folder = results_folder(rows)
+    folders = results_folders(rows)
+    nights = data_sets.nights_of(db, analysis.id) if analysis.is_data_set else []
+    folder = folders[0] if len(folders) == 1 else None
+    if for_pages and any(one.target != config.target.name for one in nights):
+        # the rule of private targets knows the analysis by its one target
+        folder = None
     omissions = Omissions(fatal=of_the_store)
     found = None
     if folder:
@@ -147,7 +158,12 @@ def build_report(
     )
     attachments = () if for_pages else _attachments(analysis, config, rows, folder, omissions)
     if state is None:
-        state = analysis.state if analysis.state.final else _end_state(results, runs)
+        state = analysis.state if analysis.state.final else _end_state(results, runs, nights)
+    several = omissions.part(
+        "What came of the nights",
+        lambda: _of_nights(db, nights, folders, for_pages=for_pages),
+        NightsPart(),
+    )
     return Report(
         request_id=analysis.name,
         state=state,
@@ -169,7 +185,20 @@ def build_report(
         folder=str(analysis.folder),
         page=page_address(context, analysis),
         errors=errors,
+        nights=several,
     )
+
+
+def _of_nights(
+    db: Connection, nights: Sequence[DataSetNight], folders: Sequence[Path], *, for_pages: bool
+) -> NightsPart:
+    """The part of a report on a data set; empty for a single night."""
+    if not nights:
+        return NightsPart()
+    # pages may be read by all: those of the nights tell what these may tell
+    table = None if for_pages else night_tables.outcome_table(db, nights)
+    answers = [] if for_pages or len(folders) < 2 else night_tables.describe_stacks(folders)
+    return NightsPart(night_tables.title_of(nights), table, tuple(answers))
 
 
 def _engines(db: Connection, analysis: Analysis, config: AnalysisConfig) -> tuple[str, ...]:
@@ -179,18 +208,26 @@ def _engines(db: Connection, analysis: Analysis, config: AnalysisConfig) -> tupl
     return find_chain(config.telescope).describe_production(config, facts)
 
 
-def results_folder(rows: list[TaskRow]) -> Path | None:
-    """Where the results lie; None where there are none."""
-    for row in rows:
-        if row.spec.stage is Stage.HIGHLEVEL and row.state.succeeded:
-            return Path(row.spec.outputs[0].path)
-    return None
-
-
-def _end_state(results: Results | None, runs: tuple[RunOutcome, ...]) -> AnalysisState:
+def _end_state(
+    results: Results | None, runs: tuple[RunOutcome, ...], nights: Sequence[DataSetNight]
+) -> AnalysisState:
+    if nights:
+        return _end_of_nights(nights)
     if results is None and not any(run.ok for run in runs):
         return AnalysisState.FAILED
     return AnalysisState.DONE if all(run.ok for run in runs) else AnalysisState.PARTIAL
+
+
+def _end_of_nights(nights: Sequence[DataSetNight]) -> AnalysisState:
+    """Nights without data are named, but are no failure."""
+    states = [one.state for one in nights if one.has_data]
+    if not any(state in _WITH_RESULT for state in states):
+        return AnalysisState.FAILED
+    whole = all(state is AnalysisState.DONE for state in states)
+    return AnalysisState.DONE if whole else AnalysisState.PARTIAL
+
+
+_WITH_RESULT = (AnalysisState.DONE, AnalysisState.PARTIAL)
 
 
 def _runs(

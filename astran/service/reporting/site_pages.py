@@ -19,7 +19,8 @@ from astran.service.context import Context
 from astran.service.operator.health import describe_health
 from astran.service.reporting.page_update import PAGES_CHORE
 from astran.service.reporting.privacy import private_rule
-from astran.service.reporting.reports import build_report, of_the_store, results_folder
+from astran.service.reporting.reports import build_report, of_the_store
+from astran.service.reporting.result_folder import results_folder
 from astran.service.reporting.time_left import remaining_seconds
 
 _log = logging.getLogger(__name__)

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from astran.base.clock import Clock
-from astran.base.errors import ConfigError, Problem
+from astran.base.errors import CatalogueError, ConfigError, Problem
 from astran.base.findings import Finding
+from astran.base.night import Night
 from astran.base.night_data import FileRef, NightData, RunFile
 from astran.base.tasks import (
     Expectation,
@@ -22,7 +23,7 @@ from astran.base.tasks import (
     Stage,
     Task,
 )
-from astran.catalogue.sources import is_same_source
+from astran.catalogue.sources import is_same_source, resolve_source
 from astran.config.site import SiteConfig
 from astran.telescopes.chain import PlanRequest, TelescopeChain
 from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, PATIENT_S
@@ -67,6 +68,16 @@ class LstChain(TelescopeChain[LstConfig]):
         site = _with_own_data(site, config, keep=not patient)
         catalogue = LstCatalogue(site, clock, is_same_source, budget_s, not patient)
         return catalogue.find(config, late=late)
+
+    def observed_targets(self, site: SiteConfig, night: Night, clock: Clock) -> tuple[str, ...]:
+        """What the RunCatalog lists."""
+        found: dict[str, None] = {}
+        for name in LstCatalogue(site, clock, is_same_source).observed_sources(night):
+            try:
+                found[resolve_source(name).name] = None
+            except CatalogueError:
+                found[name] = None  # named in the report as one that nobody knows
+        return tuple(found)
 
     def make_plan(self, request: PlanRequest[LstConfig]) -> Plan:
         """The plan with the release of lstchain that the request names."""

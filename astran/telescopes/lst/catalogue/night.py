@@ -28,6 +28,7 @@ from astran.telescopes.lst.catalogue.runs import intensity_cut
 from astran.telescopes.lst.catalogue.runs.quality_cuts import KnownConditions, apply_quality_cuts
 from astran.telescopes.lst.catalogue.runs.run_tables import OF_DATA, RunCatalog
 from astran.telescopes.lst.catalogue.runs.target_runs import (
+    NAMELESS,
     NamedAs,
     ObservedNight,
     SameSource,
@@ -137,6 +138,20 @@ class LstCatalogue:
         return self._shelf(config, NeededResponse(of_dl1, with_irfs)).fill(
             _with_default_cut(data, config), {}, self._inspector()
         )
+
+    def observed_sources(self, night: Night) -> tuple[str, ...]:
+        """The sources that the RunCatalog lists, as it names them.
+
+        Raises
+        ------
+        CatalogueError : there is no RunCatalog, or it cannot be used
+        """
+        eyes = self._inspector()
+        catalog = NightArchive(self._data, str(night), self._clock, eyes, "").catalog
+        if catalog is None:
+            raise CatalogueError(f"There is no RunCatalog of the night {night.iso}.")
+        names = {name for name in catalog.sources.values() if name}
+        return tuple(sorted(name for name in names if name.casefold() not in NAMELESS))
 
     # ---- start levels --------------------------------------------------------------------------
 
@@ -359,6 +374,8 @@ def _with_default_cut(data: NightData, config: LstConfig) -> NightData:
 
 def _tuned(run: RunFile, known: KnownConditions | None, config: LstConfig) -> RunFile:
     run = _pointed(run, known)
+    if known is not None:
+        run = replace(run, livetime_s=known.dl1.livetime)
     if config.dl3.intensity_min is not None:
         return run
     return replace(run, intensity_min=intensity_cut.choose_cut_pe(known)[0])

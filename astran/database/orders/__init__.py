@@ -1,0 +1,1 @@
+"""Requests that become more than one analysis: standing orders and data sets."""
