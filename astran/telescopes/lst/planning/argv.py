@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import astran
+from astran.base.night_data import McNode
 from astran.config.analysis import Target
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.environment.toolset import Tool, Toolset
@@ -60,30 +61,33 @@ def flat_models(site: SiteConfig) -> Path:
 
 
 def create_irf(
-    tools: Toolset, gamma: str, product: str, dl3: Dl3Settings, config: Path
+    tools: Toolset, node: McNode, product: str, dl3: Dl3Settings, config: Path
 ) -> tuple[str, ...]:
-    """Point-like IRF of one pointing node."""
+    """IRF of one pointing node, as DL2."""
     tool = Tool.CREATE_IRF
     tools.require(tool, "input-gamma-dl2", "output-irf-file", "point-like", "config")
-    words = [*tools.command(tool), "-g", gamma, "-o", f"{WORK}/{product}", "--point-like"]
+    words = [*tools.command(tool), "-g", node.file.path, "-o", f"{WORK}/{product}"]
+    if dl3.background and node.proton and node.electron:
+        tools.require(tool, "input-proton-dl2", "input-electron-dl2")
+        words += ["-p", node.proton.path, "-e", node.electron.path]
+    cuts = _irf_cuts(dl3)
+    tools.require(tool, *(word[2:].partition("=")[0] for word in cuts))
+    words += cuts if dl3.full_enclosure else ["--point-like", *cuts]
+    return (*words, "-c", str(config), *_common(tools, tool))
+
+
+def _irf_cuts(dl3: Dl3Settings) -> list[str]:
     if dl3.cuts is Cuts.GLOBAL:
-        tools.require(tool, "global-gh-cut", "global-theta-cut")
-        words += [f"--global-gh-cut={dl3.gammaness_cut}", f"--global-theta-cut={dl3.theta_cut}"]
+        words = [f"--global-gh-cut={dl3.gammaness_cut}", f"--global-theta-cut={dl3.theta_cut}"]
     else:
-        tools.require(
-            tool,
-            "energy-dependent-gh",
-            "energy-dependent-theta",
-            "gh-efficiency",
-            "theta-containment",
-        )
-        words += [
+        words = [
             "--energy-dependent-gh",
             "--energy-dependent-theta",
             f"--gh-efficiency={dl3.gh_efficiency}",
             f"--theta-containment={dl3.theta_containment}",
         ]
-    return (*words, "-c", str(config), *_common(tools, tool))
+    # full-enclosure IRFs know no theta cut
+    return [word for word in words if not (dl3.full_enclosure and "theta" in word)]
 
 
 def create_dl3(
