@@ -103,6 +103,9 @@ class Models:
     interpolated: bool
     """Whether training_dirs.ecsv is there; without it lstchain silently switches the zenith
     interpolation of the forests off."""
+    training: tuple[tuple[float, float], ...] | None = ()
+    """Zenith distance and azimuth of the nodes that they were trained at [deg], from that file;
+    None: it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

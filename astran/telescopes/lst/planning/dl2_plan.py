@@ -20,6 +20,7 @@ from astran.telescopes.lst.planning import (
 from astran.telescopes.lst.planning.layout import Layout
 from astran.telescopes.lst.planning.task_builder import TaskMaker
 from astran.telescopes.lst.planning.tool_configs import forest_settings
+from astran.telescopes.lst.planning.training_pointings import describe_extrapolation
 from astran.telescopes.lst.settings import Engine, LstConfig, StartLevel
 
 
@@ -67,6 +68,9 @@ class Dl2Planner:
             for models in map(self._models, self.data.monte_carlo)
             if not models.interpolated
         ]
+        for one in self.data.monte_carlo:
+            of_level = [run for run in self.data.runs if run.level == one.level]
+            notes += describe_extrapolation(of_level, self._models(one))
         merged = {run.run: self._merge(run) for run in self.data.runs if run.parts}
         notes += [told for _, told in self._standard.values() if told]
         to_make = [run for run in self.data.runs if not run.parts and not self._taken(run)]
