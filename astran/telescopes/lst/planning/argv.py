@@ -9,11 +9,13 @@ import astran
 from astran.base.night_data import McNode
 from astran.config.analysis import Target
 from astran.config.site import SiteConfig
+from astran.telescopes.lst.environment import compare_intensity_cut
 from astran.telescopes.lst.environment.toolset import Tool, Toolset
 from astran.telescopes.lst.settings import Cuts, Dl3Settings
 
 _FAST = Path(astran.__file__).resolve().parent / "dl2"
 """The package of the fast engine, run by path: the lstchain environment need not hold ASTRAN."""
+_COMPARE_CUT = Path(compare_intensity_cut.__file__).resolve()
 
 WORK = "{work}"
 """Stands for the task's private work folder until the runner knows it."""
@@ -118,6 +120,14 @@ def create_dl3(
         tools.require(tool, "use-nearest-irf-node")
         words.append("--use-nearest-irf-node")
     return (*words, "-c", str(config), *_common(tools, tool))
+
+
+def comparing_cut(
+    tools: Toolset, words: Sequence[str], dl2: str, intensity_min_pe: float
+) -> tuple[str, ...]:
+    """A command that compares the intensity cut with what lstchain recommends for the DL2 file, and
+    then goes on as the tool."""
+    return (*tools.program("python"), str(_COMPARE_CUT), f"{intensity_min_pe:g}", dl2, *words)
 
 
 def create_index(tools: Toolset) -> tuple[str, ...]:

@@ -179,6 +179,9 @@ class _Planner(Dl2Planner):
         path, text = selection
         folder = f"{argv.WORK}/irf"
         words = argv.create_dl3(self._tools, source, folder, target, nearest, Path(path))
+        if response.chosen_cut:
+            cut_pe = response_set.cut_pe(self.config, run)
+            words = argv.comparing_cut(self._tools, words, source, cut_pe)
         product = argv.product_dl3(source)
         expect = (("run", run.run), *self._cuts)
         work = fingerprint(

@@ -24,8 +24,10 @@ from astran.telescopes.lst.catalogue.response import irf_files, models
 from astran.telescopes.lst.catalogue.response.models import ModelFolder
 from astran.telescopes.lst.catalogue.response.nsb_level import (
     SkyBrightness,
+    describe_cleaning,
     nearest_level,
     sky_brightness,
+    tailcuts_advice,
 )
 from astran.telescopes.lst.settings import LstConfig
 
@@ -145,13 +147,23 @@ class ResponseResolver:
         named = {float(level): level for level in levels}
         assigned: list[RunFile] = []
         told: dict[tuple[str, str], list[tuple[int, SkyBrightness]]] = {}
+        differing: list[str] = []
         for run in runs:
             told_by = self._data.nsb_of(run.file.path)
             its = sky_brightness(run, self._config.dl2.nsb, told_by, checks.get(run.run, none))
             level = named[nearest_level(named, its, settings)]
             assigned.append(replace(run, level=level))
             told.setdefault((level, its.source), []).append((run.run, its))
-        return assigned, [_told(level, source, of) for (level, source), of in told.items()]
+            advised = tailcuts_advice(run, told_by)
+            better = advised and named[nearest_level(named, advised, settings)]
+            if advised and better != level:
+                differing.append(
+                    f"Run {run.run}: by lstchain_find_tailcuts ({advised.level:.3g} p.e./ns) it is "
+                    f"of NSB level {better}; {level} was taken, by {its.source}."
+                )
+            differing += filter(None, (describe_cleaning(run, told_by),))
+        notes = [_told(level, source, of) for (level, source), of in told.items()]
+        return assigned, [*notes, *differing]
 
     # ---- one level -----------------------------------------------------------------------------
 
