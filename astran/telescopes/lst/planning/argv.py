@@ -8,7 +8,6 @@ from pathlib import Path
 import astran
 from astran.base.night_data import McNode
 from astran.config.analysis import Target
-from astran.config.site import SiteConfig
 from astran.telescopes.lst.environment import compare_intensity_cut
 from astran.telescopes.lst.environment.toolset import Tool, Toolset
 from astran.telescopes.lst.settings import Cuts, Dl3Settings
@@ -55,11 +54,6 @@ def fast_dl2(
     trust = ("--trust", str(trusted)) if trusted is not None else ()
     ours = ("--flat-models", str(flat), *trust, "--threads", str(threads))
     return (*tools.program("python"), str(_FAST), *stock[own_words:], *ours)
-
-
-def flat_models(site: SiteConfig) -> Path:
-    """Folder of the converted models of a site."""
-    return site.shared_dir / "models"
 
 
 def create_irf(
