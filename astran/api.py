@@ -4,7 +4,7 @@
     from astran import api
 
     site = load_site("site.yml")
-    config = api.analysis("Crab", "20231207", runs=(15864,), **{"dl3.theta_cut": 0.2})
+    config = api.configure_analysis("Crab", "20231207", runs=(15864,), **{"dl3.theta_cut": 0.2})
     api.create_dl2(site, config)
     api.create_dl3(site, config)
     api.create_index(site, "Crab20231207/DL3")
@@ -17,39 +17,27 @@ is logged: `configure_logging(form=LogForm.PLAIN)` of `astran.base.logging_setup
 from __future__ import annotations
 
 import secrets
-import shlex
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from astran.base.clock import Clock, SystemClock
-from astran.base.errors import CatalogueError, ConfigError
+from astran.base.errors import ConfigError
 from astran.base.exit_record import ExitRecord, TaskOutcome
-from astran.base.night_data import MissingRun, NightData
+from astran.base.night_data import MissingRun
 from astran.base.process import Runner, run_command
 from astran.base.tasks import ProductKind, Task
-from astran.catalogue.sources import is_same_source, resolve_source
-from astran.config.model import build_settings
+from astran.catalogue.sources import resolve_source
+from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
 from astran.database.location import identity
+from astran.production.audit.inventory import Inventory
 from astran.production.job.shell_script import make_shell_script
 from astran.scheduler.registry import submit_by_hand
-from astran.telescopes.lst import inventory
-from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
-from astran.telescopes.lst.catalogue.night import LstCatalogue
-from astran.telescopes.lst.environment.releases import find_toolset
-from astran.telescopes.lst.inventory import Inventory
-from astran.telescopes.lst.manual import (
-    Workspace,
-    dl2_tasks,
-    dl3_tasks,
-    index_tasks,
-    lay_out_task,
-    run_tasks,
-)
-from astran.telescopes.lst.settings import LstConfig, StartLevel
+from astran.telescopes.configuration import build_analysis
+from astran.telescopes.hand_tools import HandPlan, HandTools, HandWorkspace
+from astran.telescopes.registry import find_chain
 
 Place = str | Path
 
@@ -59,7 +47,7 @@ class ProductionRun:
     """Tasks that are ready to be run by hand."""
 
     tasks: tuple[Task, ...]
-    bench: Workspace
+    bench: HandWorkspace
     notes: tuple[str, ...] = ()
     """Choices that were made."""
     missing: tuple[MissingRun, ...] = ()
@@ -77,7 +65,7 @@ class ProductionRun:
         ConfigError : the folder is that of an analysis of the service
         """
         self._refuse_service_folder()
-        return run_tasks(self.tasks, self.bench)
+        return self.bench.run(self.tasks)
 
     def submit(self, runner: Runner = run_command) -> Iterator[tuple[Task, str]]:
         """Submit each task to Slurm, as a job that waits for those whose products it needs; yields
@@ -91,7 +79,7 @@ class ProductionRun:
         self._refuse_service_folder()
         settings, jobs = self.bench.site.scheduler, dict[str, str]()
         for task in self.tasks:
-            lay_out_task(task, self.bench)
+            self.bench.lay_out(task)
             needed = [jobs[key] for key in (*task.needs, *task.after) if key in jobs]
             token = secrets.token_hex(8)
             jobs[task.key] = submit_by_hand(settings, task, token, needed, runner)
@@ -118,7 +106,7 @@ class ProductionRun:
 
 def configure_analysis(
     target: str, date: str, runs: Iterable[int] | None = None, **parameters: object
-) -> LstConfig:
+) -> AnalysisConfig:
     """The configuration of an analysis.
 
     Parameters
@@ -150,14 +138,21 @@ def set_parameter(data: dict[str, Any], name: str, value: object) -> None:
     data[last] = value
 
 
-def configure(data: dict[str, Any], start: StartLevel | None = None) -> LstConfig:
-    """Check a configuration given as plain data; the target may be a name."""
+def configure(data: dict[str, Any], start: str = "") -> AnalysisConfig:
+    """Check a configuration given as plain data, with the settings of its telescope; the target may
+    be a name.
+
+    Parameters
+    ----------
+    start : data level of files that are named by hand; empty: as the data say
+    """
     if isinstance(data.get("target"), str):
         data = {**data, "target": resolve_source(data["target"]).model_dump()}
-    if start is not None:
+    if start:
+        _tools(str(data.get("telescope") or ""))
         # files are named by somebody who may read them anyway
         data = {**data, "start": start, "folder": ""}
-    return build_settings(LstConfig, data, "The request")
+    return build_analysis(data, "The request")
 
 
 # ---- making --------------------------------------------------------------------------------------
@@ -165,7 +160,7 @@ def configure(data: dict[str, Any], start: StartLevel | None = None) -> LstConfi
 
 def prepare_dl2(
     site: SiteConfig,
-    config: LstConfig,
+    config: AnalysisConfig,
     inputs: Iterable[Place] = (),
     output: Place | None = None,
     *,
@@ -183,20 +178,15 @@ def prepare_dl2(
     ------
     CatalogueError, ConfigError : no data, no models, no lstchain
     """
-    config = config.model_copy(update={"start": StartLevel.DL1, "folder": ""})
-    files = list(_expand(inputs, "dl1_*.h5"))
-    catalogue = _catalogue(site, keep)
-    if files:
-        data = catalogue.with_files(config, files, with_irfs=False)
-    else:
-        data = catalogue.find(config, with_irfs=False)
-    bench = _bench(site, config.lstchain, output or site.workdir / config.label, keep)
-    return _work(dl2_tasks(config, data, bench) if data.runs else (), bench, data)
+    identity.check_store(site)
+    folder = Path(output or site.workdir / config.label)
+    tools = _of(site, config)
+    return _work(tools.prepare_dl2(site, config, list(map(Path, inputs)), folder, keep=keep))
 
 
 def prepare_dl3(
     site: SiteConfig,
-    config: LstConfig,
+    config: AnalysisConfig,
     inputs: Iterable[Place] = (),
     output: Place | None = None,
     *,
@@ -206,19 +196,10 @@ def prepare_dl3(
 
     inputs : DL2 files, or folders of them; none: <output>/DL2
     """
-    config = config.model_copy(update={"start": StartLevel.DL2, "folder": ""})
+    identity.check_store(site)
     folder = Path(output or site.workdir / config.label).absolute()
-    places = list(inputs) or [folder / "DL2"]
-    if not inputs and not any((folder / "DL2").glob("dl2_*.h5")):
-        raise CatalogueError(
-            f"There is no DL2 (dl2_*.h5) in {places[0]}.",
-            cure=f"Make it: create_dl2_LP -t {shlex.quote(config.target.name)} -d {config.date} "
-            f"--output {shlex.quote(str(folder))}; or name DL2 by --input.",
-        )
-    files = list(_expand(places, "dl2_*.h5"))
-    data = _catalogue(site, keep).with_files(config, files)
-    bench = _bench(site, config.lstchain, folder, keep)
-    return _work(dl3_tasks(config, data, bench) if data.runs else (), bench, data)
+    tools = _of(site, config)
+    return _work(tools.prepare_dl3(site, config, list(map(Path, inputs)), folder, keep=keep))
 
 
 def prepare_index(
@@ -235,14 +216,15 @@ def prepare_index(
     ----------
     output : folder for log and script; none: the one above `dl3`
     """
+    identity.check_store(site)
     folder = Path(dl3).absolute()
-    bench = _bench(site, lstchain, output or folder.parent, keep)
-    return ProductionRun(index_tasks(folder, bench), bench)
+    place = Path(output or folder.parent)
+    return _work(_tools(site.telescope).prepare_index(site, folder, place, lstchain, keep=keep))
 
 
 def create_dl2(
     site: SiteConfig,
-    config: LstConfig,
+    config: AnalysisConfig,
     inputs: Iterable[Place] = (),
     output: Place | None = None,
 ) -> tuple[ExitRecord, ...]:
@@ -252,7 +234,7 @@ def create_dl2(
 
 def create_dl3(
     site: SiteConfig,
-    config: LstConfig,
+    config: AnalysisConfig,
     inputs: Iterable[Place] = (),
     output: Place | None = None,
 ) -> tuple[ExitRecord, ...]:
@@ -274,7 +256,7 @@ def check_dl2(
     site: SiteConfig | None = None,
     places: Iterable[Place] = (),
     *,
-    config: LstConfig | None = None,
+    config: AnalysisConfig | None = None,
     night: str = "",
     runs: Iterable[int] = (),
     dl1: Iterable[Place] = (),
@@ -302,7 +284,7 @@ def check_dl3(
     site: SiteConfig | None = None,
     places: Iterable[Place] = (),
     *,
-    config: LstConfig | None = None,
+    config: AnalysisConfig | None = None,
     night: str = "",
     runs: Iterable[int] = (),
     clock: Clock | None = None,
@@ -315,62 +297,47 @@ def check(
     kind: ProductKind,
     site: SiteConfig | None = None,
     places: Iterable[Place] = (),
-    config: LstConfig | None = None,
+    config: AnalysisConfig | None = None,
     night: str = "",
     runs: Iterable[int] = (),
     dl1: Iterable[Place] = (),
     clock: Clock | None = None,
 ) -> Inventory:
     """`check_dl2` or `check_dl3`, by `kind`."""
-    folders, extra = [Path(place) for place in places], [Path(place) for place in dl1]
-    if config is None and not night:
-        if not folders:
-            raise ConfigError("Nothing to check.", cure="Name files, folders, or a night.")
-        return inventory.take_inventory(kind, folders, None, extra)
-    if site is None:
-        raise ConfigError("To check a night, the site configuration is needed.")
-    clock = clock or SystemClock()
-    if config is not None:
-        label, night, target = config.label, config.date, config.target.name
-        expected = inventory.expected_runs(site, clock, config)
-    else:
-        label, target = f"*{night}", ""
-        expected = inventory.expected_of_night(site, clock, night, tuple(runs))
-    if not expected:
-        raise CatalogueError(f"No run of the night {night} is known.")
-    known = inventory.folders_of(site.workdir, label)
-    found = inventory.take_inventory(
-        kind, folders or known or [site.workdir / label.strip("*")], expected, extra
+    telescope = (config and config.telescope) or (site.telescope if site else "")
+    return _tools(telescope).take_inventory(
+        kind,
+        site,
+        list(map(Path, places)),
+        config,
+        night,
+        tuple(runs),
+        list(map(Path, dl1)),
+        clock or SystemClock(),
     )
-    found.night, found.target = night, target
-    return found
 
 
 # ---- parts ---------------------------------------------------------------------------------------
 
 
-def _catalogue(site: SiteConfig, keep: bool) -> Any:
-    return LstCatalogue(site, SystemClock(), is_same_source, PATIENT_S, keep)
+def _tools(telescope: str) -> HandTools[Any]:
+    chain = find_chain(telescope)
+    if chain.hand_tools is None:
+        raise ConfigError(
+            f"The chain of {chain.name} makes whole analyses only.",
+            cure="Use astran --config-analysis FILE --submit.",
+        )
+    return chain.hand_tools
 
 
-def _bench(site: SiteConfig, lstchain: str, folder: Place, keep: bool) -> Workspace:
-    identity.check_store(site)
-    tools = find_toolset(site, lstchain, keep=keep)
-    return Workspace(site, tools, Path(folder).absolute(), sys.executable)
+def _of(site: SiteConfig, config: AnalysisConfig) -> HandTools[Any]:
+    return _tools(config.telescope or site.telescope)
 
 
-def _work(tasks: tuple[Task, ...], bench: Workspace, data: NightData) -> ProductionRun:
-    return ProductionRun(tasks, bench, data.notes, data.missing)
+def wanted_software(site: SiteConfig, config: AnalysisConfig) -> str:
+    """Version of the software that a configuration names; empty: the site's default."""
+    return _of(site, config).software_of(config)
 
 
-def _expand(places: Iterable[Place], pattern: str) -> Iterable[Path]:
-    """Files as they are; of folders, the files of that pattern."""
-    for place in places:
-        path = Path(place)
-        if path.is_dir():
-            found = sorted(path.glob(pattern))
-            if not found:
-                raise CatalogueError(f"The folder {path} holds no file {pattern}.")
-            yield from found
-        else:
-            yield path
+def _work(plan: HandPlan) -> ProductionRun:
+    return ProductionRun(plan.tasks, plan.bench, plan.notes, plan.missing)

@@ -42,11 +42,13 @@ MAY_IMPORT: dict[str, set[str]] = {
     "production": {*TYPES, "gadf"},
     "telescopes": {"base", "config", "catalogue", "production", "gadf"},
     "service": {*TYPES, *MIDDLE},
-    "api": {"base", "config", *MIDDLE, "service", "telescopes"},
-    "cli": {*TYPES, *MIDDLE, "service", "highlevel", "demo", "dl2", "telescopes", "api"},
+    "api": {"base", "config", *MIDDLE, "service"},
+    "cli": {*TYPES, *MIDDLE, "service", "highlevel", "demo", "dl2", "api"},
 }
-# everyone may know the port and the registry, only these a chain itself
-CHAIN_PORT = {f"astran.telescopes.{name}" for name in ("chain", "configuration", "registry")}
+# everyone may know the port and the registry, only the simulated night a chain itself
+CHAIN_PORT = {
+    f"astran.telescopes.{name}" for name in ("chain", "configuration", "hand_tools", "registry")
+}
 NO_PORT = {"base", "config", "dl2"}
 LIGHT = {*TYPES, "service", "telescopes", "api", *MIDDLE}
 HEAVY = {"numpy", "scipy", "pandas", "astropy", "gammapy", "regions", "matplotlib", "tables"}

@@ -105,6 +105,9 @@ class Models:
     interpolated: bool
     """Whether training_dirs.ecsv is there; without it lstchain silently switches the zenith
     interpolation of the forests off."""
+    training: tuple[tuple[float, float], ...] | None = ()
+    """Zenith distance and azimuth of the nodes that they were trained at [deg], from that file;
+    None: it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,14 @@ class McNode:
     """Whether the file is DL1, of which DL2 is still to be made."""
     origin: Dl2Provenance = UNKNOWN
     """Of DL2: what made it, as far as it says."""
+    proton: FileRef | None = None
+    electron: FileRef | None = None
+    """DL2 of the same pointing, for a background IRF."""
+
+    @property
+    def background_files(self) -> tuple[FileRef, ...]:
+        """Of protons and electrons; none where no background IRF is asked for."""
+        return tuple(file for file in (self.proton, self.electron) if file is not None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ class ReleaseData(Settings):
     )
     mc_dl2: str | None = Field(None, description="Pattern of the DL2 of MC test gammas.")
     mc_dl1: str | None = Field(None, description="Pattern of their DL1 files.")
+    mc_dl2_diffuse: str | None = Field(None, description="Pattern of the DL2 of diffuse MC gammas.")
+    mc_dl2_proton: str | None = Field(None, description="Pattern of the DL2 of MC protons.")
+    mc_dl2_electron: str | None = Field(None, description="Pattern of the DL2 of MC electrons.")
     irf: str | None = Field(None, description="Pattern of ready IRF files.")
 
 

@@ -10,6 +10,9 @@ from astran.base.files import name_trunk
 from astran.config.model import Settings
 from astran.config.nsb import NsbSettings
 
+MONTE_CARLO_KEYS = ("mc_dl1", "mc_dl2", "mc_dl2_diffuse", "mc_dl2_proton", "mc_dl2_electron")
+"""Keys of the patterns of Monte Carlo."""
+
 
 class ObservationTree(Settings):
     """One tree of observations: DL1 and what the observatory keeps beside it."""
@@ -101,6 +104,20 @@ class DataSettings(ObservationTree):
         "line, it is made with the chosen forests, once, and kept for everyone.",
         examples=["/path/to/mc/DL1/AllSky/*_nsb_{nsb}/TestingDataset/node_*/dl1_*.h5"],
     )
+    mc_dl2_diffuse: str = Field(
+        "",
+        description="Pattern of the DL2 files of diffuse MC gammas, for full-enclosure IRFs "
+        "(`dl3.irf_kind`); none: those of mc_dl2, which hold the offsets that were simulated.",
+        examples=["/path/to/mc/DL2/*_nsb_{nsb}/GammaDiffuse/{dec}/node_*/dl2_*.h5"],
+    )
+    mc_dl2_proton: str = Field(
+        "",
+        description="Pattern of the DL2 files of MC protons of the same nodes, for background IRFs "
+        "(`dl3.background`).",
+    )
+    mc_dl2_electron: str = Field(
+        "", description="Pattern of the DL2 files of MC electrons of the same nodes, likewise."
+    )
     irf: str = Field("", description="Pattern of ready IRF files; none: made from mc_dl2 and kept.")
     roots: tuple[Path, ...] = Field(
         (), description="Folders below which requests with `start: dl2` or `dl3` may read."
@@ -124,6 +141,11 @@ class DataSettings(ObservationTree):
     def all_trees(self) -> tuple[ObservationTree, ...]:
         """The first tree and the further ones."""
         return (self, *self.trees.values())
+
+    @property
+    def monte_carlo_patterns(self) -> tuple[str, ...]:
+        """Those that are set."""
+        return tuple(filter(None, (getattr(self, key) for key in MONTE_CARLO_KEYS)))
 
     def nsb_of(self, dl1: str) -> NsbSettings:
         """What tells the NSB level of a run by where its DL1 lies."""

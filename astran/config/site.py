@@ -332,5 +332,10 @@ class SiteConfig(Settings):
         return {name: each.chain for name, each in self.telescopes.items() if each.chain}
 
     @property
+    def flat_models_dir(self) -> Path:
+        """Random forests that were converted for the fast engine."""
+        return self.shared_dir / "models"
+
+    @property
     def products_dir(self) -> Path:
         return self.products or self.shared_dir / "products"

@@ -23,8 +23,10 @@ from astran.base.tasks import (
     Stage,
     Task,
 )
-from astran.config.analysis import AnalysisConfig
+from astran.config.analysis import AnalysisConfig, Target
+from astran.config.model import build_settings
 from astran.config.site import SiteConfig
+from astran.telescopes.hand_tools import HandTools, RunListing, list_of_night, simple_listing
 
 PastTasks = Callable[[str, str, str], Sequence[PastTask]]
 """The newest tasks that succeeded, by stage, software (`lstchain 0.12.3`) and begin of the key."""
@@ -71,6 +73,8 @@ class TelescopeChain(Protocol[Config]):
     """How the values of its keys are read in mails where their types do not tell: version, path."""
     key_names: Mapping[str, tuple[str, ...]] = {}
     """Other names of its keys in mails, by dotted name."""
+    hand_tools: HandTools[Config] | None = None
+    """DL2, DL3 and index by hand; None: only whole analyses are made."""
     free_keys: Mapping[str, str] = {}
     """Begins of keys below which any name may follow, and the keys that they stand for."""
 
@@ -144,6 +148,41 @@ class TelescopeChain(Protocol[Config]):
     ) -> tuple[str, ...]:
         """Sentences for the report on how the products were made, from the facts of each."""
         return ()
+
+    def list_runs(
+        self,
+        site: SiteConfig,
+        clock: Clock,
+        *,
+        nights: Sequence[str] = (),
+        target: Target | None = None,
+        opens: bool = True,
+    ) -> RunListing:
+        """The runs of a site, for `astran catalogue`.
+
+        Parameters
+        ----------
+        nights : none: all
+        target : only runs of this source
+        opens : open files that were never opened
+
+        Raises
+        ------
+        ConfigError : a chain that finds the runs of analyses only needs night and target
+        CatalogueError : the site does not say where the data are
+        """
+        if not nights or target is None:
+            raise ConfigError(
+                f"{self.name} lists the runs of one source in given nights.",
+                cure="Use --night and --target.",
+            )
+        records: list[dict[str, Any]] = []
+        for night in nights:
+            asked = {"target": target.model_dump(), "date": night, "telescope": self.name}
+            config = build_settings(self.settings_type, asked, "The request")
+            data = self.find_data(site, config, clock, late=True, patient=True)
+            records += list_of_night(night, target.name, data)
+        return simple_listing(records)
 
     def probe_software(self, site: SiteConfig) -> Iterator[Finding]:
         """What `astran doctor` finds of the software."""

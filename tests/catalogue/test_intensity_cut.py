@@ -11,7 +11,11 @@ from astran.telescopes.lst.catalogue.file_inspection.facts import (
     Dl1Facts,
     combine_facts,
 )
-from astran.telescopes.lst.catalogue.runs.intensity_cut import choose_cut_pe, describe_cuts
+from astran.telescopes.lst.catalogue.runs.intensity_cut import (
+    choose_cut_pe,
+    describe_advice,
+    describe_cuts,
+)
 from astran.telescopes.lst.catalogue.runs.quality_cuts import KnownConditions
 from astran.telescopes.lst.settings import Dl3Settings, LstConfig
 
@@ -83,3 +87,13 @@ def test_auto_is_a_word_of_the_configuration() -> None:
     )
     assert "intensity chosen for each run" in config.describe_cuts("")
     assert config.describe_absent("dl3.intensity_min") == "auto"
+
+
+def test_a_fixed_cut_is_compared_with_what_lstchain_would_recommend() -> None:
+    known = {
+        run: KnownConditions(run, Dl1Facts(half_peak=half_peak))
+        for run, half_peak in ((7, 57.0), (8, 38.0))
+    }
+    (said,) = describe_advice([7, 8], known, 50.0)
+    assert "would recommend more for run 7 (74 p.e.)" in said
+    assert describe_advice([7, 8], known, 80.0) == ()

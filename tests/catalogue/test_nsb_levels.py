@@ -111,6 +111,23 @@ def test_the_level_of_a_request_is_for_every_run(sky: AllSky) -> None:
     assert "by the request" in "\n".join(data.notes)
 
 
+def test_what_the_tailcuts_finder_asks_for_is_compared(sky: AllSky) -> None:
+    sky.run(15861, 0.4212, "tailcut84")
+    sky.run(15862, 0.15)
+    sky.file(
+        "TailCuts/dl1ab_Run15861.json",
+        '{"tailcuts_clean_with_pedestal_threshold": {"picture_thresh": 10}}',
+    )
+    sky.data["nsb"]["cleaning"] = str(sky.root / "TailCuts/dl1ab_Run{run}.json")
+    told = sky.find(runs=[15861, 15862], dl2={"nsb": 0.14}).notes
+    assert [note for note in told if "lstchain_find_tailcuts" in note] == [
+        "Run 15861: by lstchain_find_tailcuts (0.421 p.e./ns) it is of NSB level 0.50; 0.14 was "
+        "taken, by the request (dl2.nsb).",
+        "Run 15861: its DL1 was cleaned at 8 p.e. (tailcut84), lstchain_find_tailcuts asks for "
+        "10 p.e.",
+    ]
+
+
 def test_a_run_of_unknown_level_gets_the_default_and_it_is_said(sky: AllSky) -> None:
     sky.run(15861, None)
     data = sky.find(runs=[15861])

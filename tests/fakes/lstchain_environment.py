@@ -8,7 +8,8 @@ from pathlib import Path
 
 OPTIONS = {
     "lstchain_dl1_to_dl2": "input-files path-models output-dir config overwrite log-level",
-    "lstchain_create_irf_files": "input-gamma-dl2 output-irf-file point-like config global-gh-cut "
+    "lstchain_create_irf_files": "input-gamma-dl2 input-proton-dl2 input-electron-dl2 "
+    "output-irf-file point-like config global-gh-cut "
     "global-theta-cut energy-dependent-gh energy-dependent-theta gh-efficiency theta-containment "
     "overwrite log-level",
     "lstchain_create_dl3_file": "input-dl2 output-dl3-path input-irf-path irf-file-pattern "

@@ -11,6 +11,7 @@ from astropy.io import fits
 from astropy.table import Table
 
 from astran.telescopes.lst.dl2_file import ALWAYS
+from astran.telescopes.lst.hdf5_open import DL1_TABLE
 
 RATE = 3000.0
 
@@ -61,6 +62,17 @@ def whole_dl2(path: Path, table: np.ndarray | None = None) -> Path:
             where, _, leaf = name.rpartition("/")
             handle.create_table(where, leaf, obj=np.zeros(1, [("a", "i8")]), createparents=True)
         handle.root._v_attrs["LSTCHAIN_VERSION"] = "0.12.3"
+    return path
+
+
+def dl1_of(path: Path, rows: int, bad: int = 0) -> Path:
+    """DL1 of so many events, `bad` of them without parameters."""
+    table = np.zeros(rows, [(name, "f8") for name in ("intensity", "width", "length", "wl")])
+    table["intensity"] = 100.0
+    table["width"][:bad] = np.nan
+    with tables.open_file(str(path), "w") as handle:
+        where, _, leaf = DL1_TABLE.rpartition("/")
+        handle.create_table(where, leaf, obj=table, createparents=True)
     return path
 
 

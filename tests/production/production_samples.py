@@ -21,7 +21,8 @@ from astran.telescopes.lst.settings import LstConfig
 
 OPTIONS = {
     Tool.DL1_TO_DL2: "input-files path-models output-dir config overwrite log-level",
-    Tool.CREATE_IRF: "input-gamma-dl2 output-irf-file point-like config global-gh-cut "
+    Tool.CREATE_IRF: "input-gamma-dl2 input-proton-dl2 input-electron-dl2 "
+    "output-irf-file point-like config global-gh-cut "
     "global-theta-cut energy-dependent-gh energy-dependent-theta gh-efficiency theta-containment "
     "overwrite log-level",
     Tool.CREATE_DL3: "input-dl2 output-dl3-path input-irf-path irf-file-pattern source-name "

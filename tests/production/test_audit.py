@@ -12,27 +12,24 @@ import numpy as np
 import pytest
 import tables
 from astropy.io import fits
-from product_samples import BY_ENERGY, GLOBAL, RATE, natural, whole_dl2, write_dl2, write_dl3
+from product_samples import (
+    BY_ENERGY,
+    GLOBAL,
+    RATE,
+    dl1_of,
+    natural,
+    whole_dl2,
+    write_dl2,
+    write_dl3,
+)
 
 from astran.production.audit.dl3_audit import audit_dl3
 from astran.production.audit.findings import Dl2Audit, Dl3Audit, State
 from astran.telescopes.lst.checks.dl2_audit import audit_dl2
 from astran.telescopes.lst.dl2_file import ALWAYS
-from astran.telescopes.lst.hdf5_open import DL1_TABLE
 
 NAME = "dl2_LST-1.Run15861.h5"
 N = 3000
-
-
-def dl1_of(path: Path, rows: int, bad: int = 0) -> Path:
-    """DL1 of so many events, `bad` of them without parameters."""
-    table = np.zeros(rows, [(name, "f8") for name in ("intensity", "width", "length", "wl")])
-    table["intensity"] = 100.0
-    table["width"][:bad] = np.nan
-    with tables.open_file(str(path), "w") as handle:
-        where, _, leaf = DL1_TABLE.rpartition("/")
-        handle.create_table(where, leaf, obj=table, createparents=True)
-    return path
 
 
 # ---- DL2 -----------------------------------------------------------------------------------------

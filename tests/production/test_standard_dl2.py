@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +16,16 @@ import h5py
 import numpy as np
 import pytest
 import tables
+from demo_fixtures import SmallNight
 from production_samples import TOOLS, a_config, a_night, a_site, ref, the_models
 
+from astran.base.clock import SystemClock
 from astran.base.night_data import NightData, StandardDl2
 from astran.base.tasks import Plan, Stage
+from astran.config.model import build_settings
+from astran.config.site import SiteConfig
+from astran.telescopes.chain import PlanRequest
+from astran.telescopes.lst.chain import CHAIN
 from astran.telescopes.lst.dl2_file import read_making
 from astran.telescopes.lst.hdf5_open import DL2_TABLE
 from astran.telescopes.lst.planning.plan import make_plan
@@ -153,3 +162,41 @@ def test_a_configuration_that_would_run_code_is_not_read(tmp_path: Path) -> None
         file[DL2_TABLE].attrs["config"] = np.bytes_(pickle.dumps(Evil(), 0))
     assert json.loads(read_making(path)["config"]) is None
     assert not Path("/tmp/astran-was-here").exists()
+
+
+# ---- as lstchain makes it ------------------------------------------------------------------------
+
+
+@pytest.mark.lstchain
+@pytest.mark.slow
+def test_dl2_of_lstchain_itself_is_taken(simulated_night: SmallNight, tmp_path: Path) -> None:
+    """By lstchain_dl1_to_dl2, at the place where the observatory has it; with other forests it is
+    made anew."""
+    tree, run = simulated_night.tree, simulated_night.runs[0]
+    programs = Path(sys.executable).parent
+    folder = tmp_path / "DL2" / "20231213" / "v0.12" / "tailcut84" / "nsb_tuning_0.00"
+    words = [str(programs / "lstchain_dl1_to_dl2"), "-f", str(tree.dl1(run)), "-o", str(folder)]
+    words += ["-p", str(tree.models), "-c", str(tree.lstchain_config)]
+    subprocess.run(words, check=True, timeout=600, capture_output=True)
+    pattern = "DL2/{date}/{version}/{tailcut}/nsb_tuning_{nsb}/dl2_LST-1.Run{run}.h5"
+    data = {**tree.data_settings(), "dl2": str(tmp_path / pattern)}
+    here = {"default": "here", "environments": {"here": {"bin": str(programs)}}}
+    models = shutil.copytree(
+        tree.models, tmp_path / "other" / tree.models.parent.name / tree.models.name
+    )
+    night = tree.run_catalog.stem.rpartition("_")[2]
+    told = []
+    for forests in (str(tree.models), str(models)):
+        settings = {"lstchain": here, "data": {**data, "models": forests}}
+        site = build_settings(
+            SiteConfig, {"site": "t", "workdir": str(tmp_path / "work"), **settings}, "the test"
+        )
+        config = a_config(date=night, runs=(run,), quality={"apply": False})
+        found = CHAIN.find_data(site, config, SystemClock(), patient=True)
+        plan = CHAIN.make_plan(PlanRequest(site, config, found, tmp_path / "a", "python"))
+        told.append([note for note in plan.notes if "the observatory's" in note])
+        made = [task.run for task in plan.tasks if task.stage is Stage.DL2]
+        assert made == ([] if forests == str(tree.models) else [run])
+    (taken,), (anew,) = told
+    assert taken.startswith(f"Run {run}: the observatory's DL2 is taken: {folder}")
+    assert f"was made with the models {tree.models}" in anew

@@ -8,15 +8,27 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from demo_fixtures import SmallNight
-from production_samples import TOOLS, a_config, a_night, a_site, ref, without
+from product_samples import dl1_of, natural, whole_dl2
+from production_samples import (
+    TOOLS,
+    a_config,
+    a_night,
+    a_site,
+    ref,
+    site_settings,
+    without,
+)
 from simulated_archive import cut
 
+from astran.base.errors import ProductError
 from astran.base.exit_record import TaskOutcome
 from astran.base.night_data import FileRef, Models, RunFile
 from astran.base.tasks import Stage
 from astran.config.site import PackingSettings, StageResources
+from astran.telescopes.lst.chain import CHAIN
 from astran.telescopes.lst.environment.toolset import Tool
 from astran.telescopes.lst.planning.plan import make_plan
 from astran.telescopes.lst.planning.subrun_packs import (
@@ -161,6 +173,34 @@ def test_the_plan_of_a_mixed_night() -> None:
     assert "dl2-2" in plan.task("dl3-2").needs
     assert plan.task("dl2-3").needs == ()
     assert len({task.key for task in plan.tasks}) == len(plan.tasks)
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        (np.arange(3000), ""),
+        (np.arange(1500), "1,500 events; its DL1 of 3,000 events leads to 3,000"),
+        (np.r_[0:1500, 0:1500], "twice"),  # one subrun twice, the other not at all
+    ],
+)
+def test_a_merged_run_is_compared_with_the_dl1_of_its_subruns(
+    tmp_path: Path, rows: np.ndarray, said: str
+) -> None:
+    parts = [tmp_path / f"dl1_LST-1.Run15861.{part:04d}.h5" for part in range(2)]
+    files = tuple(ref(str(dl1_of(path, 1500))) for path in parts)
+    site = site_settings('{"events_filters": {"intensity": [50, Infinity]}}')
+    night = a_night(runs=(RunFile(15861, files[0], parts=files),), lstchain_config=site)
+    plan = make_plan(a_config(), a_site(tmp_path), night, TOOLS, tmp_path / "Crab", "python")
+    task = plan.task("dl2-15861")
+    expect = CHAIN.expect_of(task, task.outputs[0])
+    merged = whole_dl2(
+        tmp_path / "dl2_LST-1.Run15861.h5", natural(obs_id=np.full(3000, 15861))[rows]
+    )
+    if said:
+        with pytest.raises(ProductError, match=said):
+            CHAIN.check_product(merged, task.outputs[0].check, expect)
+    else:
+        assert CHAIN.check_product(merged, task.outputs[0].check, expect)["rows"] == 3000
 
 
 def test_the_script_of_older_versions_takes_all_files_after_one_option() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -17,6 +18,9 @@ from services.smtp import SmtpServer
 
 from astran.base.errors import ConfigError
 from astran.base.tasks import Task
+from astran.cli.main import main
+from astran.cli.production.check import check_dl2
+from astran.cli.production.create import create_dl2
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.launch_language.parser import parse
@@ -73,6 +77,29 @@ def toy_house(tmp_path: Path, dovecot: Dovecot, smtp_server: SmtpServer) -> Iter
 @pytest.fixture
 def toy() -> None:
     register_chains({"TOY": f"{CHAIN_FILE}:CHAIN"})
+
+
+def test_commands_by_hand_ask_its_chain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`astran catalogue` needs nothing but find_data; what the chain has not is said."""
+    night = tmp_path / "toy" / "20231207"
+    night.mkdir(parents=True)
+    (night / "raw_7.txt").write_text("3\n1\n2\n")
+    site = tmp_path / "site.yml"
+    toy = {"chain": f"{CHAIN_FILE}:CHAIN", "settings": {"data": str(tmp_path / "toy")}}
+    settings = {"site": "t", "workdir": str(tmp_path / "work"), "telescopes": {"TOY": toy}}
+    site.write_text(yaml.safe_dump(settings))
+    words = ["catalogue", "--site", str(site), "--telescope", "toy", "--night", "20231207"]
+    assert main([*words, "--target", "Crab"]) == 0
+    assert re.search(r"20231207 +\S +7 +\S +Crab", capsys.readouterr().out)
+    assert main([*words, "--target", "Crab", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["run"], row["state"], row["files"], row["size"]) == (7, "complete", 1, 6)
+    assert main(words) == 2
+    assert "Use --night and --target" in capsys.readouterr().err
+    asked = ["-t", "Crab", "-d", "20231207", "--set", "telescope=toy", "--site", str(site)]
+    for command in (create_dl2, check_dl2):
+        assert command(asked) == 2
+        assert "makes whole analyses only" in capsys.readouterr().err
 
 
 def test_a_launch_mail_ends_in_a_report(toy_house: ToyHouse) -> None:

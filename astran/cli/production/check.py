@@ -25,7 +25,7 @@ from astran.cli.production.night_options import (
     read_run_numbers,
 )
 from astran.production.audit.findings import Audit, Dl2Audit, Dl3Audit, State
-from astran.telescopes.lst.inventory import Inventory
+from astran.production.audit.inventory import Inventory
 
 _COLOURS = {
     State.OK: "green",
@@ -119,7 +119,7 @@ def _look(kind: ProductKind, args: argparse.Namespace) -> Inventory:
     if args.config_analysis or args.target:
         if args.target and not (args.date or args.config_analysis):
             raise ConfigError("The date is not given.", cure="Use --night or --config-analysis.")
-        config = api.configure(read_night_options(args))
+        config = api.configure({"telescope": site.telescope, **read_night_options(args)})
         return api.check(kind, site, args.paths, config, dl1=dl1)
     return api.check(
         kind,

@@ -16,8 +16,8 @@ from astran.base.night_data import MissingRun
 from astran.base.text import number_ranges
 from astran.cli.common import Exit, add_logging_options, add_site_option, read_site, run_guarded
 from astran.cli.production.night_options import add_night_options, read_night_options
+from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
-from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 _EPILOG = """\
 examples:
@@ -38,7 +38,7 @@ def create_dl2(argv: Sequence[str] | None = None) -> int:
         "Make DL2 from DL1 with lstchain's random forests. Without --input, the runs of the target "
         "in that night are taken."
     )
-    return _of_runs("create_dl2_LP", text, "DL1", StartLevel.DL1, api.prepare_dl2, argv)
+    return _of_runs("create_dl2_LP", text, "DL1", api.prepare_dl2, argv)
 
 
 def create_dl3(argv: Sequence[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def create_dl3(argv: Sequence[str] | None = None) -> int:
         "Make DL3 from DL2, and first the IRFs that are missing for the cuts. Without --input, DL2 "
         "in <output>/DL2 is taken."
     )
-    return _of_runs("create_dl3_LP", text, "DL2", StartLevel.DL2, api.prepare_dl3, argv)
+    return _of_runs("create_dl3_LP", text, "DL2", api.prepare_dl3, argv)
 
 
 def create_index(argv: Sequence[str] | None = None) -> int:
@@ -68,9 +68,9 @@ def create_index(argv: Sequence[str] | None = None) -> int:
         site = read_site(args)
         folder, version = args.input, args.lstchain
         if folder is None:
-            config = _config(args, StartLevel.DL2, ())
+            config = _config(args, site, "DL2", ())
             folder = Path(args.output or site.workdir / config.label) / "DL3"
-            version = version or config.lstchain
+            version = version or api.wanted_software(site, config)
         work = api.prepare_index(site, folder, args.output, version, keep=not args.dry_run)
         return _do(work, args)
 
@@ -81,7 +81,6 @@ def _of_runs(
     prog: str,
     text: str,
     level: str,
-    start: StartLevel,
     prepare: Prepare,
     argv: Sequence[str] | None,
 ) -> int:
@@ -101,7 +100,7 @@ def _of_runs(
 
     def act() -> int:
         site: SiteConfig = read_site(args)
-        config = _config(args, start, args.input)
+        config = _config(args, site, level, args.input)
         return _do(prepare(site, config, args.input, args.output, keep=not args.dry_run), args)
 
     return run_guarded(prog, act)
@@ -130,7 +129,9 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
     add_logging_options(parser)
 
 
-def _config(args: argparse.Namespace, start: StartLevel, inputs: Sequence[Path]) -> LstConfig:
+def _config(
+    args: argparse.Namespace, site: SiteConfig, level: str, inputs: Sequence[Path]
+) -> AnalysisConfig:
     data = read_night_options(args)
     if "date" not in data and (date := _date_of(inputs)):
         data["date"] = date
@@ -139,7 +140,7 @@ def _config(args: argparse.Namespace, start: StartLevel, inputs: Sequence[Path])
             raise ConfigError(
                 f"The {key} is not given.", cure=f"Use {option} or --config-analysis."
             )
-    return api.configure(data, start)
+    return api.configure({"telescope": site.telescope, **data}, level.lower())
 
 
 def _date_of(inputs: Sequence[Path]) -> str:

@@ -9,7 +9,6 @@ from astran.base.errors import ConfigError
 from astran.base.logging_setup import LogForm, configure_logging
 from astran.cli.common import add_site_option, read_site
 from astran.dl2 import engine
-from astran.telescopes.lst.planning.argv import flat_models
 
 
 def run(words: list[str]) -> int:
@@ -32,4 +31,4 @@ def of_site(args: argparse.Namespace) -> tuple[Path | None, tuple[Path, ...]]:
             raise
         return None, ()
     root = site.data.models_root
-    return flat_models(site), (root,) if root is not None else ()
+    return site.flat_models_dir, (root,) if root is not None else ()

@@ -9,7 +9,7 @@ from typing import Any
 from astran.base.errors import ProductError
 from astran.base.files import require_present
 from astran.base.tasks import Expectation
-from astran.production.checks.irf_cuts import compare_cuts, require_no_error
+from astran.production.checks.irf_cuts import compare_irfs, require_no_error
 
 
 def check_dl3(path: Path, expect: Mapping[str, Expectation]) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def check_dl3(path: Path, expect: Mapping[str, Expectation]) -> dict[str, Any]:
     run, cuts = file.header.obs_id, file.irfs.cuts
     if "run" in expect and run != expect["run"]:
         raise ProductError(f"{path.name} carries the run number {run} instead of {expect['run']}.")
-    compare_cuts(path, cuts, expect)
+    compare_irfs(path, file.irfs, expect)
     return {
         "run": run,
         "object": file.header.object,

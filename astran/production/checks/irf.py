@@ -8,11 +8,11 @@ from typing import Any
 
 from astran.base.errors import ProductError
 from astran.base.tasks import Expectation
-from astran.production.checks.irf_cuts import compare_cuts, require_no_error
+from astran.production.checks.irf_cuts import compare_irfs, require_no_error
 
 
 def check_irf(path: Path, expect: Mapping[str, Expectation]) -> dict[str, Any]:
-    """Check a point-like IRF of lstchain.
+    """Check an IRF of lstchain, point-like or full-enclosure.
 
     Returns
     -------
@@ -22,7 +22,7 @@ def check_irf(path: Path, expect: Mapping[str, Expectation]) -> dict[str, Any]:
 
     irfs, findings = read_irf_file(path)
     require_no_error(path, findings.errors)
-    compare_cuts(path, irfs.cuts, expect)
+    compare_irfs(path, irfs, expect)
     azimuth = irfs.azimuth_deg
     if azimuth is not None and not 0 <= azimuth < 360:
         raise ProductError(

@@ -62,14 +62,19 @@ _OTHER_SKLEARN = re.compile(
 )
 
 
+_REMARK = re.compile(r"^ASTRAN remark: (.{1,300})")
+
+
 def find_remarks(path: Path) -> tuple[str, ...]:
-    """What the log of a task that succeeded still warns of."""
+    """What the log of a task that succeeded still warns of; lines that begin with `ASTRAN remark:`
+    are by programs of a telescope's chain."""
     try:
         lines = _tail(path)
     except OSError:
         return ()
     found = {match.groups() for line in lines if (match := _OTHER_SKLEARN.search(line))}
-    return tuple(
+    remarks = [match[1] for line in lines if (match := _REMARK.match(line))]
+    return *dict.fromkeys(remarks), *(
         f"The models were trained with scikit-learn {theirs} and are read by {ours}, which warns "
         "that results may be invalid: better give this lstchain models of its own."
         for theirs, ours in sorted(found)

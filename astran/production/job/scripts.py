@@ -105,7 +105,7 @@ def _seen(site: SiteConfig) -> Iterator[Path]:
     yield from (site.workdir, site.shared_dir, site.products_dir)
     yield Path(astran.__file__).resolve().parent
     data = site.data
-    patterns = [data.mc_dl1, data.mc_dl2, data.irf]
+    patterns = [data.irf, *data.monte_carlo_patterns]
     for tree in data.all_trees:
         patterns += [tree.dl1, tree.dl1_subruns, tree.dl2]
     yield from (literal_prefix(pattern) for pattern in patterns if pattern)

@@ -24,8 +24,12 @@ from astran.base.tasks import (
     Task,
 )
 from astran.catalogue.sources import is_same_source, resolve_source
+from astran.config.analysis import Target
 from astran.config.site import SiteConfig
 from astran.telescopes.chain import PlanRequest, TelescopeChain
+from astran.telescopes.hand_tools import RunListing
+from astran.telescopes.lst.catalogue.dl1.listing import list_dl1
+from astran.telescopes.lst.catalogue.dl1.run_table import tabulate_runs
 from astran.telescopes.lst.catalogue.file_inspection.inspector import BUDGET_S, PATIENT_S
 from astran.telescopes.lst.catalogue.night import LstCatalogue
 from astran.telescopes.lst.checks.dl2_check import DL1, SETTINGS
@@ -34,6 +38,7 @@ from astran.telescopes.lst.checks.product_checks import check_product
 from astran.telescopes.lst.environment.releases import NoSuchRelease, find_toolset, with_release
 from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.key_names import FREE_KEYS, KEY_KINDS, KEY_NAMES
+from astran.telescopes.lst.manual import LstHandTools
 from astran.telescopes.lst.planning.argv import product_dl2
 from astran.telescopes.lst.planning.dl3_header import fill_header
 from astran.telescopes.lst.planning.lstchain_parameters import parameter_problems
@@ -53,6 +58,7 @@ class LstChain(TelescopeChain[LstConfig]):
     key_kinds = KEY_KINDS
     key_names = KEY_NAMES
     free_keys = FREE_KEYS
+    hand_tools = LstHandTools()
 
     def find_data(
         self,
@@ -145,6 +151,19 @@ class LstChain(TelescopeChain[LstConfig]):
             + "."
             for engine, number in sorted(used.items())
         )  # fmt: skip
+
+    def list_runs(
+        self,
+        site: SiteConfig,
+        clock: Clock,
+        *,
+        nights: Sequence[str] = (),
+        target: Target | None = None,
+        opens: bool = True,
+    ) -> RunListing:
+        """DL1 of every run, of all nights if none is named."""
+        rows = list_dl1(site, clock, is_same_source, nights=nights, target=target, opens=opens)
+        return tabulate_runs(rows)
 
     def probe_software(self, site: SiteConfig) -> Iterator[Finding]:
         """The lstchain environments."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from astran.base.clock import Clock
-from astran.base.errors import CatalogueError, ProductError
+from astran.base.errors import CatalogueError, ConfigError, ProductError
 from astran.base.night_data import run_number
 from astran.base.tasks import ProductKind
 from astran.catalogue.sources import is_same_source
@@ -24,6 +23,7 @@ from astran.production.audit.findings import (
     State,
     describe_file,
 )
+from astran.production.audit.inventory import Inventory
 from astran.production.checks.index import check_index
 from astran.telescopes.lst.catalogue.dl1.condition import Condition
 from astran.telescopes.lst.catalogue.dl1.listing import list_observed_runs
@@ -47,32 +47,6 @@ class Expected:
     """Empty: not known, or not there."""
     reason: str = ""
     """Why there can be no product; as in `MissingRun`."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Inventory:
-    """Outcome of check_dl2 or check_dl3. The names of the fields are those of the JSON."""
-
-    kind: ProductKind
-    night: str = ""
-    target: str = ""
-    folders: list[str] = field(default_factory=list)
-    """Where products were looked for."""
-    ok: bool = True
-    """Whether every product is there and good."""
-    counts: dict[str, int] = field(default_factory=dict)
-    """Number of runs by state: ok, suspicious, broken, missing."""
-    runs: list[Audit] = field(default_factory=list)
-    index: list[Audit] = field(default_factory=list)
-    """Of DL3: the index files of the folders, if there are any."""
-
-    def close(self) -> Inventory:
-        """Count."""
-        states = Counter(one.state for one in self.runs)
-        self.counts = {state.value: states[state] for state in State}
-        every = (*self.runs, *self.index)
-        self.ok = bool(self.runs) and all(one.state is State.OK for one in every)
-        return self
 
 
 # ---- what there should be ------------------------------------------------------------------------
@@ -258,3 +232,36 @@ def _index(path: Path) -> Audit:
             findings.problems.append(str(error))
         audit.settle(findings)
     return audit
+
+
+def check_products(
+    kind: ProductKind,
+    site: SiteConfig | None,
+    places: Sequence[Path],
+    config: LstConfig | None,
+    night: str,
+    runs: Sequence[int],
+    dl1: Sequence[Path],
+    clock: Clock,
+) -> Inventory:
+    """DL2 or DL3 of an analysis, of a night, or of whatever is in the places."""
+    if config is None and not night:
+        if not places:
+            raise ConfigError("Nothing to check.", cure="Name files, folders, or a night.")
+        return take_inventory(kind, places, None, dl1)
+    if site is None:
+        raise ConfigError("To check a night, the site configuration is needed.")
+    if config is not None:
+        label, night, target = config.label, config.date, config.target.name
+        expected = expected_runs(site, clock, config)
+    else:
+        label, target = f"*{night}", ""
+        expected = expected_of_night(site, clock, night, tuple(runs))
+    if not expected:
+        raise CatalogueError(f"No run of the night {night} is known.")
+    known = folders_of(site.workdir, label)
+    found = take_inventory(
+        kind, places or known or [site.workdir / label.strip("*")], expected, dl1
+    )
+    found.night, found.target = night, target
+    return found

@@ -19,6 +19,8 @@ KEY_NAMES = {
     ),
     "dl3.gh_efficiency": ("gammaness efficiency", "gh eff", "DL3Cuts.gh_efficiency"),
     "dl3.theta_containment": ("DL3Cuts.theta_containment",),
+    "dl3.irf_kind": ("irf", "irfs", "irf type", "kind of irfs"),
+    "dl3.background": ("background irf", "background model"),
     "dl3.intensity_min": ("intensity", "intensity cut", "min intensity", "minimum intensity"),
 }  # fmt: skip
 FREE_KEYS = {name: name for name in ("lstchain_config", "dl3.tool")} | {

@@ -9,23 +9,33 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from astran.base.clock import Clock, SystemClock
 from astran.base.errors import CatalogueError
 from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.night_data import NightData
 from astran.base.process import ProcessAttendant
-from astran.base.tasks import Stage, Task
+from astran.base.tasks import ProductKind, Stage, Task
+from astran.catalogue.sources import is_same_source
 from astran.config.site import SiteConfig
+from astran.production.audit.inventory import Inventory
 from astran.production.job.scripts import write_scripts
 from astran.production.run_task import TOKEN
+from astran.telescopes.hand_tools import HandPlan
+from astran.telescopes.lst.catalogue.file_inspection.inspector import PATIENT_S
+from astran.telescopes.lst.catalogue.night import LstCatalogue
+from astran.telescopes.lst.environment.releases import find_toolset
 from astran.telescopes.lst.environment.toolset import Toolset
+from astran.telescopes.lst.inventory import check_products
 from astran.telescopes.lst.planning.layout import Layout
 from astran.telescopes.lst.planning.plan import make_plan
 from astran.telescopes.lst.planning.task_builder import TaskMaker
-from astran.telescopes.lst.settings import LstConfig
+from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 _log = logging.getLogger(__name__)
 
@@ -40,6 +50,14 @@ class Workspace:
     """Of the analysis: DL2/, DL3/, log/ and jobmanager/ are made in it."""
     python: str
     """Interpreter of ASTRAN."""
+
+    def run(self, tasks: Sequence[Task]) -> tuple[ExitRecord, ...]:
+        """Run tasks one after another."""
+        return run_tasks(tasks, self)
+
+    def lay_out(self, task: Task) -> Path:
+        """Write what a task needs; its script."""
+        return lay_out_task(task, self)
 
 
 def dl2_tasks(config: LstConfig, data: NightData, bench: Workspace) -> tuple[Task, ...]:
@@ -120,6 +138,101 @@ def _run(task: Task, bench: Workspace, attendant: ProcessAttendant) -> ExitRecor
     attendant.run(["bash", str(script)], env={**os.environ, TOKEN: token}, output=log)
     record = ExitRecord.read(Path(task.record))
     return record if record is not None and record.token == token else None
+
+
+class LstHandTools:
+    """create_dl2_LP, create_dl3_LP, create_index_LP, check_dl2 and check_dl3 of LST-1."""
+
+    def prepare_dl2(
+        self,
+        site: SiteConfig,
+        config: LstConfig,
+        inputs: Sequence[Path],
+        folder: Path,
+        *,
+        keep: bool,
+    ) -> HandPlan:
+        """From DL1, one task for each run."""
+        config = config.model_copy(update={"start": StartLevel.DL1, "folder": ""})
+        catalogue, files = _catalogue(site, keep), list(_expand(inputs, "dl1_*.h5"))
+        if files:
+            data = catalogue.with_files(config, files, with_irfs=False)
+        else:
+            data = catalogue.find(config, with_irfs=False)
+        bench = _workspace(site, config.lstchain, folder, keep)
+        return _prepared(dl2_tasks(config, data, bench) if data.runs else (), bench, data)
+
+    def prepare_dl3(
+        self,
+        site: SiteConfig,
+        config: LstConfig,
+        inputs: Sequence[Path],
+        folder: Path,
+        *,
+        keep: bool,
+    ) -> HandPlan:
+        """From DL2: missing IRFs, then each run."""
+        config = config.model_copy(update={"start": StartLevel.DL2, "folder": ""})
+        places = list(inputs) or [folder / "DL2"]
+        if not inputs and not any((folder / "DL2").glob("dl2_*.h5")):
+            raise CatalogueError(
+                f"There is no DL2 (dl2_*.h5) in {places[0]}.",
+                cure=f"Make it: create_dl2_LP -t {shlex.quote(config.target.name)} "
+                f"-d {config.date} --output {shlex.quote(str(folder))}; or name DL2 by --input.",
+            )
+        data = _catalogue(site, keep).with_files(config, list(_expand(places, "dl2_*.h5")))
+        bench = _workspace(site, config.lstchain, folder, keep)
+        return _prepared(dl3_tasks(config, data, bench) if data.runs else (), bench, data)
+
+    def software_of(self, config: LstConfig) -> str:
+        """The wanted lstchain."""
+        return config.lstchain
+
+    def prepare_index(
+        self, site: SiteConfig, dl3: Path, folder: Path, software: str, *, keep: bool
+    ) -> HandPlan:
+        """Of the DL3 files in a folder."""
+        bench = _workspace(site, software, folder, keep)
+        return HandPlan(index_tasks(dl3, bench), bench)
+
+    def take_inventory(
+        self,
+        kind: ProductKind,
+        site: SiteConfig | None,
+        places: Sequence[Path],
+        config: LstConfig | None,
+        night: str,
+        runs: Sequence[int],
+        dl1: Sequence[Path],
+        clock: Clock,
+    ) -> Inventory:
+        """What DL2 or DL3 exists, is missing, is broken."""
+        return check_products(kind, site, places, config, night, runs, dl1, clock)
+
+
+def _catalogue(site: SiteConfig, keep: bool) -> LstCatalogue:
+    return LstCatalogue(site, SystemClock(), is_same_source, PATIENT_S, keep)
+
+
+def _workspace(site: SiteConfig, lstchain: str, folder: Path, keep: bool) -> Workspace:
+    tools = find_toolset(site, lstchain, keep=keep)
+    return Workspace(site, tools, folder.absolute(), sys.executable)
+
+
+def _prepared(tasks: tuple[Task, ...], bench: Workspace, data: NightData) -> HandPlan:
+    return HandPlan(tasks, bench, data.notes, data.missing)
+
+
+def _expand(places: Sequence[Path], pattern: str) -> Iterator[Path]:
+    """Files as they are; of folders, the files of that pattern."""
+    for path in places:
+        if path.is_dir():
+            found = sorted(path.glob(pattern))
+            if not found:
+                raise CatalogueError(f"The folder {path} holds no file {pattern}.")
+            yield from found
+        else:
+            yield path
 
 
 def _good(records: Mapping[str, ExitRecord], key: str) -> bool:

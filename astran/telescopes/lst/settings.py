@@ -34,6 +34,13 @@ class Cuts(StrEnum):
     ENERGY_DEPENDENT = "energy-dependent"
 
 
+class IrfKind(StrEnum):
+    """Which gammas IRFs hold, in the words of the data format (HDUCLAS3)."""
+
+    POINT_LIKE = "point-like"
+    FULL_ENCLOSURE = "full-enclosure"
+
+
 class IrfNodes(StrEnum):
     """Of which Monte Carlo nodes IRFs are made."""
 
@@ -90,6 +97,17 @@ class Dl3Settings(Settings):
     theta_containment: float = Field(
         0.7, gt=0, lt=1, description="Energy-dependent cuts: fraction of gammas within theta."
     )
+    irf_kind: IrfKind = Field(
+        IrfKind.POINT_LIKE,
+        description="point-like: IRFs of the gammas within the theta cut, for spectra; "
+        "full-enclosure (lstchain without --point-like): of all gammas, with their point spread "
+        "function, for maps and 3D analyses too; the theta cut is then made at the high level.",
+    )
+    background: bool = Field(
+        False,
+        description="Also a background IRF, from Monte Carlo of protons and electrons. lstchain "
+        "does not interpolate it: the nearest IRF node is used.",
+    )
     intensity_min: float | None = Field(
         50.0,
         ge=0,
@@ -112,6 +130,16 @@ class Dl3Settings(Settings):
         "mail also without `dl3.tool.` before it; empty: as ASTRAN sets them.",
         examples=[{"DataBinning.true_energy_n_bins": 20, "DL3Cuts.min_theta_cut": 0.1}],
     )
+
+    @property
+    def full_enclosure(self) -> bool:
+        """Whether the IRFs hold all gammas."""
+        return self.irf_kind is IrfKind.FULL_ENCLOSURE
+
+    @property
+    def takes_nearest_irf(self) -> bool:
+        """Whether the nearest node is used as it is; interpolated IRFs have no background."""
+        return self.nearest_irf or self.background
 
     @field_validator("intensity_min", mode="before")
     @classmethod
@@ -278,7 +306,8 @@ class LstConfig(AnalysisConfig):
             idle |= {name for name in names if name.startswith("dl2.")}
         if self.dl3.cuts is Cuts.GLOBAL:
             return idle | {"dl3.gh_efficiency", "dl3.theta_containment"}
-        return idle | {"dl3.gammaness_cut", "dl3.theta_cut"}
+        theta = "dl3.theta_containment" if self.dl3.full_enclosure else "dl3.theta_cut"
+        return idle | {"dl3.gammaness_cut", theta}
 
     def describe_cuts(self, theta: str) -> str:
         """What was asked for only where nothing else is known."""
@@ -289,6 +318,7 @@ class LstConfig(AnalysisConfig):
             gammaness = f"gammaness for {cuts.gh_efficiency:g} of the gammas at each energy"
         else:
             gammaness = f"gammaness > {cuts.gammaness_cut:g}"
+        if not by_energy or cuts.full_enclosure:
             theta = theta or f"theta < {cuts.theta_cut:.3g} deg"
         return f"{gammaness}, {theta or NO_THETA}, {describe_event_cuts(cuts)}"
 

@@ -13,6 +13,7 @@ from astran.base.files import literal_prefix
 from astran.base.findings import Finding, fail, failed_by, ok, warn
 from astran.base.text import count_noun
 from astran.catalogue.path_patterns import find_files
+from astran.config.observations import MONTE_CARLO_KEYS
 from astran.config.site import ReleaseData, SiteConfig
 from astran.telescopes.lst.catalogue.response.models import choose_models, model_folders
 from astran.telescopes.lst.environment.releases import probe_environment
@@ -74,7 +75,7 @@ def probe_data(site: SiteConfig) -> Iterator[Finding]:
 
 def _for_a_release(site: SiteConfig, section: str) -> Iterator[Finding]:
     """Models, Monte Carlo and IRFs, which may differ between releases of lstchain."""
-    for key in ("mc_dl1", "mc_dl2", "irf"):
+    for key in (*MONTE_CARLO_KEYS, "irf"):
         yield from _pattern(site, key, section, every_night=True)
     yield from _models(site, section)
     if site.data.lstchain_config is not None:

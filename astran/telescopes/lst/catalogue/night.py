@@ -180,8 +180,11 @@ class LstCatalogue:
         gaps = (*wanted.refused, *picked.missing, *selected.left_out)
         missing = sorted(gaps, key=lambda gap: gap.run)
         quality = selected.notes if eyes.opens and picked.runs else ()
-        if config.dl3.intensity_min is None:
-            quality += intensity_cut.describe_cuts([run.run for run in selected.runs], known)
+        taken_pe, chosen = config.dl3.intensity_min, [run.run for run in selected.runs]
+        if taken_pe is None:
+            quality += intensity_cut.describe_cuts(chosen, known)
+        elif with_irfs:
+            quality += intensity_cut.describe_advice(chosen, known, taken_pe)
         runs, all_told = night.with_standard_dl2(selected.runs)
         data = NightData(
             complete=wanted.complete and not any(gap.may_come for gap in missing),

@@ -23,8 +23,8 @@ def check_dl2(path: Path, expect: Mapping[str, Expectation] | None = None) -> di
 
     Parameters
     ----------
-    expect : `dl1`: the file that it was made from, whose events must all be in it; `dl1_to_dl2`:
-        the JSON configuration of that step
+    expect : `dl1`: the files that it was made from, one a line, whose events must all be in it;
+        `dl1_to_dl2`: the JSON configuration of that step
 
     Returns
     -------
@@ -36,7 +36,8 @@ def check_dl2(path: Path, expect: Mapping[str, Expectation] | None = None) -> di
     wanted = expect or {}
     found = RowComparison()
     if dl1 := str(wanted.get(DL1, "")):
-        found = compare_with_dl1(file.rows or 0, [Path(dl1)], str(wanted.get(SETTINGS, "")))
+        files, settings = map(Path, dl1.splitlines()), str(wanted.get(SETTINGS, ""))
+        found = compare_with_dl1(file.rows or 0, list(files), settings)
     if found.problem:
         raise ProductError(f"{path.name}: {found.problem}")
     facts: dict[str, Any] = {

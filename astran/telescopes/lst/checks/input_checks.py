@@ -7,7 +7,7 @@ from pathlib import Path
 from astran.base.dl2_provenance import Dl2Provenance, conflict
 from astran.base.errors import ProductError
 from astran.base.tasks import InputCheck, InputGuard
-from astran.production.checks.irf_cuts import compare_cuts, require_no_error
+from astran.production.checks.irf_cuts import compare_irfs, require_no_error
 from astran.telescopes.lst.dl2_file import read_provenance
 
 
@@ -27,7 +27,7 @@ def check_inputs(guard: InputGuard) -> None:
         case InputCheck.CUTS:
             irfs, findings = read_irf_file(path)
             require_no_error(path, findings.errors)
-            compare_cuts(path, irfs.cuts, dict(guard.expect))
+            compare_irfs(path, irfs, dict(guard.expect))
 
 
 def _origin(path: Path, guard: InputGuard) -> None:

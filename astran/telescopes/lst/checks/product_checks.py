@@ -8,6 +8,7 @@ Expectations that the checks know (of `Output.expect`, all optional):
 run : run number that DL3 must carry
 dl1, dl1_to_dl2 : of DL2, see `dl2_check`
 gammaness_cut, theta_cut [deg], gh_efficiency, theta_containment : the cuts of IRF and DL3
+irf_kind, background : of IRF and DL3, see `irf_cuts.compare_irfs`
 """
 
 from __future__ import annotations

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import astran
+from astran.base.night_data import McNode
 from astran.config.analysis import Target
-from astran.config.site import SiteConfig
+from astran.telescopes.lst.environment import compare_intensity_cut
 from astran.telescopes.lst.environment.toolset import Tool, Toolset
 from astran.telescopes.lst.settings import Cuts, Dl3Settings
 
 _FAST = Path(astran.__file__).resolve().parent / "dl2"
 """The package of the fast engine, run by path: the lstchain environment need not hold ASTRAN."""
+_COMPARE_CUT = Path(compare_intensity_cut.__file__).resolve()
 
 WORK = "{work}"
 """Stands for the task's private work folder until the runner knows it."""
@@ -54,36 +56,34 @@ def fast_dl2(
     return (*tools.program("python"), str(_FAST), *stock[own_words:], *ours)
 
 
-def flat_models(site: SiteConfig) -> Path:
-    """Folder of the converted models of a site."""
-    return site.shared_dir / "models"
-
-
 def create_irf(
-    tools: Toolset, gamma: str, product: str, dl3: Dl3Settings, config: Path
+    tools: Toolset, node: McNode, product: str, dl3: Dl3Settings, config: Path
 ) -> tuple[str, ...]:
-    """Point-like IRF of one pointing node."""
+    """IRF of one pointing node, as DL2."""
     tool = Tool.CREATE_IRF
     tools.require(tool, "input-gamma-dl2", "output-irf-file", "point-like", "config")
-    words = [*tools.command(tool), "-g", gamma, "-o", f"{WORK}/{product}", "--point-like"]
+    words = [*tools.command(tool), "-g", node.file.path, "-o", f"{WORK}/{product}"]
+    if dl3.background and node.proton and node.electron:
+        tools.require(tool, "input-proton-dl2", "input-electron-dl2")
+        words += ["-p", node.proton.path, "-e", node.electron.path]
+    cuts = _irf_cuts(dl3)
+    tools.require(tool, *(word[2:].partition("=")[0] for word in cuts))
+    words += cuts if dl3.full_enclosure else ["--point-like", *cuts]
+    return (*words, "-c", str(config), *_common(tools, tool))
+
+
+def _irf_cuts(dl3: Dl3Settings) -> list[str]:
     if dl3.cuts is Cuts.GLOBAL:
-        tools.require(tool, "global-gh-cut", "global-theta-cut")
-        words += [f"--global-gh-cut={dl3.gammaness_cut}", f"--global-theta-cut={dl3.theta_cut}"]
+        words = [f"--global-gh-cut={dl3.gammaness_cut}", f"--global-theta-cut={dl3.theta_cut}"]
     else:
-        tools.require(
-            tool,
-            "energy-dependent-gh",
-            "energy-dependent-theta",
-            "gh-efficiency",
-            "theta-containment",
-        )
-        words += [
+        words = [
             "--energy-dependent-gh",
             "--energy-dependent-theta",
             f"--gh-efficiency={dl3.gh_efficiency}",
             f"--theta-containment={dl3.theta_containment}",
         ]
-    return (*words, "-c", str(config), *_common(tools, tool))
+    # full-enclosure IRFs know no theta cut
+    return [word for word in words if not (dl3.full_enclosure and "theta" in word)]
 
 
 def create_dl3(
@@ -114,6 +114,14 @@ def create_dl3(
         tools.require(tool, "use-nearest-irf-node")
         words.append("--use-nearest-irf-node")
     return (*words, "-c", str(config), *_common(tools, tool))
+
+
+def comparing_cut(
+    tools: Toolset, words: Sequence[str], dl2: str, intensity_min_pe: float
+) -> tuple[str, ...]:
+    """A command that compares the intensity cut with what lstchain recommends for the DL2 file, and
+    then goes on as the tool."""
+    return (*tools.program("python"), str(_COMPARE_CUT), f"{intensity_min_pe:g}", dl2, *words)
 
 
 def create_index(tools: Toolset) -> tuple[str, ...]:

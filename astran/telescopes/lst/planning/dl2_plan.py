@@ -9,8 +9,9 @@ from pathlib import Path
 
 from astran.base.errors import CatalogueError, ConfigError
 from astran.base.night_data import FileRef, Models, MonteCarlo, NightData, RunFile, StandardDl2
-from astran.base.tasks import Output, ProductKind, Stage, Task, fingerprint
+from astran.base.tasks import Expectation, Output, ProductKind, Stage, Task, fingerprint
 from astran.config.site import SiteConfig
+from astran.telescopes.lst.checks.dl2_check import DL1, SETTINGS
 from astran.telescopes.lst.environment.toolset import Toolset
 from astran.telescopes.lst.planning import (
     argv,
@@ -20,6 +21,7 @@ from astran.telescopes.lst.planning import (
 from astran.telescopes.lst.planning.layout import Layout
 from astran.telescopes.lst.planning.task_builder import TaskMaker
 from astran.telescopes.lst.planning.tool_configs import forest_settings
+from astran.telescopes.lst.planning.training_pointings import describe_extrapolation
 from astran.telescopes.lst.settings import Engine, LstConfig, StartLevel
 
 
@@ -67,6 +69,9 @@ class Dl2Planner:
             for models in map(self._models, self.data.monte_carlo)
             if not models.interpolated
         ]
+        for one in self.data.monte_carlo:
+            of_level = [run for run in self.data.runs if run.level == one.level]
+            notes += describe_extrapolation(of_level, self._models(one))
         merged = {run.run: self._merge(run) for run in self.data.runs if run.parts}
         notes += [told for _, told in self._standard.values() if told]
         to_make = [run for run in self.data.runs if not run.parts and not self._taken(run)]
@@ -122,7 +127,7 @@ class Dl2Planner:
         path = Path(config[0]) if config else None
         words = argv.dl1_to_dl2(self._tools, paths, models.folder, path)
         if self.config.dl2.engine is Engine.FAST:
-            flat = argv.flat_models(self.site)
+            flat = self.site.flat_models_dir
             threads = self.site.scheduler.resources[Stage.DL2].cpus
             words = argv.fast_dl2(self._tools, words, flat, self.site.data.models_root, threads)
         return replace(
@@ -185,6 +190,12 @@ class Dl2Planner:
         notes += [subrun_packs.describe_packs(found, pace) for pace, found in self._paced]
         return list(self._pack_tasks.values())
 
+    def _of_dl1(self, run: RunFile) -> tuple[tuple[str, Expectation], ...]:
+        """The subruns that must all be in a merged file, and how they were reconstructed."""
+        dl1 = "\n".join(file.path for file in run.parts)
+        config = self._dl2_config()
+        return ((DL1, dl1), (SETTINGS, config[1] if config else ""))
+
     def _merge(self, run: RunFile) -> Task:
         """DL2 of a run from that of its subruns."""
         packs = self._packs.items()
@@ -198,7 +209,9 @@ class Dl2Planner:
             ),
             run=run.run,
             needs=tuple(keys),
-            outputs=(Output(product, self.layout.dl2_file(run.run), ProductKind.DL2),),
+            outputs=(
+                Output(product, self.layout.dl2_file(run.run), ProductKind.DL2, self._of_dl1(run)),
+            ),
             fingerprint=fingerprint(
                 tool="merge",
                 names=[Path(file).name for file in files],

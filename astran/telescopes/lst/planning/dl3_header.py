@@ -94,6 +94,8 @@ def _cuts(config: LstConfig) -> list[HeaderCard]:
             ("CUTGHEFF", dl3.gh_efficiency, "gamma efficiency of the gammaness cut"),
             ("CUTTHCON", dl3.theta_containment, "gamma containment of the theta cut"),
         ]
+    if dl3.full_enclosure:  # no theta cut in events or IRFs
+        del cards[-1]
     return [*cards, *header_cards(dl3)]
 
 

@@ -41,7 +41,10 @@ def highlevel_argv(
 
 def _choices(config: LstConfig) -> Iterator[tuple[str, object]]:
     # DL3 that lstchain made holds its cut; a cut of another's DL3 is only changed on request
-    if config.start is StartLevel.DL3 and config.theta_cut_chosen:
+    chosen = config.start is StartLevel.DL3 and config.theta_cut_chosen
+    # full-enclosure IRFs hold no theta cut
+    full = config.start is not StartLevel.DL3 and config.dl3.full_enclosure
+    if chosen or full:
         yield "theta-cut", config.dl3.theta_cut
     highlevel = config.highlevel
     optional = (

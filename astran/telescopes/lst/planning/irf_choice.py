@@ -99,7 +99,8 @@ def choose_irfs(
             f"The site's IRFs are ready: {', '.join(own)} of the request cannot be in them.",
             cure="Leave these parameters out, or let the site provide Monte Carlo (data.mc_dl2).",
         )
-    if fitting and not own and not exact:
+    # nor do headers tell of a background
+    if fitting and not own and not exact and not dl3.background:
         return replace(_from_site(fitting, dl3), level=data.level)
     if data.nodes:
         return _from_mc(dl3, data, kept, version, shared)
@@ -112,8 +113,8 @@ def choose_irfs(
     if data.ready_irfs:
         have = sorted({describe_cuts(irf.cuts) for irf in data.ready_irfs})
         raise CatalogueError(
-            f"No IRF was made with {describe_cuts(wanted)}; the site's IRFs have "
-            f"{'; or '.join(have)}.",
+            f"No IRF{_describe_kind(dl3)} was made with {describe_cuts(wanted)}; the site's IRFs "
+            f"have {'; or '.join(have)}.",
             cure="Ask for those cuts, or let the site provide Monte Carlo (data.mc_dl2).",
         )
     raise CatalogueError(
@@ -141,6 +142,12 @@ def describe_cuts(cuts: IrfCuts) -> str:
     return ", ".join(names[name].format(value) for name, value in cuts.known) or "unknown cuts"
 
 
+def _describe_kind(dl3: Dl3Settings) -> str:
+    """Point-like ones without background are the usual case."""
+    full = ", full-enclosure," if dl3.full_enclosure else ""
+    return full + (" with background," if dl3.background else "")
+
+
 def _from_site(fitting: list[ReadyIrf], dl3: Dl3Settings) -> IrfSet:
     names = [irf.name for irf in fitting]
     if len(set(names)) < len(names):
@@ -154,7 +161,8 @@ def _from_site(fitting: list[ReadyIrf], dl3: Dl3Settings) -> IrfSet:
         for irf in fitting
     )
     notes = (
-        f"IRFs: {len(irfs)} of the site's own, with {describe_cuts(cuts_of(dl3))}. "
+        f"IRFs{_describe_kind(dl3)}: {len(irfs)} of the site's own, with "
+        f"{describe_cuts(cuts_of(dl3))}. "
         "They do not say their intensity cut; "
         f"the events are selected above {dl3.intensity_min:g} p.e.",
     )
@@ -164,12 +172,18 @@ def _from_site(fitting: list[ReadyIrf], dl3: Dl3Settings) -> IrfSet:
 def _from_mc(
     dl3: Dl3Settings, data: MonteCarlo, kept: Collection[str], version: str, shared: Path
 ) -> IrfSet:
+    more: dict[str, object] = {"kind": dl3.irf_kind} if dl3.full_enclosure else {}
+    if dl3.background:
+        more["background"] = [
+            [file.identity for file in node.background_files] for node in data.nodes
+        ]
     flavour = fingerprint(
         tool="irf",
         version=version,
         selection=dl3_selection(dl3),
         cuts=[dl3.cuts, *cuts_of(dl3).known],
         mc=[[node.name, node.file.identity] for node in data.nodes],
+        **more,
     )
     folder = shared / "irf" / f"{dl3.cuts}_{flavour[:16]}"
     irfs = []
@@ -181,7 +195,13 @@ def _from_mc(
     made = sum(irf.node is not None for irf in irfs)
     ready = len(irfs) - made
     of = f" of NSB {data.level}" if data.level else ""
-    note = (
-        f"IRFs{of} with {describe_cuts(cuts_of(dl3))}: {ready} kept from before, {made} to be made."
-    )
-    return IrfSet(tuple(irfs), (note,), data.level)
+    notes = [
+        f"IRFs{of}{_describe_kind(dl3)} with {describe_cuts(cuts_of(dl3))}: {ready} kept from "
+        f"before, {made} to be made."
+    ]
+    if dl3.background and not dl3.nearest_irf and len(irfs) > 1:
+        notes.append(
+            "lstchain interpolates no background: the IRFs of the nearest node are taken as they "
+            "are (dl3.background)."
+        )
+    return IrfSet(tuple(irfs), tuple(notes), data.level)

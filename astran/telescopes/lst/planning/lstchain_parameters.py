@@ -50,6 +50,9 @@ _OWN_KEY = {
     "DataReductionFITSWriter.source_dec": "dec",
     "IRFFITSWriter.energy_dependent_gh": "dl3.cuts",
     "IRFFITSWriter.energy_dependent_theta": "dl3.cuts",
+    "IRFFITSWriter.point_like": "dl3.irf_kind",
+    "IRFFITSWriter.input_proton_dl2": "dl3.background",
+    "IRFFITSWriter.input_electron_dl2": "dl3.background",
 }
 """Parameters that have a key in ASTRAN's own configuration."""
 _NOT_NEGATIVE = frozenset(

@@ -77,7 +77,9 @@ def reconstruct(
         for nodes in _distribute(dl1, one, packing, resources)
     ]
     made = tuple(
-        McNode(node.name, FileRef(paths[node.name], 0, 0), origin=origin) if node.dl1 else node
+        replace(node, file=FileRef(paths[node.name], 0, 0), dl1=False, origin=origin)
+        if node.dl1
+        else node
         for node in one.nodes
     )
     there = frozenset(kept)

@@ -30,7 +30,7 @@ from astran.telescopes.lst.planning.highlevel_argv import highlevel_argv
 from astran.telescopes.lst.planning.layout import Layout
 from astran.telescopes.lst.planning.montecarlo import NodeBatch
 from astran.telescopes.lst.planning.response_set import ResponseSet
-from astran.telescopes.lst.planning.tool_configs import cuts_of, dl3_selection
+from astran.telescopes.lst.planning.tool_configs import dl3_selection, expected_irfs
 from astran.telescopes.lst.settings import LstConfig, StartLevel
 
 
@@ -148,16 +148,22 @@ class _Planner(Dl2Planner):
 
     def _irf(self, of: ResponseSet, chosen: irf_choice.IrfSet, irf: irf_choice.Irf) -> Task:
         assert irf.node is not None
-        gamma, product = irf.node.file.path, Path(irf.path).name
+        product = Path(irf.path).name
+        more = tuple(file.path for file in irf.node.background_files)
+        gamma = irf.node.file.path
         maker = of.nodes[chosen.level].maker(irf.name)
         selection = self._selection(of)
         path = Path(selection[0])
-        words = argv.create_irf(self._tools, gamma, product, self.config.dl3, path)
+        words = argv.create_irf(self._tools, irf.node, product, self.config.dl3, path)
         return replace(
             self._make.lst_task(self._tools, chosen.key(irf), Stage.IRF, words, selection),
-            inputs=() if maker else (gamma,),
+            inputs=more if maker else (gamma, *more),
             needs=(maker,) if maker else (),
-            guards=() if maker else of.guards_of_mc(gamma, chosen.level),
+            guards=tuple(
+                guard
+                for file in (*more, *(() if maker else (gamma,)))
+                for guard in of.guards_of_mc(file, chosen.level)
+            ),
             outputs=(Output(product, irf.path, ProductKind.IRF, self._cuts),),
             fingerprint=irf.fingerprint,
         )
@@ -169,10 +175,13 @@ class _Planner(Dl2Planner):
         source = dl2.outputs[0].path if dl2 else there.path
         ready = tuple(irf.path for irf in chosen.irfs if irf.node is None)
         made = tuple(chosen.key(irf) for irf in chosen.to_make)
-        target, nearest = self.config.target, self.config.dl3.nearest_irf
+        target, nearest = self.config.target, self.config.dl3.takes_nearest_irf
         path, text = selection
         folder = f"{argv.WORK}/irf"
         words = argv.create_dl3(self._tools, source, folder, target, nearest, Path(path))
+        if response.chosen_cut:
+            cut_pe = response_set.cut_pe(self.config, run)
+            words = argv.comparing_cut(self._tools, words, source, cut_pe)
         product = argv.product_dl3(source)
         expect = (("run", run.run), *self._cuts)
         work = fingerprint(
@@ -217,7 +226,7 @@ class _Planner(Dl2Planner):
 
     @property
     def _cuts(self) -> tuple[tuple[str, Expectation], ...]:
-        return cuts_of(self.config.dl3).known
+        return expected_irfs(self.config.dl3)
 
     def _selection(self, response: ResponseSet) -> tuple[str, str]:
         """Path and content of the configuration that IRFs and DL3 share."""

@@ -94,7 +94,7 @@ class ResponseSet:
         if dl3.irf_nodes is IrfNodes.ALL or run.pointing is None or every.ready:
             return every
         names = nodes_around(
-            [irf.name for irf in every.irfs], *run.pointing, nearest=dl3.nearest_irf
+            [irf.name for irf in every.irfs], *run.pointing, nearest=dl3.takes_nearest_irf
         )
         if names is None:
             return every
@@ -102,7 +102,7 @@ class ResponseSet:
 
     def _without_twins(self, run: RunFile) -> IrfSet:
         every = self.irf_sets[run.level]
-        if run.pointing is None or self.config.dl3.nearest_irf:
+        if run.pointing is None or self.config.dl3.takes_nearest_irf:
             return every
         out = superfluous_twins([irf.name for irf in every.irfs], *run.pointing)
         return replace(every, irfs=tuple(irf for irf in every.irfs if irf.name not in out))

@@ -12,6 +12,7 @@ from typing import Any
 
 from astran.base.errors import SiteNotReady
 from astran.base.night_data import IrfCuts
+from astran.base.tasks import Expectation
 from astran.telescopes.lst.event_cuts import event_filters
 from astran.telescopes.lst.hdf5_open import SHOWER
 from astran.telescopes.lst.planning.lstchain_parameters import ineffective_parameters
@@ -26,6 +27,18 @@ FORESTS = (
 )
 FILTERED = ("intensity", "width", "length", "wl", "r", "leakage_intensity_width_2")
 """Parameters in lstchain's standard `events_filters`, there without effect (0 to infinity)."""
+_OFFSET_BINS: dict[str, float | int] = {
+    "fov_offset_min": 0.1,
+    "fov_offset_max": 1.1,
+    "fov_offset_n_edges": 9,
+    "bkg_fov_offset_min": 0.0,
+    "bkg_fov_offset_max": 10.0,
+    "bkg_fov_offset_n_edges": 21,
+    "source_offset_min": 0.0,
+    "source_offset_max": 1.0,
+    "source_offset_n_edges": 101,
+}
+"""lstchain's standard, in deg: of diffuse gammas, of the background and of the PSF."""
 
 
 def dl3_selection(dl3: Dl3Settings) -> str:
@@ -65,6 +78,7 @@ def dl3_selection(dl3: Dl3Settings) -> str:
                 "DataBinning": {
                     **_energy_bins("true"),
                     **_energy_bins("reco"),
+                    **(_OFFSET_BINS if dl3.full_enclosure or dl3.background else {}),
                     "scale_true_energy": 1.0,
                     "energy_migration_min": 0.2,
                     "energy_migration_max": 5.0,
@@ -78,9 +92,19 @@ def dl3_selection(dl3: Dl3Settings) -> str:
 
 def cuts_of(dl3: Dl3Settings) -> IrfCuts:
     """The cuts that the IRFs of a request must have been made with."""
-    if dl3.cuts is Cuts.GLOBAL:
-        return IrfCuts(gammaness_cut=dl3.gammaness_cut, theta_cut=dl3.theta_cut)
-    return IrfCuts(gh_efficiency=dl3.gh_efficiency, theta_containment=dl3.theta_containment)
+    full, by_energy = dl3.full_enclosure, dl3.cuts is not Cuts.GLOBAL
+    if by_energy:
+        theta_containment = None if full else dl3.theta_containment
+        return IrfCuts(gh_efficiency=dl3.gh_efficiency, theta_containment=theta_containment)
+    theta_cut = None if full else dl3.theta_cut
+    return IrfCuts(gammaness_cut=dl3.gammaness_cut, theta_cut=theta_cut)
+
+
+def expected_irfs(dl3: Dl3Settings) -> tuple[tuple[str, Expectation], ...]:
+    """What IRFs of a request must be, for the checks."""
+    kind = (("irf_kind", dl3.irf_kind.value),) if dl3.full_enclosure else ()
+    background = (("background", True),) if dl3.background else ()
+    return (*cuts_of(dl3).known, *kind, *background)
 
 
 def forest_settings(

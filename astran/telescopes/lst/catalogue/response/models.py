@@ -12,6 +12,7 @@ from astran.base.errors import CatalogueError, DataUnavailable
 from astran.base.files import name_trunk
 from astran.base.night_data import Models
 from astran.catalogue import path_patterns
+from astran.catalogue.ecsv import read_rows
 from astran.telescopes.lst.catalogue.response.nsb_level import level_in_name
 
 LATITUDE = 28.7615
@@ -214,4 +215,14 @@ def _models(folder: Path) -> Models:
         raise DataUnavailable(f"The models in {folder} lack {', '.join(lacking)}.")
     names = [*complete[0], DIRECTIONS_FILE]
     files = [file for name in names if (file := path_patterns.stat_file(folder / name)) is not None]
-    return Models(str(folder), tuple(files), any(f.name == DIRECTIONS_FILE for f in files))
+    interpolated = any(file.name == DIRECTIONS_FILE for file in files)
+    training = _training_nodes(folder / DIRECTIONS_FILE) if interpolated else ()
+    return Models(str(folder), tuple(files), interpolated, training)
+
+
+def _training_nodes(path: Path) -> tuple[tuple[float, float], ...] | None:
+    try:
+        rows = read_rows(path, "table of training pointings")
+        return tuple((float(row["zd"]), float(row["az"])) for row in rows) or None
+    except (DataUnavailable, KeyError, TypeError, ValueError):
+        return None

@@ -63,6 +63,26 @@ def sky_brightness(
     return SkyBrightness(settings.default, "default of the site (data.nsb.default)", picture)
 
 
+def tailcuts_advice(run: RunFile, settings: NsbSettings) -> SkyBrightness | None:
+    """What lstchain_find_tailcuts found for a run, where its log is kept."""
+    log = _of_run(settings.log, run.run) if settings.log else None
+    level = _by_log(log) if log else None
+    if level is None:
+        return None
+    return SkyBrightness(level, "lstchain_find_tailcuts", _picture(run, settings))
+
+
+def describe_cleaning(run: RunFile, settings: NsbSettings) -> str:
+    """Where DL1 was cleaned otherwise than lstchain_find_tailcuts asked for; empty: nowhere."""
+    asked, done = _picture(run, settings), _by_folder(run.tailcut, settings)
+    if asked is None or done is None or asked == done:
+        return ""
+    return (
+        f"Run {run.run}: its DL1 was cleaned at {done} p.e. ({run.tailcut}), "
+        f"lstchain_find_tailcuts asks for {asked} p.e."
+    )
+
+
 def nearest_level(levels: Collection[float], sky: SkyBrightness, settings: NsbSettings) -> float:
     """The level whose models fit a run best; a run cleaned like none of them gets the nearest."""
     alike = settings.cleaned.get(sky.picture, ()) if sky.picture is not None else ()

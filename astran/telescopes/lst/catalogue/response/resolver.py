@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 
 from astran.base.dl2_provenance import Dl2Provenance
 from astran.base.errors import CatalogueError, DataUnavailable, in_a_sentence
-from astran.base.night_data import McNode, MissingRun, MonteCarlo, NightData, ReadyIrf, RunFile
+from astran.base.night_data import (
+    FileRef,
+    McNode,
+    MissingRun,
+    MonteCarlo,
+    NightData,
+    ReadyIrf,
+    RunFile,
+)
 from astran.catalogue import path_patterns
 from astran.config.site import SiteConfig
 from astran.telescopes.lst.catalogue.file_inspection.facts import CheckFacts
@@ -16,8 +24,10 @@ from astran.telescopes.lst.catalogue.response import irf_files, models
 from astran.telescopes.lst.catalogue.response.models import ModelFolder
 from astran.telescopes.lst.catalogue.response.nsb_level import (
     SkyBrightness,
+    describe_cleaning,
     nearest_level,
     sky_brightness,
+    tailcuts_advice,
 )
 from astran.telescopes.lst.settings import LstConfig
 
@@ -85,7 +95,12 @@ class ResponseResolver:
                 problems[level] = error
         if problems and not found:
             raise next(iter(problems.values()))
-        files = [node.file for one in found.values() for node in one.nodes]
+        files = [
+            file
+            for one in found.values()
+            for node in one.nodes
+            for file in (node.file, *node.background_files)
+        ]
         of_nodes = eyes.origins(files)
         for level, one in found.items():
             found[level], said = _whole_nodes(one, of_nodes)
@@ -132,13 +147,23 @@ class ResponseResolver:
         named = {float(level): level for level in levels}
         assigned: list[RunFile] = []
         told: dict[tuple[str, str], list[tuple[int, SkyBrightness]]] = {}
+        differing: list[str] = []
         for run in runs:
             told_by = self._data.nsb_of(run.file.path)
             its = sky_brightness(run, self._config.dl2.nsb, told_by, checks.get(run.run, none))
             level = named[nearest_level(named, its, settings)]
             assigned.append(replace(run, level=level))
             told.setdefault((level, its.source), []).append((run.run, its))
-        return assigned, [_told(level, source, of) for (level, source), of in told.items()]
+            advised = tailcuts_advice(run, told_by)
+            better = advised and named[nearest_level(named, advised, settings)]
+            if advised and better != level:
+                differing.append(
+                    f"Run {run.run}: by lstchain_find_tailcuts ({advised.level:.3g} p.e./ns) it is "
+                    f"of NSB level {better}; {level} was taken, by {its.source}."
+                )
+            differing += filter(None, (describe_cleaning(run, told_by),))
+        notes = [_told(level, source, of) for (level, source), of in told.items()]
+        return assigned, [*notes, *differing]
 
     # ---- one level -----------------------------------------------------------------------------
 
@@ -157,6 +182,12 @@ class ResponseResolver:
                 notes.append(
                     f"Monte Carlo{of} for IRFs{from_dl1}: {irf_files.describe_nodes(nodes)}."
                 )
+                if self._config.dl3.full_enclosure and not self._data.mc_dl2_diffuse:
+                    notes.append(
+                        f"Full-enclosure IRFs{of} are made of the test gammas, as the site names "
+                        "no diffuse ones (data.mc_dl2_diffuse): they hold the offsets from the "
+                        "pointing that were simulated, for gammas on a ring a single one."
+                    )
         if choice is not None and (self._wants.forests or any(node.dl1 for node in one.nodes)):
             one = replace(one, models=choice.models)
             notes.insert(0, choice.note)
@@ -171,7 +202,7 @@ class ResponseResolver:
     def _asked(self) -> frozenset[str]:
         """Placeholders in the patterns of Monte Carlo and IRFs."""
         data = self._data
-        return path_patterns.placeholders(data.irf + data.mc_dl2 + data.mc_dl1)
+        return path_patterns.placeholders("".join((data.irf, *data.monte_carlo_patterns)))
 
     def _models(self) -> tuple[ModelFolder, ...]:
         data = self._data
@@ -195,7 +226,40 @@ class ResponseResolver:
             raise CatalogueError(error.message, error.cure) from error
 
     def _monte_carlo(self, level: str, line: str) -> tuple[McNode, ...]:
+        nodes = self._gammas(level, line)
+        if not (self._config.dl3.background and nodes):
+            return nodes
+        protons, electrons = (
+            self._of_background(key, level, line) for key in ("mc_dl2_proton", "mc_dl2_electron")
+        )
+        whole = [
+            replace(node, proton=protons[node.name], electron=electrons[node.name])
+            for node in nodes
+            if node.name in protons and node.name in electrons
+        ]
+        if not whole:
+            raise CatalogueError(
+                "No Monte Carlo node has gammas, protons and electrons, as a background IRF needs.",
+                cure="Leave out `dl3.background`, or let data.mc_dl2_proton and "
+                "data.mc_dl2_electron name DL2 of the nodes of the gammas.",
+            )
+        return tuple(whole)
+
+    def _of_background(self, key: str, level: str, line: str) -> dict[str, FileRef]:
+        pattern = str(getattr(self._data, key))
+        if not pattern:
+            raise CatalogueError(
+                f"This site has no Monte Carlo for background IRFs (data.{key}).",
+                cure="Leave out `dl3.background`: maps then take the acceptance from the data.",
+            )
+        nodes = irf_files.mc_nodes(pattern, key, **_known(pattern, level, line))
+        return {node.name: node.file for node in nodes}
+
+    def _gammas(self, level: str, line: str) -> tuple[McNode, ...]:
         data = self._data
+        if self._config.dl3.full_enclosure and (diffuse := data.mc_dl2_diffuse):
+            known = _known(diffuse, level, line)
+            return irf_files.mc_nodes(diffuse, "mc_dl2_diffuse", **known)
         known = _known(data.mc_dl2, level, line)
         if data.mc_dl2 and not (data.mc_dl1 and _empty(data.mc_dl2, known)):
             return irf_files.mc_nodes(data.mc_dl2, **known)
@@ -253,9 +317,16 @@ def _whole_nodes(
     nodes, notes = [], []
     for node in one.nodes:
         its = origins.get(node.file.path, Dl2Provenance())
-        if isinstance(its, str):
-            text = f"Monte Carlo node {node.name} is left out: {its} ({node.file.path})."
-            notes.append(text)
+        broken = next(
+            (
+                f"{why} ({file.path})"
+                for file in (node.file, *node.background_files)
+                if isinstance(why := origins.get(file.path), str)
+            ),
+            "",
+        )
+        if broken or isinstance(its, str):
+            notes.append(f"Monte Carlo node {node.name} is left out: {broken}.")
         else:
             nodes.append(node if node.dl1 else replace(node, origin=its))
     if one.nodes and not nodes:

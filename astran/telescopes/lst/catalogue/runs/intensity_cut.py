@@ -43,5 +43,19 @@ def describe_cuts(runs: Sequence[int], known: Mapping[int, KnownConditions]) -> 
     )
 
 
+def describe_advice(
+    runs: Sequence[int], known: Mapping[int, KnownConditions], taken_pe: float
+) -> tuple[str, ...]:
+    """Where lstchain would recommend a larger cut than the one that is taken [p.e.]."""
+    advised = {run: choose_cut_pe(known.get(run))[0] for run in runs}
+    larger = [f"{run} ({cut:g} p.e.)" for run, cut in advised.items() if cut > taken_pe]
+    if not larger:
+        return ()
+    return (
+        f"Least intensity {taken_pe:g} p.e.; lstchain's get_intensity_cut would recommend more for "
+        f"run{'s' * (len(larger) > 1)} {', '.join(larger)}: `dl3.intensity_min: auto` takes that.",
+    )
+
+
 def _cut(half_peak_pe: float) -> float:
     return float(max(DEFAULT_INTENSITY_PE, round(FACTOR * half_peak_pe)))
