@@ -134,7 +134,7 @@ def _free_folder(db: Connection, workdir: Path, label: str) -> Path:
 
 
 def _select() -> Any:
-    return select(*_READER.columns).join_from(t.analysis, t.request)
+    return _READER.query.join_from(t.analysis, t.request)
 
 
 def get_analysis(db: Connection, analysis_id: int) -> Analysis:
@@ -159,7 +159,7 @@ class Request:
 def get_request(db: Connection, request_id: int) -> Request:
     """A stored request (StoreError where there is none)."""
     reader = RowReader(Request, t.request, sender=t.sender.c.address, references=t.request.c.refs)
-    query = select(*reader.columns).join_from(t.request, t.sender)
+    query = reader.query.join_from(t.request, t.sender)
     found = reader.first(db, query.where(t.request.c.id == request_id))
     if found is None:
         raise StoreError(f"There is no request {request_id}.")

@@ -45,11 +45,9 @@ def advance_chore(db: Connection, name: str, due: datetime) -> None:
 
 def due_chores(db: Connection, now: datetime, prefix: str = "") -> list[Chore]:
     """Chores whose time has come, oldest first; only those whose names begin with `prefix`."""
-    query = (
-        select(*_CHORE.columns)
-        .where(t.chore.c.due <= now, t.chore.c.name.startswith(prefix, autoescape=True))
-        .order_by(t.chore.c.due, t.chore.c.id)
-    )
+    query = _CHORE.query.where(
+        t.chore.c.due <= now, t.chore.c.name.startswith(prefix, autoescape=True)
+    ).order_by(t.chore.c.due, t.chore.c.id)
     return _CHORE.all(db, query)
 
 
@@ -84,7 +82,7 @@ _HOLD = RowReader(Hold, t.hold)
 
 def get_hold(db: Connection, name: str) -> Hold | None:
     """What holds this back, if anything did since it last went well."""
-    return _HOLD.first(db, select(*_HOLD.columns).where(t.hold.c.name == name))
+    return _HOLD.first(db, _HOLD.query.where(t.hold.c.name == name))
 
 
 def set_hold(db: Connection, name: str, new: Hold) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from sqlalchemy import Connection, Select, Update, event
 from sqlalchemy.engine.result import IteratorResult, SimpleResultMetaData
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from astran.database.connection import HEAD, Database
 from astran.database.schema.upgrade import create_schema
