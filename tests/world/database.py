@@ -16,7 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from astran.database.connection import HEAD, Database
 from astran.database.schema.upgrade import create_schema
-from world.world_faults import Fault, Killed
+from world.world_faults import INTERLEAVED, Fault, Killed
 
 if TYPE_CHECKING:
     from world.play import World
@@ -157,7 +157,7 @@ class MemoryDatabase(Database):
         fault = process.next_fault("database")
         if fault is not None:
             world.note(f"{process.name} database !{fault}")
-            process.struck += 1
+            process.struck += fault not in INTERLEAVED
         if fault is Fault.OTHERS_BEFORE:
             world.tick_others()
         if fault is Fault.SLOW:

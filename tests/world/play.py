@@ -55,9 +55,10 @@ from world.schedule import (
     Trouble,
     Turn,
     Word,
+    meeting,
 )
 from world.world_cluster import WorldCluster, play
-from world.world_faults import Killed, Process, Strike
+from world.world_faults import Fault, Killed, Process, Strike
 
 SERVICE, OPERATOR = "astran@astran.test", "operator@astran.test"
 USERS = tuple(f"user{n}@astran.test" for n in range(5))
@@ -147,6 +148,8 @@ class World:
         self.trace: list[str] = []
         self.stack: list[Process] = [Process("outside")]
         self.calls = self.ticks = 0
+        self.fault: Fault | None = None
+        """Of the call that is under way."""
         self.by_tick: list[dict[str, int]] = []
         self.copy_s = schedule.copy_s
         self.calm = False
@@ -211,8 +214,10 @@ class World:
         self.trace.append(f"{self.clock.seconds:.3f} -- {step}")
         match step:
             case Tick():
-                self.clock.sleep(step.wait_s)
-                self.tick(f"L{step.launcher % self.schedule.launchers}", step.strikes)
+                for number in range(step.times):
+                    self.clock.sleep(step.wait_s)
+                    strikes = () if number else step.strikes
+                    self.tick(f"L{step.launcher % self.schedule.launchers}", strikes)
             case Say():
                 self._say(step)
             case Turn():
@@ -385,7 +390,7 @@ class World:
             if number == 2:
                 for one in self._unfinished():
                     self._release(one)
-            self.tick(f"L{number % self.schedule.launchers}")
+            self.tick(f"L{number % self.schedule.launchers}", meeting(self.schedule, number))
             invariants.check_times(self)
             self.post.settle(self.clock.seconds)
             self.cluster.advance()

@@ -57,7 +57,8 @@ def test_a_seed_is_one_schedule_to_the_last_byte() -> None:
 @pytest.mark.parametrize("bug", PLANTED, ids=lambda bug: bug.name)
 def test_a_planted_bug_has_its_place(bug: Planted) -> None:
     """So that the measure of what the world sees does not rot."""
-    assert (ROOT / bug.file).read_text().count(bug.before) == 1
+    for patch in bug.patches:
+        assert (ROOT / patch.file).read_text().count(patch.before) == 1
 
 
 SEEN_SOON = (

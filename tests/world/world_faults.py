@@ -27,7 +27,18 @@ class Fault(StrEnum):
     OTHERS_BEFORE = "others-before"
     """All other launchers make a tick before it is done."""
     OTHERS_AFTER = "others-after"
+    HIDDEN = "hidden"
+    """Of squeue and sacct: an answer, without a word about any job."""
+    STRANGE = "strange"
+    """Of squeue: a state that nobody knows."""
+    STALE = "stale"
+    """Of squeue: what has just ended still runs."""
 
+
+LIES = (Fault.HIDDEN, Fault.STRANGE, Fault.STALE)
+INTERLEAVED = (Fault.OTHERS_BEFORE, Fault.OTHERS_AFTER)
+FAULTS = tuple(fault for fault in Fault if fault not in LIES)
+"""Of any port."""
 
 ANY = "any"
 """A strike at the n-th call of any port."""
@@ -96,7 +107,8 @@ def call(
     if process.inside:
         world.breaches.append(f"G15 {port} was called within a transaction")
     if fault is not None:
-        process.struck += 1
+        process.struck += fault not in INTERLEAVED
+    world.fault = fault
     match fault:
         case Fault.REFUSED:
             return refuse()
