@@ -72,6 +72,8 @@ class Process:
     """A transaction is open."""
     struck: int = 0
     """Faults that have happened."""
+    branch: Callable[[str, int], Fault | None] | None = None
+    """Asked at each call, with its port and number, for one more fault."""
 
     def die(self) -> NoReturn:
         self.dead = True
@@ -85,6 +87,8 @@ class Process:
             for strike in self.strikes:
                 if strike.port == name and strike.number == number:
                     found = strike.fault
+        if self.branch is not None:
+            found = self.branch(port, self.calls[port]) or found
         return found
 
 
