@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -36,6 +36,7 @@ class _Prepared:
     def bind(self, values: dict[str, Any]) -> tuple[str, list[Any]]:
         """The text for the driver, and its values in their order."""
         compiled, processors = self.compiled, self.compiled._bind_processors
+        order: Sequence[str]
         if not self.expands:
             text, order = compiled.string, compiled.positiontup or ()
         else:

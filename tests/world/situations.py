@@ -55,7 +55,17 @@ _COMMON = (
     ),
     _night(
         *(Tick(0, wait) for wait in (20, 60, 100, 100, 300)),
-        rates={"sbatch-garbage-taken": 0.7},
+        rates={"sbatch-garbage-taken": 1.0},
+        seed=1026,  # for this one sbatch says the words of a refusal, and has taken the job
+    ),
+    # others ask for what is in doubt, or has ended and is not judged
+    _night(
+        Say(1, Word.LAUNCH, 0),
+        Tick(0, 20, (Strike("sbatch", 1, Fault.LATE),)),
+        *(Tick(0, 25) for _ in range(6)),
+        users=2,
+        lag_s=40.0,
+        work_s=(20.0, 30.0),
     ),
     # work that goes on is not shown: once, for ten polls, in a word that nobody knows
     _night(
@@ -144,7 +154,18 @@ _COMMON = (
             users=2,
             work_s=(20.0, 40.0),
         )
-        for first in (3, 5, 7, 9)
+        for first in (3, 7)
+    ),
+    *(
+        _night(
+            Tick(0, 20, _meetings(first)),
+            Tick(0, 300, _meetings(second)),
+            Tick(0, 300, _meetings(second)),
+            Tick(0, 300, _meetings(third)),
+            launchers=2,
+            work_s=(20.0, 40.0),
+        )
+        for first, second, third in ((15, 14, 21), (13, 19, 25), (20, 21, 24), (23, 17, 29))
     ),
     # who ends, holds and repeats what
     _night(
@@ -183,8 +204,9 @@ _COMMON = (
     # data that come late, or never; a site in trouble for hours
     _night(Tick(0, 20), Tick(0, 600), Arrive(0), Tick(0, 600), there=(1, 1), runs=(2, 1)),
     _night(Tick(0, 20), Tick(0, 3600), never=True, there=(1, 1), runs=(2, 1)),
-    replace(
-        Schedule(0, (Say(0, Word.LAUNCH, 1), Tick(0, 20), Tick(0, 3600), Tick(0, 3600))),
+    Schedule(
+        0,
+        (Say(0, Word.LAUNCH, 1), Tick(0, 20), Tick(0, 3600), Tick(0, 3600)),
         there=(1, 0),
         runs=(1, 1),
     ),
@@ -209,6 +231,20 @@ _COMMON = (
         Tick(0, 60),
         Turn(Trouble.CLOCK, on=False),
     ),
+    Schedule(
+        0,
+        (
+            Say(0, Word.LAUNCH, 1),
+            Tick(0, 20),
+            Tick(0, 60),
+            Turn(Trouble.DATA, on=True),
+            Tick(0, 14400, times=10),
+            Turn(Trouble.DATA, on=False),
+        ),
+        runs=(1, 2),
+        there=(1, 1),
+        work_s=(120000.0, 120000.0),
+    ),
     # the same work again, by others, by hand, and after its products were lost
     _night(
         Say(0, Word.LAUNCH, 0),
@@ -231,4 +267,4 @@ _COMMON = (
         work_s=(20.0, 40.0),
     ),
 )
-SITUATIONS = tuple(replace(one, seed=number) for number, one in enumerate(_COMMON))
+SITUATIONS = tuple(replace(one, seed=one.seed or number) for number, one in enumerate(_COMMON))

@@ -60,7 +60,8 @@ class WorldCluster:
 
     def _faults_now(self, command: str) -> Faults:
         """Those of this call: what becomes of it, beside what may always happen."""
-        kind = _OF_CALL.get((command, self.world.fault))
+        fault = self.world.fault
+        kind = _OF_CALL.get((command, fault)) if fault is not None else None
         return replace(self.faults, rates={**self.faults.rates, kind: 1.0}) if kind else self.faults
 
     def run(
