@@ -158,13 +158,12 @@ def _free_folder(db: Connection, workdir: Path, label: str) -> Path:
         number += 1
 
 
-def _select() -> Any:
-    return select(*_READER.columns).join_from(t.analysis, t.request)
+_QUERY = _READER.query.join_from(t.analysis, t.request)
 
 
 def get_analysis(db: Connection, analysis_id: int) -> Analysis:
     """The analysis (StoreError where there is none)."""
-    found = _READER.first(db, _select().where(t.analysis.c.id == analysis_id))
+    found = _READER.first(db, _QUERY.where(t.analysis.c.id == analysis_id))
     if found is None:
         raise StoreError(f"There is no analysis A{analysis_id}.", "`astran status` lists them.")
     return found
@@ -181,11 +180,13 @@ class Request:
     params: Mapping[str, Any]
 
 
+_REQUEST = RowReader(Request, t.request, sender=t.sender.c.address, references=t.request.c.refs)
+
+
 def get_request(db: Connection, request_id: int) -> Request:
     """A stored request (StoreError where there is none)."""
-    reader = RowReader(Request, t.request, sender=t.sender.c.address, references=t.request.c.refs)
-    query = select(*reader.columns).join_from(t.request, t.sender)
-    found = reader.first(db, query.where(t.request.c.id == request_id))
+    query = _REQUEST.query.join_from(t.request, t.sender)
+    found = _REQUEST.first(db, query.where(t.request.c.id == request_id))
     if found is None:
         raise StoreError(f"There is no request {request_id}.")
     return found
@@ -223,19 +224,19 @@ def take_offer(db: Connection, request_id: int) -> bool:
 
 def by_hand_key(db: Connection, key: str) -> Analysis | None:
     """The hand-run of the same file with the same content, if there was one."""
-    return _READER.first(db, _select().where(t.analysis.c.hand_key == key))
+    return _READER.first(db, _QUERY.where(t.analysis.c.hand_key == key))
 
 
 def with_orphans(db: Connection) -> list[Analysis]:
     """Ended analyses of which a task lives all the same, oldest first."""
-    query = _select().where(t.analysis.c.id.in_(unfinished_tasks.analyses_with_unfinished()))
+    query = _QUERY.where(t.analysis.c.id.in_(unfinished_tasks.analyses_with_unfinished()))
     query = query.where(t.analysis.c.state.not_in(_LIVE)).order_by(t.analysis.c.id)
     return _READER.all(db, query)
 
 
 def live_analyses(db: Connection) -> list[Analysis]:
     """All analyses that have not ended, oldest first."""
-    query = _select().where(t.analysis.c.state.in_(_LIVE)).order_by(t.analysis.c.id)
+    query = _QUERY.where(t.analysis.c.state.in_(_LIVE)).order_by(t.analysis.c.id)
     return _READER.all(db, query)
 
 
@@ -244,7 +245,7 @@ def newest_analyses(
 ) -> list[Analysis]:
     """The newest analyses, of one requester or of all; `nights` False: without those of the nights
     of data sets."""
-    query = _select().order_by(t.analysis.c.id.desc()).limit(limit)
+    query = _QUERY.order_by(t.analysis.c.id.desc()).limit(limit)
     if not nights:
         query = query.where(t.request.c.command != NIGHT)
     if requester is not None:
@@ -254,7 +255,7 @@ def newest_analyses(
 
 def ended_between(db: Connection, since: datetime, until: datetime) -> list[Analysis]:
     """Analyses that ended in a time, oldest first."""
-    query = _select().where(t.analysis.c.ended >= since, t.analysis.c.ended < until)
+    query = _QUERY.where(t.analysis.c.ended >= since, t.analysis.c.ended < until)
     return _READER.all(db, query.order_by(t.analysis.c.id))
 
 

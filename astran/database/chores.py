@@ -4,8 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Update, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Update,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from astran.base.states import AnalysisState
@@ -45,11 +58,9 @@ def advance_chore(db: Connection, name: str, due: datetime) -> None:
 
 def due_chores(db: Connection, now: datetime, prefix: str = "") -> list[Chore]:
     """Chores whose time has come, oldest first; only those whose names begin with `prefix`."""
-    query = (
-        select(*_CHORE.columns)
-        .where(t.chore.c.due <= now, t.chore.c.name.startswith(prefix, autoescape=True))
-        .order_by(t.chore.c.due, t.chore.c.id)
-    )
+    query = _CHORE.query.where(
+        t.chore.c.due <= now, t.chore.c.name.startswith(prefix, autoescape=True)
+    ).order_by(t.chore.c.due, t.chore.c.id)
     return _CHORE.all(db, query)
 
 
@@ -80,11 +91,14 @@ class Hold:
 
 
 _HOLD = RowReader(Hold, t.hold)
+_HOLD_OF_NAME = _HOLD.query.where(t.hold.c.name == bindparam("name"))
+"""Made once: every tick asks some ten times."""
 
 
 def get_hold(db: Connection, name: str) -> Hold | None:
     """What holds this back, if anything did since it last went well."""
-    return _HOLD.first(db, select(*_HOLD.columns).where(t.hold.c.name == name))
+    row = db.execute(_HOLD_OF_NAME, {"name": name}).first()
+    return None if row is None else _HOLD.read(row)
 
 
 def set_hold(db: Connection, name: str, new: Hold) -> None:
@@ -133,20 +147,40 @@ _POLL_PAUSE = timedelta(hours=1)
 
 def _was_ahead(db: Connection, now: datetime, longest_look: timedelta) -> bool:
     """Whether a clock was ahead lately: cheap, as every tick asks."""
-    newest = select(t.event.c.at).order_by(t.event.c.id.desc()).limit(_NEWEST).subquery()
-    c = t.hold.c
-    held = select(c.id).where(
-        or_(c.until > now + _DAY, (c.name == _POLL) & (c.until > now + _POLL_PAUSE))
-    )
-    a = t.analysis.c
-    waits = select(a.id).where(
-        a.state.in_(_LIVE),
-        or_(a.next_step > now + _PAUSE, a.next_look > now + longest_look + _PAUSE),
-    )
-    latest = db.execute(select(func.max(newest.c.at))).scalar()
+    latest = db.execute(_LATEST_EVENT).scalar()
     if latest is not None and latest > now + _JITTER:
         return True
-    return any(db.execute(query.limit(1)).first() is not None for query in (held, waits))
+    limits = {
+        "day": now + _DAY,
+        "poll": now + _POLL_PAUSE,
+        "pause": now + _PAUSE,
+        "look": now + longest_look + _PAUSE,
+    }
+    return any(db.execute(query, limits).first() is not None for query in (_HELD, _WAITS))
+
+
+def _limit(name: str) -> ColumnElement[datetime]:
+    return bindparam(name, type_=t.hold.c.until.type)
+
+
+def _held_for_too_long() -> Select[Any]:
+    c = t.hold.c
+    poll = (c.name == _POLL) & (c.until > _limit("poll"))
+    return select(c.id).where(or_(c.until > _limit("day"), poll)).limit(1)
+
+
+def _waits_for_too_long() -> Select[Any]:
+    c = t.analysis.c
+    late = or_(c.next_step > _limit("pause"), c.next_look > _limit("look"))
+    return select(c.id).where(c.state.in_(_LIVE), late).limit(1)
+
+
+def _latest_event() -> Select[Any]:
+    newest = select(t.event.c.at).order_by(t.event.c.id.desc()).limit(_NEWEST).subquery()
+    return select(func.max(newest.c.at))
+
+
+_LATEST_EVENT, _HELD, _WAITS = _latest_event(), _held_for_too_long(), _waits_for_too_long()
 
 
 def _future_queries(now: datetime, longest_look: timedelta) -> list[Update]:

@@ -81,7 +81,7 @@ _BOUND = 500
 
 def history(db: Connection, analysis_id: int) -> list[Event]:
     """All events of an analysis, oldest first."""
-    query = select(*_READER.columns).where(t.event.c.analysis_id == analysis_id)
+    query = _READER.query.where(t.event.c.analysis_id == analysis_id)
     return _READER.all(db, query.order_by(t.event.c.id))
 
 

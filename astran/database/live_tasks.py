@@ -78,8 +78,7 @@ def live_tasks_of_elements(
 
 
 _IN_HAND = (
-    select(*_READER.columns)
-    .join_from(t.task, t.attempt)
+    _READER.query.join_from(t.task, t.attempt)
     .where(
         t.task.c.state.in_(list(IN_HAND)),
         t.attempt.c.number == t.task.c.attempts,

@@ -31,7 +31,7 @@ _CURSOR = RowReader(Cursor, t.mailbox_cursor)
 
 def get_cursor(db: Connection, mailbox: str) -> Cursor | None:
     """The cursor of a mailbox, None before its first reading."""
-    query = select(*_CURSOR.columns).where(t.mailbox_cursor.c.mailbox == mailbox)
+    query = _CURSOR.query.where(t.mailbox_cursor.c.mailbox == mailbox)
     return _CURSOR.first(db, query)
 
 
@@ -217,11 +217,9 @@ def settle(db: Connection, mailbox: str, uidvalidity: int, uid: int) -> None:
 
 def all_put_off(db: Connection, mailbox: str, uidvalidity: int) -> list[PutOff]:
     """Mails that are asked for again, by their next try."""
-    query = (
-        select(*_PUT_OFF.columns)
-        .where(t.put_off.c.mailbox == mailbox, t.put_off.c.uidvalidity == uidvalidity)
-        .order_by(t.put_off.c.next_try, t.put_off.c.uid)
-    )
+    query = _PUT_OFF.query.where(
+        t.put_off.c.mailbox == mailbox, t.put_off.c.uidvalidity == uidvalidity
+    ).order_by(t.put_off.c.next_try, t.put_off.c.uid)
     return _PUT_OFF.all(db, query)
 
 
@@ -246,7 +244,7 @@ def _of_mail(mailbox: str, uidvalidity: int, uid: int) -> tuple[ColumnElement[bo
 
 
 def _put_off(db: Connection, mailbox: str, uidvalidity: int, uid: int) -> PutOff | None:
-    query = select(*_PUT_OFF.columns).where(*_of_mail(mailbox, uidvalidity, uid))
+    query = _PUT_OFF.query.where(*_of_mail(mailbox, uidvalidity, uid))
     return _PUT_OFF.first(db, query)
 
 
@@ -297,15 +295,11 @@ def unanswered_mails(
 ) -> list[UnansweredMail]:
     """Mails with one of these verdicts in a time, oldest first."""
     reader = RowReader(UnansweredMail, t.message)
-    query = (
-        select(*reader.columns)
-        .where(
-            t.message.c.received >= since,
-            t.message.c.received < until,
-            t.message.c.verdict.in_(verdicts),
-        )
-        .order_by(t.message.c.id)
-    )
+    query = reader.query.where(
+        t.message.c.received >= since,
+        t.message.c.received < until,
+        t.message.c.verdict.in_(verdicts),
+    ).order_by(t.message.c.id)
     return reader.all(db, query)
 
 

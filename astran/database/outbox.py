@@ -104,8 +104,7 @@ def oldest_held_up(db: Connection, now: datetime) -> dict[tuple[int, str], int]:
 def due_mails(db: Connection, now: datetime, limit: int = 20) -> list[Outgoing]:
     """Mails to be dealt with now, oldest first."""
     query = (
-        select(*_READER.columns)
-        .where(t.outgoing_mail.c.state.in_(_OPEN), t.outgoing_mail.c.next_try <= now)
+        _READER.query.where(t.outgoing_mail.c.state.in_(_OPEN), t.outgoing_mail.c.next_try <= now)
         .order_by(t.outgoing_mail.c.id)
         .limit(limit)
     )
@@ -135,14 +134,10 @@ def letters_since(db: Connection, kinds: Sequence[str], since: datetime) -> dict
 
 def find_sent(db: Connection, message_ids: Sequence[str]) -> Outgoing | None:
     """The mail of ours with one of these Message-IDs that was handed to the server."""
-    query = (
-        select(*_READER.columns)
-        .where(
-            t.outgoing_mail.c.message_id.in_(message_ids[:50]),
-            t.outgoing_mail.c.state.in_((MailState.SENT, MailState.SENDING)),
-        )
-        .limit(1)
-    )
+    query = _READER.query.where(
+        t.outgoing_mail.c.message_id.in_(message_ids[:50]),
+        t.outgoing_mail.c.state.in_((MailState.SENT, MailState.SENDING)),
+    ).limit(1)
     return _READER.first(db, query)
 
 

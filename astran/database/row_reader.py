@@ -7,7 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
-from sqlalchemy import ColumnElement, Connection, Select, Table
+from sqlalchemy import ColumnElement, Connection, Select, Table, select
 
 T = TypeVar("T")
 
@@ -26,6 +26,8 @@ class RowReader(Generic[T]):
         hints = get_type_hints(row_type)
         self.row_type = row_type
         self.columns = tuple(renamed.get(name, _column(name, tables)) for name in hints)
+        self.query: Select[Any] = select(*self.columns)
+        """Selects `columns` of all rows; made once, as that takes longer than most conditions."""
         found = [(index, _converter(kind)) for index, kind in enumerate(hints.values())]
         self._converters = [(index, convert) for index, convert in found if convert is not None]
 

@@ -134,7 +134,7 @@ def unconfirmed_submissions(db: Connection, scheduler: str, now: datetime) -> li
     """Submissions to this scheduler of which it is not known whether they came to be: another one
     would not know them, and prove nothing by that."""
     c = t.submission.c
-    query = select(*_READER.columns).where(
+    query = _READER.query.where(
         c.state == SubmissionState.INTENT,
         (c.scheduler == scheduler) | (c.intent < now - ANY_SCHEDULER_AFTER),
     )
@@ -144,7 +144,7 @@ def unconfirmed_submissions(db: Connection, scheduler: str, now: datetime) -> li
 
 def open_submissions(db: Connection, scheduler: str) -> list[Submission]:
     """Submissions of which this scheduler may still have a task, oldest first."""
-    query = select(*_READER.columns).where(
+    query = _READER.query.where(
         t.submission.c.state == SubmissionState.SUBMITTED, t.submission.c.scheduler == scheduler
     )
     return _READER.all(db, query.order_by(t.submission.c.id))
@@ -169,16 +169,14 @@ def submissions_by_ids(db: Connection, ids: Collection[int]) -> dict[int, Submis
     wanted = sorted(ids)
     found: dict[int, Submission] = {}
     for start in range(0, len(wanted), MAX_BOUND_ROWS):
-        query = select(*_READER.columns).where(
-            t.submission.c.id.in_(wanted[start : start + MAX_BOUND_ROWS])
-        )
+        query = _READER.query.where(t.submission.c.id.in_(wanted[start : start + MAX_BOUND_ROWS]))
         found |= {row.id: row for row in _READER.all(db, query)}
     return found
 
 
 def submission_by_token(db: Connection, token: str) -> Submission:
     """The submission with that token."""
-    query = select(*_READER.columns).where(t.submission.c.token == token)
+    query = _READER.query.where(t.submission.c.token == token)
     return _READER.read(db.execute(query).one())
 
 

@@ -242,8 +242,7 @@ def newest_attempts(
 ) -> dict[int, AttemptRow]:
     """The newest attempt of each task of an analysis (in one of these states), by task id."""
     query = (
-        select(*_ATTEMPT.columns)
-        .join_from(t.attempt, t.task)
+        _ATTEMPT.query.join_from(t.attempt, t.task)
         .where(t.task.c.analysis_id == analysis_id)
         .order_by(t.attempt.c.number)
     )
@@ -256,9 +255,7 @@ def attempts_by_id(db: Connection, ids: Sequence[int]) -> dict[int, AttemptRow]:
     """Attempts by row id."""
     rows: dict[int, AttemptRow] = {}
     for start in range(0, len(ids), MAX_BOUND_ROWS):
-        query = select(*_ATTEMPT.columns).where(
-            t.attempt.c.id.in_(ids[start : start + MAX_BOUND_ROWS])
-        )
+        query = _ATTEMPT.query.where(t.attempt.c.id.in_(ids[start : start + MAX_BOUND_ROWS]))
         rows |= {row.id: row for row in _ATTEMPT.all(db, query)}
     return rows
 

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chaoslib.documented import ATTEMPTS_IN_ALL, documented_attempts
+from chaoslib.documented import ATTEMPTS_IN_ALL, documented_attempts, documented_rules
 from chaoslib.oracle import CAUSES
 
 from astran.base.states import ANALYSIS_MOVES, TASK_MOVES, AnalysisState, TaskState
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 FINAL = tuple(state.value for state in AnalysisState if not ANALYSIS_MOVES[state])
 OPEN_TASKS = tuple(state.value for state in TaskState if not state.final)
 ATTEMPTS = documented_attempts()
+RULES = documented_rules()
 DID_ITS_WORK = ("ok", "node-late")
 CLOSING = ("report", "cancelled", "fault")
 _DAY_S = 86400
@@ -60,6 +61,8 @@ def check_step(world: World) -> None:
     _check_cancelled(world)
     _check_success(world)
     _check_attempts(world)
+    _check_next_attempts(world)
+    _check_repetition(world)
     _check_order(world)
     _check_people(world)
     _check_deadline(world)
@@ -217,6 +220,54 @@ def _check_attempts(world: World) -> None:
         for cause, number in Counter(found).items():
             if number > ATTEMPTS.get(cause, 1) and not _was_repeated(world, task):
                 world.breaches.append(f"G14 task {task} was tried {number} times after {cause}")
+
+
+def _check_next_attempts(world: World) -> None:
+    """G14: each attempt begins after the pause of what ended the one before, and asks for what the
+    table of causes says."""
+    if world.misled:
+        return
+    excluded = {job.name: job.exclude for job in world.cluster.state.jobs}
+    by_task = defaultdict(list)
+    for row in world.db.driver.execute(
+        "select attempt.task_id, attempt.outcome, attempt.ended, attempt.node, attempt.requested, "
+        "submission.intent, submission.token from attempt join submission on "
+        "submission.id = attempt.submission_id order by attempt.id"
+    ):
+        by_task[row[0]].append(row[1:])
+    for task, attempts in by_task.items():
+        if len(attempts) < 2 or _was_repeated(world, task):
+            continue
+        for (cause, ended, node, had, _, _), (_, _, _, gets, intent, token) in pairwise(attempts):
+            rule = RULES.get(cause)
+            if rule is None:
+                continue
+            if ended and _seconds(intent) < _seconds(ended) + 60 * rule.pause_min:
+                world.breaches.append(f"G14 task {task} was tried again at once after {cause}")
+            grown = {"memory": ("memory_mb", 2.0), "time": ("time_min", 1.5)}.get(cause)
+            if grown is not None:
+                name, factor = grown
+                before, now = json.loads(had)[name], json.loads(gets)[name]
+                if now < factor * before:
+                    world.breaches.append(f"G14 task {task} got {now} {name} after {before}")
+            if cause == "node" and node and token in excluded and node not in excluded[token]:
+                world.breaches.append(f"G14 task {task} may come to {node} again, which failed")
+
+
+def _check_repetition(world: World) -> None:
+    """G4: a launcher that is alone does no work a second time while its product is there."""
+    if world.misled or world.lost or world.schedule.launchers > 1 or _has_hand_run(world):
+        return
+    for key, number in world.db.driver.execute(
+        "select task.key, count(*) from attempt join task on task.id = attempt.task_id "
+        "where attempt.outcome = 'ok' and task.fingerprint != '' "
+        "group by task.fingerprint having count(*) > 1"
+    ):
+        world.breaches.append(f"G4 {key} was done {number} times")
+
+
+def _has_hand_run(world: World) -> bool:
+    return any(type(step).__name__ == "HandRun" for step in world.schedule.steps)
 
 
 def _was_cancelled(world: World, task: int) -> bool:

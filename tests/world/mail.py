@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
-from email import message_from_bytes
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from fakes.mailbox import FakeMailbox
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from world.play import World
 
 T = TypeVar("T")
+_MESSAGE_ID = re.compile(rb"^Message-ID:\s+(\S+)\r?$", re.MULTILINE | re.IGNORECASE)
 
 
 class Post:
@@ -32,7 +33,9 @@ class Post:
         """Blind copies that have not arrived in the own mailbox yet, with their times."""
 
     def deliver(self, raw: bytes, recipients: Sequence[str], copy_at: float) -> None:
-        name = str(message_from_bytes(raw)["Message-ID"]).strip()
+        found = _MESSAGE_ID.search(raw)
+        assert found is not None, "a letter without Message-ID"
+        name = found[1].decode()
         for recipient in recipients:
             if recipient == self.service:
                 self.under_way.append((copy_at, raw))

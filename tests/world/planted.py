@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -21,10 +21,9 @@ ROOT = Path(__file__).resolve().parents[2] / "astran"
 
 
 @dataclass(frozen=True)
-class Planted:
-    """One bug."""
+class Patch:
+    """One change of one file."""
 
-    name: str
     file: str
     """Below `astran/`."""
     before: str
@@ -36,36 +35,49 @@ class Planted:
         return "astran." + self.file.removesuffix(".py").replace("/", ".")
 
 
+class Planted:
+    """One bug; `more`: where a second guard holds, it is dropped, too."""
+
+    def __init__(self, name: str, file: str, before: str, after: str, *more: Patch) -> None:
+        self.name = name
+        self.patches = (Patch(file, before, after), *more)
+
+
 class _Loader(SourceFileLoader):
-    def __init__(self, name: str, bug: Planted) -> None:
-        super().__init__(name, str(ROOT / bug.file))
-        self._bug = bug
+    def __init__(self, name: str, patches: Sequence[Patch]) -> None:
+        super().__init__(name, str(ROOT / patches[0].file))
+        self._patches = patches
 
     def path_stats(self, path: str) -> dict[str, float]:
         raise OSError("no compiled file of another source")
 
     def get_data(self, path: str) -> bytes:
-        return super().get_data(path).replace(self._bug.before.encode(), self._bug.after.encode())
+        source = super().get_data(path)
+        for patch in self._patches:
+            source = source.replace(patch.before.encode(), patch.after.encode())
+        return source
 
 
 class _Finder(MetaPathFinder):
-    def __init__(self, bug: Planted) -> None:
-        self._bug = bug
+    def __init__(self, patches: Sequence[Patch]) -> None:
+        self._patches = patches
 
     def find_spec(
         self, name: str, path: Iterable[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if name != self._bug.module:
+        mine = [patch for patch in self._patches if patch.module == name]
+        if not mine:
             return None
-        loader = _Loader(name, self._bug)
-        return importlib.util.spec_from_file_location(name, ROOT / self._bug.file, loader=loader)
+        place = ROOT / mine[0].file
+        return importlib.util.spec_from_file_location(name, place, loader=_Loader(name, mine))
 
 
 def plant(bug: Planted) -> None:
-    """For this process; before the module is imported."""
-    if bug.module in sys.modules:
-        raise RuntimeError(f"{bug.module} is imported already")
-    sys.meta_path.insert(0, _Finder(bug))
+    """For this process; before the modules are imported."""
+    for patch in bug.patches:
+        if patch.module in sys.modules:
+            raise RuntimeError(f"{patch.module} is imported already")
+    sys.meta_path.insert(0, _Finder(bug.patches))
 
 
 _S, _D, _J = "service/jobs", "database", "service/outgoing/delivery.py"
@@ -132,6 +144,12 @@ PLANTED = (
         "        answer = found[one.token]\n",
         "        answer = found[one.token]\n"
         "        answer = Missing() if isinstance(answer, Unavailable) else answer\n",
+        # else the job that is given up is cancelled, or forbidden to begin
+        Patch(
+            f"{_S}/unconfirmed_submissions.py",
+            "            answer = _forbid(context, one)\n",
+            "            answer = Missing()\n",
+        ),
     ),
     Planted(
         "a confirmed job is not stored",
@@ -257,6 +275,12 @@ PLANTED = (
         f"{_D}/analyses.py",
         "if to.final and not _nothing_lives(db, now, analysis):",
         "if to.final and False:",
+        # else the tick has looked at the tasks before
+        Patch(
+            "service/tick.py",
+            "if analysis.state is AnalysisState.REPORTING and _stopped(context, analysis):",
+            "if analysis.state is AnalysisState.REPORTING:",
+        ),
     ),
     Planted(
         "a move that another made is made again",
@@ -403,5 +427,257 @@ PLANTED = (
         _J,
         "    return now - mail.created >= GIVE_UP_AFTER\n",
         "    return True\n",
+    ),
+    # --- mistakes of other kinds: counting, times, the wrong row, a step left out
+    Planted(
+        "work that is not submitted yet is not seen",
+        f"{_D}/tasks.py",
+        "    live = [*_UNDER_WAY, TaskState.CHECKING]\n",
+        "    live = [TaskState.SUBMITTED, TaskState.RUNNING, TaskState.CHECKING]\n",
+    ),
+    Planted(
+        "work that has ended and is not judged is not seen",
+        f"{_D}/tasks.py",
+        "    live = [*_UNDER_WAY, TaskState.CHECKING]\n",
+        "    live = list(_UNDER_WAY)\n",
+    ),
+    Planted(
+        "attempts are mixed up within an array",
+        f"{_D}/submissions.py",
+        '                    "array_index": index,\n',
+        '                    "array_index": len(tasks) - 1 - index,\n',
+    ),
+    Planted(
+        "a submission that never came to be counts as a try",
+        f"{_D}/tasks.py",
+        't.attempt.c.task_id == task_id, t.attempt.c.outcome != "void"\n',
+        "t.attempt.c.task_id == task_id\n",
+        Patch(
+            f"{_S}/retry_policy.py",
+            "tries_by_cause < RETRY_POLICY[cause]",
+            "tries < 2 and tries_by_cause < RETRY_POLICY[cause]",
+        ),
+    ),
+    Planted(
+        "the newest attempt is not the one that counts",
+        f"{_D}/tasks.py",
+        "        .order_by(t.attempt.c.number)\n",
+        "        .order_by(t.attempt.c.number.desc())\n",
+    ),
+    Planted(
+        "the wait for a record has no end",
+        f"{_S}/completion.py",
+        "ended=attempt.ended or now,",
+        "ended=now,",
+    ),
+    Planted(
+        "what was refused waits for a day",
+        f"{_S}/submission.py",
+        "later = now + timedelta(minutes=2)",
+        "later = now + timedelta(days=2)",
+    ),
+    Planted(
+        "pauses between attempts are not kept",
+        f"{_S}/submission.py",
+        "ready = [row for row in able if row.not_before is None or row.not_before <= now]",
+        "ready = able",
+    ),
+    Planted(
+        "a job that was out of memory gets no more",
+        f"{_S}/retry_policy.py",
+        "        memory_factor=2.0,\n",
+        "        memory_factor=1.0,\n",
+    ),
+    Planted(
+        "time is asked for in place of memory",
+        f"{_S}/retry_policy.py",
+        "        memory_factor=2.0,\n",
+        "        time_factor=2.0,\n",
+    ),
+    Planted(
+        "a release is forgotten",
+        f"{_S}/task_control.py",
+        "            set_request(db, planned, TaskRequest.NONE)\n",
+        "",
+    ),
+    Planted(
+        "what is held is submitted",
+        f"{_S}/submission.py",
+        "_NOT_NOW = (TaskRequest.HOLD, TaskRequest.CANCEL)",
+        "_NOT_NOW = (TaskRequest.CANCEL,)",
+    ),
+    Planted(
+        "an analysis that waits cannot be cancelled",
+        "service/tick.py",
+        "    if analysis.cancel_wanted:\n        if cancellation",
+        "    if analysis.cancel_wanted and analysis.state not in _PLANNING:\n        if cancellation",
+    ),
+    Planted(
+        "cancelled jobs are left in the cluster",
+        f"{_S}/cancellation.py",
+        "        context.scheduler.cancel(s.job_ref())\n",
+        "        pass\n",
+        Patch(
+            f"{_S}/cancellation.py".replace("cancellation", "task_control"),
+            "    _ask(context, analysis, unconfirmed[TaskRequest.CANCEL], scheduler.cancel)\n",
+            "",
+        ),
+        Patch(
+            f"{_D}/analyses.py",
+            "if to.final and not _nothing_lives(db, now, analysis):",
+            "if to.final and False:",
+        ),
+    ),
+    Planted(
+        "a cancelled analysis ends before its jobs",
+        f"{_S}/cancellation.py",
+        "        return not unfinished_tasks.has_unfinished(db, analysis.id)\n",
+        "        return True\n",
+        Patch(
+            f"{_D}/analyses.py",
+            "if to.final and not _nothing_lives(db, now, analysis):",
+            "if to.final and False:",
+        ),
+    ),
+    Planted(
+        "a job that is cancelled counts as lost",
+        f"{_S}/polling.py",
+        "confirmed = one.request == TaskRequest.CANCEL and polls >= CANCELLED_POLLS",
+        "confirmed = False",
+        Patch(
+            f"{_S}/polling.py",
+            "            elif lost and one.attempt_id in self.withdrawn:\n",
+            "            elif lost and False:\n",
+        ),
+    ),
+    Planted(
+        "late data are waited for without end",
+        "service/planning.py",
+        "        late = now >= waiting_deadline(config, context)\n",
+        "        late = False\n",
+    ),
+    Planted(
+        "data that are not there yet are not waited for",
+        "service/planning.py",
+        "        late = now >= waiting_deadline(config, context)\n",
+        "        late = True\n",
+    ),
+    Planted(
+        "a mail that made trouble is passed for good",
+        _I,
+        "            self._put_off(look, error)\n",
+        "",
+    ),
+    Planted(
+        "the mailbox is read from its end",
+        _I,
+        "            for look in self._server.looks(uids):\n",
+        "            for look in self._server.looks(uids[-1:]):\n",
+    ),
+    Planted(
+        "the mailbox is read from its beginning each time, and nothing is known",
+        _I,
+        "            if row is not None:\n                note_mail(context",
+        "            if True:\n                note_mail(context",
+    ),
+    Planted(
+        "the way of a mail is noted before the mail",
+        _I,
+        "        with context.db.begin() as db:\n            if decision.outcome.replied:\n"
+        "                analyses.lock_launches(db)\n",
+        "        with context.db.begin() as db:\n            self._reach(db, envelope.uid)\n"
+        "        with context.db.begin() as db:\n            if decision.outcome.replied:\n"
+        "                analyses.lock_launches(db)\n",
+    ),
+    Planted(
+        "a letter that waits behind another waits for ever",
+        _J,
+        "    if mail.analysis_id is None or now - mail.created > ORDER_FOR:\n        return False\n",
+        "    if mail.analysis_id is None:\n        return False\n",
+        Patch(
+            _J,
+            "        return True\n    if number < context.mail.quotas.mails_per_recipient:",
+            "        return True\n    if number < 2:",
+        ),
+    ),
+    Planted(
+        "a mail is tried next month",
+        _J,
+        "WAITS = tuple(timedelta(minutes=m) for m in (1, 5, 15, 30, 60, 120))",
+        "WAITS = tuple(timedelta(days=m) for m in (1, 5, 15, 30, 60, 120))",
+    ),
+    Planted(
+        "the report is queued before the end is certain",
+        "service/reporting/reports.py",
+        "    letters = compose_report(context, analysis, made)\n    with context.db.begin() as db:\n",
+        "    letters = compose_report(context, analysis, made)\n    with context.db.begin() as db:\n"
+        "        for kind, letter in letters:\n"
+        "            enqueue_letter(context, db, kind, letter, analysis)\n"
+        "    letters = []\n    with context.db.begin() as db:\n",
+        Patch(
+            f"{_D}/outbox.py",
+            "                    message_id=message_id,\n",
+            '                    message_id=message_id.replace("@", f".{id(raw)}@"),\n',
+        ),
+    ),
+    Planted(
+        "a poll that failed is the last for a month",
+        f"{_S}/poll_interval.py",
+        "    wanted = shortest * GROWTH ** min(unchanged, 60)\n    return timedelta(seconds=min(wanted, longest) *",
+        "    wanted = shortest * GROWTH ** min(unchanged, 60)\n    return timedelta(seconds=wanted *",
+    ),
+    Planted(
+        "an analysis is looked at once a month",
+        f"{_S}/submission.py",
+        "AT_LATEST = timedelta(minutes=10)",
+        "AT_LATEST = timedelta(days=30)",
+    ),
+    Planted(
+        "an hour counts as a day of patience",
+        "service/operator/site_trouble.py",
+        "    patient = since + PATIENCE\n",
+        "    patient = since + PATIENCE / 24\n",
+    ),
+    Planted(
+        "trouble that is over is remembered",
+        "service/operator/site_trouble.py",
+        'analyses.change_analysis(db, analysis.id, trouble="", trouble_since=None)\n',
+        'analyses.change_analysis(db, analysis.id, trouble="")\n',
+        Patch(
+            "service/operator/site_trouble.py",
+            "_count_try(db, fresh, until) >= LEAST_TRIES",
+            "_count_try(db, fresh, until) >= 1",
+        ),
+    ),
+    Planted(
+        "quotas are those of all together",
+        "service/intake/quotas.py",
+        "    return sum(number for address, number in numbers.items() if person_of(address) == person)\n",
+        "    return sum(number for address, number in numbers.items() if address == sender.upper())\n",
+    ),
+    Planted(
+        "a task that others need is not failed with it",
+        f"{_S}/readiness.py",
+        "            if reason := _hopeless(row, nodes):",
+        "            if (reason := _hopeless(row, nodes)) and row.run is None:",
+    ),
+    Planted(
+        "what another analysis failed to do is reused",
+        f"{_D}/tasks.py",
+        ".where(_work_in(wanted[start : start + MAX_BOUND_ROWS], [TaskState.DONE]))",
+        ".where(_work_in(wanted[start : start + MAX_BOUND_ROWS], [TaskState.DONE, TaskState.FAILED]))",
+        Patch(
+            f"{_S}/readiness.py",
+            "            if products and len(places) == len(products):",
+            "            if len(places) == len(products):",
+        ),
+        Patch(
+            f"{_S}/readiness.py", "    if len(places) != len(outputs):\n        return False\n", ""
+        ),
+        Patch(
+            f"{_S}/readiness.py",
+            "zip(outputs, places, strict=True)",
+            "zip(outputs, places, strict=False)",
+        ),
     ),
 )

@@ -8,7 +8,7 @@ import os
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -55,9 +55,10 @@ from world.schedule import (
     Trouble,
     Turn,
     Word,
+    meeting,
 )
 from world.world_cluster import WorldCluster, play
-from world.world_faults import Killed, Process, Strike
+from world.world_faults import Fault, Killed, Process, Strike
 
 SERVICE, OPERATOR = "astran@astran.test", "operator@astran.test"
 USERS = tuple(f"user{n}@astran.test" for n in range(5))
@@ -67,6 +68,9 @@ BEGIN = datetime(2023, 12, 8, 13, tzinfo=UTC).timestamp()
 """After the end of the wait for the data of both nights but the last hours of the second."""
 CALM_S = (60, 120, *(300,) * 3, *(600,) * 5, *(1800,) * 6, *(3600,) * 10, *(21600,) * 14)
 """Pauses between ticks once everything works again [s]."""
+
+
+Branch = Callable[[str, int], Fault | None]
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,9 @@ class ProcessClock:
 class World:
     """One installation, its users and everything around it."""
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: Schedule, branch: Branch | None = None) -> None:
         self.schedule = schedule
+        self.branch = branch
         self.clock = WorldClock(BEGIN)
         self.post = Post(SERVICE)
         self.faults = Faults(
@@ -147,9 +152,14 @@ class World:
         self.trace: list[str] = []
         self.stack: list[Process] = [Process("outside")]
         self.calls = self.ticks = 0
+        self.fault: Fault | None = None
+        """Of the call that is under way."""
         self.by_tick: list[dict[str, int]] = []
         self.copy_s = schedule.copy_s
-        self.calm = False
+        self.at_rest = self.calm = False
+        """All steps were taken; and some ticks later."""
+        self.lost = False
+        """Whether products of an analysis that had ended were lost."""
         self.allowed = frozenset(USERS)
         self.cancels: dict[str, set[str]] = {}
         """By analysis: who asked for its end."""
@@ -211,8 +221,10 @@ class World:
         self.trace.append(f"{self.clock.seconds:.3f} -- {step}")
         match step:
             case Tick():
-                self.clock.sleep(step.wait_s)
-                self.tick(f"L{step.launcher % self.schedule.launchers}", step.strikes)
+                for number in range(step.times):
+                    self.clock.sleep(step.wait_s)
+                    strikes = () if number else step.strikes
+                    self.tick(f"L{step.launcher % self.schedule.launchers}", strikes)
             case Say():
                 self._say(step)
             case Turn():
@@ -242,7 +254,7 @@ class World:
         """One process makes one tick, and ends or dies."""
         self.cluster.advance()
         self.ticks += 1
-        process = Process(name, strikes)
+        process = Process(name, strikes, branch=None if self.at_rest else self.branch)
         self.by_tick.append(process.calls)
         self.stack.append(process)
         context = self.context(name)
@@ -360,6 +372,7 @@ class World:
                 analysis = analyses.get_analysis(db, step.about + 1)
             if analysis.state.final:
                 if step.verb == "lose":
+                    self.lost = True
                     shutil.rmtree(analysis.folder / "products", ignore_errors=True)
                 return
             if step.verb == "lose":
@@ -374,18 +387,19 @@ class World:
 
     def be_calm(self) -> None:
         """Everything works again, all data come: now all must come to its end."""
+        self.at_rest = True
         for trouble in list(self.troubles):
             self._turn(trouble, False)
         self.cluster.faults = replace(self.faults, rates={})
         for night in NIGHTS:
-            while chain.SKY.announced[night] - chain.SKY.runs[night]:
+            while not self.schedule.never and chain.SKY.announced[night] - chain.SKY.runs[night]:
                 self._arrive(night)
         for number, pause in enumerate(CALM_S):
             self.clock.sleep(pause)
             if number == 2:
                 for one in self._unfinished():
                     self._release(one)
-            self.tick(f"L{number % self.schedule.launchers}")
+            self.tick(f"L{number % self.schedule.launchers}", meeting(self.schedule, number))
             invariants.check_times(self)
             self.post.settle(self.clock.seconds)
             self.cluster.advance()
@@ -407,10 +421,15 @@ class World:
             return
 
 
-def play_schedule(schedule: Schedule) -> Played:
-    """Play all of it; ends at the first breach of an invariant."""
+def play_schedule(schedule: Schedule, branch: Branch | None = None) -> Played:
+    """Play all of it; ends at the first breach of an invariant.
+
+    Parameters
+    ----------
+    branch : asked for one more fault at each call of a step, see `single_faults`
+    """
     with _installed():
-        world = World(schedule)
+        world = World(schedule, branch)
         with _connected(world):
             done = world.do_all()
             if not world.breaches:
@@ -431,7 +450,7 @@ def site_of(live_per_user: int) -> SiteConfig:
         SiteConfig,
         {
             "site": "World",
-            "workdir": str(_root() / "work"),
+            "workdir": str(work_folder()),
             "telescope": "WORLD",
             "telescopes": {"WORLD": {"chain": "world.chain:CHAIN"}},
             "scheduler": {"kind": "slurm", "slurm": {"timeout": 20}, "learn": False,
@@ -459,9 +478,14 @@ def _root() -> Path:
     return folder
 
 
+def work_folder() -> Path:
+    """Where the files of the schedule that is played lie."""
+    return _root() / "work"
+
+
 @contextmanager
 def _installed() -> Iterator[None]:
-    work = _root() / "work"
+    work = work_folder()
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
     before = logging.root.manager.disable

@@ -10,7 +10,7 @@ from typing import Any
 
 from fakes.slurm.faults import RATES
 
-from world.world_faults import ANY, Fault, Strike
+from world.world_faults import ANY, FAULTS, INTERLEAVED, LIES, Fault, Strike
 
 
 class Word(StrEnum):
@@ -51,6 +51,8 @@ class Tick:
     launcher: int
     wait_s: int
     strikes: tuple[Strike, ...] = ()
+    times: int = 1
+    """So many in a row; the strikes are of the first."""
 
 
 @dataclass(frozen=True)
@@ -121,13 +123,21 @@ class Schedule:
     taken_late_s: float = 0.0
     copy_s: float = 0.0
     """Time until a blind copy arrives."""
+    never: bool = False
+    """Runs that are not there by the end of the steps never come."""
 
 
 NIGHTS = ("20231206", "20231207")
 _FATES = {
     "tool": 5, "node": 5, "preempted": 4, "timeout": 3, "timeout-hard": 3, "oom": 5, "crash": 4,
-    "silent": 3, "lying": 3, "requeue": 4, "withdrawn": 3, "cancelled": 2, "boot": 1, "deadline": 1,
+    "silent": 3, "lying": 3, "node-late": 3, "requeue": 4, "withdrawn": 3, "cancelled": 2,
+    "boot": 1, "deadline": 1,
 }  # fmt: skip
+_AFTER_A_RECORD = (
+    ["node-late", "silent"], ["preempted", "silent"], ["timeout", "crash"], ["node-late", "crash"],
+    ["preempted", "node", "silent"], ["lying", "silent"],
+)  # fmt: skip
+"""What leaves a record, and then what leaves none."""
 _WORDS = {
     Word.LAUNCH: 8, Word.AGAIN: 3, Word.CANCEL: 3, Word.RETRY: 2, Word.STATUS: 1,
     Word.NONSENSE: 1, Word.STRANGER: 1,
@@ -139,7 +149,11 @@ _PORTS = ("database",) * 5 + ("sbatch",) * 4 + ("smtp",) * 3 + (
 
 
 def draw(seed: int) -> Schedule:
-    """The schedule of a seed; always the same one."""
+    """The schedule of a seed; always the same one. The first are written by hand."""
+    from world.situations import SITUATIONS
+
+    if seed < len(SITUATIONS):
+        return SITUATIONS[seed]
     dice = random.Random(seed)
     launchers, users = dice.choice((1, 1, 2, 2, 3, 4)), dice.choice((1, 1, 2, 3, 5))
     runs = (dice.choice((1, 1, 2, 3)), 1)
@@ -163,6 +177,7 @@ def draw(seed: int) -> Schedule:
         lag_s=dice.choice((0.0, 0.0, 40.0)),
         taken_late_s=dice.choice((0.0, 30.0, 60.0, 300.0)),
         copy_s=dice.choice((0.0, 0.0, 20.0)),
+        never=dice.random() < 0.1,
     )
 
 
@@ -170,13 +185,13 @@ def _fates(dice: random.Random, runs: tuple[int, ...]) -> dict[str, list[str]]:
     tasks = ["irf", *(f"sum-{night}" for night in NIGHTS)]
     for night, number in zip(NIGHTS, runs, strict=True):
         tasks += [f"{s}-{night}-{run}" for s in ("dl2", "dl3") for run in range(1, number + 1)]
-    return {
-        f"Script_{task}.sh": dice.choices(
-            list(_FATES), list(_FATES.values()), k=dice.choice((1, 1, 2, 3))
-        )
-        for task in tasks
-        if dice.random() < 0.35
-    }
+    return {f"Script_{task}.sh": _fate(dice) for task in tasks if dice.random() < 0.35}
+
+
+def _fate(dice: random.Random) -> list[str]:
+    if dice.random() < 0.15:
+        return dice.choice(_AFTER_A_RECORD)
+    return dice.choices(list(_FATES), list(_FATES.values()), k=dice.choice((1, 1, 2, 3)))
 
 
 def _steps(dice: random.Random, launchers: int, users: int) -> tuple[Step, ...]:
@@ -184,7 +199,9 @@ def _steps(dice: random.Random, launchers: int, users: int) -> tuple[Step, ...]:
     launches, troubles = 1, dict[Trouble, bool]()
     for _ in range(dice.randint(6, 18)):
         kind = dice.random()
-        if kind < 0.62:
+        if kind < 0.08:
+            steps += _lies(dice, launchers)
+        elif kind < 0.62:
             steps.append(_tick(dice, launchers))
         elif kind < 0.76:
             word = dice.choices(list(_WORDS), list(_WORDS.values()))[0]
@@ -201,7 +218,9 @@ def _steps(dice: random.Random, launchers: int, users: int) -> tuple[Step, ...]:
         elif kind < 0.93:
             steps.append(Arrive(0))
         elif kind < 0.97:
-            steps.append(HandRun(dice.randrange(2), dice.randint(5, 200), _strikes(dice)))
+            steps.append(
+                HandRun(dice.randrange(2), dice.randint(5, 200), _strikes(dice, launchers))
+            )
         else:
             verb = dice.choice(("cancel", "hold", "release", "lose", "lose"))
             steps.append(Operate(verb, dice.randrange(launches)))
@@ -210,16 +229,52 @@ def _steps(dice: random.Random, launchers: int, users: int) -> tuple[Step, ...]:
 
 def _tick(dice: random.Random, launchers: int) -> Tick:
     wait = dice.choice((20, 60, 60, 60, 120, 600, 3600))
-    return Tick(dice.randrange(launchers), wait, _strikes(dice))
+    return Tick(dice.randrange(launchers), wait, _strikes(dice, launchers))
 
 
-def _strikes(dice: random.Random) -> tuple[Strike, ...]:
+def _strikes(dice: random.Random, launchers: int) -> tuple[Strike, ...]:
     found = []
     while dice.random() < 0.4:
         port = dice.choice(_PORTS)
         far = {"database": 40, ANY: 25}.get(port, 3)
-        found.append(Strike(port, dice.randint(1, far), dice.choice(list(Fault))))
+        kinds = (*FAULTS, *LIES) if port in ("squeue", "sacct") else FAULTS
+        found.append(Strike(port, dice.randint(1, far), dice.choice(kinds)))
+    if launchers > 1 and dice.random() < 0.4:
+        found.append(_meeting(dice))
     return tuple(found)
+
+
+def _meeting(dice: random.Random) -> Strike:
+    return Strike("database", dice.randint(3, 45), dice.choice(INTERLEAVED))
+
+
+def meeting(schedule: Schedule, number: int) -> tuple[Strike, ...]:
+    """Where the ticks of two launchers meet once everything works again: that is no fault."""
+    if schedule.launchers == 1:
+        return ()
+    return (_meeting(random.Random(f"calm:{schedule.seed}:{number}")),)
+
+
+def _lies(dice: random.Random, launchers: int) -> list[Step]:
+    """Slurm hides what it took, for some looks or for a long while."""
+    one = dice.randrange(launchers)
+    hidden = (Strike("squeue", 1, Fault.HIDDEN), Strike("sacct", 1, Fault.HIDDEN))
+    match dice.randrange(4):
+        case 0:
+            unclear = dice.choice((Fault.LATE, Fault.LATE, Fault.KILLED_AFTER))
+            looks = (hidden, hidden, (Strike("squeue", 1, Fault.REFUSED), hidden[1]))
+            return [
+                Tick(one, 60, (Strike("sbatch", 1, unclear),)),
+                *(Tick(one, wait, dice.choice(looks)) for wait in (100, dice.choice((20, 60)))),
+            ]
+        case 1:
+            away, times = dice.choice((Trouble.SLURMCTLD, Trouble.SLURMDBD)), dice.randint(9, 14)
+            return [Turn(away, on=True), Tick(one, 70, times=times), Turn(away, on=False)]
+        case 2:
+            return [Tick(one, dice.choice((60, 120)), hidden)]
+        case _:
+            strange = Strike("squeue", 1, Fault.STRANGE), Strike("sacct", 1, Fault.REFUSED)
+            return [Tick(one, 60, strange), Tick(one, 120, strange)]
 
 
 def describe(schedule: Schedule) -> dict[str, Any]:

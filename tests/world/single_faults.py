@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import traceback
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from itertools import count
+from pathlib import Path
 
-from world.play import Played, play_schedule
+from world.play import Played, play_schedule, work_folder
 from world.schedule import Say, Schedule, Tick, Word
 from world.world_faults import Fault, Strike
 
@@ -24,7 +28,17 @@ NIGHT = Schedule(
     work_s=(20.0, 40.0),
 )
 """Two users, who ask for the same night."""
-FAULTS = (Fault.REFUSED, Fault.LATE, Fault.KILLED_BEFORE, Fault.KILLED_AFTER)
+
+
+def faults_of(port: str) -> tuple[Fault, ...]:
+    """What may become of a call of this port.
+
+    After a transaction nothing outward happens until the next call: to be killed after one is to be
+    killed before the next, with or without some files.
+    """
+    common = (Fault.REFUSED, Fault.LATE, Fault.KILLED_BEFORE)
+    further = {"database": (), "squeue": (Fault.HIDDEN, Fault.STRANGE), "sacct": (Fault.HIDDEN,)}
+    return (*common, *further.get(port, (Fault.KILLED_AFTER,)))
 
 
 def reference() -> Played:
@@ -39,14 +53,79 @@ def all_single_faults() -> Iterator[Schedule]:
     for position, calls in zip(ticks, counts, strict=False):
         for port in sorted(calls.keys() - {"any"}):
             for number in range(1, calls[port] + 1):
-                for fault in FAULTS:
+                for fault in faults_of(port):
                     yield _with(position, Strike(port, number, fault))
 
 
-def sample(part: int, of: int) -> Iterator[Schedule]:
-    """Every `of`-th of them."""
-    numbers = count()
-    return (one for one in all_single_faults() if next(numbers) % of == part)
+@dataclass
+class Branches:
+    """The night is played once, and at each call a child process goes on with one fault: what went
+    before need not be played for each.
+
+    Parameters
+    ----------
+    part, of : every `of`-th fault, from this one on
+    """
+
+    part: int
+    of: int
+    plays: int = 0
+    found: list[str] = field(default_factory=list)
+    """What broke a guarantee: the call, the fault and the breach."""
+    digests: list[str] = field(default_factory=list)
+    """Of each play, in order."""
+    _answer: int = -1
+    """In a child: where it writes to."""
+
+    def play(self) -> None:
+        """The night, and all its branches."""
+        self._numbers = count()
+        try:
+            played = play_schedule(NIGHT, self._at_call)
+            said = "\n".join((played.digest, *played.breaches))
+        except BaseException:
+            if self._answer < 0:
+                raise
+            said = traceback.format_exc()
+        if self._answer >= 0:
+            os.write(self._answer, said.encode()[:4000])
+            os._exit(0)
+        self._note("without any fault", said)
+
+    def _at_call(self, port: str, number: int) -> Fault | None:
+        if self._answer >= 0:
+            return None
+        chosen = [fault for fault in faults_of(port) if next(self._numbers) % self.of == self.part]
+        for fault in chosen:
+            kept = work_folder().with_name("kept")
+            _copy(work_folder(), kept)
+            inlet, outlet = os.pipe()
+            child = os.fork()
+            if child == 0:
+                os.close(inlet)
+                self._answer = outlet
+                for lock in work_folder().glob(".lock*"):
+                    lock.unlink()  # the parent holds it on
+                return fault
+            os.close(outlet)
+            with os.fdopen(inlet, "rb") as answer:
+                said = answer.read().decode()
+            _, status = os.waitpid(child, 0)
+            _copy(kept, work_folder())
+            self.plays += 1
+            self._note(f"{port} {number} {fault}", said if not status else f"-\nstatus {status}")
+        return None
+
+    def _note(self, what: str, said: str) -> None:
+        digest, _, breaches = said.partition("\n")
+        self.digests.append(digest)
+        if breaches or len(digest) != 64:
+            self.found.append(f"{what}: {said}")
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target, symlinks=True)
 
 
 def _with(position: int, strike: Strike) -> Schedule:

@@ -13,13 +13,11 @@ import pytest
 from world.planted import PLANTED, ROOT, Planted
 from world.play import Played, play_schedule
 from world.schedule import draw
-from world.single_faults import reference, sample
+from world.single_faults import Branches, all_single_faults
 
 TESTS = Path(__file__).resolve().parents[1]
 GUARANTEES = TESTS.parent / "docs" / "guarantees.md"
 LEGS, LEG = 4, 10
-SAMPLES = 60
-"""Of the single faults every so many-th is tried here."""
 
 
 @pytest.mark.parametrize("leg", range(LEGS))
@@ -29,11 +27,13 @@ def test_no_schedule_breaks_an_invariant(leg: int) -> None:
         assert not played.breaches, f"benchmarks/world.py --seed {seed}"
 
 
-def test_single_faults() -> None:
-    """Refused, late, killed before and after: a sample of all calls of a night."""
-    assert not reference().breaches
-    for schedule in sample(1, SAMPLES):
-        assert not play_schedule(schedule).breaches, schedule.steps
+def test_a_branch_is_the_schedule_with_that_fault() -> None:
+    """What a child process plays on from a call of the night is what the whole schedule is."""
+    schedules = list(all_single_faults())
+    branches = Branches(part=600, of=len(schedules))
+    branches.play()
+    assert branches.plays == 1
+    assert branches.digests[0] == play_schedule(schedules[600]).digest
 
 
 def test_a_seed_is_one_schedule_to_the_last_byte() -> None:
@@ -57,7 +57,8 @@ def test_a_seed_is_one_schedule_to_the_last_byte() -> None:
 @pytest.mark.parametrize("bug", PLANTED, ids=lambda bug: bug.name)
 def test_a_planted_bug_has_its_place(bug: Planted) -> None:
     """So that the measure of what the world sees does not rot."""
-    assert (ROOT / bug.file).read_text().count(bug.before) == 1
+    for patch in bug.patches:
+        assert (ROOT / patch.file).read_text().count(patch.before) == 1
 
 
 SEEN_SOON = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,19 @@ from astran.base.errors import ToolFailed, ToolTimeout
 from astran.base.exit_record import ExitRecord, ProductRecord, TaskOutcome
 from astran.base.process import Completed
 from astran.scheduler.array_files import DECLINED
-from world.world_faults import call
+from world.world_faults import Fault, call
 
 if TYPE_CHECKING:
     from world.play import World
 
 _SOCKET = "error: Socket timed out on send/recv operation"
-_HANG = "hang"
+_OF_CALL = {
+    ("squeue", Fault.STRANGE): "squeue-strange",
+    ("squeue", Fault.STALE): "squeue-stale",
+    # what gets no answer may be taken some time later
+    ("sbatch", Fault.LATE): "sbatch-timeout-taken",
+    ("sbatch", Fault.KILLED_AFTER): "sbatch-timeout-taken",
+}
 
 
 class WorldCluster:
@@ -43,11 +50,19 @@ class WorldCluster:
         self.advance()
         name, state = words[0], self.state
         number = state.calls[name] = state.calls.get(name, 0) + 1
-        one = Call(Path(), state, self.faults, name, number, env)
+        one = Call(Path(), state, self._faults_now(name), name, number, env)
         try:
-            return COMMANDS[name](one, list(words[1:]))
+            said = COMMANDS[name](one, list(words[1:]))
         except Usage as error:
             return Answer(stderr=f"{name}: {error}\n", code=1)
+        hidden = self.world.fault is Fault.HIDDEN and not said.code
+        return Answer() if hidden and name in ("squeue", "sacct") else said
+
+    def _faults_now(self, command: str) -> Faults:
+        """Those of this call: what becomes of it, beside what may always happen."""
+        fault = self.world.fault
+        kind = _OF_CALL.get((command, fault)) if fault is not None else None
+        return replace(self.faults, rates={**self.faults.rates, kind: 1.0}) if kind else self.faults
 
     def run(
         self,

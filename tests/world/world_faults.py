@@ -27,7 +27,18 @@ class Fault(StrEnum):
     OTHERS_BEFORE = "others-before"
     """All other launchers make a tick before it is done."""
     OTHERS_AFTER = "others-after"
+    HIDDEN = "hidden"
+    """Of squeue and sacct: an answer, without a word about any job."""
+    STRANGE = "strange"
+    """Of squeue: a state that nobody knows."""
+    STALE = "stale"
+    """Of squeue: what has just ended still runs."""
 
+
+LIES = (Fault.HIDDEN, Fault.STRANGE, Fault.STALE)
+INTERLEAVED = (Fault.OTHERS_BEFORE, Fault.OTHERS_AFTER)
+FAULTS = tuple(fault for fault in Fault if fault not in LIES)
+"""Of any port."""
 
 ANY = "any"
 """A strike at the n-th call of any port."""
@@ -61,6 +72,8 @@ class Process:
     """A transaction is open."""
     struck: int = 0
     """Faults that have happened."""
+    branch: Callable[[str, int], Fault | None] | None = None
+    """Asked at each call, with its port and number, for one more fault."""
 
     def die(self) -> NoReturn:
         self.dead = True
@@ -74,6 +87,8 @@ class Process:
             for strike in self.strikes:
                 if strike.port == name and strike.number == number:
                     found = strike.fault
+        if self.branch is not None:
+            found = self.branch(port, self.calls[port]) or found
         return found
 
 
@@ -96,7 +111,8 @@ def call(
     if process.inside:
         world.breaches.append(f"G15 {port} was called within a transaction")
     if fault is not None:
-        process.struck += 1
+        process.struck += fault not in INTERLEAVED
+    world.fault = fault
     match fault:
         case Fault.REFUSED:
             return refuse()

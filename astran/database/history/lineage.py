@@ -128,7 +128,7 @@ def task_name(db: Connection, task_id: int) -> str:
 
 def task_inputs(db: Connection, task_id: int) -> Sequence[TaskInput]:
     """What a task reads: files first, then other tasks, in the order of the plan."""
-    query = select(*_INPUT.columns).where(t.task_input.c.task_id == task_id)
+    query = _INPUT.query.where(t.task_input.c.task_id == task_id)
     return _INPUT.all(db, query.order_by(t.task_input.c.id))
 
 

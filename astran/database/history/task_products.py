@@ -41,7 +41,7 @@ def add_products(db: Connection, products: Iterable[tuple[int, ProductRecord]]) 
 
 def products_of_task(db: Connection, task_id: int) -> list[Product]:
     """What a task left behind."""
-    query = select(*PRODUCT.columns).where(t.product.c.task_id == task_id)
+    query = PRODUCT.query.where(t.product.c.task_id == task_id)
     return PRODUCT.all(db, query.order_by(t.product.c.id))
 
 

@@ -56,7 +56,7 @@ _READER = RowReader(Order, t.standing_order, t.request, references=t.request.c.r
 
 
 def _select() -> Any:
-    return select(*_READER.columns).join_from(t.standing_order, t.request)
+    return _READER.query.join_from(t.standing_order, t.request)
 
 
 def create_order(

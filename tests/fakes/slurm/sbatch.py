@@ -51,7 +51,7 @@ def sbatch(call: Call, words: list[str]) -> Answer:
         return call.fails(f"Batch job submission failed: {SOCKET}")
     if call.strikes("garbage-taken"):
         said = call.dice.choice(("", "sbatch: error: plugin: lost\n", "12a\n", f"{BANNER}\n"))
-        return Answer(said)
+        return Answer(stderr=said) if said.startswith("sbatch: ") else Answer(said)
     said = str(job.id) if given.parsable else f"Submitted batch job {job.id}"
     if given.parsable and (state.federated or call.strikes("cluster")):
         said += f";{state.cluster}"
