@@ -320,7 +320,7 @@ def check(
 # ---- parts ---------------------------------------------------------------------------------------
 
 
-def _tools(telescope: str) -> HandTools[Any]:
+def _tools(telescope: str) -> HandTools[Any, Inventory]:
     chain = find_chain(telescope)
     if chain.hand_tools is None:
         raise ConfigError(
@@ -330,7 +330,7 @@ def _tools(telescope: str) -> HandTools[Any]:
     return chain.hand_tools
 
 
-def _of(site: SiteConfig, config: AnalysisConfig) -> HandTools[Any]:
+def _of(site: SiteConfig, config: AnalysisConfig) -> HandTools[Any, Inventory]:
     return _tools(config.telescope or site.telescope)
 
 

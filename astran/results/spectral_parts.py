@@ -142,6 +142,7 @@ class EblAbsorption:
     citation: str
 
 
+@dataclass(frozen=True)
 class ResponseGroup:
     """Runs of many nights with one kind of response, stacked before the fit."""
 

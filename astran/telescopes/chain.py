@@ -73,7 +73,7 @@ class TelescopeChain(Protocol[Config]):
     """How the values of its keys are read in mails where their types do not tell: version, path."""
     key_names: Mapping[str, tuple[str, ...]] = {}
     """Other names of its keys in mails, by dotted name."""
-    hand_tools: HandTools[Config] | None = None
+    hand_tools: HandTools[Config, Any] | None = None
     """DL2, DL3 and index by hand; None: only whole analyses are made."""
     free_keys: Mapping[str, str] = {}
     """Begins of keys below which any name may follow, and the keys that they stand for."""

@@ -14,9 +14,10 @@ from astran.base.night_data import MissingRun, NightData
 from astran.base.tasks import ProductKind, Task
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
-from astran.production.audit.inventory import Inventory
 
 Config_contra = TypeVar("Config_contra", bound=AnalysisConfig, contravariant=True)
+Inventory_co = TypeVar("Inventory_co", covariant=True)
+"""What a look at products gives; the checks of `astran.production` stand above this port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +107,7 @@ class HandPlan:
     missing: tuple[MissingRun, ...] = ()
 
 
-class HandTools(Protocol[Config_contra]):
+class HandTools(Protocol[Config_contra, Inventory_co]):
     """DL2, DL3 and index by hand. Each may raise CatalogueError and ConfigError."""
 
     def prepare_dl2(
@@ -153,6 +154,6 @@ class HandTools(Protocol[Config_contra]):
         runs: Sequence[int],
         dl1: Sequence[Path],
         clock: Clock,
-    ) -> Inventory:
+    ) -> Inventory_co:
         """What products exist, are missing, are broken: as `astran.api.check`."""
         ...

@@ -49,7 +49,7 @@ def pack(dl3: Path, folder: Path, words: list[str]) -> Path:
     capsule = folder / "capsule.zip"
     found = read_results(results / "results.json")
     pack_capsule(
-        CapsuleSource(dl3, results, tuple(portable_options(argv)), "target: Crab\n", "{}\n"),
+        CapsuleSource((dl3,), results, tuple(portable_options(argv)), "target: Crab\n", "{}\n"),
         CrateFacts(
             title="Crab",
             results=found,

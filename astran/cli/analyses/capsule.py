@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     with context.db.begin() as db:
         origin = read_origin(db, args.id)
     folder = origin.folder / "results"
-    if origin.dl3 is None or not (folder / "results.json").is_file():
+    if not origin.dl3 or not (folder / "results.json").is_file():
         raise StoreError(
             f"{origin.name} has no results yet.", f"`astran show {origin.name}` tells how it goes."
         )

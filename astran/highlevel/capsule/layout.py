@@ -37,6 +37,10 @@ def portable_options(argv: Sequence[str]) -> list[str]:
             kept.append(word)
         elif not sign and name != "--json":
             next(words, None)
+    several = sum(word.startswith("--dl3") for word in argv) > 1
+    # a capsule has one folder: what follows from there being several is said in words
+    if several and not any(word.startswith("--stack-by") for word in kept):
+        kept.append(f"--stack-by={options.StackRule.RESPONSE}")
     return kept
 
 

@@ -6,14 +6,14 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import Table, vstack
 
 from astran.base.errors import ProductError
 from astran.gadf.fits_open import open_fits
@@ -29,7 +29,7 @@ from astran.highlevel.capsule.layout import (
 )
 from astran.highlevel.capsule.ro_crate import CrateFacts, PackedFile, describe_crate
 from astran.highlevel.comparison.sides import obs_id_of
-from astran.highlevel.dl3.folder import Folder, scan_folder
+from astran.highlevel.dl3.folder import Folder, scan_places
 from astran.results.document import RESULTS, Results
 
 _BLOCK = 1 << 20
@@ -39,7 +39,7 @@ _BLOCK = 1 << 20
 class CapsuleSource:
     """What is packed."""
 
-    dl3: Path
+    dl3: tuple[Path, ...]
     results_folder: Path
     options: tuple[str, ...]
     """Of `astran highlevel`, without those that name places."""
@@ -57,7 +57,7 @@ def pack_capsule(source: CapsuleSource, facts: CrateFacts, output: Path) -> list
     ProductError : a DL3 file of the results is not there
     """
     results = facts.results
-    scanned = scan_folder(source.dl3)
+    scanned = scan_places(source.dl3)
     chosen = _chosen_files(scanned, results)
     part = output.with_name(f".{output.name}.{os.getpid()}.part")
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -91,23 +91,27 @@ def _chosen_files(folder: Folder, results: Results) -> dict[str, Path]:
             continue
         if run in wanted:
             found.add(run)
-            chosen[_name(path, folder.path, chosen)] = path
+            chosen[_name(path, folder.paths, chosen)] = path
             for other in folder.irfs.get(path.resolve(), ()):
                 if other not in chosen.values():
-                    chosen[_name(other, folder.path, chosen)] = other
+                    chosen[_name(other, folder.paths, chosen)] = other
     if lost := sorted(wanted - found):
-        listed = ", ".join(map(str, lost))
+        listed, places = ", ".join(map(str, lost)), ", ".join(map(str, folder.paths))
         raise ProductError(
-            f"There is no DL3 file of run {listed} in {folder.path} any more.",
+            f"There is no DL3 file of run {listed} in {places} any more.",
             "A capsule holds what the results were made of; make the analysis again.",
         )
     return chosen
 
 
-def _name(path: Path, root: Path, taken: Mapping[str, Path]) -> str:
-    inside = path.is_relative_to(root)
-    name = f"{DL3}/{path.relative_to(root).as_posix() if inside else path.name}"
-    return name if name not in taken else f"{DL3}/{len(taken)}/{path.name}"
+def _name(path: Path, roots: Sequence[Path], taken: Mapping[str, Path]) -> str:
+    name = f"{DL3}/{path.name}"
+    for number, root in enumerate(roots):
+        if path.is_relative_to(root) and path != root:
+            place = f"{number}/" if len(roots) > 1 else ""
+            name = f"{DL3}/{place}{path.relative_to(root).as_posix()}"
+            break
+    return name if name not in taken else f"{DL3}/again{len(taken)}/{path.name}"
 
 
 def _texts(source: CapsuleSource) -> Iterator[tuple[str, bytes]]:
@@ -131,7 +135,8 @@ def _index(folder: Folder, names: Mapping[Path, str]) -> bytes | None:
     if not any(folder.irfs.get(path.resolve()) for path in names):
         return None
     places = {path.resolve(): name for path, name in names.items()}
-    for index in sorted(folder.path.rglob("hdu-index*")):
+    kept_rows = []
+    for index in sorted(path for root in folder.paths for path in root.rglob("hdu-index*")):
         with open_fits(index) as hdus:
             rows = Table(next(hdu.data for hdu in hdus[1:] if hdu.data is not None))
         targets = [
@@ -143,10 +148,13 @@ def _index(folder: Folder, names: Mapping[Path, str]) -> bytes | None:
         inside = [places[place].removeprefix(f"{DL3}/") for place in targets if place in places]
         kept["FILE_DIR"] = [name.rpartition("/")[0] or "." for name in inside]
         kept["FILE_NAME"] = [name.rpartition("/")[2] for name in inside]
-        buffer = BytesIO()
-        fits.BinTableHDU(kept, name="HDU_INDEX").writeto(buffer)
-        return buffer.getvalue()
-    return None
+        kept_rows.append(kept)
+    if not kept_rows:
+        return None
+    buffer = BytesIO()
+    whole = vstack(kept_rows, metadata_conflicts="silent")
+    fits.BinTableHDU(whole, name="HDU_INDEX").writeto(buffer)
+    return buffer.getvalue()
 
 
 def _add(archive: zipfile.ZipFile, name: str, data: bytes) -> PackedFile:

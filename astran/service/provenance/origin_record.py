@@ -32,8 +32,8 @@ class OriginRecord:
     name: str
     label: str
     folder: Path
-    dl3: Path | None
-    """Folder from which its results were made."""
+    dl3: tuple[Path, ...]
+    """Folders from which its results were made."""
     argv: tuple[str, ...]
     """Command of its high-level task; empty: it has none."""
     started: str
@@ -63,7 +63,7 @@ def read_origin(db: Connection, analysis_id: int) -> OriginRecord:
         name=analysis.name,
         label=analysis.label,
         folder=analysis.folder,
-        dl3=_dl3_folder(argv),
+        dl3=_dl3_folders(argv),
         argv=argv,
         started="" if analysis.started is None else analysis.started.isoformat(),
         config_yaml=yaml.safe_dump(dict(analysis.config), sort_keys=False),
@@ -77,9 +77,10 @@ def highlevel_argv_of(rows: list[TaskRow]) -> tuple[str, ...]:
     return found[-1] if found else ()
 
 
-def _dl3_folder(argv: tuple[str, ...]) -> Path | None:
-    place = next((word.removeprefix("--dl3=") for word in argv if word.startswith("--dl3=")), "")
-    return Path(place) if place else None
+def _dl3_folders(argv: tuple[str, ...]) -> tuple[Path, ...]:
+    return tuple(
+        Path(word.removeprefix("--dl3=")) for word in argv if word.startswith("--dl3=")
+    )
 
 
 def _identity(node: FileNode) -> str:
