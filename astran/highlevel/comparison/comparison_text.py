@@ -46,7 +46,9 @@ def comparison_lines(found: Comparison) -> list[str]:
         lines += ["", "Changes"]
         for one in found.changes[:MOST_CHANGES]:
             runs = f" [{_runs(one.runs, len(found.runs))}]" if one.runs else ""
-            text = f"{one.kind}: {one.text}{runs}. Cause: {one.attribution}."
+            own = one.attribution.startswith(one.kind)
+            cause = "" if own else f" Cause: {one.attribution}."
+            text = f"{one.kind}: {one.text}{runs}.{cause}"
             lines += textwrap.wrap(
                 text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -95,11 +96,7 @@ def read_run_facts(path: Path, irf_files: Sequence[Path] = ()) -> RunFacts | str
         return errors[0].text if errors else "It cannot be read."
     irfs = dict(file.irfs.hdus)
     for other in irf_files:
-        with open_fits(other) as hdus:
-            found = read_irfs(tuple(hdus), FindingLog()).hdus
-            for hdu in found.values():
-                _ = hdu.data  # before the file is closed
-        irfs = {**found, **irfs}
+        irfs = {**_shared_irfs(other), **irfs}
     places = {"primary": file.hdus[0].header}
     places |= {hdu.name.upper(): hdu.header for hdu in file.hdus if hdu.name.upper() == "EVENTS"}
     with_irfs = {**places, **{kind: hdu.header for kind, hdu in irfs.items()}}
@@ -113,6 +110,16 @@ def read_run_facts(path: Path, irf_files: Sequence[Path] = ()) -> RunFacts | str
         models=_words(with_irfs, MODEL_WORDS),
         irfs=irfs,
     )
+
+
+@lru_cache(maxsize=16)
+def _shared_irfs(path: Path) -> Mapping[str, Any]:
+    """HDUs by kind of a file that often holds the IRFs of all runs of a folder."""
+    with open_fits(path) as hdus:
+        found = read_irfs(tuple(hdus), FindingLog()).hdus
+        for hdu in found.values():
+            _ = hdu.data  # before the file is closed
+    return found
 
 
 def _kept(events: EventList) -> Any:

@@ -27,9 +27,12 @@ class ComparedFile:
     path: Path
     irfs: tuple[Path, ...]
 
-    def digest(self) -> tuple[str, ...]:
-        """Checksums of the contents."""
-        return tuple(sha256(path) for path in (self.path, *self.irfs))
+    def has_content_of(self, other: ComparedFile) -> bool:
+        """Whether all files are the same, byte by byte."""
+        mine, theirs = (self.path, *self.irfs), (other.path, *other.irfs)
+        return len(mine) == len(theirs) and all(
+            sha256(one) == sha256(two) for one, two in zip(mine, theirs, strict=True)
+        )
 
     def read(self) -> RunFacts | str:
         """The run; why it cannot be used where that is so."""
@@ -118,7 +121,7 @@ def _scan(name: str, dl3: Path) -> ComparedSide:
             continue
         if run not in runs:
             runs[run] = file
-        elif runs[run].digest() != file.digest():
+        elif not runs[run].has_content_of(file):
             doubles.append(run)
     if doubles:
         listed = ", ".join(map(str, dict.fromkeys(doubles)))
