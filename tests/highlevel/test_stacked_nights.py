@@ -19,6 +19,7 @@ from astropy.time import Time
 from gammapy.datasets import Datasets
 from gammapy.estimators import FluxPoints, FluxPointsEstimator
 from gammapy.maps import MapAxis
+from gammapy.modeling import Fit
 from gammapy.modeling.models import SkyModel, TemplateSpectralModel
 from nbclient import NotebookClient
 from synthetic_dl3 import DEC, RA, write_run
@@ -40,6 +41,8 @@ from astran.results.document import Results
 
 Data = Callable[[str], Path]
 CRAB = (83.633083, 22.0145)
+EXACT_FIT = Fit(optimize_opts={"tol": 1e-4})
+"""By default gammapy's fit ends some thousandths of an error from its minimum."""
 SETTINGS = {"map_bin": 0.2, "map_width": 1.0}
 
 
@@ -269,7 +272,10 @@ def norm_by_gammapy(spectrum: Any, edges: Any, shape: Any) -> float:
     model = TemplateSpectralModel(energy * u.TeV, shape(energy) * u.Unit("cm-2 s-1 TeV-1"))
     data.models = [SkyModel(spectral_model=model, name="source")]
     estimator = FluxPointsEstimator(
-        energy_edges=edges[[0, -1]] * u.TeV, source="source", selection_optional=[]
+        energy_edges=edges[[0, -1]] * u.TeV,
+        source="source",
+        selection_optional=[],
+        fit=EXACT_FIT,
     )
     return float(np.ravel(estimator.run(Datasets([data])).norm.data)[0])
 
@@ -302,7 +308,10 @@ def norm_in_bin(found: Spectral, inside: Any) -> float:
     model = TemplateSpectralModel(energy * u.TeV, found.shape(energy) * u.Unit("cm-2 s-1 TeV-1"))
     data.models = [SkyModel(spectral_model=model, name="source")]
     estimator = FluxPointsEstimator(
-        energy_edges=inside[[0, -1]] * u.TeV, source="source", selection_optional=[]
+        energy_edges=inside[[0, -1]] * u.TeV,
+        source="source",
+        selection_optional=[],
+        fit=EXACT_FIT,
     )
     return float(np.ravel(estimator.run(Datasets([data])).norm.data)[0])
 
