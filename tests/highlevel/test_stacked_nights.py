@@ -36,6 +36,7 @@ from astran.highlevel.spectral import stacks
 from astran.highlevel.spectral.fit import make_dataset
 from astran.highlevel.spectral.spectra import RunSpectrum
 from astran.highlevel.spectral.spectrum import Spectral
+from astran.report import tables
 from astran.results.codec import results_from_json
 from astran.results.document import Results
 
@@ -334,3 +335,18 @@ def test_many_nights_are_stacked_by_response(
 
 def _low(part: RunSpectrum) -> Dl3Run:
     return replace(part.part.run, zenith=65.0)
+
+
+def test_a_report_shows_each_night_with_its_flux_or_limit(results: Results) -> None:
+    every, main = tables.night_tables(results)
+    assert every.columns == (
+        *("Night", "Runs", "Livetime", "N_on", "N_off", "alpha", "Excess", "Li&Ma"),
+        "Flux [cm-2 s-1]",
+    )
+    assert [row.cells[0] for row in every.rows] == ["2011-02-03", "2011-10-08"]
+    assert set(main.columns) < set(every.columns) and len(main.columns) == 6
+    first, second = results.by_night or ()
+    weak = replace(second, is_limit=True, flux_limit=3.2e-12)
+    rows = tables.night_tables(replace(results, by_night=(first, weak)))[0].rows
+    assert rows[0].cells[-1].endswith("e-10") and rows[1].cells[-1] == "< 3.2e-12"
+    assert tables.night_tables(replace(results, by_night=(first,)))[0].rows == ()
