@@ -277,12 +277,12 @@ class NightColumn:
 
 
 NIGHT_COLUMNS = (
-    NightColumn("Runs", lambda night: format_count(night.n_runs)),
+    NightColumn("Runs", lambda night: format_count(night.n_runs), main=False),
     NightColumn("Livetime", lambda night: f"{format_fixed(night.livetime_h, 2)} h"),
     NightColumn("N_on", lambda night: format_count(night.n_on), main=False),
     NightColumn("N_off", lambda night: format_count(night.n_off), main=False),
     NightColumn("alpha", lambda night: format_fixed(night.alpha, 3), main=False),
-    NightColumn("Excess", lambda night: _excess(night)),
+    NightColumn("Excess", _excess, main=False),
     NightColumn("Li&Ma", lambda night: format_fixed(night.significance, 1)),
     NightColumn("Flux [cm-2 s-1]", lambda night: _night_flux(night)),
 )
