@@ -166,7 +166,7 @@ class Report:
             return empty, empty
         return self._omissions.part(
             "The table of nights",
-            lambda: (tables.night_table(results), tables.night_table(results, short=True)),
+            lambda: tables.night_tables(results),
             (empty, empty),
         )
 

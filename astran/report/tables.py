@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -299,25 +299,30 @@ class NightColumn:
 
 
 NIGHT_COLUMNS = (
-    NightColumn("Runs", lambda night: format_count(night.n_runs)),
+    NightColumn("Runs", lambda night: format_count(night.n_runs), main=False),
     NightColumn("Livetime", lambda night: f"{format_fixed(night.livetime_h, 2)} h"),
     NightColumn("N_on", lambda night: format_count(night.n_on), main=False),
     NightColumn("N_off", lambda night: format_count(night.n_off), main=False),
     NightColumn("alpha", lambda night: format_fixed(night.alpha, 3), main=False),
-    NightColumn("Excess", lambda night: _excess(night)),
+    NightColumn("Excess", _excess, main=False),
     NightColumn("Li&Ma", lambda night: format_fixed(night.significance, 1)),
     NightColumn("Flux [cm-2 s-1]", lambda night: _night_flux(night)),
 )
 
 
-def night_table(results: Results, *, short: bool = False) -> Table:
-    """One row per night; empty where there is one only. `short`: with the main columns only."""
+def night_tables(results: Results) -> tuple[Table, Table]:
+    """One row per night, with all columns and with the main ones; empty where there is one night
+    only."""
     nights = results.by_night or ()
-    columns = [column for column in NIGHT_COLUMNS if column.main or not short]
+    shown = nights if len(nights) > 1 else ()
+    main = [column for column in NIGHT_COLUMNS if column.main]
+    return _night_table(shown, NIGHT_COLUMNS), _night_table(shown, main)
+
+
+def _night_table(nights: Iterable[NightNumbers], columns: Sequence[NightColumn]) -> Table:
     rows = [
         TableRow((_night_name(night.night), *(column.value(night) for column in columns)))
         for night in nights
-        if len(nights) > 1
     ]
     return Table(("Night", *(column.name for column in columns)), tuple(rows))
 

@@ -19,6 +19,7 @@ from astropy.time import Time
 from gammapy.datasets import Datasets
 from gammapy.estimators import FluxPoints, FluxPointsEstimator
 from gammapy.maps import MapAxis
+from gammapy.modeling import Fit
 from gammapy.modeling.models import SkyModel, TemplateSpectralModel
 from nbclient import NotebookClient
 from synthetic_dl3 import DEC, RA, write_run
@@ -35,11 +36,14 @@ from astran.highlevel.spectral import stacks
 from astran.highlevel.spectral.fit import make_dataset
 from astran.highlevel.spectral.spectra import RunSpectrum
 from astran.highlevel.spectral.spectrum import Spectral
+from astran.report import tables
 from astran.results.codec import results_from_json
 from astran.results.document import Results
 
 Data = Callable[[str], Path]
 CRAB = (83.633083, 22.0145)
+EXACT_FIT = Fit(optimize_opts={"tol": 1e-4})
+"""By default gammapy's fit ends some thousandths of an error from its minimum."""
 SETTINGS = {"map_bin": 0.2, "map_width": 1.0}
 
 
@@ -269,7 +273,10 @@ def norm_by_gammapy(spectrum: Any, edges: Any, shape: Any) -> float:
     model = TemplateSpectralModel(energy * u.TeV, shape(energy) * u.Unit("cm-2 s-1 TeV-1"))
     data.models = [SkyModel(spectral_model=model, name="source")]
     estimator = FluxPointsEstimator(
-        energy_edges=edges[[0, -1]] * u.TeV, source="source", selection_optional=[]
+        energy_edges=edges[[0, -1]] * u.TeV,
+        source="source",
+        selection_optional=[],
+        fit=EXACT_FIT,
     )
     return float(np.ravel(estimator.run(Datasets([data])).norm.data)[0])
 
@@ -302,7 +309,10 @@ def norm_in_bin(found: Spectral, inside: Any) -> float:
     model = TemplateSpectralModel(energy * u.TeV, found.shape(energy) * u.Unit("cm-2 s-1 TeV-1"))
     data.models = [SkyModel(spectral_model=model, name="source")]
     estimator = FluxPointsEstimator(
-        energy_edges=inside[[0, -1]] * u.TeV, source="source", selection_optional=[]
+        energy_edges=inside[[0, -1]] * u.TeV,
+        source="source",
+        selection_optional=[],
+        fit=EXACT_FIT,
     )
     return float(np.ravel(estimator.run(Datasets([data])).norm.data)[0])
 
@@ -325,3 +335,18 @@ def test_many_nights_are_stacked_by_response(
 
 def _low(part: RunSpectrum) -> Dl3Run:
     return replace(part.part.run, zenith=65.0)
+
+
+def test_a_report_shows_each_night_with_its_flux_or_limit(results: Results) -> None:
+    every, main = tables.night_tables(results)
+    assert every.columns == (
+        *("Night", "Runs", "Livetime", "N_on", "N_off", "alpha", "Excess", "Li&Ma"),
+        "Flux [cm-2 s-1]",
+    )
+    assert [row.cells[0] for row in every.rows] == ["2011-02-03", "2011-10-08"]
+    assert set(main.columns) < set(every.columns) and len(main.columns) == 4
+    first, second = results.by_night or ()
+    weak = replace(second, is_limit=True, flux_limit=3.2e-12)
+    rows = tables.night_tables(replace(results, by_night=(first, weak)))[0].rows
+    assert rows[0].cells[-1].endswith("e-10") and rows[1].cells[-1] == "< 3.2e-12"
+    assert tables.night_tables(replace(results, by_night=(first,)))[0].rows == ()

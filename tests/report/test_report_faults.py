@@ -30,6 +30,7 @@ from astran.results.codec import results_from_json
 WORD = "injected"
 TITLES = {
     "number_rows": "The list of numbers",
+    "night_tables": "The table of nights",
     "run_table": "The table of runs",
     "stage_table": "The table of stages",
     "time_rows": "The list of times",

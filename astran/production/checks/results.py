@@ -94,8 +94,15 @@ def _plots(results: Results, faults: Faults) -> list[str]:
 
 def _files(files: FileNames) -> Iterator[str]:
     """Paths of the other files, below the folder of results.json."""
-    single = (files.run_table, files.map, files.flux_points, files.light_curve)
-    for name in (*single, *(files.ogip or ())):
+    single = (
+        files.run_table,
+        files.night_table,
+        files.map,
+        files.flux_points,
+        files.light_curve,
+    )
+    several = (*(files.ogip or ()), *(files.gammapy or ()), *(files.executable or ()))
+    for name in (*single, *several):
         if name is not None:
             path = PurePath(name)
             if path.is_absolute() or ".." in path.parts:

@@ -28,6 +28,15 @@ _log = logging.getLogger(__name__)
 EVERY = timedelta(minutes=5)
 """Pause between two updates while something is under way."""
 _TOLD = "analysis-"
+PAGE_FILES = (
+    "results.json",
+    "run_table.ecsv",
+    "night_table.ecsv",
+    "analysis.ipynb",
+    "analysis.py",
+    "analysis_inputs.json",
+)
+"""Of the results; those that are there can be downloaded from the page."""
 """Events for the page; others name people."""
 
 
@@ -103,7 +112,7 @@ def _sheet(context: Context, analysis_id: int) -> PageData | None:
         report=report,
         tasks=tuple(_task(row, attempts.get(row.id), products.get(row.id, [])) for row in rows),
         history=tuple((e.at, e.text) for e in history if e.kind.startswith(_TOLD)),
-        files=tuple(folder / name for name in ("results.json", "run_table.ecsv")) if folder else (),
+        files=tuple(folder / name for name in PAGE_FILES) if folder else (),
         remaining=f"about {duration(left)} left" if left is not None else "",
     )
 
