@@ -356,3 +356,25 @@ def test_a_data_set_counts_once_in_the_quotas(tmp_path: Path) -> None:
     sets.ask("ASTRAN-LAUNCH", "target: Crab\ndate: 20231203\n")
     assert [kind for kind, _ in sets.mails()][-1] == "refusal"
     sets.db.close()
+
+
+def test_a_private_target_keeps_the_whole_off_the_pages(tmp_path: Path) -> None:
+    sets = Sets(tmp_path)
+    data = sets.site.model_dump(exclude_unset=True)
+    data["pages"] = {"output": str(tmp_path / "pages"), "private": ["Mrk 421"]}
+    sets.site = build_settings(SiteConfig, data, "the test site")
+    sets.archive.nights["20231203"]["Mrk 421"] = [300]
+    sets.ask("ASTRAN-LAUNCH", "target: all\ndate: 20231203\n")
+    assert sets.end() is AnalysisState.DONE
+    sets.ask("ASTRAN-LAUNCH", THREE)
+    whole = max(int(str(row[0])) for row in sets.rows("select analysis_id from data_set"))
+    assert sets.end(whole) is AnalysisState.DONE
+    sets.tick(2)
+    pages = [path.read_text() for path in (tmp_path / "pages").rglob("*.html")]
+    assert pages
+    assert not [page for page in pages if "Mrk" in page]
+    page = (tmp_path / "pages" / "analyses" / f"A{whole}" / "index.html").read_text()
+    assert "2023-12-03" in page
+    assert "left out: No run of Crab was taken" in page
+    assert not (tmp_path / "pages" / "analyses" / "A1").exists()
+    sets.db.close()

@@ -200,6 +200,15 @@ def whole_of(db: Connection, child_id: int) -> tuple[Analysis, DataSetNight] | N
     return analyses.get_analysis(db, found), night
 
 
+def note_end(db: Connection, now: datetime, child: Analysis, text: str) -> None:
+    """Write into the history of a data set that the analysis of one of its nights has ended."""
+    if child.command != NIGHT:
+        return
+    whole = db.execute(select(_c.analysis_id).where(_c.child_id == child.id)).scalar()
+    if whole is not None:
+        note_event(db, now, "night-ended", f"{child.name}: {text}", whole)
+
+
 def stop_children(db: Connection, analysis_id: int) -> int:
     """Ask for the end of all analyses of nights that are under way; returns how many."""
     live = [one.child_id for one in nights_of(db, analysis_id) if one.child_id and not one.over]
