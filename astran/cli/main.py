@@ -40,6 +40,7 @@ COMMANDS = {
     "hold": ("astran.cli.analyses.hold", "keep a part of an analysis from starting"),
     "release": ("astran.cli.analyses.release", "let go on what was held"),
     "retry": ("astran.cli.analyses.retry", "run again what failed; what succeeded is reused"),
+    "campaign": ("astran.cli.analyses.campaign", "analyse many nights and stack them"),
     "report": ("astran.cli.analyses.report", "show or resend the report of an analysis"),
     "provenance": ("astran.cli.analyses.provenance", "where a product came from, as W3C PROV"),
     "pages": ("astran.cli.operation.pages", "write browsable pages of all analyses"),

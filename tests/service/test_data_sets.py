@@ -14,6 +14,8 @@ from mail_desk import Desk
 from mail_house import ALICE
 
 from astran.base.states import AnalysisState
+from astran.cli.analyses import campaign
+from astran.cli.main import main
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.database import analyses, tasks
@@ -206,7 +208,7 @@ def test_no_night_has_data(sets: Sets) -> None:
     assert sets.end() is AnalysisState.FAILED
     ((kind, text),) = sets.mails()
     assert kind == "report"
-    assert "None of 3 nights has data" in text
+    assert "None of 3 nights can be analysed" in text
 
 
 def test_targets_by_name_and_all(sets: Sets) -> None:
@@ -378,3 +380,41 @@ def test_a_private_target_keeps_the_whole_off_the_pages(tmp_path: Path) -> None:
     assert "left out: No run of Crab was taken" in page
     assert not (tmp_path / "pages" / "analyses" / "A1").exists()
     sets.db.close()
+
+
+def test_a_campaign_keeps_to_its_budget(
+    sets: Sets, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each night asks for 6 core hours."""
+    monkeypatch.setattr(campaign, "read_site", lambda args: sets.site)
+    monkeypatch.setattr(campaign, "make_context", lambda site: sets.context())
+    words = ["campaign", "--target", "Crab", "--nights", "20231201-20231205"]
+    assert main([*words, "--core-hours", "13"]) == 0
+    assert "A1 Crab20231201-20231205" in capsys.readouterr().out
+    assert sets.end() is AnalysisState.DONE
+    assert [one.night for one in sets.nights() if one.child_id] == ["20231201", "20231203"]
+    left = next(one for one in sets.nights() if one.night == "20231204")
+    assert "beyond the budget of 13" in left.remark
+    assert sets.mails() == [], "nobody asked for one"
+
+
+@pytest.mark.parametrize(
+    ("nights", "words"),
+    [
+        ("20231201", "is one night of one target"),
+        ("20231205-20231201", "Write 20231201-20231205"),
+        ("20231201-20991201", "is in the future"),
+    ],
+)
+def test_a_campaign_that_cannot_be(
+    sets: Sets,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    nights: str,
+    words: str,
+) -> None:
+    monkeypatch.setattr(campaign, "read_site", lambda args: sets.site)
+    monkeypatch.setattr(campaign, "make_context", lambda site: sets.context())
+    assert main(["campaign", "--target", "Crab", "--nights", nights]) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert sets.analyses() == 0

@@ -145,6 +145,15 @@ def note_count(
     )
 
 
+def leave_out(db: Connection, night: DataSetNight, remark: str) -> None:
+    """Note that a night that has data is not started, and why."""
+    db.execute(
+        update(t.data_set_night)
+        .where(_c.id == night.id, _c.child_id.is_(None))
+        .values(runs=0, remark=remark)
+    )
+
+
 def name_targets(
     db: Connection, analysis_id: int, night: DataSetNight, targets: Sequence[str]
 ) -> None:

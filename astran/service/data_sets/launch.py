@@ -24,6 +24,8 @@ from astran.service.reporting.privacy import private_rule
 from astran.telescopes.configuration import build_analysis
 
 _LONGEST_LABEL = 100
+BUDGET = "budget.core_hours"
+"""Parameter of a request: what all of its nights together may ask for [core hours]."""
 
 
 def create_data_set(
