@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,7 @@ from mail_desk import Desk
 from mail_house import ALICE
 
 from astran.base.states import AnalysisState
-from astran.cli.analyses import campaign
+from astran.cli.analyses import campaign, productions
 from astran.cli.main import main
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
@@ -418,3 +419,33 @@ def test_a_campaign_that_cannot_be(
     assert main(["campaign", "--target", "Crab", "--nights", nights]) == 2
     assert words in " ".join(capsys.readouterr().err.split())
     assert sets.analyses() == 0
+
+
+def test_productions(
+    sets: Sets, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(productions, "read_site", lambda args: sets.site)
+    monkeypatch.setattr(productions, "make_context", lambda site: sets.context())
+    sets.ask("ASTRAN-LAUNCH", "target: Crab\ndate: 20231203-20231204\n")
+    assert sets.end() is AnalysisState.DONE
+    with sets.db.begin() as db:
+        # the one of 3 December was made with an older release, and its folder is gone
+        old = next(one.child_id for one in data_sets.nights_of(db, 1) if one.night == "20231203")
+        assert old is not None
+        versions = [["astran", ""], ["nights", "0.9"]]
+        analyses.change_analysis(db, old, versions=versions, folder="/nowhere")
+    assert main(["productions", "--json"]) == 0
+    found = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert found.keys() == {"A1", "A2", "A3"}
+    assert found["A1"]["kind"] == "data set"
+    assert found["A1"]["made_by"] == ALICE
+    assert found[f"A{old}"]["stale"] == ["nights 1 has been used since", "its folder is gone"]
+    assert [one["stale"] for name, one in found.items() if name != f"A{old}"] == [[], []]
+    sets.ask("ASTRAN-LAUNCH", "target: Crab\ndate: 20231204\n")
+    assert sets.end(4) is AnalysisState.DONE
+    assert main(["productions", "--night", "20231204", "--stale"]) == 0
+    out = capsys.readouterr().out
+    assert "A4 is newer" in out
+    assert "1 production." in out
+    assert main(["productions", "--target", "Mrk 501"]) == 0
+    assert capsys.readouterr().out == "0 productions.\n"
