@@ -41,6 +41,8 @@ COMMANDS = {
     "hold": ("astran.cli.analyses.hold", "keep a part of an analysis from starting"),
     "release": ("astran.cli.analyses.release", "let go on what was held"),
     "retry": ("astran.cli.analyses.retry", "run again what failed; what succeeded is reused"),
+    "campaign": ("astran.cli.analyses.campaign", "analyse many nights and stack them"),
+    "productions": ("astran.cli.analyses.productions", "list what exists, and what is stale"),
     "report": ("astran.cli.analyses.report", "show or resend the report of an analysis"),
     "provenance": ("astran.cli.analyses.provenance", "where a product came from, as W3C PROV"),
     "compare": ("astran.cli.analyses.compare", "what differs between two analyses or folders"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,8 @@ from mail_desk import Desk
 from mail_house import ALICE
 
 from astran.base.states import AnalysisState
+from astran.cli.analyses import campaign, productions
+from astran.cli.main import main
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.database import analyses, tasks
@@ -206,7 +209,7 @@ def test_no_night_has_data(sets: Sets) -> None:
     assert sets.end() is AnalysisState.FAILED
     ((kind, text),) = sets.mails()
     assert kind == "report"
-    assert "None of 3 nights has data" in text
+    assert "None of 3 nights can be analysed" in text
 
 
 def test_targets_by_name_and_all(sets: Sets) -> None:
@@ -356,3 +359,93 @@ def test_a_data_set_counts_once_in_the_quotas(tmp_path: Path) -> None:
     sets.ask("ASTRAN-LAUNCH", "target: Crab\ndate: 20231203\n")
     assert [kind for kind, _ in sets.mails()][-1] == "refusal"
     sets.db.close()
+
+
+def test_a_private_target_keeps_the_whole_off_the_pages(tmp_path: Path) -> None:
+    sets = Sets(tmp_path)
+    data = sets.site.model_dump(exclude_unset=True)
+    data["pages"] = {"output": str(tmp_path / "pages"), "private": ["Mrk 421"]}
+    sets.site = build_settings(SiteConfig, data, "the test site")
+    sets.archive.nights["20231203"]["Mrk 421"] = [300]
+    sets.ask("ASTRAN-LAUNCH", "target: all\ndate: 20231203\n")
+    assert sets.end() is AnalysisState.DONE
+    sets.ask("ASTRAN-LAUNCH", THREE)
+    whole = max(int(str(row[0])) for row in sets.rows("select analysis_id from data_set"))
+    assert sets.end(whole) is AnalysisState.DONE
+    sets.tick(2)
+    pages = [path.read_text() for path in (tmp_path / "pages").rglob("*.html")]
+    assert pages
+    assert not [page for page in pages if "Mrk" in page]
+    page = (tmp_path / "pages" / "analyses" / f"A{whole}" / "index.html").read_text()
+    assert "2023-12-03" in page
+    assert "left out: No run of Crab was taken" in page
+    assert not (tmp_path / "pages" / "analyses" / "A1").exists()
+    sets.db.close()
+
+
+def test_a_campaign_keeps_to_its_budget(
+    sets: Sets, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each night asks for 6 core hours."""
+    monkeypatch.setattr(campaign, "read_site", lambda args: sets.site)
+    monkeypatch.setattr(campaign, "make_context", lambda site: sets.context())
+    words = ["campaign", "--target", "Crab", "--nights", "20231201-20231205"]
+    assert main([*words, "--core-hours", "13"]) == 0
+    assert "A1 Crab20231201-20231205" in capsys.readouterr().out
+    assert sets.end() is AnalysisState.DONE
+    assert [one.night for one in sets.nights() if one.child_id] == ["20231201", "20231203"]
+    left = next(one for one in sets.nights() if one.night == "20231204")
+    assert "beyond the budget of 13" in left.remark
+    assert sets.mails() == [], "nobody asked for one"
+
+
+@pytest.mark.parametrize(
+    ("nights", "words"),
+    [
+        ("20231201", "is one night of one target"),
+        ("20231205-20231201", "Write 20231201-20231205"),
+        ("20231201-20991201", "is in the future"),
+    ],
+)
+def test_a_campaign_that_cannot_be(
+    sets: Sets,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    nights: str,
+    words: str,
+) -> None:
+    monkeypatch.setattr(campaign, "read_site", lambda args: sets.site)
+    monkeypatch.setattr(campaign, "make_context", lambda site: sets.context())
+    assert main(["campaign", "--target", "Crab", "--nights", nights]) == 2
+    assert words in " ".join(capsys.readouterr().err.split())
+    assert sets.analyses() == 0
+
+
+def test_productions(
+    sets: Sets, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(productions, "read_site", lambda args: sets.site)
+    monkeypatch.setattr(productions, "make_context", lambda site: sets.context())
+    sets.ask("ASTRAN-LAUNCH", "target: Crab\ndate: 20231203-20231204\n")
+    assert sets.end() is AnalysisState.DONE
+    with sets.db.begin() as db:
+        # the one of 3 December was made with an older release, and its folder is gone
+        old = next(one.child_id for one in data_sets.nights_of(db, 1) if one.night == "20231203")
+        assert old is not None
+        versions = [["astran", ""], ["nights", "0.9"]]
+        analyses.change_analysis(db, old, versions=versions, folder="/nowhere")
+    assert main(["productions", "--json"]) == 0
+    found = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
+    assert found.keys() == {"A1", "A2", "A3"}
+    assert found["A1"]["kind"] == "data set"
+    assert found["A1"]["made_by"] == ALICE
+    assert found[f"A{old}"]["stale"] == ["nights 1 has been used since", "its folder is gone"]
+    assert [one["stale"] for name, one in found.items() if name != f"A{old}"] == [[], []]
+    sets.ask("ASTRAN-LAUNCH", "target: Crab\ndate: 20231204\n")
+    assert sets.end(4) is AnalysisState.DONE
+    assert main(["productions", "--night", "20231204", "--stale"]) == 0
+    out = capsys.readouterr().out
+    assert "A4 is newer" in out
+    assert "1 production." in out
+    assert main(["productions", "--target", "Mrk 501"]) == 0
+    assert capsys.readouterr().out == "0 productions.\n"

@@ -145,6 +145,15 @@ def note_count(
     )
 
 
+def leave_out(db: Connection, night: DataSetNight, remark: str) -> None:
+    """Note that a night that has data is not started, and why."""
+    db.execute(
+        update(t.data_set_night)
+        .where(_c.id == night.id, _c.child_id.is_(None))
+        .values(runs=0, remark=remark)
+    )
+
+
 def name_targets(
     db: Connection, analysis_id: int, night: DataSetNight, targets: Sequence[str]
 ) -> None:
@@ -198,6 +207,15 @@ def whole_of(db: Connection, child_id: int) -> tuple[Analysis, DataSetNight] | N
         return None
     night = next(one for one in nights_of(db, found) if one.child_id == child_id)
     return analyses.get_analysis(db, found), night
+
+
+def note_end(db: Connection, now: datetime, child: Analysis, text: str) -> None:
+    """Write into the history of a data set that the analysis of one of its nights has ended."""
+    if child.command != NIGHT:
+        return
+    whole = db.execute(select(_c.analysis_id).where(_c.child_id == child.id)).scalar()
+    if whole is not None:
+        note_event(db, now, "night-ended", f"{child.name}: {text}", whole)
 
 
 def stop_children(db: Connection, analysis_id: int) -> int:

@@ -16,11 +16,12 @@ from astran.base.tasks import Plan
 from astran.catalogue.fits_nights import files_of_night, livetime_of_file
 from astran.config.analysis import AnalysisConfig
 from astran.config.mailbox import Quotas
+from astran.database import analyses
 from astran.database.analyses import Analysis
 from astran.database.orders import data_sets
 from astran.database.orders.data_sets import ALL, AWAITED, DataSetNight
 from astran.service.context import Context
-from astran.service.data_sets.launch import config_of_night
+from astran.service.data_sets.launch import config_of_night, first_private
 from astran.service.planning import find_data, make_plan_of
 from astran.telescopes.registry import find_chain
 
@@ -116,6 +117,9 @@ def _name_targets(context: Context, whole: Analysis, night: DataSetNight) -> boo
         return True
     with context.db.begin() as db:
         data_sets.name_targets(db, whole.id, night, names)
+        if hidden := first_private(context, names):
+            # whoever may not see one of the targets must not see the whole
+            analyses.change_analysis(db, whole.id, config={**whole.config, "target": hidden})
     return False
 
 

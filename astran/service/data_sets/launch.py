@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -24,6 +24,8 @@ from astran.service.reporting.privacy import private_rule
 from astran.telescopes.configuration import build_analysis
 
 _LONGEST_LABEL = 100
+BUDGET = "budget.core_hours"
+"""Parameter of a request: what all of its nights together may ask for [core hours]."""
 
 
 def create_data_set(
@@ -35,11 +37,11 @@ def create_data_set(
     requester: str,
 ) -> Analysis:
     """Store a request for several nights; `config` is that of the first."""
-    names = _names(context, config, several)
+    names = _names(config, several)
     base = config.plain()
-    if len(names) > 1:
+    if len(names) > 1 and (hidden := first_private(context, names)):
         # whoever may not see one of the targets must not see the whole
-        base["target"] = resolve_source(names[0]).model_dump()
+        base["target"] = hidden
     nights = [(str(night), name) for night in _nights(several) for name in names]
     return data_sets.create_data_set(
         db,
@@ -86,15 +88,26 @@ def repeat_in_data_set(
     return repeat_night(context, db, old)
 
 
-def _names(context: Context, config: AnalysisConfig, several: SeveralNights) -> list[str]:
-    """The targets by their names in the catalogue, a private one first."""
+def first_private(context: Context, names: Sequence[str]) -> dict[str, Any] | None:
+    """The first target that the site keeps out of its pages; None: there is none."""
+    private = private_rule(context.site.pages.private)
+    for name in names:
+        try:
+            target = resolve_source(name).model_dump()
+        except CatalogueError:
+            target = {"name": name, "ra": 0.0, "dec": 0.0}
+        if private({"target": target}):
+            return target
+    return None
+
+
+def _names(config: AnalysisConfig, several: SeveralNights) -> list[str]:
+    """The targets by their names in the catalogue."""
     if not several.targets:
         return [ALL]
     if len(several.targets) == 1:
         return [config.target.name]
-    private = private_rule(context.site.pages.private)
-    found = {name.name: name for name in map(resolve_source, several.targets)}
-    return sorted(found, key=lambda name: not private({"target": found[name].model_dump()}))
+    return list(dict.fromkeys(resolve_source(name).name for name in several.targets))
 
 
 def _nights(several: SeveralNights) -> Iterator[Night]:

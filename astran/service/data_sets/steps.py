@@ -19,7 +19,7 @@ from astran.database.task_requests import TaskRequest, TaskSelection
 from astran.database.unfinished_tasks import UNBEGUN
 from astran.service.context import Context
 from astran.service.data_sets.census import count_nights, take_census
-from astran.service.data_sets.launch import config_of_night
+from astran.service.data_sets.launch import BUDGET, config_of_night
 from astran.service.data_sets.letters import enqueue_census
 from astran.service.data_sets.stack import plan_stacks
 from astran.service.jobs.task_control import note_request
@@ -62,20 +62,40 @@ def stop_nights(context: Context, whole: Analysis) -> bool:
         return data_sets.stop_children(db, whole.id) == 0
 
 
+def _keep_to_budget(db: Connection, whole: Analysis) -> None:
+    """Leave out what would cost more than the request allows; a night that does not tell its cost
+    is no part of the sum."""
+    budget = whole.params.get(BUDGET)
+    if budget is None:
+        return
+    spent = 0.0
+    for night in data_sets.nights_of(db, whole.id):
+        cost = night.core_hours or 0.0
+        if not night.has_data:
+            continue
+        if spent + cost > budget:
+            text = f"not started: its {cost:.1f} core hours are beyond the budget of {budget:g}"
+            data_sets.leave_out(db, night, text)
+        else:
+            spent += cost
+
+
 def _tell(context: Context, whole: Analysis) -> None:
     """Tell what the nights hold and cost, and start them, or wait for the word."""
     now = context.clock.now()
     with context.db.begin() as db:
+        _keep_to_budget(db, whole)
         nights = data_sets.nights_of(db, whole.id)
         census = take_census(nights)
         asked = bool(whole.requester) and context.site.mail is not None
-        why = census.needs_word(context.mail.quotas) if asked else ""
+        agreed = data_sets.options_of(db, whole.id).agreed
+        why = census.needs_word(context.mail.quotas) if asked and not agreed else ""
         words = (
             f"{count_noun(census.with_data, 'night')} of {census.nights} with data, "
             f"{count_noun(census.runs, 'run')}, {census.core_hours:.1f} core hours at most"
         )
         if not census.with_data:
-            reason = f"None of {count_noun(census.nights, 'night')} has data."
+            reason = f"None of {count_noun(census.nights, 'night')} can be analysed."
             to = AnalysisState.REPORTING
             analyses.move_analysis(db, now, whole, to, reason, reason=reason)
             return

@@ -64,9 +64,12 @@ def outcome_table(db: Connection, nights: Sequence[DataSetNight]) -> Table:
 
 def _outcome(db: Connection, one: DataSetNight, name: str) -> TableRow:
     if one.child_id is None:
-        why = one.remark if not one.has_data else "not started"
-        return TableRow((name,), ok=not one.has_data, remark=one_line(f"left out: {why}", 300))
+        if one.has_data or not one.counted:
+            return TableRow((name,), remark="not started")
+        return TableRow((name,), remark=one_line(f"left out: {one.remark}", 300))
     child = analyses.get_analysis(db, one.child_id)
+    if not one.over:
+        return TableRow((name, f"{child.name} ({one.state})"))
     found = _results_of(db, one.child_id) if one.state in _WITH_RESULT else None
     if found is None and one.state in _WITH_RESULT:
         return TableRow((name, f"{child.name} ({one.state})"))

@@ -48,6 +48,7 @@ def report_analysis(context: Context, analysis: Analysis) -> None:
     with context.db.begin() as db:
         if not analyses.move_analysis(db, now, analysis, made.state, made.headline):
             return
+        data_sets.note_end(db, now, analysis, made.headline)
         plan_update(context, db)
         for kind, letter in letters:
             enqueue_letter(context, db, kind, letter, analysis)
@@ -86,6 +87,7 @@ def report_expired(
             db, now, analysis, AnalysisState.EXPIRED, reason, reason=reason, left_out=left_out
         ):
             return
+        data_sets.note_end(db, now, analysis, reason)
         plan_update(context, db)
         for kind, letter in compose_report(context, ended, made):
             enqueue_letter(context, db, kind, letter, ended)
@@ -99,6 +101,7 @@ def report_cancelled(context: Context, analysis: Analysis) -> None:
             db, now, analysis, AnalysisState.CANCELLED, "cancelled on request"
         ):
             return
+        data_sets.note_end(db, now, analysis, "cancelled on request")
         plan_update(context, db)
         if analysis.recipient and context.site.mail is not None:
             states = [node.state for node in tasks.outline(db, analysis.id).values()]
@@ -133,9 +136,6 @@ def build_report(
     folders = results_folders(rows)
     nights = data_sets.nights_of(db, analysis.id) if analysis.is_data_set else []
     folder = folders[0] if len(folders) == 1 else None
-    if for_pages and any(one.target != config.target.name for one in nights):
-        # the rule of private targets knows the analysis by its one target
-        folder = None
     omissions = Omissions(fatal=of_the_store)
     found = None
     if folder:
@@ -161,7 +161,7 @@ def build_report(
         state = analysis.state if analysis.state.final else _end_state(results, runs, nights)
     several = omissions.part(
         "What came of the nights",
-        lambda: _of_nights(db, nights, folders, for_pages=for_pages),
+        lambda: _of_nights(db, nights, folders),
         NightsPart(),
     )
     return Report(
@@ -190,14 +190,13 @@ def build_report(
 
 
 def _of_nights(
-    db: Connection, nights: Sequence[DataSetNight], folders: Sequence[Path], *, for_pages: bool
+    db: Connection, nights: Sequence[DataSetNight], folders: Sequence[Path]
 ) -> NightsPart:
     """The part of a report on a data set; empty for a single night."""
     if not nights:
         return NightsPart()
-    # pages may be read by all: those of the nights tell what these may tell
-    table = None if for_pages else night_tables.outcome_table(db, nights)
-    answers = [] if for_pages or len(folders) < 2 else night_tables.describe_stacks(folders)
+    table = night_tables.outcome_table(db, nights)
+    answers = night_tables.describe_stacks(folders) if len(folders) > 1 else []
     return NightsPart(night_tables.title_of(nights), table, tuple(answers))
 
 
