@@ -26,12 +26,14 @@ from typing import Any
 
 from sqlalchemy import insert, update
 
+from astran.base.exit_record import ExitRecord, ProductRecord, TaskOutcome
 from astran.base.states import AnalysisState, TaskState
 from astran.base.tasks import Output, Plan, ProductKind, Resources, Stage, Task, fingerprint
 from astran.database import analyses, plans, submissions, tasks
 from astran.database.analyses import RequestOrigin
 from astran.database.connection import Database
 from astran.database.schema import tables
+from astran.production.job.products import measure_product
 
 BAR_S, BAR_CALLS = 2.0, 2
 ROOT = Path(__file__).resolve().parent.parent
@@ -154,6 +156,46 @@ def _ended(c: Any, workdir: Path, number: int, now: datetime) -> None:
     )
 
 
+def end_all(url: str, now: datetime) -> str:
+    """End every live task with success: its product and its exit record; returns what sacct
+    prints."""
+    db, lines = Database.open(url), []
+    then = now.strftime("%Y-%m-%dT%H:%M:%S")
+    with db.begin() as c:
+        for batch in submissions.open_submissions(c, "slurm"):
+            attempts = tasks.newest_attempts(c, batch.analysis_id, [TaskState.RUNNING])
+            for row in tasks.of_analysis(c, batch.analysis_id, [TaskState.RUNNING]):
+                attempt = attempts[row.id]
+                _end(row.spec, attempt.token, now)
+                job = f"{batch.job_id}_{attempt.array_index}"
+                lines.append(f"{job}|{batch.token}|COMPLETED|0:0|{then}|600||cp1|None\n")
+    db.close()
+    return "".join(lines)
+
+
+def _end(done: Task, token: str, now: datetime) -> None:
+    [output] = done.outputs
+    product, when = Path(output.path), now.isoformat(timespec="seconds")
+    for path in (product, Path(done.record)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    product.write_text("x")
+    size, mtime_ns = measure_product(product)
+    record = ProductRecord(output.path, size, mtime_ns, "0" * 64, output.check, {"rows": 1})
+    ExitRecord(
+        token=token,
+        key=done.key,
+        outcome=TaskOutcome.OK,
+        returncode=0,
+        message="done",
+        started=when,
+        ended=when,
+        host="cp1",
+        argv=done.argv,
+        products=(record,),
+        max_rss_mb=5000.0,
+    ).write(Path(done.record))
+
+
 @dataclass(frozen=True)
 class Tick:
     """Cost of one launcher [s of CPU] and its calls."""
@@ -222,8 +264,12 @@ def measure(kind: str, live: int, runs: int, ended: int, ticks: int) -> dict[str
         steady = [tick(site, bin_) for _ in range(ticks)]
         (bin_ / "squeue.txt").write_text(queue.replace("|PENDING|", "|RUNNING|"))
         turn = tick(site, bin_)  # all that waited has begun
+        (bin_ / "squeue.txt").write_text("")
+        (bin_ / "sacct.txt").write_text(end_all(url, now))
+        (bin_ / "sbatch.txt").write_text("5000\n")
+        end = tick(site, bin_)  # all have ended, and their next stage is submitted
     costs = sorted(one.own + one.children for one in steady)
-    worst = max((first, turn, *steady), key=lambda one: one.own + one.children)
+    worst = max((first, turn, end, *steady), key=lambda one: one.own + one.children)
     calls = {name: max(one.calls[name] for one in (first, turn, *steady)) for name in COMMANDS}
     return {
         "name": "busy_tick",
@@ -236,6 +282,9 @@ def measure(kind: str, live: int, runs: int, ended: int, ticks: int) -> dict[str
         "ours": round(costs[len(costs) // 2], 3),
         "first": round(first.own + first.children, 3),
         "all_change": round(turn.own + turn.children, 3),
+        "all_end": round(end.own + end.children, 3),
+        "all_end_commands": round(end.children, 3),
+        "all_end_submissions": end.calls["sbatch"],
         "worst": round(worst.own + worst.children, 3),
         "commands_share": round(steady[0].children, 3),
         "calls": calls,
@@ -257,6 +306,10 @@ def main() -> int:
     print(f"steady tick       {result['ours']:.2f} s of CPU  (bar: {BAR_S:g})")
     print(f"first sight       {result['first']:.2f} s")
     print(f"all change        {result['all_change']:.2f} s")
+    print(
+        f"all end           {result['all_end']:.2f} s, {result['all_end_commands']:.2f} s of them "
+        f"in {result['all_end_submissions']} submissions"
+    )
     print(f"calls in a tick   {result['calls']}")
     if args.json:
         print(json.dumps(result))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import Connection, delete, func, insert, select
@@ -45,7 +45,17 @@ def note_event(
 
 def note_events(db: Connection, entries: Iterable[Event]) -> None:
     """Write several events, in the caller's transaction."""
-    rows = [{**asdict(entry), "text": entry.text[:4000]} for entry in entries]
+    # field by field: `asdict` would copy every value, and there may be ten thousand
+    rows = [
+        {
+            "at": entry.at,
+            "kind": entry.kind,
+            "text": entry.text[:4000],
+            "analysis_id": entry.analysis_id,
+            "task_id": entry.task_id,
+        }
+        for entry in entries
+    ]
     if rows:
         db.execute(insert(t.event), rows)
 

@@ -14,7 +14,7 @@ from astran.base.scheduler import JobRef, Priority
 from astran.base.states import TaskState
 from astran.database.row_reader import RowReader
 from astran.database.schema import tables as t
-from astran.database.tasks import MAX_BOUND_ROWS, TaskMove, TaskRow, move_tasks, read_tasks
+from astran.database.tasks import MAX_BOUND_ROWS, TaskMove, TaskRow, move_tasks
 
 
 class SubmissionState(StrEnum):
@@ -106,6 +106,7 @@ def write_intent(
             if len(move_tasks(db, now, moves, attempts=number + 1, not_before=None)) != len(group):
                 savepoint.rollback()
                 return False
+        requested = {each: asdict(each) for each in {task.resources for task in tasks}}
         db.execute(
             insert(t.attempt),
             [
@@ -115,7 +116,7 @@ def write_intent(
                     "number": task.attempts + 1,
                     "token": attempt_token,
                     "array_index": index,
-                    "requested": asdict(task.resources),
+                    "requested": requested[task.resources],
                     "telling": [],
                 }
                 for index, (task, attempt_token) in enumerate(
@@ -188,8 +189,7 @@ def confirm_submission(db: Connection, now: datetime, submission: Submission, jo
         .values(state=SubmissionState.SUBMITTED, job_id=job_id, submitted=now)
     )
     if done.rowcount == 1:
-        moves = _moves(_tasks(db, submission), TaskState.SUBMITTED, f"job {job_id}")
-        move_tasks(db, now, moves)
+        move_tasks(db, now, _moves_of(db, submission, TaskState.SUBMITTED, f"job {job_id}"))
 
 
 def void_submission(
@@ -213,7 +213,7 @@ def void_submission(
     )
     if done.rowcount != 1:
         return
-    moves = _moves(_tasks(db, submission), to, reason)
+    moves = _moves_of(db, submission, to, reason)
     move_tasks(db, now, moves, reason=reason, not_before=not_before, **values)
     db.execute(
         update(t.attempt)
@@ -247,15 +247,17 @@ def _moves(tasks: Sequence[TaskRow], to: TaskState, text: str) -> list[TaskMove]
     return [TaskMove(task.id, task.analysis_id, task.key, task.state, to, text) for task in tasks]
 
 
-def _tasks(db: Connection, submission: Submission) -> list[TaskRow]:
+def _moves_of(db: Connection, submission: Submission, to: TaskState, text: str) -> list[TaskMove]:
+    """Moves of all tasks that are being submitted by it."""
+    c = t.task.c
     query = (
-        select(t.task)
+        select(c.id, c.analysis_id, c.key)
         .join_from(t.task, t.attempt)
         .where(
             t.attempt.c.submission_id == submission.id,
-            t.task.c.state == TaskState.SUBMITTING,
-            t.attempt.c.number == t.task.c.attempts,
+            c.state == TaskState.SUBMITTING,
+            t.attempt.c.number == c.attempts,
         )
         .order_by(t.attempt.c.array_index)
     )
-    return read_tasks(db, query)
+    return [TaskMove(*row, TaskState.SUBMITTING, to, text) for row in db.execute(query)]

@@ -44,8 +44,8 @@ def write_manifest(batch: Batch) -> Path:
     """Make the folders of batch and logs and write the table of its elements (OSError)."""
     folder = Path(batch.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    for log in batch.logs:
-        Path(log).parent.mkdir(parents=True, exist_ok=True)
+    for logs in {Path(log).parent for log in batch.logs}:
+        logs.mkdir(parents=True, exist_ok=True)
     manifest = manifest_path(batch.token, folder)
     lines = zip(batch.scripts, batch.logs, batch.tokens, strict=True)
     write_atomic(manifest, "".join("\t".join((str(i), *x)) + "\n" for i, x in enumerate(lines)))

@@ -194,16 +194,18 @@ def _advance(context: Context, result: TickResult, only: int | None) -> None:
                 _end_orphans(context, analysis)
         with context.db.begin() as db:
             live = analyses.live_analyses(db)
-    working: list[Analysis] = []
+    # as they were before this tick: what is forgotten is what was known then
+    seen: list[Analysis] = []
+    working: set[int] = set()
     failed: set[int] = set()
     for analysis in _in_turn(context, [a for a in live if only is None or a.id == only]):
         if _due(context, analysis):
-            number = len(working)
+            seen.append(analysis)
             if not _step(context, result, analysis, advance_analysis, working):
                 failed.add(analysis.id)
-            elif len(working) == number:
+            elif analysis.id not in working:
                 forget_faults(context, analysis)
-    _submit(context, result, working, failed)
+    _submit(context, result, [each for each in seen if each.id in working], failed)
 
 
 def _step(
@@ -285,12 +287,12 @@ def _due(context: Context, analysis: Analysis) -> bool:
     return analysis.next_step is None or context.clock.now() >= analysis.next_step
 
 
-def advance_analysis(context: Context, analysis: Analysis, working: list[Analysis]) -> None:
+def advance_analysis(context: Context, analysis: Analysis, working: set[int]) -> None:
     """Move one analysis on as far as it goes without waiting.
 
     Parameters
     ----------
-    working : those with tasks that have not ended; it is added to them if it has such
+    working : ids of those with tasks that have not ended; it is added to them if it has such
     """
     _log.debug("%s is %s", analysis.label, analysis.state)
     if analysis.cancel_wanted:
@@ -323,13 +325,13 @@ def _again(context: Context, analysis: Analysis) -> Analysis:
         return analyses.get_analysis(db, analysis.id)
 
 
-def _work(context: Context, analysis: Analysis, working: list[Analysis]) -> bool:
+def _work(context: Context, analysis: Analysis, working: set[int]) -> bool:
     """Act on wishes and ends; whether every task has ended."""
     task_control.act_on_requests(context, analysis)
     completion.complete_ended(context, analysis)
     if _all_ended(context, analysis):
         return True
-    working.append(analysis)
+    working.add(analysis.id)
     return False
 
 

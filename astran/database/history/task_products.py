@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -33,7 +33,7 @@ def add_products(db: Connection, products: Iterable[tuple[int, ProductRecord]]) 
     """Record what tasks (by id) left behind."""
     rows = []
     for task_id, product in products:
-        values = asdict(product)
+        values = {field.name: getattr(product, field.name) for field in fields(product)}
         rows.append({"task_id": task_id, "kind": values.pop("check"), **values})
     if rows:
         db.execute(t.product.insert(), rows)

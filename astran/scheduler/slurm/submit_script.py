@@ -6,6 +6,7 @@ import math
 import os
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from astran.base.files import write_atomic
@@ -55,7 +56,7 @@ def write_files(batch: Batch) -> Path:
     folder = Path(batch.folder)
     manifest = write_manifest(batch)
     for index, log in enumerate(batch.logs):
-        _link(_log(folder, batch.token, index), Path(log))
+        _link(_log(folder, batch.token, index), log)
     script = script_path(batch.token, folder)
     label = " ".join(batch.label.split())
     text = _SCRIPT.format(
@@ -67,7 +68,10 @@ def write_files(batch: Batch) -> Path:
     return script
 
 
-def _link(link: Path, target: Path) -> None:
+def _link(link: Path, target: str) -> None:
+    with suppress(FileExistsError):
+        link.symlink_to(target)
+        return
     part = link.with_name(f".{link.name}.{os.getpid()}.part")
     part.unlink(missing_ok=True)
     part.symlink_to(target)

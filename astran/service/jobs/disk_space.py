@@ -74,7 +74,7 @@ def needed_bytes(row: TaskRow) -> float:
         return _LEAST.get(stage, _LEAST_OF_OTHERS)
     if stage == Stage.DL2 and row.run is None:
         growth *= 2  # subruns, which are then put together
-    return growth * _size(path for path in row.spec.inputs if path.endswith(".h5"))
+    return growth * _size(path for path in row.stored_spec["inputs"] if path.endswith(".h5"))
 
 
 def _size(paths: Iterable[str]) -> int:

@@ -40,7 +40,7 @@ def settle_dependencies(context: Context, analysis: Analysis) -> bool | None:
         )
         # a fingerprint covers all that went before: what is done need not wait for what it needs
         whole = [row for row in rows if not row.depends_on_success]
-        sources = _reusable(db, [*whole, *(row for row in ready if row.depends_on_success)])
+        sources = reusable_tasks(db, [*whole, *(row for row in ready if row.depends_on_success)])
         unneeded = _unneeded(db, analysis, rows, nodes)
         changed = False
         for row in rows:
@@ -79,8 +79,8 @@ _Source = tuple[int, list[Path]]
 """A task, and where its products are, still as it left them."""
 
 
-def _reusable(db: Connection, rows: Sequence[TaskRow]) -> dict[int, _Source]:
-    """By task: a finished task that did this very work."""
+def reusable_tasks(db: Connection, rows: Sequence[TaskRow]) -> dict[int, _Source]:
+    """By task: a finished task that did this very work, and whose products are there."""
     like = tasks.finished_like(db, [row.fingerprint for row in rows])
     reusable: dict[int, _Source] = {}
     for row in rows:

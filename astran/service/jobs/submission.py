@@ -31,7 +31,7 @@ from astran.service.jobs.places import (
     Places,
     share_places,
 )
-from astran.service.jobs.readiness import is_ready
+from astran.service.jobs.readiness import is_ready, reusable_tasks
 
 _log = logging.getLogger(__name__)
 
@@ -242,10 +242,12 @@ def _submit(
     token = f"astran-{analysis.name}-{stage}-{secrets.token_hex(4)}"
     folder = analysis.folder / "jobmanager" / "batches" / token
     with context.db.begin() as db:
-        # another launcher may have submitted the same work since it was looked for
+        # since it was looked for, the same work may have been submitted, or have ended: in another
+        # analysis of this tick, or by another launcher
         submissions.lock_submissions(db)
         twins = tasks.under_way_like(db, [row.fingerprint for row in group], analysis.id)
-        group = [row for row in group if row.fingerprint not in twins]
+        done = reusable_tasks(db, group)
+        group = [row for row in group if row.fingerprint not in twins and row.id not in done]
         group = group[: _room(context, db, analysis)]
         attempt_tokens = [f"{token}.{index}" for index in range(len(group))]
         if not group or not submissions.write_intent(
@@ -260,7 +262,8 @@ def _submit(
         ):
             return 0
     for row in group:
-        _keep_old_log(Path(row.log), row.attempts)
+        if row.attempts:
+            _keep_old_log(Path(row.log), row.attempts)
     batch = Batch(
         token=token,
         label=f"{analysis.name} {analysis.label} {stage}",
@@ -288,7 +291,7 @@ def _room(context: Context, db: Connection, analysis: Analysis) -> int | None:
 
 def _keep_old_log(log: Path, attempt: int) -> None:
     """The log of an earlier attempt gets its number: `dl2-1.log` becomes `dl2-1.attempt1.log`."""
-    if attempt and log.exists():
+    if log.exists():
         log.replace(log.with_suffix(f".attempt{attempt}.log"))
 
 
