@@ -238,7 +238,7 @@ _COMMON = (
             Tick(0, 20),
             Tick(0, 60),
             Turn(Trouble.DATA, on=True),
-            Tick(0, 14400, times=10),
+            Tick(0, 14400, times=16),
             Turn(Trouble.DATA, on=False),
         ),
         runs=(1, 2),
