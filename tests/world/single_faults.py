@@ -14,7 +14,7 @@ from world.play import Played, play_schedule, work_folder
 from world.schedule import Say, Schedule, Tick, Word
 from world.world_faults import Fault, Strike
 
-TICKS = 10
+TICKS = 8
 NIGHT = Schedule(
     seed=0,
     steps=(

@@ -58,13 +58,12 @@ _COMMON = (
         rates={"sbatch-garbage-taken": 1.0},
         seed=1026,  # for this one sbatch says the words of a refusal, and has taken the job
     ),
-    # others ask for what is in doubt, or has ended and is not judged
+    # others ask for what is in doubt
     _night(
         Say(1, Word.LAUNCH, 0),
         Tick(0, 20, (Strike("sbatch", 1, Fault.LATE),)),
         *(Tick(0, 25) for _ in range(6)),
         users=2,
-        lag_s=40.0,
         work_s=(20.0, 30.0),
     ),
     # work that goes on is not shown: once, for ten polls, in a word that nobody knows
@@ -238,7 +237,7 @@ _COMMON = (
             Tick(0, 20),
             Tick(0, 60),
             Turn(Trouble.DATA, on=True),
-            Tick(0, 14400, times=10),
+            Tick(0, 14400, times=16),
             Turn(Trouble.DATA, on=False),
         ),
         runs=(1, 2),
@@ -265,6 +264,16 @@ _COMMON = (
         Tick(0, 60, times=2),
         users=2,
         work_s=(20.0, 40.0),
+    ),
+    # others ask for what has ended and is not judged yet, as its record is not visible
+    _night(
+        Say(1, Word.LAUNCH, 0),
+        Tick(0, 20),
+        Tick(0, 13, times=9),
+        users=2,
+        lag_s=58.0,
+        work_s=(20.0, 30.0),
+        seed=500,
     ),
 )
 SITUATIONS = tuple(replace(one, seed=one.seed or number) for number, one in enumerate(_COMMON))
