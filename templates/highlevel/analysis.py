@@ -31,7 +31,13 @@ from gammapy.estimators import FluxPointsEstimator
 from gammapy.makers import SpectrumDatasetMaker
 from gammapy.maps import MapAxis, RegionGeom, RegionNDMap
 from gammapy.modeling import Fit
-from gammapy.modeling.models import LogParabolaSpectralModel, PowerLawSpectralModel, SkyModel
+from gammapy.modeling.models import (
+    ExpCutoffPowerLawSpectralModel,
+    LogParabolaSpectralModel,
+    PowerLawSpectralModel,
+    SkyModel,
+    TemplateSpectralModel,
+)
 from regions import CircleSkyRegion, PointSkyRegion
 
 warnings.simplefilter("ignore")
@@ -230,39 +236,55 @@ remade: dict[str, Any] = {
     "nights": [],
 }
 PER_CM2 = "cm-2 s-1 TeV-1"
+UNITS = {"amplitude": PER_CM2, "inverse_cutoff": "TeV-1"}
+MODELS = {
+    "power-law": (PowerLawSpectralModel, {"index": 2.5}),
+    "log-parabola": (LogParabolaSpectralModel, {"alpha": 2.5, "beta": 0.1}),
+    "exponential-cutoff": (ExpCutoffPowerLawSpectralModel, {"index": 2.2, "inverse_cutoff": 0.05}),
+}
+
+
+def make_model(name: str, values: dict[str, float], held: dict[str, float]) -> tuple[Any, Any]:
+    """A model of the source with these values, and the same as it arrives at Earth."""
+    kind, start = MODELS[name]
+    source = kind(amplitude=f"3e-11 {PER_CM2}", reference="1 TeV")
+    for key, value in {**start, **held, **values}.items():
+        parameter = parameter_of(source, key)
+        parameter.quantity = value * u.Unit(UNITS.get(key, ""))
+        parameter.frozen = key in held
+    absorption = inputs["spectrum"].get("absorption")
+    if absorption is None:
+        return source, source
+    share = TemplateSpectralModel(
+        energy=absorption["energy_tev"] * u.TeV,
+        values=absorption["transmission"] * u.Unit(""),
+        interp_kwargs={"values_scale": "log"},
+    )
+    return source, source * share
+
+
+def parameter_of(source: Any, key: str) -> Any:
+    """The parameter by its name in results.json."""
+    return getattr(source, "lambda_" if key == "inverse_cutoff" else key)
+
+
 for known in results["spectrum"].get("models", []) if len(datasets) else []:
-    if known["name"] == "power-law":
-        model = PowerLawSpectralModel(amplitude=f"3e-11 {PER_CM2}", index=2.5)
-    else:
-        model = LogParabolaSpectralModel(
-            amplitude=f"3e-11 {PER_CM2}", alpha=2.5, beta=0.1, reference="1 TeV"
-        )
+    source, model = make_model(known["name"], {}, known["fixed_parameters"])
     datasets.models = [SkyModel(spectral_model=model, name=known["name"])]
     Fit().run(datasets)
     remade["models"][known["name"]] = {
-        name: float(getattr(model, name).quantity.to_value(PER_CM2 if name == "amplitude" else ""))
+        name: float(parameter_of(source, name).quantity.to_value(UNITS.get(name, "")))
         for name in known["parameters"]
     }
 
 
 def known_model() -> SkyModel:
     """The model that results.json took, with its parameters: fluxes are in units of it."""
-    name = results["spectrum"]["model"]
-    parameters = results["spectrum"]["parameters"]
-    if name == "log-parabola":
-        model = LogParabolaSpectralModel(
-            amplitude=parameters["amplitude"] * u.Unit(PER_CM2),
-            alpha=parameters["alpha"],
-            beta=parameters["beta"],
-            reference="1 TeV",
-        )
-    elif name == "power-law":
-        model = PowerLawSpectralModel(
-            amplitude=parameters["amplitude"] * u.Unit(PER_CM2), index=parameters["index"]
-        )
+    found = results["spectrum"]
+    if found["model"]:
+        _, model = make_model(found["model"], found["parameters"], found["fixed_parameters"])
     else:
-        index = results["spectrum"]["assumed_index"]
-        model = PowerLawSpectralModel(amplitude=f"3e-12 {PER_CM2}", index=index)
+        model = PowerLawSpectralModel(amplitude=f"3e-12 {PER_CM2}", index=found["assumed_index"])
     return SkyModel(spectral_model=model, name="known")
 
 

@@ -53,8 +53,19 @@ def analysis_inputs(found: FolderMeasurement) -> dict[str, Any]:
         and {
             "edges_tev": spectral.stacked.edges.tolist(),
             "true_edges_tev": spectral.stacked.true_edges.tolist(),
+            "absorption": _absorption(spectral),
         },
     }
+
+
+def _absorption(spectral: Spectral) -> dict[str, Any] | None:
+    """Share of the gamma rays that arrive, by energy; none where the models have none."""
+    absorption = spectral.best and spectral.best.absorption
+    if not absorption:
+        return None
+    edges = spectral.stacked.true_edges
+    energy, share = absorption.tabulate(edges[0], edges[-1])
+    return {"energy_tev": energy.tolist(), "transmission": share.tolist()}
 
 
 def _run(counts: RunCounts, parts: dict[int, tuple[RunSpectrum, str]]) -> dict[str, Any]:

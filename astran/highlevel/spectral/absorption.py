@@ -23,6 +23,7 @@ _TABLES = {
     EblModel.SALDANA_LOPEZ_2021: ("saldana-lopez", "Saldana-Lopez et al. 2021, MNRAS 507, 5144"),
 }
 """Names in `ebltable`, and publications."""
+TABLE_ENERGIES = 300
 SAME_SOURCE_DEG = 0.1
 """A position so near to a source of the catalogue has its redshift."""
 
@@ -67,6 +68,13 @@ class Absorption:
         found[order] = np.ravel(_load(self.model).opt_depth(self.redshift, flat[order]))
         share: Floats = np.exp(-np.clip(found, 0, None)).reshape(np.shape(energy))
         return share
+
+    def tabulate(self, low: float, high: float) -> tuple[Floats, Floats]:
+        """Energies between two [TeV] and the shares that arrive there, for an interpolation of
+        their logarithms."""
+        energy = np.geomspace(low, high, TABLE_ENERGIES)
+        # a share that underflows has no logarithm
+        return energy, np.clip(self.transmission(energy), 1e-200, None)
 
 
 def find_absorption(

@@ -40,7 +40,6 @@ _PARAMETERS = {
 }
 _GAMMAPY_NAMES = {INVERSE_CUTOFF: "lambda_"}
 _UNITS = {"amplitude": PER_CM2, INVERSE_CUTOFF: "TeV-1"}
-ABSORPTION_ENERGIES = 300
 
 
 @dataclass(frozen=True)
@@ -246,9 +245,7 @@ def _absorber(absorption: Absorption, datasets: Sequence[Any]) -> Any:
 
     edges = [data.exposure.geom.axes["energy_true"].edges.to_value("TeV") for data in datasets]
     low, high = min(each[0] for each in edges), max(each[-1] for each in edges)
-    energy = np.geomspace(low, high, ABSORPTION_ENERGIES)
-    # a share that underflows has no logarithm to interpolate
-    share = np.clip(absorption.transmission(energy), 1e-200, None)
+    energy, share = absorption.tabulate(low, high)
     return TemplateSpectralModel(
         energy=energy * u.TeV, values=share * u.Unit(""), interp_kwargs={"values_scale": "log"}
     )

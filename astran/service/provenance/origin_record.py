@@ -78,9 +78,7 @@ def highlevel_argv_of(rows: list[TaskRow]) -> tuple[str, ...]:
 
 
 def _dl3_folders(argv: tuple[str, ...]) -> tuple[Path, ...]:
-    return tuple(
-        Path(word.removeprefix("--dl3=")) for word in argv if word.startswith("--dl3=")
-    )
+    return tuple(Path(word.removeprefix("--dl3=")) for word in argv if word.startswith("--dl3="))
 
 
 def _identity(node: FileNode) -> str:
