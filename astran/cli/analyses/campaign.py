@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if several is None:
         raise ConfigError(
             f"{args.nights!r} is one night of one target.",
-            "A single night is `astran --config-analysis FILE --submit`.",
+            cure="A single night is `astran --config-analysis FILE --submit`.",
         )
     budget = {} if args.core_hours is None else {BUDGET: args.core_hours}
     origin = RequestOrigin(params={"priority": "campaign", **parsed.params, **budget})
