@@ -252,6 +252,7 @@ def _by_night(found: FolderMeasurement) -> tuple[NightNumbers, ...]:
 
 
 def _zenith_range(parts: Sequence[RunCounts]) -> dict[str, Any]:
+    """Fields of `NightNumbers`."""
     angles = [part.run.zenith for part in parts if part.run.zenith is not None]
     return {
         "zenith_min_deg": min(angles, default=None),
