@@ -40,7 +40,7 @@ def site(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def _fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(context: Context, analysis: Analysis) -> None:
+    def fail(context: Context, analysis: Analysis, working: set[int]) -> None:
         raise KeyError("no such column")
 
     monkeypatch.setattr(tick, "advance_analysis", fail)
