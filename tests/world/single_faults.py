@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import traceback
@@ -104,6 +105,7 @@ class Branches:
             if child == 0:
                 os.close(inlet)
                 self._answer = outlet
+                gc.disable()  # it would copy every page of the parent, and the child ends soon
                 for lock in work_folder().glob(".lock*"):
                     lock.unlink()  # the parent holds it on
                 return fault
