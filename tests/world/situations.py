@@ -142,7 +142,7 @@ _COMMON = (
         Tick(0, 600, times=3),
         Turn(Trouble.SMTP, on=False),
         Tick(0, 600, (Strike("smtp", 1, Fault.KILLED_AFTER),)),
-        copy_s=20.0,
+        copy_s=50.0,
     ),
     # launchers meet wherever they can
     *(
