@@ -39,6 +39,8 @@ class Memory:
     """Tasks whose success was looked at."""
     cancelled: dict[int, int] = field(default_factory=dict)
     """Analyses with a wish to be cancelled, and the newest submission that there was then."""
+    held: dict[int, int] = field(default_factory=dict)
+    """Planned tasks that are held, and how many attempts they had."""
 
 
 def check_step(world: World) -> None:
@@ -168,6 +170,11 @@ def _check_cancelled(world: World) -> None:
         before = memory.cancelled.setdefault(key, newest)
         if newest > before:
             world.breaches.append(f"G10 A{key} was to be cancelled, and submitted all the same")
+    rows = db.execute("select id, attempts, state from task where wish = 'hold'").fetchall()
+    for key, attempts, _ in rows:
+        if attempts > memory.held.get(key, attempts):
+            world.breaches.append(f"G10 task {key} was held, and submitted all the same")
+    memory.held = {key: attempts for key, attempts, state in rows if state == "planned"}
 
 
 def _check_success(world: World) -> None:
@@ -242,6 +249,8 @@ def _check_next_attempts(world: World) -> None:
             rule = RULES.get(cause)
             if rule is None:
                 continue
+            if rule.attempts == 1 and cause != "cancelled":
+                world.breaches.append(f"G14 task {task} was tried again after {cause}")
             if ended and _seconds(intent) < _seconds(ended) + 60 * rule.pause_min:
                 world.breaches.append(f"G14 task {task} was tried again at once after {cause}")
             grown = {"memory": ("memory_mb", 2.0), "time": ("time_min", 1.5)}.get(cause)

@@ -348,6 +348,12 @@ PLANTED = (
         "service/operator/site_trouble.py",
         "later = now + min(max((now - since) / 2, SHORTEST), LONGEST)",
         "later = now + timedelta(days=90)",
+        # else the next tick takes a time so far ahead for that of a wrong clock
+        Patch(
+            f"{_D}/chores.py",
+            "    if not _was_ahead(db, now, longest_look):\n",
+            "    if True:\n",
+        ),
     ),
     Planted(
         "the deadline is in another zone",
@@ -408,6 +414,12 @@ PLANTED = (
         _J,
         "        if found:\n",
         "        if found and 0:\n",
+        # else the copy that arrives in the mailbox is known for what it is
+        Patch(
+            "service/intake/filing.py",
+            "        outbox.mark_proven(db, mail.message_id, mail.received)\n",
+            "        pass\n",
+        ),
     ),
     Planted(
         "the copy of a mail has no time to come",
@@ -427,6 +439,8 @@ PLANTED = (
         _J,
         "    return now - mail.created >= GIVE_UP_AFTER\n",
         "    return True\n",
+        # else the next mail that goes out revives it
+        Patch(_J, "    if sent:\n        _revive(context)\n", ""),
     ),
     # --- mistakes of other kinds: counting, times, the wrong row, a step left out
     Planted(
@@ -537,17 +551,6 @@ PLANTED = (
             f"{_D}/analyses.py",
             "if to.final and not _nothing_lives(db, now, analysis):",
             "if to.final and False:",
-        ),
-    ),
-    Planted(
-        "a job that is cancelled counts as lost",
-        f"{_S}/polling.py",
-        "confirmed = one.request == TaskRequest.CANCEL and polls >= CANCELLED_POLLS",
-        "confirmed = False",
-        Patch(
-            f"{_S}/polling.py",
-            "            elif lost and one.attempt_id in self.withdrawn:\n",
-            "            elif lost and False:\n",
         ),
     ),
     Planted(

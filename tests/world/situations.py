@@ -82,15 +82,19 @@ _COMMON = (
         Tick(0, 20),
         Tick(0, 60),
         Turn(Trouble.SLURMCTLD, on=True),
-        Tick(0, 75, times=12),
+        Tick(0, 300, times=12),
         Turn(Trouble.SLURMCTLD, on=False),
         Tick(0, 60),
-        work_s=_LONG,
+        work_s=(6000.0, 6000.0),
+        accounting=False,
     ),
     # ends that leave a record, and then ends that leave none
     _night(
         *(Tick(0, wait) for wait in (20, 300, 120, 300, 300)),
-        fates=_fates(dl2=["node-late", "silent"], irf=["preempted", "silent"], dl3=["oom", "oom"]),
+        fates={
+            **_fates(dl2=["node-late", "silent"], irf=["preempted", "silent"], dl3=["oom", "oom"]),
+            f"Script_dl2-{NIGHTS[0]}-2.sh": ["node"] * 4,
+        },
         lag_s=40.0,
     ),
     _night(
@@ -98,7 +102,7 @@ _COMMON = (
         Say(0, Word.RETRY, 0),
         Tick(0, 60),
         Tick(0, 300),
-        fates=_fates(dl2=["timeout", "crash"], irf=["node"] * 3, dl3=["tool", "silent"]),
+        fates=_fates(dl2=["timeout", "crash"], irf=["node"] * 2, dl3=["tool", "silent"]),
     ),
     _night(
         *(Tick(0, wait) for wait in (20, 300, 120, 300, 120, 300)),
@@ -138,7 +142,7 @@ _COMMON = (
         Tick(0, 600, times=3),
         Turn(Trouble.SMTP, on=False),
         Tick(0, 600, (Strike("smtp", 1, Fault.KILLED_AFTER),)),
-        copy_s=20.0,
+        copy_s=50.0,
     ),
     # launchers meet wherever they can
     *(
@@ -276,4 +280,7 @@ _COMMON = (
         seed=500,
     ),
 )
-SITUATIONS = tuple(replace(one, seed=one.seed or number) for number, one in enumerate(_COMMON))
+_FIRST = (7, 6, 25, 35, 36, 18, 10, 3, 30, 33, 27, 26, 9, 8, 28, 31, 32, 12, 19)
+"""Those that show most kinds of faults."""
+_ORDER = (*_FIRST, *(number for number in range(len(_COMMON)) if number not in _FIRST))
+SITUATIONS = tuple(replace(_COMMON[n], seed=_COMMON[n].seed or n) for n in _ORDER)

@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from world import invariants
 from world.planted import PLANTED, ROOT, Planted
 from world.play import Played, play_schedule
 from world.schedule import draw
@@ -27,13 +29,21 @@ def test_no_schedule_breaks_an_invariant(leg: int) -> None:
         assert not played.breaches, f"benchmarks/world.py --seed {seed}"
 
 
-def test_a_branch_is_the_schedule_with_that_fault() -> None:
-    """What a child process plays on from a call of the night is what the whole schedule is."""
-    schedules = list(all_single_faults())
-    branches = Branches(part=600, of=len(schedules))
-    branches.play()
-    assert branches.plays == 1
-    assert branches.digests[0] == play_schedule(schedules[600]).digest
+def test_branches_are_played_and_what_breaks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    faults = sum(1 for _ in all_single_faults())
+    well = Branches(part=0, of=faults)
+    well.play()
+    assert (well.plays, well.found) == (1, [])
+
+    def never_submitted(world: Any) -> None:
+        if world.db.driver.execute("select 1 from submission").fetchone():
+            world.breaches.append("G0 submitted")
+
+    monkeypatch.setattr(invariants, "_check_quotas", never_submitted)
+    ill = Branches(part=0, of=faults)
+    ill.play()
+    assert len(ill.found) == 2
+    assert ill.found[0] == "database 1 refused: G0 submitted"
 
 
 def test_a_seed_is_one_schedule_to_the_last_byte() -> None:
@@ -81,7 +91,6 @@ def test_a_planted_bug_is_seen(name: str) -> None:
 
 
 def test_what_is_found_is_shrunk(monkeypatch: pytest.MonkeyPatch) -> None:
-    from world import invariants
     from world.shrink import kind_of, shrink
 
     def never_cancelled(world: object) -> None:
