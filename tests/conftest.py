@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 from services import condor, slurm, smtp
 from services import dovecot as dovecot_service
 from services import postgres as postgres_service
@@ -17,6 +18,10 @@ from services.slurm import SlurmCluster
 from services.smtp import SmtpServer
 
 from astran.base.logging_setup import reset_logging
+
+# how fast a machine makes examples says nothing of the code
+settings.register_profile("astran", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("astran")
 
 pytest_plugins = [
     "demo_fixtures",

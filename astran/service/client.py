@@ -25,7 +25,7 @@ from astran.base.errors import AstranError, ConfigError, StoreError
 from astran.base.night import Night
 from astran.base.permissions import private_umask
 from astran.base.states import AnalysisState
-from astran.catalogue.sources import resolve_source
+from astran.catalogue.sources import find_redshift, resolve_source
 from astran.config.analysis import AnalysisConfig
 from astran.config.site import SiteConfig
 from astran.config.yaml_files import load_site, site_path
@@ -150,7 +150,9 @@ class Client:
         if parsed.corrected:
             # nobody could be asked whether the correction is right
             parsed = replace(parsed, corrected=False)
-        config = resolve_config(parsed, resolve_source, Night.of(now), site.telescope)
+        config = resolve_config(
+            parsed, resolve_source, Night.of(now), site.telescope, find_redshift
+        )
         problems = find_chain(config.telescope).request_problems(site, config, keep=True)
         if problems:
             raise ConfigError("The request cannot be used:", problems)

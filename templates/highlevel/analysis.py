@@ -66,15 +66,14 @@ print(f"{inputs['target']['name']}: {len(inputs['runs'])} runs")
 
 
 # %%
-def find_file(path: str) -> Path:
-    """A file at its place, or of the same name in one of the named folders."""
-    for folder in (*FOLDERS, HERE):
-        found = sorted(folder.rglob(Path(path).name)) if folder.is_dir() else []
-        if found:
-            return found[0]
-    if Path(path).is_file():
-        return Path(path)
-    raise SystemExit(f"{path} is not there. Name the folder of the DL3 files.")
+def find_file(place: str) -> Path:
+    """A file in one of the named folders: one that lies in a folder of the same name comes first."""
+    folder_name, name = Path(place).parts[-2:]
+    found = [path for folder in (*FOLDERS, HERE) for path in sorted(folder.rglob(name))]
+    found.sort(key=lambda path: path.resolve().parent.name != folder_name)
+    if not found:
+        raise SystemExit(f"{name} is not there. Name the folder of the DL3 files.")
+    return found[0]
 
 
 def repeated(*columns: Any) -> Any:

@@ -6,7 +6,7 @@ import argparse
 
 from astran.base.errors import ConfigError
 from astran.base.night import Night
-from astran.catalogue.sources import resolve_source
+from astran.catalogue.sources import find_redshift, resolve_source
 from astran.cli.common import Exit, add_site_option, make_context, read_site
 from astran.database.analyses import RequestOrigin
 from astran.database.orders import data_sets
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     text = "\n".join([f"target: {args.target}", f"nights: {args.nights}", *chosen])
     now = context.clock.now()
     parsed = parse(text, site.telescope, now)
-    config = resolve_config(parsed, resolve_source, Night.of(now), site.telescope)
+    config = resolve_config(parsed, resolve_source, Night.of(now), site.telescope, find_redshift)
     several = several_nights(parsed.params)
     if several is None:
         raise ConfigError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from astran.base.errors import ProductError
 from astran.base.files import sha256
 from astran.gadf.fits_open import open_fits
 from astran.highlevel.comparison.run_facts import RunFacts, read_run_facts
-from astran.highlevel.dl3.folder import RESULTS, scan_folder
+from astran.highlevel.dl3.folder import RESULTS, scan_places
 from astran.results.codec import results_from_json
 from astran.results.document import Results
 
@@ -54,14 +54,14 @@ class ComparedSide:
 
 
 def read_side(
-    name: str, folder: Path, dl3: Path | None = None, record: Record | None = None
+    name: str, folder: Path, dl3: Sequence[Path] = (), record: Record | None = None
 ) -> ComparedSide:
     """Open one side.
 
     Parameters
     ----------
     folder : of an analysis (with DL3 or results in it), of results, or of DL3 files
-    dl3 : where the DL3 of the analysis is; none: as found by `folder`
+    dl3 : folders in which the DL3 of the analysis is; none: as found by `folder`
 
     Raises
     ------
@@ -71,10 +71,11 @@ def read_side(
         raise ProductError(f"There is no folder {folder}.", "Name an analysis (A12) or a folder.")
     places = (folder / RESULTS, folder / "results" / RESULTS)
     results = next((place for place in places if place.is_file()), None)
-    if dl3 is None:
+    if not dl3:
         beside = folder.parent / "DL3" if results == places[0] else folder / "DL3"
-        dl3 = beside if beside.is_dir() else folder if results is None else None
-    side = _scan(name, dl3) if dl3 is not None and dl3.is_dir() else ComparedSide(name)
+        dl3 = [beside] if beside.is_dir() else [folder] if results is None else []
+    there = [place for place in dl3 if place.is_dir()]
+    side = _scan(name, there) if there else ComparedSide(name)
     if results is None and not side.runs and not side.unreadable:
         raise ProductError(
             f"{folder} holds neither results nor DL3 files.",
@@ -105,8 +106,8 @@ def read_results(path: Path) -> Results:
     return results_from_json(data)[0]
 
 
-def _scan(name: str, dl3: Path) -> ComparedSide:
-    folder = scan_folder(dl3)
+def _scan(name: str, dl3: Sequence[Path]) -> ComparedSide:
+    folder = scan_places(dl3)
     runs: dict[int, ComparedFile] = {}
     unreadable: dict[str, str] = {}
     doubles: list[int] = []
@@ -126,7 +127,7 @@ def _scan(name: str, dl3: Path) -> ComparedSide:
     if doubles:
         listed = ", ".join(map(str, dict.fromkeys(doubles)))
         raise ProductError(
-            f"{dl3} holds several different files of run {listed}.",
+            f"{', '.join(map(str, dl3))}: several different files of run {listed}.",
             "Put those that belong together into folders of their own.",
         )
     return ComparedSide(name, None, runs, unreadable)

@@ -75,8 +75,8 @@ def _run(counts: RunCounts, parts: dict[int, tuple[RunSpectrum, str]]) -> dict[s
         "obs_id": run.obs_id,
         "start": run.start.isoformat(timespec="seconds"),
         "night": str(run.night),
-        "files": [str(path.resolve()) for path in (run.path, *run.more_files)],
-        "irf_files": [str(path.resolve()) for path in run.irf_files],
+        "files": [_place(path) for path in (run.path, *run.more_files)],
+        "irf_files": [_place(path) for path in run.irf_files],
         "offset_deg": counts.offset,
         "alpha": counts.alpha,
         "livetime_s": run.livetime_s,
@@ -88,6 +88,13 @@ def _run(counts: RunCounts, parts: dict[int, tuple[RunSpectrum, str]]) -> dict[s
             "used": part[0].spectrum.used.tolist(),
         },
     }
+
+
+def _place(path: Path) -> str:
+    """Name of a file with that of its folder. The file is published: where a site keeps its data is
+    nobody's business."""
+    whole = path.resolve()
+    return f"{whole.parent.name}/{whole.name}"
 
 
 def _places(centres: tuple[Floats, ...]) -> list[tuple[float, float]]:
