@@ -67,7 +67,7 @@ print(f"{inputs['target']['name']}: {len(inputs['runs'])} runs")
 
 # %%
 def find_file(place: str) -> Path:
-    """A file in one of the named folders: one that lies in a folder of the same name comes first."""
+    """A file in one of the named folders, first of all in one of the same name."""
     folder_name, name = Path(place).parts[-2:]
     found = [path for folder in (*FOLDERS, HERE) for path in sorted(folder.rglob(name))]
     found.sort(key=lambda path: path.resolve().parent.name != folder_name)
