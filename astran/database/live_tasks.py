@@ -37,6 +37,8 @@ class LiveTask(NamedTuple):
     node: str
     missing_since: datetime | None
     missing_looks: int
+    number: int = 0
+    """Of that attempt, from 1."""
 
 
 _READER = RowReader(

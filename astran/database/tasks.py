@@ -189,6 +189,8 @@ class TaskMove:
     seen: TaskState
     to: TaskState
     text: str = ""
+    attempt: int | None = None
+    """Only where this still is the newest attempt: another may have been submitted since."""
 
 
 _UNDER_WAY = (TaskState.SUBMITTING, TaskState.SUBMITTED, TaskState.RUNNING)
@@ -199,16 +201,18 @@ def move_tasks(db: Connection, now: datetime, moves: Sequence[TaskMove], **value
 
     A move that may give its analysis something to do makes the next tick look at it.
     """
-    groups: dict[tuple[TaskState, TaskState], list[TaskMove]] = {}
+    groups: dict[tuple[TaskState, TaskState, int | None], list[TaskMove]] = {}
     for one in moves:
         if one.to not in TASK_MOVES[one.seen]:
             raise StoreError(f"Task {one.key} cannot go from {one.seen} to {one.to}.")
-        groups.setdefault((one.seen, one.to), []).append(one)
+        groups.setdefault((one.seen, one.to, one.attempt), []).append(one)
     moved: set[int] = set()
-    for (seen, to), group in groups.items():
+    for (seen, to, attempt), group in groups.items():
         for start in range(0, len(group), MAX_BOUND_ROWS):
             ids = [one.task_id for one in group[start : start + MAX_BOUND_ROWS]]
             query = update(t.task).where(t.task.c.id.in_(ids), t.task.c.state == seen)
+            if attempt is not None:
+                query = query.where(t.task.c.attempts == attempt)
             query = query.values(state=to, **values).returning(t.task.c.id)
             moved |= set(db.execute(query).scalars())
     done = [one for one in moves if one.task_id in moved]

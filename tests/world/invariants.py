@@ -411,7 +411,8 @@ def _check_ends(world: World) -> None:
         if state == "partial" and (not good or len(good) == len(by_run) == _wanted(world, key)):
             found.append(f"G13 A{key} is partial, but all is done")
         failed = [t for t in tasks if t[2] in ("failed", "cancelled")]
-        if state in ("failed", "expired") and not failed and not _long(world):
+        nothing = 0 in world.schedule.there and reason.startswith("There is nothing")
+        if state in ("failed", "expired") and not (failed or nothing or _long(world)):
             found.append(f"G13 A{key} is {state} without a cause: {reason}")
         if not wanted and not _long(world):
             for task in failed:

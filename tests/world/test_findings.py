@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from world.play import play_schedule
-from world.schedule import Arrive, Say, Schedule, Tick, Trouble, Turn, Word
+from world.schedule import Arrive, Say, Schedule, Tick, Trouble, Turn, Word, draw
 from world.world_faults import Fault, Strike
 
 LAUNCH = Say(0, Word.LAUNCH, 0)
@@ -49,3 +49,8 @@ FOUND = {
 @pytest.mark.parametrize("name", FOUND)
 def test_it_is_mended(name: str) -> None:
     assert play_schedule(FOUND[name]).breaches == ()
+
+
+def test_an_old_look_moves_no_new_attempt() -> None:
+    """Two launchers: what one read of the first attempt must not end the second."""
+    assert play_schedule(draw(76)).breaches == ()

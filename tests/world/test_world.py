@@ -19,7 +19,7 @@ from world.single_faults import Branches, all_single_faults
 
 TESTS = Path(__file__).resolve().parents[1]
 GUARANTEES = TESTS.parent / "docs" / "guarantees.md"
-LEGS, LEG = 4, 30
+LEGS, LEG = 4, 17
 
 
 @pytest.mark.parametrize("leg", range(LEGS))

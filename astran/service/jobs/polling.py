@@ -134,7 +134,9 @@ class _Updates:
     """Tasks in a state that ASTRAN does not know, with its name."""
 
     def move(self, one: LiveTask, to: TaskState, text: str) -> None:
-        self.moves.append(TaskMove(one.task_id, one.analysis_id, one.key, one.state, to, text))
+        number = one.number or None
+        move = TaskMove(one.task_id, one.analysis_id, one.key, one.state, to, text, number)
+        self.moves.append(move)
 
     def known(self, one: LiveTask, status: Known) -> None:
         state, ended = status.state, status.state.ended
