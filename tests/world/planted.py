@@ -511,7 +511,7 @@ PLANTED = (
     Planted(
         "a release is forgotten",
         f"{_S}/task_control.py",
-        "            set_request(db, planned, TaskRequest.NONE)\n",
+        "        set_request(db, planned, TaskRequest.NONE)\n",
         "",
     ),
     Planted(
@@ -523,8 +523,8 @@ PLANTED = (
     Planted(
         "an analysis that waits cannot be cancelled",
         "service/tick.py",
-        "    if analysis.cancel_wanted:\n        if cancellation",
-        "    if analysis.cancel_wanted and analysis.state not in _PLANNING:\n        if cancellation",
+        "    if analysis.cancel_wanted:\n        if analysis",
+        "    if analysis.cancel_wanted and analysis.state not in _PLANNING:\n        if analysis",
     ),
     Planted(
         "cancelled jobs are left in the cluster",
