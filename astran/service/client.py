@@ -34,7 +34,7 @@ from astran.database.analyses import Analysis, RequestOrigin
 from astran.database.location import identity, opening
 from astran.database.task_requests import TaskRequest, TaskSelection
 from astran.launch_language.parser import parse
-from astran.launch_language.resolve import resolve_config, write_launch
+from astran.launch_language.resolve import resolve_config, several_nights, write_launch
 from astran.results.codec import results_from_json
 from astran.results.document import RESULTS, Results
 from astran.service.context import Context
@@ -147,6 +147,11 @@ class Client:
         aside = [name for name in _BY_MAIL_ONLY if name in parsed.params]
         if aside:
             raise ConfigError(f"{aside[0]} can be asked for by mail only.")
+        if several_nights(parsed.params) is not None:
+            raise ConfigError(
+                "Several nights or targets are not launched from here.",
+                cure="Ask for them by mail or by `astran campaign`, or launch each by itself.",
+            )
         if parsed.corrected:
             # nobody could be asked whether the correction is right
             parsed = replace(parsed, corrected=False)

@@ -64,6 +64,7 @@ def test_keys_and_text_say_the_same(client: Client) -> None:
         ({"telescope": "VLT"}, "telescope"),
         ({"repeat": "until 2030-01-01"}, "by mail only"),
         ({"cc": "someone@institute.example"}, "by mail only"),
+        ({"date": "20231207-20231209"}, "astran campaign"),
         ({"target": "Crab\nfolder: elsewhere"}, "one line"),
         ({"folder: elsewhere\ntarget": "Crab"}, "one line"),
     ],
