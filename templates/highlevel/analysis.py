@@ -3,7 +3,7 @@
     python analysis.py [FOLDER_OF_DL3 ...]
 
 `analysis_inputs.json` says which files, regions and energies; `results.json` is what is remade.
-Where the DL3 files are no longer at their place, name the folders that hold them (or list these in
+Name the folders that hold the DL3 files, unless these lie beside it (or list them in
 the environment variable DL3_FOLDERS, separated by `:`). Exit code 1: something differs by more than
 its tolerance.
 """

@@ -170,7 +170,7 @@ def test_the_record_of_an_analysis(tmp_path: Path) -> None:
         )
         analyses.change_analysis(connection, made.id, versions=[["lstchain", "0.10.12"]])
         origin = read_origin(connection, made.id)
-    assert (origin.name, origin.dl3, origin.argv) == ("A1", None, ())
+    assert (origin.name, origin.dl3, origin.argv) == ("A1", (), ())
     assert origin.record["cuts"]["dl3.gammaness_cut"] == "0.8"
     assert origin.record["software"] == {"lstchain": "0.10.12"}
     assert not any("Crab" in value for value in origin.record["settings"].values())

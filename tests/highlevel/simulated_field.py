@@ -21,7 +21,7 @@ from astran.highlevel.options import Options
 TARGET = (150.0, 40.0)
 SETTINGS = HighlevelSettings(map_bin=0.04)
 CUT = ThetaCut(CutKind.FIXED, 0.15, "as requested")
-OPTIONS = Options(Path(), Path(), "target", TARGET, SETTINGS)
+OPTIONS = Options((Path(),), Path(), "target", TARGET, SETTINGS)
 
 
 @dataclass(frozen=True)

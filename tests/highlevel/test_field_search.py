@@ -119,7 +119,7 @@ def test_runs_beside_and_at_the_target_go_together(tmp_path: Path) -> None:
     write_run(tmp_path, 3, start="2023-12-07T22:00:00", offset=0.0)
     place = (83.6331, 22.0145)
     settings = HighlevelSettings(map_bin=0.05)
-    options = Options(tmp_path, tmp_path, "Crab", place, settings, spectrum=False)
+    options = Options((tmp_path,), tmp_path, "Crab", place, settings, spectrum=False)
     results = assemble_results(measure_folder(options), options, NOW)
     assert [run.obs_id for run in results.runs] == [1, 2, 3]
     assert any("point at the target (3)" in text for text in results.warnings)
@@ -146,7 +146,7 @@ def test_results_and_letter_name_it(tmp_path: Path) -> None:
         )
     place = (83.6331, 22.0145)
     settings = HighlevelSettings(map_bin=0.05)
-    options = Options(tmp_path, tmp_path, "Crab", place, settings, spectrum=False)
+    options = Options((tmp_path,), tmp_path, "Crab", place, settings, spectrum=False)
     results = assemble_results(measure_folder(options), options, NOW)
     assert results.map is not None
     (source,) = results.map.sources

@@ -35,7 +35,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[FolderMeasurement, 
     folder = tmp_path_factory.mktemp("dl3")
     write_night(folder, runs=9, background=3000)
     options = Options(
-        folder,
+        (folder,),
         folder,
         LONG,
         (RA, DEC),

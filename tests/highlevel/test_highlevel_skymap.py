@@ -19,7 +19,7 @@ def find(
     folder: Path, target: tuple[float, float] = (RA, DEC), **settings: float
 ) -> FolderMeasurement:
     return measure_folder(
-        Options(folder, folder, "Crab", target, HighlevelSettings.model_validate(settings))
+        Options((folder,), folder, "Crab", target, HighlevelSettings.model_validate(settings))
     )
 
 

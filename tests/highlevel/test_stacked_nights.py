@@ -228,7 +228,10 @@ def test_gammapy_reads_points_light_curves_and_data_sets(stacked: Path, results:
     assert set(results.files.gammapy or ()) >= {"flux_points.fits", "datasets.yaml"}
 
 
-def test_the_notebook_gives_the_results_again(stacked: Path, results: Results) -> None:
+def test_the_notebook_gives_the_results_again(
+    stacked: Path, results: Results, public_data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DL3_FOLDERS", str(public_data("joint-crab/veritas")))
     assert results.files.executable is not None
     notebook = nbformat.read(stacked / "analysis.ipynb", as_version=4)
     nbformat.validate(notebook)

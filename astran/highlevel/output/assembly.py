@@ -16,17 +16,15 @@ from astran import __version__
 from astran.highlevel.aperture.binned_counts import counts_by_energy, counts_by_night
 from astran.highlevel.aperture.counts import RunCounts
 from astran.highlevel.aperture.statistics import Counts, stack
-from astran.highlevel.arrays import Floats, as_tuple
+from astran.highlevel.arrays import as_tuple
 from astran.highlevel.diagnostics.data_taking import event_diagnostics
 from astran.highlevel.diagnostics.notes import describe_observations
 from astran.highlevel.failures import Failures, add_left_out
-from astran.highlevel.geometry import project, radec, separation
-from astran.highlevel.maps.field_search import FieldSource
-from astran.highlevel.maps.position import PositionFit
-from astran.highlevel.maps.ring import SkyMap
+from astran.highlevel.geometry import project
 from astran.highlevel.measurement import FolderMeasurement
 from astran.highlevel.options import Options
-from astran.highlevel.output.warnings import WIDEST_OFF_SIGMA, find_warnings
+from astran.highlevel.output.map_numbers import map_numbers
+from astran.highlevel.output.warnings import find_warnings
 from astran.highlevel.spectral.norm import Norm
 from astran.highlevel.spectral.result_parts import light_curve_part, spectrum_part
 from astran.highlevel.spectral.spectrum import NoSpectrum, Spectral
@@ -36,20 +34,14 @@ from astran.results.document import (
     CumulativeNumbers,
     CutRange,
     EnergyBandNumbers,
-    ExcludedCircle,
     ExcludedRun,
-    FieldSourceNumbers,
     FileNames,
-    FittedPosition,
-    MapNumbers,
     MissingPart,
     NightNumbers,
     PartKind,
     RateConstancy,
     Results,
     RunNumbers,
-    SignificanceHistogram,
-    SourceCounterpart,
     StackedNumbers,
     TargetPosition,
     Theta2Histogram,
@@ -326,95 +318,13 @@ def _theta2(found: FolderMeasurement) -> Theta2Histogram | None:
     )
 
 
-def _map(found: FolderMeasurement) -> MapNumbers | None:
-    sky, peak = found.sky, found.peak
-    if sky is None:
-        return None
-    off = sky.significance[sky.off_source]
-    edges = np.linspace(-6, 6, 49)
-    peak_place = sky.direction(peak.x, peak.y) if peak else (None, None)
-    middle = len(sky.counts) // 2
-    return MapNumbers(
-        background=sky.method.value,
-        method="ring",
-        width_deg=_width(sky),
-        bin_deg=sky.bin_deg,
-        npix=len(sky.counts),
-        radius_deg=sky.radius_deg,
-        excluded_radius_deg=sky.excluded_deg,
-        field_radius_deg=sky.field_deg,
-        ring_inner_deg=sky.ring[0],
-        ring_outer_deg=sky.ring[1],
-        peak_significance=peak.significance if peak else None,
-        peak_ra_deg=peak_place[0],
-        peak_dec_deg=peak_place[1],
-        peak_offset_deg=peak.offset if peak else None,
-        target_significance=sky.significance[middle, middle],
-        target_excess=sky.excess[middle, middle],
-        fit=_fitted_position(sky, found.fit) if found.fit else None,
-        off_mean=off.mean() if off.size else None,
-        off_sigma=off.std() if off.size > 1 else None,
-        off_pixels=off.size,
-        off_max=off.max() if off.size else None,
-        flagged=bool(off.size > 1 and off.std() > WIDEST_OFF_SIGMA),
-        exclusions=tuple(
-            ExcludedCircle(name, radius, *radec(centre))
-            for name, centre, radius in zip(
-                (found.target.name, *sky.exclusion.names),
-                sky.exclusion.centres,
-                sky.exclusion.radii,
-                strict=True,
-            )
-        ),
-        distribution=SignificanceHistogram(
-            edges=as_tuple(edges),
-            off_source=as_tuple(np.histogram(off, edges)[0]),
-            all=as_tuple(np.histogram(sky.significance[sky.valid], edges)[0]),
-        ),
-        peak_trials=peak.trials if peak else None,
-        peak_after_trials=peak.after_trials if peak else None,
-        searched_width_deg=_width(found.search.sky) if found.search else None,
-        sources=tuple(
-            _field_source(one, sky.target) for one in (found.search.sources if found.search else ())
-        ),
-    )
-
-
-def _width(sky: SkyMap) -> float:
-    return len(sky.counts) * sky.bin_deg
-
-
-def _field_source(source: FieldSource, target: Floats) -> FieldSourceNumbers:
-    ra, dec = radec(source.direction)
-    peak = source.peak
-    return FieldSourceNumbers(
-        name=source.name,
-        ra_deg=ra,
-        dec_deg=dec,
-        offset_deg=float(separation(source.direction, target)),
-        significance=peak.significance,
-        trials=peak.trials,
-        significance_after_trials=peak.after_trials,
-        detected=source.detected,
-        excess=peak.excess,
-        excluded_radius_deg=source.radius,
-        counterparts=tuple(SourceCounterpart(name, away) for name, away in source.counterparts),
-    )
-
-
-def _fitted_position(sky: SkyMap, fit: PositionFit) -> FittedPosition:
-    ra, dec = sky.direction(fit.x, fit.y)
-    error = math.hypot(fit.x_error, fit.y_error) / math.sqrt(2)
-    return FittedPosition(ra, dec, error, fit.offset, fit.width, fit.excess)
-
-
 TABLES: tuple[tuple[str, str, Callable[[FolderMeasurement], Any]], ...] = (
     ("by_night", "The table of nights", _by_night),
     ("energy_bands", "The table of energy bands", _bands),
     ("rate", "The test for a constant rate", _rate),
     ("theta2", "The theta2 distribution", _theta2),
     ("cumulative", "The growth of the significance", _cumulative),
-    ("map", "The sky map", _map),
+    ("map", "The sky map", map_numbers),
     ("light_curve", "The light curve", _light_curve),
 )
 """Parts of results.json with the beginning of a sentence about them; each is made by itself."""

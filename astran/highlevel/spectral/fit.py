@@ -22,6 +22,8 @@ from astran.highlevel.spectral.shapes import (
 )
 from astran.highlevel.spectral.spectra import CountsSpectrum
 
+CURVED = 9.0
+"""The log-parabola is the model of choice where it improves the statistic by so much."""
 LOG10 = float(np.log(10))
 PER_CM2 = "cm-2 s-1 TeV-1"
 
@@ -249,3 +251,15 @@ def _absorber(absorption: Absorption, datasets: Sequence[Any]) -> Any:
     return TemplateSpectralModel(
         energy=energy * u.TeV, values=share * u.Unit(""), interp_kwargs={"values_scale": "log"}
     )
+
+
+def best_model(models: Sequence[Model], wanted: SpectralModel) -> Model | None:
+    """The model that was asked for; else the curved one only where it is clearly better."""
+    by_name = {model.name: model for model in models}
+    straight = by_name.get(SpectralModel.POWER_LAW)
+    if wanted is not SpectralModel.AUTO:
+        return by_name.get(wanted) or straight
+    curved = by_name.get(SpectralModel.LOG_PARABOLA)
+    if straight is None or curved is None:
+        return straight or curved
+    return curved if straight.statistic - curved.statistic >= CURVED else straight

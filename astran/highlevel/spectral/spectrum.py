@@ -16,7 +16,14 @@ from astran.highlevel.failures import Failures
 from astran.highlevel.maps.known_sources import KnownSource
 from astran.highlevel.options import StackRule, Threshold
 from astran.highlevel.spectral import lightcurve
-from astran.highlevel.spectral.fit import FREE, Model, SpectralChoice, fit_model, make_dataset
+from astran.highlevel.spectral.fit import (
+    FREE,
+    Model,
+    SpectralChoice,
+    best_model,
+    fit_model,
+    make_dataset,
+)
 from astran.highlevel.spectral.flux_points import FluxPoint, flux_points
 from astran.highlevel.spectral.integral_flux import (
     IntegralFlux,
@@ -48,8 +55,6 @@ from astran.results.document import PartKind
 
 LEAST_FIT_SIGMAS = 5.0
 """A weaker signal gets an upper limit, no fit."""
-CURVED = 9.0
-"""The log-parabola is the model of choice where it improves the statistic by so much."""
 VARIABLE = 1e-6
 """Less likely than that, a flux is not called constant from run to run."""
 CLEAN = 3.0
@@ -57,8 +62,7 @@ CLEAN = 3.0
 MOST_JOINT_RUNS = 60
 DEFAULT_INDEX = 2.5
 POOR_FIT, POOR_CHANCE = 1.5, 1e-6
-"""A fit with more of the statistic per degree of freedom, and less likely than that, does not
-describe the data."""
+"""A fit that is worse per degree of freedom, and less likely, does not describe the data."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,7 @@ def make_spectrum(
     if fits is None:
         fits = Fits()
     warnings += fits.warnings
-    best = _best(fits.models, choice.model)
+    best = best_model(fits.models, choice.model)
     if best is not None and choice.model not in (SpectralModel.AUTO, best.name):
         warnings.append(
             f"The fit of the {choice.model} did not converge: the spectrum is a {best.name}."
@@ -276,7 +280,7 @@ def _fits(
 ) -> Fits:
     """Fits to stacks of runs; to single runs where the flux changes between these."""
     found = Fits(tuple(_fit(stacks, crab, choice)))
-    best = _best(found.models, choice.model)
+    best = best_model(found.models, choice.model)
     if best is None:
         return found
     bounds = stacked.wide_bounds()
@@ -394,15 +398,3 @@ def _clean(spectrum: CountsSpectrum) -> bool:
     """
     background = float(spectrum.background.sum())
     return float(spectrum.n_on.sum()) - background > CLEAN * background
-
-
-def _best(models: Sequence[Model], wanted: SpectralModel) -> Model | None:
-    """The model that was asked for; else the curved one only where it is clearly better."""
-    by_name = {model.name: model for model in models}
-    straight = by_name.get(SpectralModel.POWER_LAW)
-    if wanted is not SpectralModel.AUTO:
-        return by_name.get(wanted) or straight
-    curved = by_name.get(SpectralModel.LOG_PARABOLA)
-    if straight is None or curved is None:
-        return straight or curved
-    return curved if straight.statistic - curved.statistic >= CURVED else straight
