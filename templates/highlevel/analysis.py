@@ -96,7 +96,9 @@ def read_part(path: Path) -> tuple[SkyCoord, Any]:
     ra, dec = (np.asarray(u.Quantity(table[name]).value, float) for name in ("RA", "DEC"))
     number = np.asarray(table["EVENT_ID"])
     energy = np.asarray(events.energy.to_value("TeV"), float)
-    raw = np.asarray(table["TIME"]) if table["TIME"].dtype.kind == "f" else time
+    # a column of seconds, or of times as gammapy 2 makes it
+    kind = getattr(getattr(table["TIME"], "dtype", None), "kind", "")
+    raw = np.asarray(table["TIME"]) if kind == "f" else time
     twice = repeated(raw, number) | repeated(raw, ra, dec) | repeated(number, ra, dec)
     usable = np.isfinite(time) & np.isfinite(ra) & np.isfinite(dec) & (energy > 0)
     keep = inside & usable & ~twice
