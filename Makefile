@@ -17,6 +17,12 @@ PYTEST ?=
 # tests run in so many processes, file by file; 0: in one, as a debugger wants it
 WORKERS ?= 2
 
+# what calls gammapy; the rest of the high level does without
+GAMMAPY_TESTS := $(addprefix tests/highlevel/test_, \
+    highlevel_faults.py highlevel_irfs.py highlevel_ogip.py highlevel_reference.py \
+    highlevel_schema.py highlevel_spectrum.py highlevel_task.py highlevel_variants.py \
+    spectral_models.py stacked_nights.py)
+
 BIN  := $(VENV)/bin
 BIN2 := $(VENV2)/bin
 PACKAGING := setup.cfg setup.py pyproject.toml
@@ -67,7 +73,7 @@ lint: $(VENV)/.installed-test
 test-gammapy2: $(VENV2)/.installed
 	$(BIN2)/pip install -q --no-deps --force-reinstall .
 	$(BIN2)/python -c 'import gammapy; v = gammapy.__version__; print("gammapy", v); exit(v < "2.1")'
-	$(BIN2)/pytest -n $(WORKERS) --dist loadfile -p no:cacheprovider tests/highlevel tests/config $(PYTEST)
+	$(BIN2)/pytest -n $(WORKERS) --dist loadfile -p no:cacheprovider $(GAMMAPY_TESTS) tests/config $(PYTEST)
 
 test-slurm24:
 	.ci/debian13
