@@ -24,7 +24,7 @@ HERE = Dl2Provenance("0.12.3", MODELS)
 
 
 def plan(data: NightData, same_series: bool = False, **asked: Any) -> Plan:
-    work = Path("/work/astran")
+    work = Path("/srv/astran")
     site = a_site(work)
     lstchain = site.lstchain.model_copy(update={"same_series": same_series})
     site = site.model_copy(update={"lstchain": lstchain})

@@ -73,7 +73,7 @@ def a_request(parameter: str, value: Any, **more: Any) -> LstConfig:
 
 
 def a_plan(config: LstConfig, data: NightData | None = None) -> Plan:
-    work = Path("/work/Crab20231213")
+    work = Path("/srv/astran/Crab20231213")
     data = data or a_night()
     return make_plan(config, a_site(Path("/work")), data, KNOWING, work, "/usr/bin/python3")
 

@@ -15,7 +15,7 @@ from astran.base.night_data import IrfCuts, McNode, NightData, ReadyIrf, RunFile
 from astran.base.tasks import Plan, Stage
 from astran.telescopes.lst.planning.plan import make_plan
 
-WORK = Path("/work/astran")
+WORK = Path("/srv/astran")
 
 
 def plan(data: NightData, **asked: Any) -> Plan:

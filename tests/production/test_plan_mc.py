@@ -13,7 +13,7 @@ from astran.base.night_data import McNode, Models, NightData, RunFile
 from astran.base.tasks import Plan, ProductKind, Stage
 from astran.telescopes.lst.planning.plan import make_plan
 
-WORK = Path("/work/astran")
+WORK = Path("/srv/astran")
 FOREST_MB = 3000
 
 
@@ -42,7 +42,7 @@ def test_nodes_go_to_dl2_with_the_models_of_the_data_then_to_irfs() -> None:
     for node, output in zip((1, 2), task.outputs, strict=True):
         assert output.check is ProductKind.DL2
         assert output.name == f"dl2_node_theta_{node}0.000_.h5"
-        assert output.path.startswith(f"/work/astran/shared/mc/models_dec_2276/dl2_theta_{node}0")
+        assert output.path.startswith(f"/srv/astran/shared/mc/models_dec_2276/dl2_theta_{node}0")
         irf = made.task(f"irf-theta_{node}0.000_az_102.199")
         assert irf.needs == (task.key,) and output.path in irf.argv
 

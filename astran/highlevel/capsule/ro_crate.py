@@ -18,7 +18,15 @@ SPECIFICATION = "https://w3id.org/ro/crate/1.1"
 PROFILE = "https://w3id.org/ro/wfrun/process/0.5"
 CONTEXT = [f"{SPECIFICATION}/context", "https://w3id.org/ro/terms/workflow-run/context"]
 SITE = "#site"
-ON_PYPI = ("astropy", "ctapipe", "gammapy", "lstchain", "matplotlib", "numpy", "scipy")
+HOMEPAGES = {
+    "astropy": "https://www.astropy.org",
+    "ctapipe": "https://ctapipe.readthedocs.io",
+    "gammapy": "https://gammapy.org",
+    "lstchain": "https://github.com/cta-observatory/cta-lstchain",
+    "matplotlib": "https://matplotlib.org",
+    "numpy": "https://numpy.org",
+    "scipy": "https://scipy.org",
+}
 _FORMATS = {
     ".json": "application/json",
     ".yml": "application/yaml",
@@ -160,7 +168,7 @@ def _program(name: str, version: str) -> dict[str, Any]:
         "name": "ASTRAN" if name == "astran" else name,
         "softwareVersion": version,
     }
-    return found | ({"url": f"https://pypi.org/project/{name}/"} if name in ON_PYPI else {})
+    return found | ({"url": HOMEPAGES[name]} if name in HOMEPAGES else {})
 
 
 def _image(name: str) -> dict[str, Any]:

@@ -15,15 +15,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from astran.base.clock import Clock, SystemClock
+from astran.base.clock import SystemClock
 from astran.base.errors import CatalogueError
 from astran.base.exit_record import ExitRecord, TaskOutcome
 from astran.base.night_data import NightData
 from astran.base.process import ProcessAttendant
-from astran.base.tasks import ProductKind, Stage, Task
+from astran.base.tasks import Stage, Task
 from astran.catalogue.sources import is_same_source
 from astran.config.site import SiteConfig
-from astran.production.audit.inventory import Inventory
 from astran.production.job.scripts import write_scripts
 from astran.production.run_task import TOKEN
 from astran.telescopes.hand_tools import HandPlan
@@ -195,19 +194,8 @@ class LstHandTools:
         bench = _workspace(site, software, folder, keep)
         return HandPlan(index_tasks(dl3, bench), bench)
 
-    def take_inventory(
-        self,
-        kind: ProductKind,
-        site: SiteConfig | None,
-        places: Sequence[Path],
-        config: LstConfig | None,
-        night: str,
-        runs: Sequence[int],
-        dl1: Sequence[Path],
-        clock: Clock,
-    ) -> Inventory:
-        """What DL2 or DL3 exists, is missing, is broken."""
-        return check_products(kind, site, places, config, night, runs, dl1, clock)
+    take_inventory = staticmethod(check_products)
+    """What DL2 or DL3 exists, is missing, is broken."""
 
 
 def _catalogue(site: SiteConfig, keep: bool) -> LstCatalogue:
