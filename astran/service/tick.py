@@ -348,7 +348,10 @@ def _judged(context: Context, analysis: Analysis) -> bool:
 
 
 def _stopped(context: Context, analysis: Analysis) -> bool:
-    """Whether no task of an analysis that ends lives any more; else they are being stopped."""
+    """Whether no task of an analysis that ends lives any more, and no night of a data set; else
+    they are being stopped."""
+    if analysis.is_data_set and not stop_nights(context, analysis):
+        return False
     with context.db.begin() as db:
         if not unfinished_tasks.has_unfinished(db, analysis.id):
             return True

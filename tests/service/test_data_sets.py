@@ -20,6 +20,7 @@ from astran.cli.main import main
 from astran.config.model import build_settings
 from astran.config.site import SiteConfig
 from astran.database import analyses, tasks
+from astran.database.analyses import Analysis
 from astran.database.orders import data_sets
 from astran.database.orders.data_sets import DataSetNight
 from astran.mail.parsing.headers import read_message
@@ -346,6 +347,37 @@ def test_trouble_of_the_site_is_waited_out(sets: Sets) -> None:
     sets.archive.away = False
     sets.wait(timedelta(hours=1))
     assert sets.end() is AnalysisState.DONE
+    assert "report" in [kind for kind, _ in sets.mails()]
+
+
+def test_a_fault_ends_the_nights_too_before_the_report(
+    sets: Sets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody would hear of nights that go on without their data set."""
+    sets.ask("ASTRAN-LAUNCH", THREE)
+    sets.tick(2)
+    assert any(one.child_id and not one.over for one in sets.nights())
+
+    def broken(context: Context, whole: Analysis) -> bool:
+        if whole.state is AnalysisState.RUNNING:
+            raise RuntimeError("a fault of ASTRAN's own")
+        return True
+
+    monkeypatch.setattr("astran.service.tick.advance_data_set", broken)
+    # the jobs of the nights last until then
+    ends = sets.scheduler.statuses_of
+    monkeypatch.setattr(
+        sets.scheduler,
+        "statuses_of",
+        lambda jobs: {} if sets.state() is AnalysisState.RUNNING else ends(jobs),
+    )
+    for _ in range(20):
+        sets.clock.sleep(60)
+        run_tick(sets.context(), mail=False)
+        if sets.state().final:
+            break
+    assert sets.state() is AnalysisState.FAILED
+    assert all(one.over for one in sets.nights() if one.child_id)
     assert "report" in [kind for kind, _ in sets.mails()]
 
 
